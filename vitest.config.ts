@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+// One forked process without isolation: the device opens once and every pipeline compiles once. The binding crashes in
+// worker threads.
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 1,
+    isolate: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})
