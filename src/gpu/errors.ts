@@ -1,0 +1,14 @@
+export type GpuErrorKind = 'unavailable' | 'lost' | 'closed' | 'validation' | 'out-of-memory' | 'internal'
+
+/**
+ * What went wrong on or with the GPU. Errors that the device reports late are thrown by the next call that needs the
+ * device; the message then carries the name of the kernel that caused it.
+ */
+export class GpuError extends Error {
+  override readonly name = 'GpuError'
+  readonly kind: GpuErrorKind
+  constructor(kind: GpuErrorKind, message: string) {
+    super(message)
+    this.kind = kind
+  }
+}

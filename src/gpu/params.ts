@@ -1,0 +1,78 @@
+import { bufferUsage } from './constants.ts'
+import type { Binding } from './reflect.ts'
+
+const SLOT_BYTES = 256 // uniform offsets are multiples of 256
+const SLOTS_PER_CHUNK = 256
+const MAX_CHUNKS = 64
+
+export interface ParamsSlot {
+  readonly buffer: GPUBuffer
+  readonly offset: number
+}
+
+/** The bytes of a uniform struct. Throws an Error for a member that is missing, unknown or not a number. */
+export function packParams(kernel: string, binding: Binding, values: Readonly<Record<string, number>>): Uint32Array {
+  const members = binding.members ?? []
+  const words = new Uint32Array(binding.minBytes / 4)
+  const floats = new Float32Array(words.buffer)
+  const ints = new Int32Array(words.buffer)
+  members.forEach(({ name, type }, i) => {
+    const value = values[name]
+    if (value === undefined) throw new Error(`${kernel}: ${binding.name} lacks ${name}`)
+    if (type === 'f32') floats[i] = value
+    else {
+      const [low, high] = type === 'u32' ? [0, 0xffffffff] : [-0x80000000, 0x7fffffff]
+      if (!Number.isInteger(value) || value < low || value > high) {
+        throw new Error(`${kernel}: ${binding.name}.${name} = ${value} is no ${type}`)
+      }
+      if (type === 'u32') words[i] = value
+      else ints[i] = value
+    }
+  })
+  for (const name of Object.keys(values)) {
+    if (!members.some((member) => member.name === name)) throw new Error(`${kernel}: ${binding.name} has no ${name}`)
+  }
+  return words
+}
+
+/**
+ * Uniform memory by content: the same numbers always lie in the same slot, written once, so a training step of constant
+ * shapes uploads nothing. A slot is never rewritten while commands may refer to it.
+ */
+export class ParamsCache {
+  readonly #device: GPUDevice
+  readonly #slots = new Map<string, ParamsSlot>()
+  #chunks: GPUBuffer[] = []
+  #used = SLOTS_PER_CHUNK
+
+  constructor(device: GPUDevice) {
+    this.#device = device
+  }
+
+  /** Called before `slot` when the cache is full: the commands recorded so far must be submitted before `clear`. */
+  get full(): boolean {
+    return this.#chunks.length === MAX_CHUNKS && this.#used === SLOTS_PER_CHUNK
+  }
+
+  clear(): void {
+    for (const chunk of this.#chunks) chunk.destroy()
+    this.#chunks = []
+    this.#slots.clear()
+    this.#used = SLOTS_PER_CHUNK
+  }
+
+  slot(words: Uint32Array<ArrayBuffer>): ParamsSlot {
+    const key = words.join()
+    const found = this.#slots.get(key)
+    if (found) return found
+    if (this.#used === SLOTS_PER_CHUNK) {
+      const usage = bufferUsage.UNIFORM | bufferUsage.COPY_DST
+      this.#chunks.push(this.#device.createBuffer({ label: 'params', size: SLOT_BYTES * SLOTS_PER_CHUNK, usage }))
+      this.#used = 0
+    }
+    const slot = { buffer: this.#chunks[this.#chunks.length - 1]!, offset: SLOT_BYTES * this.#used++ }
+    this.#device.queue.writeBuffer(slot.buffer, slot.offset, words)
+    this.#slots.set(key, slot)
+    return slot
+  }
+}

@@ -1,0 +1,134 @@
+import { noGrad } from './modes.ts'
+import type { TapeNode } from './node.ts'
+import { scope } from './scope.ts'
+import { ShapeError, sameShape } from './shape.ts'
+import { Tensor } from './tensor.ts'
+
+/** What the engine needs of the kernels: to add a second gradient, and the gradient 1 to start with. */
+interface Arithmetic {
+  readonly add: (a: Tensor, b: Tensor) => Tensor
+  readonly onesLike: (x: Tensor) => Tensor
+}
+let arithmetic: Arithmetic | null = null
+
+/** Called once by the kernels: the engine itself knows no operation. */
+export function provideArithmetic(given: Arithmetic): void {
+  arithmetic = given
+}
+
+/** See Tensor.backward. */
+export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boolean): void {
+  root.checkUsable('backward')
+  gradient?.checkUsable('backward')
+  checkStart(root, gradient)
+  noGrad(() => {
+    const start = gradient?.detach() ?? arithmetic!.onesLike(root)
+    if (!root.node) {
+      accumulateLeaf(root, start)
+      return start.release('it was the gradient to start with')
+    }
+    // Gradients on their way, one for each operation not yet walked; each is released as soon as it has been used.
+    const waiting = new Map<TapeNode, Tensor>([[root.node, start.keep()]])
+    try {
+      const order = topological(root.node)
+      checkSaved(order)
+      for (const node of order) {
+        const dy = waiting.get(node)!
+        scope(() => step(node, dy, waiting))
+        waiting.delete(node)
+        dy.release('it was an intermediate gradient')
+        if (!retainGraph) node.releaseSaved()
+      }
+    } finally {
+      for (const dy of waiting.values()) dy.release('backward failed')
+    }
+  })
+}
+
+/** Runs one operation's backward and hands its gradients on. */
+function step(node: TapeNode, dy: Tensor, waiting: Map<TapeNode, Tensor>): void {
+  const { op, attributes, edges } = node
+  const saved = node.saved!.map((s) => new Tensor(dy.gpu, s.storage.retain(), s.shape, s.dtype))
+  const needs = edges.map((edge) => edge !== null)
+  const gradients = op.backward(dy.gpu, dy, saved, attributes, needs)
+  edges.forEach((edge, i) => {
+    if (!edge) return
+    const dx = gradients[i]
+    if (!dx) throw new Error(`${op.name}: backward gave no gradient for input ${i}`)
+    if ('leaf' in edge) accumulateLeaf(edge.leaf, dx)
+    else {
+      const before = waiting.get(edge.node)
+      waiting.set(edge.node, (before ? arithmetic!.add(before, dx) : dx.detach()).keep())
+      before?.release('it was an intermediate gradient')
+    }
+  })
+}
+
+function checkStart(root: Tensor, gradient: Tensor | null): void {
+  if (!root.requiresGrad) {
+    throw new Error(`backward: ${root.label} requires no gradient: none of what it was computed from does`)
+  }
+  if (gradient && !sameShape(gradient.shape, root.shape)) {
+    throw new ShapeError('backward', "the gradient must have the tensor's shape", [
+      ['tensor', root.shape],
+      ['gradient', gradient.shape],
+    ])
+  }
+  if (!gradient && root.size !== 1) {
+    const cure = 'Pass the gradient of this tensor, or reduce it to one element first.'
+    throw new ShapeError(
+      'backward',
+      `a tensor of ${root.size} elements needs a gradient`,
+      [['tensor', root.shape]],
+      cure,
+    )
+  }
+}
+
+/** Every operation that led to `root`, each before those it got its inputs from. Walks without recursion. */
+function topological(root: TapeNode): TapeNode[] {
+  const order: TapeNode[] = []
+  const seen = new Set<TapeNode>()
+  const stack: [TapeNode, number][] = [[root, 0]]
+  seen.add(root)
+  while (stack.length > 0) {
+    const top = stack[stack.length - 1]!
+    const edge = top[0].edges[top[1]++]
+    if (edge === undefined) {
+      order.push(top[0])
+      stack.pop()
+    } else if (edge && 'node' in edge && !seen.has(edge.node)) {
+      seen.add(edge.node)
+      stack.push([edge.node, 0])
+    }
+  }
+  return order.reverse()
+}
+
+/** Refuses before anything is computed: a graph walked twice, or a value changed since it was saved. */
+function checkSaved(order: readonly TapeNode[]): void {
+  for (const { saved, op } of order) {
+    if (saved === null) {
+      throw new Error(
+        `backward: the values that ${op.name} saved were released by an earlier backward; pass { retainGraph: true } to that one`,
+      )
+    }
+    for (const { storage, version, label } of saved) {
+      if (storage.version !== version) {
+        throw new Error(
+          `backward: ${label}, saved by ${op.name}, was changed in place since; run backward before the update`,
+        )
+      }
+    }
+  }
+}
+
+/** The gradient belongs to its leaf: it outlives every scope and is released with the leaf or by `zeroGrad`. */
+function accumulateLeaf(leaf: Tensor, dx: Tensor): void {
+  if (leaf.released) return
+  const before = leaf.grad
+  const sum = before ? arithmetic!.add(before, dx) : dx.detach()
+  sum.name = leaf.name === '' ? '' : `${leaf.name}.grad`
+  leaf.grad = sum.keep()
+  before?.release('a later gradient was added to it')
+}

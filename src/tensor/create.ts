@@ -1,0 +1,106 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import { defaultGpu } from './default.ts'
+import { checkShape, formatShape, type Shape, ShapeError, sizeOf } from './shape.ts'
+import { bytesPerElement, type DType, Tensor, type TypedArray } from './tensor.ts'
+
+export type Nested = readonly number[] | readonly Nested[]
+export interface TensorOptions {
+  dtype?: DType
+  requiresGrad?: boolean
+  name?: string
+  gpu?: Gpu
+}
+
+/** A tensor whose elements hold whatever was in the memory before. For operations, which write every element. */
+export function empty(gpu: Gpu, shape: Shape, dtype: DType = 'float32', what = 'tensor'): Tensor {
+  const bytes = sizeOf(shape) * bytesPerElement[dtype]
+  return new Tensor(gpu, gpu.pool.acquire(bytes, `${what} ${formatShape(shape)}`), shape, dtype)
+}
+
+/**
+ * A tensor with the given values: a number, an array, nested arrays, a Float32Array, Int32Array or Uint8Array.
+ * Without `shape` it is that of the nested arrays. `dtype` is float32 unless the typed array says otherwise.
+ * Throws ShapeError when the values do not fill the shape, RangeError when an integer type cannot hold one.
+ */
+export function tensor(data: number | Nested | TypedArray, shape?: Shape, options: TensorOptions = {}): Tensor {
+  for (const key of Object.keys(options)) {
+    if (!['dtype', 'requiresGrad', 'name', 'gpu'].includes(key)) {
+      throw new TypeError(`tensor: unknown option ${key}; known: dtype, requiresGrad, name, gpu`)
+    }
+  }
+  const gpu = options.gpu ?? defaultGpu()
+  gpu.check()
+  const { values, natural } = flat(data)
+  const to = shape ?? natural
+  checkShape('tensor', to)
+  if (sizeOf(to) !== values.length) {
+    throw new ShapeError('tensor', `${values.length} values do not fill the shape`, [['shape', to]])
+  }
+  const dtype = options.dtype ?? dtypeOf(data)
+  const typed = convert(values, dtype)
+  const result = empty(gpu, to, dtype)
+  gpu.write(result.storage, typed)
+  // Labels are checked against the number of classes on the host: remember what they can be.
+  if (dtype !== 'float32' && to.length === 1) result.storage.integerRange = range(typed)
+  result.name = options.name ?? ''
+  result.requiresGrad = options.requiresGrad ?? false
+  return result
+}
+
+function dtypeOf(data: number | Nested | TypedArray): DType {
+  if (data instanceof Int32Array) return 'int32'
+  return data instanceof Uint8Array ? 'uint8' : 'float32'
+}
+
+function flat(data: number | Nested | TypedArray): { values: ArrayLike<number>; natural: Shape } {
+  if (typeof data === 'number') return { values: [data], natural: [] }
+  if (data instanceof Float32Array || data instanceof Int32Array || data instanceof Uint8Array) {
+    return { values: data, natural: [data.length] }
+  }
+  if (!Array.isArray(data)) {
+    const found = Object.prototype.toString.call(data).slice(8, -1)
+    throw new TypeError(
+      `tensor: data must be numbers, nested arrays, Float32Array, Int32Array or Uint8Array, not ${found}`,
+    )
+  }
+  const natural: number[] = []
+  for (let level: unknown = data; Array.isArray(level); level = level[0]) natural.push(level.length)
+  const values: number[] = []
+  collect(data, natural, 0, values)
+  return { values, natural }
+}
+
+function collect(data: unknown, natural: Shape, depth: number, into: number[]): void {
+  if (depth === natural.length) {
+    if (typeof data !== 'number') throw new TypeError(`tensor: every element must be a number, found ${typeof data}`)
+    into.push(data)
+  } else if (!Array.isArray(data) || data.length !== natural[depth]) {
+    const found = Array.isArray(data) ? `${data.length} entries` : 'a number'
+    throw new ShapeError(
+      'tensor',
+      `nested arrays must be of equal length: ${natural[depth]} entries at depth ${depth}, then ${found}`,
+    )
+  } else for (const item of data) collect(item, natural, depth + 1, into)
+}
+
+function convert(
+  values: ArrayLike<number>,
+  dtype: DType,
+): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer> {
+  if (dtype === 'float32') return new Float32Array(values)
+  const typed = dtype === 'int32' ? new Int32Array(values) : new Uint8Array(values)
+  for (let i = 0; i < typed.length; i++) {
+    if (typed[i] !== values[i]) throw new RangeError(`tensor: ${values[i]} at index ${i} is no ${dtype}`)
+  }
+  return typed
+}
+
+function range(values: ArrayLike<number>): [number, number] {
+  let low = Number.POSITIVE_INFINITY
+  let high = Number.NEGATIVE_INFINITY
+  for (let i = 0; i < values.length; i++) {
+    low = Math.min(low, values[i]!)
+    high = Math.max(high, values[i]!)
+  }
+  return [low, high]
+}

@@ -1,0 +1,30 @@
+let enabled = true
+
+/** Whether operations are put on the tape. */
+export function gradEnabled(): boolean {
+  return enabled
+}
+
+/** Runs `fn` without recording operations for backward. `fn` is synchronous. */
+export function noGrad<T>(fn: () => T): T {
+  return withGrad(false, fn)
+}
+
+function withGrad<T>(value: boolean, fn: () => T): T {
+  const before = enabled
+  enabled = value
+  try {
+    return refusePromise('noGrad', fn())
+  } finally {
+    enabled = before
+  }
+}
+
+/** The modes end when `fn` returns; what follows an `await` would run outside of them. */
+export function refusePromise<T>(name: string, result: T): T {
+  if (result instanceof Promise) {
+    result.catch(() => undefined)
+    throw new TypeError(`${name}(fn) takes a synchronous function; await the reading of values outside of it`)
+  }
+  return result
+}

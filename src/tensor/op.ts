@@ -1,0 +1,45 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import { gradEnabled } from './modes.ts'
+import { type Edge, type Saved, TapeNode } from './node.ts'
+import type { Shape } from './shape.ts'
+import type { Tensor } from './tensor.ts'
+
+export type Inputs = readonly (Tensor | null)[]
+
+export interface Forward {
+  readonly out: Tensor
+  /** Tensors that backward will be given, in this order. */
+  readonly saved: readonly Tensor[]
+}
+
+/** A differentiable operation. All parts are mandatory: a half-finished one does not type-check. */
+export interface Op<I extends Inputs = Inputs, A = unknown> {
+  readonly name: string
+  /** The output's shape. Throws ShapeError for inputs that do not fit; nothing has touched the GPU yet. */
+  shape(inputs: I, attributes: A): Shape
+  forward(gpu: Gpu, inputs: I, attributes: A, shape: Shape): Forward
+  /** Gradients of the inputs, each exactly where `needs` says so; `dy` has the output's shape. */
+  backward(gpu: Gpu, dy: Tensor, saved: readonly Tensor[], attributes: A, needs: readonly boolean[]): Inputs
+}
+
+/** Runs an operation and, where an input wants a gradient, puts it on the tape. */
+export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: A): Tensor {
+  const present = inputs.filter((t) => t !== null)
+  const gpu = present[0]!.gpu
+  for (const t of present) {
+    t.checkUsable(op.name)
+    if (t.gpu !== gpu) throw new Error(`${op.name}: its tensors live on two devices`)
+  }
+  const shape = op.shape(inputs, attributes)
+  gpu.check()
+  const { out, saved } = op.forward(gpu, inputs, attributes, shape)
+  if (gradEnabled() && present.some((t) => t.requiresGrad)) {
+    const edges = inputs.map((t): Edge => (t?.requiresGrad ? (t.node ? { node: t.node } : { leaf: t }) : null))
+    const kept = saved.map((t): Saved => {
+      const { storage, shape, dtype } = t
+      return { storage: storage.retain(), shape, dtype, version: storage.version, label: t.label }
+    })
+    out.attach(new TapeNode(op as unknown as Op, attributes, edges, shape, kept))
+  }
+  return out
+}

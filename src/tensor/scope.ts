@@ -1,0 +1,49 @@
+import { refusePromise } from './modes.ts'
+import type { Tensor } from './tensor.ts'
+
+const open: Set<Tensor>[] = []
+
+/** Notes a new tensor in the innermost scope, if there is one. */
+export function register(tensor: Tensor): void {
+  open[open.length - 1]?.add(tensor)
+}
+
+/** Takes a tensor out of every scope: it lives until it is disposed. */
+export function unregister(tensor: Tensor): void {
+  for (const tensors of open) tensors.delete(tensor)
+}
+
+/**
+ * Runs `fn` and releases the tensors made in it, but for those it returns (alone or in arrays, maps and plain objects)
+ * and those kept by `keep()`. When `fn` throws, all are released. `fn` is synchronous.
+ */
+export function scope<T>(fn: () => T): T {
+  const made = new Set<Tensor>()
+  open.push(made)
+  let returned: Set<unknown> | null = null
+  try {
+    const result = refusePromise('scope', fn())
+    returned = reachable(result)
+    return result
+  } finally {
+    open.pop()
+    for (const tensor of made) {
+      if (returned?.has(tensor)) register(tensor)
+      else tensor.release('its scope ended')
+    }
+  }
+}
+
+function reachable(result: unknown): Set<unknown> {
+  const seen = new Set<unknown>()
+  const queue = [result]
+  while (queue.length > 0) {
+    const value = queue.pop()
+    if (typeof value !== 'object' || value === null || seen.has(value)) continue
+    seen.add(value)
+    if (value instanceof Map) queue.push(...value.values())
+    else if (Array.isArray(value) || value instanceof Set) queue.push(...value)
+    else if (Object.getPrototypeOf(value) === Object.prototype) queue.push(...Object.values(value))
+  }
+  return seen
+}

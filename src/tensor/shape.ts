@@ -1,0 +1,56 @@
+export type Shape = readonly number[]
+
+/** Number of elements: the product of the sizes, 1 for a shape of no dimensions. */
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, n) => product * n, 1)
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((n, i) => n === b[i])
+}
+
+export function formatShape(shape: Shape): string {
+  return `[${shape.join(', ')}]`
+}
+
+/** One line of a shape error: a tensor's role, its shape and, where it helps, its dimension letters. */
+export type ShapeLine = readonly [role: string, shape: Shape, letters?: string]
+
+/** Shapes that do not fit. The message is a sentence with the numbers, then an aligned line a tensor, then the cure. */
+export class ShapeError extends Error {
+  override readonly name = 'ShapeError'
+  constructor(operation: string, sentence: string, lines: readonly ShapeLine[] = [], cure = '') {
+    const shapes = lines.map(([, shape]) => formatShape(shape))
+    const roleWidth = Math.max(0, ...lines.map(([role]) => role.length))
+    const shapeWidth = Math.max(0, ...shapes.map((s) => s.length))
+    const aligned = lines.map(([role, , letters], i) =>
+      `  ${role.padEnd(roleWidth)} ${shapes[i]!.padEnd(shapeWidth)}  ${letters ?? ''}`.trimEnd(),
+    )
+    super([`${operation}: ${sentence}`, ...aligned, ...(cure === '' ? [] : [cure])].join('\n'))
+  }
+}
+
+/** Checks that a shape is a list of whole numbers that are not negative. */
+export function checkShape(operation: string, shape: Shape): void {
+  for (const n of shape) {
+    if (!Number.isSafeInteger(n) || n < 0) {
+      throw new ShapeError(operation, `a size must be a whole number, 0 or more, not ${n}`, [['shape', shape]])
+    }
+  }
+}
+
+/** A number or [height, width] as a pair; throws ShapeError when it is neither or below `least`. */
+export function pair(
+  operation: string,
+  name: string,
+  value: number | readonly number[],
+  least: number,
+): [number, number] {
+  const [h, w] = typeof value === 'number' ? [value, value] : value
+  const wrong = typeof value !== 'number' && value.length !== 2
+  if (wrong || !Number.isSafeInteger(h) || !Number.isSafeInteger(w) || h! < least || w! < least) {
+    const shown = typeof value === 'number' ? String(value) : formatShape(value)
+    throw new ShapeError(operation, `${name} must be a whole number or two of them, ${least} or more, not ${shown}`)
+  }
+  return [h!, w!]
+}

@@ -1,0 +1,169 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import type { Storage } from '../gpu/pool.ts'
+import { backward } from './autograd.ts'
+import type { TapeNode } from './node.ts'
+import { register, unregister } from './scope.ts'
+import { formatShape, type Shape, ShapeError, sizeOf } from './shape.ts'
+import { flattenShape, reshape, reshapeTo } from './view.ts'
+
+export type DType = 'float32' | 'int32' | 'uint8'
+export type TypedArray = Float32Array | Int32Array | Uint8Array
+
+export const bytesPerElement: Readonly<Record<DType, number>> = { float32: 4, int32: 4, uint8: 1 }
+
+/** What a tensor holds on the GPU, apart from the tensor, so that the collector of garbage can release it. */
+interface Held {
+  readonly gpu: Gpu
+  readonly storage: Storage
+  node: TapeNode | null
+  released: string | null
+}
+
+function letGo(held: Held, reason: string): void {
+  held.released = reason
+  held.gpu.tensors--
+  held.storage.release()
+  held.node?.release()
+  held.node = null
+}
+
+// The safety net for tensors that nobody disposed: late, but the memory comes back.
+const forgotten = new FinalizationRegistry<Held>((held) => {
+  if (held.released === null) letGo(held, 'it was collected as garbage')
+})
+
+/** An n-dimensional array on the GPU, row-major, with an optional gradient. Made by `tensor()` and by operations. */
+export class Tensor {
+  readonly gpu: Gpu
+  readonly shape: Shape
+  readonly dtype: DType
+  /** Number of elements. */
+  readonly size: number
+  /** The gradient that `backward` accumulated here: set on leaves that require one. */
+  grad: Tensor | null = null
+  /** Shown in errors; layers give their parameters PyTorch's names. */
+  name = ''
+  readonly #held: Held
+  #requiresGrad = false
+
+  /** Takes over one reference to the storage. For operations; users call `tensor()`. */
+  constructor(gpu: Gpu, storage: Storage, shape: Shape, dtype: DType) {
+    this.gpu = gpu
+    this.shape = Object.freeze([...shape])
+    this.dtype = dtype
+    this.size = sizeOf(shape)
+    this.#held = { gpu, storage, node: null, released: null }
+    gpu.tensors++
+    forgotten.register(this, this.#held, this.#held)
+    register(this)
+  }
+
+  /** The memory behind the tensor; views share it. */
+  get storage(): Storage {
+    return this.#held.storage
+  }
+
+  /** The operation that made the tensor, when it is on the tape. */
+  get node(): TapeNode | null {
+    return this.#held.node
+  }
+
+  get requiresGrad(): boolean {
+    return this.#requiresGrad
+  }
+
+  set requiresGrad(value: boolean) {
+    if (value && this.dtype !== 'float32') {
+      throw new TypeError(`${this.label}: only float32 tensors can require a gradient, this one is ${this.dtype}`)
+    }
+    if (this.node && value !== this.#requiresGrad) {
+      throw new TypeError(`${this.label} was made by an operation; use detach() for a copy outside the tape`)
+    }
+    this.#requiresGrad = value
+  }
+
+  /** Whether the memory has been given back. */
+  get released(): boolean {
+    return this.#held.released !== null
+  }
+
+  /** The tensor as errors name it. */
+  get label(): string {
+    return `${this.name === '' ? 'tensor' : this.name} ${formatShape(this.shape)}`
+  }
+
+  /** Puts the tensor on the tape as the result of `node`, whose reference it takes over. */
+  attach(node: TapeNode): void {
+    this.#held.node = node
+    this.#requiresGrad = true
+  }
+
+  /** Throws when the tensor was released. `operation` says who wanted to use it. */
+  checkUsable(operation: string): void {
+    const { released } = this.#held
+    if (released !== null) throw new Error(`${operation}: ${this.label} can't be used any more: ${released}`)
+  }
+
+  /** The same elements in another shape, without a copy; one size may be -1 and is worked out. */
+  reshape(shape: Shape): Tensor {
+    return reshape(this, reshapeTo(this, shape))
+  }
+
+  /** Joins the dimensions from `startDim` on into one. */
+  flatten(startDim = 1): Tensor {
+    return reshape(this, flattenShape(this, startDim))
+  }
+
+  /** The same values outside the tape, without a copy. */
+  detach(): Tensor {
+    this.checkUsable('detach')
+    return new Tensor(this.gpu, this.storage.retain(), this.shape, this.dtype)
+  }
+
+  /** Keeps the tensor beyond the scopes it was made in; it then lives until `dispose()`. */
+  keep(): this {
+    this.checkUsable('keep')
+    unregister(this)
+    return this
+  }
+
+  /** Gives the memory back at once, and that of the gradient. Throws when the tensor was released before. */
+  dispose(): void {
+    this.checkUsable('dispose')
+    unregister(this)
+    this.release('dispose() was called on it')
+  }
+
+  /** As `dispose`, for scopes: says why, and is silent on what was released before. */
+  release(reason: string): void {
+    if (this.#held.released !== null) return
+    letGo(this.#held, reason)
+    forgotten.unregister(this.#held)
+    this.grad?.release('the tensor it belongs to was released')
+    this.grad = null
+  }
+
+  /** The values. Waits for the GPU: a sync point. */
+  async data(): Promise<TypedArray> {
+    this.checkUsable('data')
+    const bytes = await this.gpu.read(this.storage, this.size * bytesPerElement[this.dtype])
+    if (this.dtype === 'float32') return new Float32Array(bytes)
+    return this.dtype === 'int32' ? new Int32Array(bytes) : new Uint8Array(bytes)
+  }
+
+  /** The value of a tensor of one element. Waits for the GPU: a sync point. */
+  async item(): Promise<number> {
+    if (this.size !== 1) {
+      throw new ShapeError('item', `one element is needed, the tensor has ${this.size}`, [['tensor', this.shape]])
+    }
+    return (await this.data())[0]!
+  }
+
+  /**
+   * Adds d(this)/d(leaf) to the `grad` of every leaf that requires one. `gradient`, of this tensor's shape, is needed
+   * unless the tensor has one element. What the tape saved is released unless `retainGraph`.
+   */
+  backward(gradient: Tensor | null = null, { retainGraph = false }: { retainGraph?: boolean } = {}): void {
+    backward(this, gradient, retainGraph)
+  }
+}

@@ -1,0 +1,41 @@
+import { apply, type Op } from './op.ts'
+import { type Shape, ShapeError, sizeOf } from './shape.ts'
+import { Tensor } from './tensor.ts'
+
+function view(x: Tensor, shape: Shape): Tensor {
+  return new Tensor(x.gpu, x.storage.retain(), shape, x.dtype)
+}
+
+/** The same memory under another shape; its gradient is the gradient under the input's shape. */
+const reshapeOp: Op<readonly [Tensor], { from: Shape; to: Shape }> = {
+  name: 'reshape',
+  shape: (_, { to }) => to,
+  forward: (_, [x], { to }) => ({ out: view(x, to), saved: [] }),
+  backward: (_, dy, __, { from }) => [view(dy, from)],
+}
+
+export function reshape(x: Tensor, to: Shape): Tensor {
+  return apply(reshapeOp, [x], { from: x.shape, to })
+}
+
+/** The shape asked for, with a -1 worked out. Throws ShapeError when the elements do not fill it. */
+export function reshapeTo(x: Tensor, shape: Shape): Shape {
+  const open = shape.filter((n) => n === -1).length
+  const known = sizeOf(shape.filter((n) => n !== -1))
+  const to = open === 1 && known > 0 ? shape.map((n) => (n === -1 ? x.size / known : n)) : shape
+  if (to.some((n) => !Number.isSafeInteger(n) || n < 0) || sizeOf(to) !== x.size) {
+    throw new ShapeError('reshape', `${x.size} elements do not fill the new shape`, [
+      ['tensor', x.shape],
+      ['shape', shape],
+    ])
+  }
+  return to
+}
+
+export function flattenShape(x: Tensor, startDim: number): Shape {
+  const start = startDim < 0 ? startDim + x.shape.length : startDim
+  if (!Number.isInteger(startDim) || start < 0 || start >= x.shape.length) {
+    throw new ShapeError('flatten', `startDim ${startDim} is no dimension of the tensor`, [['tensor', x.shape]])
+  }
+  return [...x.shape.slice(0, start), sizeOf(x.shape.slice(start))]
+}
