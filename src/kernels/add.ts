@@ -1,0 +1,73 @@
+import { Kernel } from '../gpu/kernel.ts'
+import { provideArithmetic } from '../tensor/autograd.ts'
+import { empty } from '../tensor/create.ts'
+import { apply, type Op } from '../tensor/op.ts'
+import { type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { full } from './fill.ts'
+import { blocksOf, groupsFor, groupsForElements, requireType, withScratch } from './support.ts'
+import * as wgsl from './wgsl.ts'
+
+const forward = new Kernel('add', wgsl.add, 'forward')
+const backwardBlock = new Kernel('add', wgsl.add, 'backward_block')
+const reduce = new Kernel('add', wgsl.add, 'reduce')
+
+interface Attributes {
+  /** The input as [N, C, S]; null when both shapes are the same. */
+  readonly channels: { N: number; C: number; S: number } | null
+}
+
+const addOp: Op<readonly [Tensor, Tensor], Attributes> = {
+  name: 'add',
+
+  shape([a, b], { channels }) {
+    requireType('add', 'a', a)
+    requireType('add', 'b', b)
+    if (channels && !sameShape(b.shape, [channels.C])) {
+      throw new ShapeError(
+        'add',
+        `b must have a's shape, or one value for each of a's ${channels.C} channels`,
+        [
+          ['a', a.shape],
+          ['b', b.shape],
+        ],
+        'Channels are dimension 1; reshape for anything else.',
+      )
+    }
+    return a.shape
+  },
+
+  forward(gpu, [a, b], { channels }, shape) {
+    const out = empty(gpu, shape, 'float32', 'add')
+    const params = channels ?? { N: 1, C: out.size, S: 1 }
+    gpu.emit(forward, { params, a: a.storage, b: b.storage, out: out.storage }, groupsForElements(out.size))
+    return { out, saved: [] }
+  },
+
+  backward(gpu, dy, _, { channels }, [, needsB]) {
+    if (!channels || !needsB) return [dy, dy]
+    const { N, C } = channels
+    const db = empty(gpu, [C], 'float32', 'add')
+    const blocks = blocksOf(N)
+    withScratch(gpu, 'add', blocks * C, (partial) => {
+      gpu.emit(backwardBlock, { params: channels, dy: dy.storage, partial_out: partial }, groupsFor(blocks * C))
+      gpu.emit(reduce, { params: channels, partial, db: db.storage }, groupsFor(C))
+    })
+    return [dy, db]
+  },
+}
+
+/**
+ * a + b. `b` has a's shape, or one value for each channel: dimension 1 of a, [N, C, …]. Float32.
+ * Throws ShapeError for other shapes.
+ */
+export function add(a: Tensor, b: Tensor): Tensor {
+  return apply(addOp, [a, b], { channels: sameShape(a.shape, b.shape) ? null : asChannels(a.shape) })
+}
+
+function asChannels(shape: Shape): { N: number; C: number; S: number } {
+  const [N = 1, C = 1] = shape.length === 1 ? [1, shape[0]] : shape
+  return { N, C, S: sizeOf(shape.slice(2)) }
+}
+
+provideArithmetic({ add, onesLike: (x) => full(x.gpu, x.shape, 1) })

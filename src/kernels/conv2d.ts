@@ -1,0 +1,181 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import { Kernel } from '../gpu/kernel.ts'
+import type { Storage } from '../gpu/pool.ts'
+import { empty } from '../tensor/create.ts'
+import { apply, type Op } from '../tensor/op.ts'
+import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
+import { full } from './fill.ts'
+import { groupsFor, outputSize, requireOptions, requireRank, requireType, withScratch } from './support.ts'
+import * as wgsl from './wgsl.ts'
+
+export interface Conv2dOptions {
+  readonly stride?: number | readonly number[]
+  readonly padding?: number | readonly number[]
+  readonly dilation?: number | readonly number[]
+}
+
+type Pair = readonly [number, number]
+interface Attributes {
+  readonly stride: Pair
+  readonly padding: Pair
+  readonly dilation: Pair
+}
+
+/** Threads of backward_weight are few and heavy: small groups spread them over the cores. */
+const WEIGHT_WORKGROUP = 16
+
+const variants = new Map<string, Kernel>()
+
+/** The entry point compiled with these tune numbers. */
+function variant(entryPoint: string, tune: Readonly<Record<string, number>>, WG = 64): Kernel {
+  const key = `${entryPoint} ${Object.values(tune).join(' ')}`
+  let kernel = variants.get(key)
+  if (!kernel) {
+    kernel = new Kernel('conv2d', wgsl.conv2d, entryPoint, { tune, constants: { WG } })
+    variants.set(key, kernel)
+  }
+  return kernel
+}
+
+function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attributes, bias: boolean) {
+  const [N, C, H, W] = input as [number, number, number, number]
+  const [F, , KH, KW] = weight as [number, number, number, number]
+  const [SH, SW] = attributes.stride
+  const [PH, PW] = attributes.padding
+  const [DH, DW] = attributes.dilation
+  return { N, C, H, W, F, KH, KW, OH: output[2]!, OW: output[3]!, SH, SW, PH, PW, DH, DW, has_bias: bias ? 1 : 0 }
+}
+type Params = ReturnType<typeof paramsOf>
+
+/** What forward and backward_input have in common: pack the weights, then correlate `src` with them into `dst`. */
+function correlate(
+  gpu: Gpu,
+  params: Params,
+  direction: 'forward' | 'backward_input',
+  src: Storage,
+  weight: Storage,
+  bias: Storage | null,
+  dst: Tensor,
+) {
+  const { N, C, F, KH, KW } = params
+  const [inChannels, outChannels] = direction === 'forward' ? [C, F] : [F, C]
+  const [OH, OW] = [dst.shape[2]!, dst.shape[3]!]
+  const unitStep = params.SW === 1 && params.DW === 1
+  const tune = tuneCorrelate({ inChannels, outChannels, KH, KW, OH, OW, unitStep })
+  const blocks = Math.ceil(outChannels / tune.OCB)
+  const quads = blocks * inChannels * KH * KW * Math.ceil(tune.OCB / 4)
+  // As a uniform buffer the whole declared 64 KiB must be there.
+  withScratch(gpu, 'conv2d', Math.max(4 * quads, 16_384), (packed) => {
+    gpu.emit(variant(`pack_${direction}`, tune), { params, weight, packed }, groupsFor(quads))
+    const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX)) * blocks
+    const bindings = { params, src, weights_small: packed, weights_large: packed, dst: dst.storage, bias: bias ?? src }
+    gpu.emit(variant(direction, tune), bindings, groups)
+  })
+}
+
+/** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
+function weightGradients(gpu: Gpu, params: Params, x: Storage, dy: Storage, dw: Tensor, db: Tensor | null): void {
+  const { N, C, F, KH, KW, OH, OW, SW, DW } = params
+  const layer = { inChannels: C, outChannels: F, KH, KW, OH, OW, unitStep: SW === 1 && DW === 1 }
+  const tune = tuneWeight(layer, SW === DW)
+  const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
+  const blocks = Math.ceil(N / IMAGES)
+  const sums = F * C * KH * KW + F
+  const tiles = Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
+  withScratch(gpu, 'conv2d', blocks * LANES * sums, (partial) => {
+    const threads = blocks * tiles * LANES
+    const kernel = variant('backward_weight', tune, WEIGHT_WORKGROUP)
+    gpu.emit(kernel, { params, src: x, dy, partial }, Math.ceil(threads / WEIGHT_WORKGROUP))
+    if (db)
+      gpu.emit(variant('reduce', tune), { params, sums: partial, dw: dw.storage, db: db.storage }, groupsFor(sums))
+    else gpu.emit(variant('reduce_weight', tune), { params, sums: partial, dw: dw.storage }, groupsFor(sums - F))
+  })
+}
+
+const conv2dOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
+  name: 'conv2d',
+
+  shape([input, weight, bias], { stride, padding, dilation }) {
+    requireType('conv2d', 'input', input)
+    requireType('conv2d', 'weight', weight)
+    if (bias) requireType('conv2d', 'bias', bias)
+    requireRank('conv2d', 'input', input.shape, 4, 'N C H W')
+    requireRank('conv2d', 'weight', weight.shape, 4, 'F C KH KW')
+    const lines: ShapeLine[] = [
+      ['input', input.shape, 'N C H W'],
+      ['weight', weight.shape, 'F C KH KW'],
+    ]
+    const [N, C, H, W] = input.shape as [number, number, number, number]
+    const [F, channels, KH, KW] = weight.shape as [number, number, number, number]
+    if (channels !== C) {
+      throw new ShapeError('conv2d', `weight takes ${channels} input channels, input has ${C}`, lines)
+    }
+    if (KH === 0 || KW === 0) throw new ShapeError('conv2d', 'the kernel has no elements', lines)
+    if (bias && (bias.shape.length !== 1 || bias.shape[0] !== F)) {
+      const sentence = `bias must have one value for each of the ${F} filters`
+      throw new ShapeError('conv2d', sentence, [...lines, ['bias', bias.shape, 'F']])
+    }
+    const axis = (i: 0 | 1, input: number, kernel: number, name: string) => {
+      const window = { input, kernel, stride: stride[i], padding: padding[i], dilation: dilation[i], axis: name }
+      return outputSize('conv2d', window, lines)
+    }
+    return [N, F, axis(0, H, KH, 'height'), axis(1, W, KW, 'width')]
+  },
+
+  forward(gpu, [input, weight, bias], attributes, shape) {
+    const saved = [input, weight]
+    // Without input channels every sum is empty and the output is the bias: with it, a channel of zeros has that output.
+    const [x, w] = input.shape[1] === 0 ? zeroChannel(gpu, input, weight) : [input, weight]
+    const out = empty(gpu, shape, 'float32', 'conv2d')
+    if (out.size > 0) {
+      const params = paramsOf(x.shape, w.shape, shape, attributes, bias !== null)
+      correlate(gpu, params, 'forward', x.storage, w.storage, bias?.storage ?? null, out)
+    }
+    return { out, saved }
+  },
+
+  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias]) {
+    const [input, weight] = saved as [Tensor, Tensor]
+    const params = paramsOf(input.shape, weight.shape, dy.shape, attributes, false)
+    let dx: Tensor | null = null
+    if (needsInput) {
+      dx = dy.size === 0 ? full(gpu, input.shape, 0) : empty(gpu, input.shape, 'float32', 'conv2d')
+      if (dy.size > 0 && dx.size > 0) correlate(gpu, params, 'backward_input', dy.storage, weight.storage, null, dx)
+    }
+    if (!needsWeight && !needsBias) return [dx, null, null]
+    if (dy.size === 0) return [dx, full(gpu, weight.shape, 0), full(gpu, [weight.shape[0]!], 0)]
+    if (input.shape[1] === 0) {
+      const [x, w] = zeroChannel(gpu, input, weight)
+      const db = empty(gpu, [w.shape[0]!], 'float32', 'conv2d')
+      const dw = empty(gpu, w.shape, 'float32', 'conv2d')
+      weightGradients(gpu, paramsOf(x.shape, w.shape, dy.shape, attributes, false), x.storage, dy.storage, dw, db)
+      return [dx, empty(gpu, weight.shape, 'float32', 'conv2d'), db]
+    }
+    const dw = empty(gpu, weight.shape, 'float32', 'conv2d')
+    const db = needsBias ? empty(gpu, [weight.shape[0]!], 'float32', 'conv2d') : null
+    weightGradients(gpu, params, input.storage, dy.storage, dw, db)
+    return [dx, dw, db]
+  },
+}
+
+/** An input and a weight of one channel of zeros, for those that have none. */
+function zeroChannel(gpu: Gpu, input: Tensor, weight: Tensor): [Tensor, Tensor] {
+  const [N, , H, W] = input.shape as [number, number, number, number]
+  const [F, , KH, KW] = weight.shape as [number, number, number, number]
+  return [full(gpu, [N, 1, H, W], 0), full(gpu, [F, 1, KH, KW], 0)]
+}
+
+/**
+ * Convolution (cross-correlation) of input [N, C, H, W] with weight [F, C, KH, KW] and bias [F] or null →
+ * [N, F, OH, OW], OH = ⌊(H + 2·padding − dilation·(KH − 1) − 1) / stride⌋ + 1. Options are numbers or [height, width].
+ * Throws ShapeError when the sizes do not fit.
+ */
+export function conv2d(input: Tensor, weight: Tensor, bias: Tensor | null = null, options: Conv2dOptions = {}): Tensor {
+  requireOptions('conv2d', options, ['stride', 'padding', 'dilation'])
+  const stride = pair('conv2d', 'stride', options.stride ?? 1, 1)
+  const padding = pair('conv2d', 'padding', options.padding ?? 0, 0)
+  const dilation = pair('conv2d', 'dilation', options.dilation ?? 1, 1)
+  return apply(conv2dOp, [input, weight, bias], { stride, padding, dilation })
+}

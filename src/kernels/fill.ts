@@ -1,0 +1,16 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import { Kernel } from '../gpu/kernel.ts'
+import { empty } from '../tensor/create.ts'
+import type { Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { groupsForElements } from './support.ts'
+import * as wgsl from './wgsl.ts'
+
+const forward = new Kernel('fill', wgsl.fill, 'forward')
+
+/** A float32 tensor with every element set to `value`. */
+export function full(gpu: Gpu, shape: Shape, value: number): Tensor {
+  const out = empty(gpu, shape, 'float32', 'fill')
+  gpu.emit(forward, { params: { size: out.size, value }, out: out.storage }, groupsForElements(out.size))
+  return out
+}

@@ -1,0 +1,84 @@
+import { Kernel } from '../gpu/kernel.ts'
+import { empty } from '../tensor/create.ts'
+import { apply, type Op } from '../tensor/op.ts'
+import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { groupsForElements, outputSize, requireOptions, requireRank, requireType } from './support.ts'
+import * as wgsl from './wgsl.ts'
+
+const forward = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward')
+const backward = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward')
+const backwardDisjoint = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward_disjoint')
+
+export interface MaxPool2dOptions {
+  readonly kernelSize: number | readonly number[]
+  readonly stride?: number | readonly number[]
+  readonly padding?: number | readonly number[]
+}
+
+interface Attributes {
+  readonly kernel: readonly [number, number]
+  readonly stride: readonly [number, number]
+  readonly padding: readonly [number, number]
+  readonly input: Shape
+}
+
+function paramsOf({ kernel, stride, padding, input }: Attributes, out: Shape) {
+  const [N, C, H, W] = input as [number, number, number, number]
+  const [KH, KW] = kernel
+  const [SH, SW] = stride
+  const [PH, PW] = padding
+  return { planes: N * C, H, W, OH: out[2]!, OW: out[3]!, KH, KW, SH, SW, PH, PW }
+}
+
+const maxPool2dOp: Op<readonly [Tensor], Attributes> = {
+  name: 'maxPool2d',
+
+  shape([x], { kernel, stride, padding }) {
+    requireType('maxPool2d', 'input', x)
+    requireRank('maxPool2d', 'input', x.shape, 4, 'N C H W')
+    const [N, C, H, W] = x.shape as [number, number, number, number]
+    const sizes = [H, W].map((input, i) => {
+      if (2 * padding[i]! > kernel[i]!) {
+        const sentence = `padding ${padding[i]} is more than half of the kernel size ${kernel[i]}: a window could be empty`
+        throw new ShapeError('maxPool2d', sentence)
+      }
+      const axis = i === 0 ? 'height' : 'width'
+      const window = { input, kernel: kernel[i]!, stride: stride[i]!, padding: padding[i]!, dilation: 1, axis }
+      return outputSize('maxPool2d', window, [['input', x.shape, 'N C H W']])
+    })
+    return [N, C, ...sizes]
+  },
+
+  forward(gpu, [x], attributes, shape) {
+    const out = empty(gpu, shape, 'float32', 'maxPool2d')
+    const winner = empty(gpu, shape, 'int32', 'maxPool2d winners')
+    const params = paramsOf(attributes, shape)
+    const bindings = { params, x: x.storage, out: out.storage, winner_out: winner.storage }
+    gpu.emit(forward, bindings, groupsForElements(out.size))
+    return { out, saved: [winner] }
+  },
+
+  backward(gpu, dy, [winner], attributes) {
+    const dx = empty(gpu, attributes.input, 'float32', 'maxPool2d')
+    const params = paramsOf(attributes, dy.shape)
+    const bindings = { params, dy: dy.storage, winner: winner!.storage, dx: dx.storage }
+    const disjoint = params.KH <= params.SH && params.KW <= params.SW && dy.size > 0
+    if (disjoint) gpu.emit(backwardDisjoint, bindings, groupsForElements(dy.size))
+    else gpu.emit(backward, bindings, groupsForElements(dx.size))
+    return [dx]
+  },
+}
+
+/**
+ * The largest value of each window. Input [N, C, H, W] → [N, C, OH, OW] with OH = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1.
+ * The gradient goes to the first maximum in row-major order. NaN wins over any number. Cells of the padding never win;
+ * padding is at most half of the kernel size. `stride` is the kernel size unless given. Numbers or [height, width].
+ */
+export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
+  requireOptions('maxPool2d', options, ['kernelSize', 'stride', 'padding'])
+  const kernel = pair('maxPool2d', 'kernelSize', options.kernelSize, 1)
+  const stride = pair('maxPool2d', 'stride', options.stride ?? options.kernelSize, 1)
+  const padding = pair('maxPool2d', 'padding', options.padding ?? 0, 0)
+  return apply(maxPool2dOp, [x], { kernel, stride, padding, input: x.shape })
+}

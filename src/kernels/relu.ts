@@ -1,0 +1,36 @@
+import { Kernel } from '../gpu/kernel.ts'
+import { empty } from '../tensor/create.ts'
+import { apply, type Op } from '../tensor/op.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { groupsForElements, requireType } from './support.ts'
+import * as wgsl from './wgsl.ts'
+
+const forward = new Kernel('relu', wgsl.relu, 'forward')
+const backward = new Kernel('relu', wgsl.relu, 'backward')
+
+const reluOp: Op<readonly [Tensor], null> = {
+  name: 'relu',
+
+  shape([x]) {
+    requireType('relu', 'input', x)
+    return x.shape
+  },
+
+  forward(gpu, [x], _, shape) {
+    const out = empty(gpu, shape, 'float32', 'relu')
+    gpu.emit(forward, { params: { size: x.size }, x: x.storage, out: out.storage }, groupsForElements(x.size))
+    return { out, saved: [out] }
+  },
+
+  backward(gpu, dy, saved) {
+    const dx = empty(gpu, dy.shape, 'float32', 'relu')
+    const bindings = { params: { size: dy.size }, y: saved[0]!.storage, dy: dy.storage, dx: dx.storage }
+    gpu.emit(backward, bindings, groupsForElements(dy.size))
+    return [dx]
+  },
+}
+
+/** The input where it is positive, else 0; NaN stays NaN. The gradient at 0 is 0. Any shape, float32. */
+export function relu(x: Tensor): Tensor {
+  return apply(reluOp, [x], null)
+}

@@ -1,0 +1,84 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import type { Storage } from '../gpu/pool.ts'
+import { type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
+import type { DType, Tensor } from '../tensor/tensor.ts'
+
+/** Threads in a workgroup, as the kernels' `override WG` says. */
+const WORKGROUP = 64
+
+/** Elements a thread takes in elementwise kernels, as their `const PER` says. */
+const ELEMENTS_PER_THREAD = 16
+
+/** Rows that share a partial sum, in every kernel that sums over the batch. */
+export const ROWS_PER_BLOCK = 32
+
+/** Workgroups for a number of threads. */
+export function groupsFor(threads: number): number {
+  return Math.ceil(threads / WORKGROUP)
+}
+
+/** Workgroups of an elementwise kernel, whose threads take PER elements each. */
+export function groupsForElements(elements: number): number {
+  return Math.ceil(elements / (WORKGROUP * ELEMENTS_PER_THREAD))
+}
+
+/** Strips of elements that one thread packs for matmul and linear, as their `const STRIP` says. */
+export function stripsOf(elements: number): number {
+  return Math.ceil(elements / 16)
+}
+
+export function blocksOf(rows: number): number {
+  return Math.ceil(rows / ROWS_PER_BLOCK)
+}
+
+/** Lends memory for float32 intermediates of one operation; it is free again as soon as the commands are recorded. */
+export function withScratch<T>(gpu: Gpu, operation: string, floats: number, use: (scratch: Storage) => T): T {
+  const scratch = gpu.pool.acquire(4 * floats, `${operation}'s intermediate values`)
+  try {
+    return use(scratch)
+  } finally {
+    scratch.release()
+  }
+}
+
+/** Throws TypeError when a tensor is not of the type that the operation computes with. */
+export function requireType(operation: string, role: string, x: Tensor, dtypes: readonly DType[] = ['float32']): void {
+  if (!dtypes.includes(x.dtype)) {
+    throw new TypeError(`${operation}: ${role} must be ${dtypes.join(' or ')}, it is ${x.dtype}`)
+  }
+}
+
+/** Throws ShapeError when a tensor has the wrong number of dimensions. */
+export function requireRank(operation: string, role: string, shape: Shape, rank: number, letters: string): void {
+  if (shape.length !== rank) {
+    const sentence = `${role} has ${shape.length} dimensions, ${rank} are needed (${letters})`
+    throw new ShapeError(operation, sentence, [[role, shape]])
+  }
+}
+
+/** Throws TypeError for an option that the operation does not have: an accepted option is an implemented one. */
+export function requireOptions(operation: string, options: object, known: readonly string[]): void {
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) throw new TypeError(`${operation}: unknown option ${key}; known: ${known.join(', ')}`)
+  }
+}
+
+/** Size of a window's output along one axis, or a ShapeError when the window is larger than the padded input. */
+export function outputSize(
+  operation: string,
+  window: { input: number; kernel: number; stride: number; padding: number; dilation: number; axis: string },
+  lines: readonly ShapeLine[],
+): number {
+  const { input, kernel, stride, padding, dilation, axis } = window
+  const reach = dilation * (kernel - 1) + 1
+  if (reach > input + 2 * padding) {
+    const spread = dilation === 1 ? '' : ` (${kernel} at dilation ${dilation})`
+    const padded = padding === 0 ? '' : ` with padding ${padding}`
+    throw new ShapeError(
+      operation,
+      `the window's ${axis} ${reach}${spread} exceeds the input's ${input}${padded}`,
+      lines,
+    )
+  }
+  return Math.floor((input + 2 * padding - reach) / stride) + 1
+}

@@ -1,0 +1,1668 @@
+// Written by `npm run embed` from wgsl/*.wgsl. Do not edit.
+
+export const add = `// add: out = a + b, b of the same shape or one value per channel.
+//
+//   out[n, c, s] = a[n, c, s] + b[n, c, s]      same shape: run with N = 1, C = size, S = 1
+//   out[n, c, s] = a[n, c, s] + b[c]            per channel; S is the product of the dimensions after the channel
+//
+//   a, out, dy  [N, C, S]
+//   b, db       [C]
+//   partial     [blocks of 32 rows, C]
+//
+// forward         One thread adds PER elements.
+// backward_block  db of 32 rows: one thread sums one channel of one block, row by row.
+// reduce          db: one thread adds a channel's blocks in order. A block is the same rows whatever N is, so the
+//                 order of additions never depends on it.
+
+struct Params {
+  N: u32,
+  C: u32,
+  S: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> partial_out: array<f32>;
+@group(0) @binding(6) var<storage, read> partial: array<f32>;
+@group(0) @binding(7) var<storage, read_write> db: array<f32>;
+
+override WG: u32 = 64u;
+const ROWS_PER_BLOCK: u32 = 32u;
+const PER: u32 = 16u; // tune
+
+// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * PER + local;
+}
+
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < min(start + WG * PER, params.N * params.C * params.S); i += WG) {
+    out[i] = a[i] + b[(i / params.S) % params.C];
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward_block(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + local;
+  let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
+  if (i >= blocks * params.C) { return; }
+  let c = i % params.C;
+  let first = (i / params.C) * ROWS_PER_BLOCK;
+  let end = min(first + ROWS_PER_BLOCK, params.N);
+  var sum = 0.0;
+  for (var n = first; n < end; n++) {
+    let row = (n * params.C + c) * params.S;
+    var row_sum = 0.0;
+    for (var s = 0u; s < params.S; s++) {
+      row_sum += dy[row + s];
+    }
+    sum += row_sum;
+  }
+  partial_out[i] = sum;
+}
+
+@compute @workgroup_size(WG)
+fn reduce(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let c = (group.y * groups.x + group.x) * WG + local;
+  if (c >= params.C) { return; }
+  let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
+  var sum = 0.0;
+  for (var block = 0u; block < blocks; block++) {
+    sum += partial[block * params.C + c];
+  }
+  db[c] = sum;
+}
+`
+
+export const conv2d = `// Convolution in two dimensions (cross-correlation, as in every deep-learning library), NCHW, any stride, padding and dilation.
+//
+//   y[n,f,oy,ox]  = bias[f] + sum over c,ky,kx of x[n,c, oy*SH + ky*DH - PH, ox*SW + kx*DW - PW] * w[f,c,ky,kx]
+//   dx[n,c,iy,ix] = sum over f,ky,kx of dy[n,f,oy,ox] * w[f,c,ky,kx], where oy*SH + ky*DH - PH = iy and likewise for ox
+//   dw[f,c,ky,kx] = sum over n,oy,ox of x[n,c, oy*SH + ky*DH - PH, ox*SW + kx*DW - PW] * dy[n,f,oy,ox]
+//   db[f]         = sum over n,oy,ox of dy[n,f,oy,ox]
+// Cells outside the image add nothing, whatever the weight or gradient they would meet.
+//
+// Letters: N images, C input channels, H W input rows and columns, F filters, KH KW kernel, OH OW output, S stride,
+// P padding, D dilation. Every entry point takes the same Params. PX, LANES and the other tuning constants are explained
+// where they stand.
+//
+// Entry point          threads (one-dimensional; the group index is group.y * groups.x + group.x)
+// pack_forward         ceil(F/OCB) * C*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
+// pack_backward_input  ceil(C/OCB) * F*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
+// forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * ceil(F/OCB); a thread makes PX neighbours of OCB filters
+// backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * ceil(C/OCB); the same, over dx
+// backward_weight      ceil(N/IMAGES) * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX) * LANES: a thread sums DW_OC
+//                      filters by DW_TY x DW_TX taps of an input channel over every LANES-th row of a block of IMAGES images
+// reduce               F*C*KH*KW + F: one element of dw or db: the partial sums added in index order
+// reduce_weight        F*C*KH*KW: the same for dw alone (a convolution without bias)
+//
+// Bindings, group 0 (an entry point uses those named beside it)
+//   0 params          all
+//   1 src             forward, backward_weight: x [N,C,H,W]; backward_input: dy [N,F,OH,OW]
+//   2 weight          pack_*: w [F,C,KH,KW]
+//   3 packed          pack_*: written; at least 65,536 bytes, as the uniform binding wants them all
+//   4 weights_small   forward, backward_input: the first 65,536 bytes of packed (used if WEIGHTS_UNIFORM is 1)
+//   5 weights_large   forward, backward_input: all of packed (used if WEIGHTS_UNIFORM is 0)
+//   6 bias            forward: [F]; backward_input, and forward where has_bias is 0: any buffer, not looked at
+//   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
+//   8 dy              backward_weight: [N,F,OH,OW]
+//   9 partial         backward_weight: written, [ceil(N/IMAGES)*LANES, F*C*KH*KW + F]
+//  10 sums            reduce*: the same buffer
+//  11 dw              reduce*: [F,C,KH,KW]
+//  12 db              reduce: [F]
+//
+// The fast loops read cells outside the image as 0 and multiply them. That is exact while all numbers are finite; a sum that
+// is not finite is made again with those cells left out, so that NaN and Inf reach the outputs they belong to and no others.
+
+struct Params {
+  N: u32, C: u32, H: u32, W: u32,
+  F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
+  SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
+  has_bias: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> src: array<f32>;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> packed: array<vec4f>;
+@group(0) @binding(4) var<uniform> weights_small: array<vec4f, 4096>;
+@group(0) @binding(5) var<storage, read> weights_large: array<vec4f>;
+@group(0) @binding(6) var<storage, read> bias: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dst: array<f32>;
+@group(0) @binding(8) var<storage, read> dy: array<f32>;
+@group(0) @binding(9) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(10) var<storage, read> sums: array<f32>;
+@group(0) @binding(11) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(12) var<storage, read_write> db: array<f32>;
+
+override WG: u32 = 64u;
+
+// forward, backward_input and the pack_* that feeds it, all with the same numbers. PX: neighbours in a row that a thread makes;
+// OCB: output channels that it makes; WEIGHTS_UNIFORM 1: read weights_small, for packed of at most 65,536 bytes;
+// KW_FIXED 0: any KW, stride and dilation; otherwise KW must equal it, and SW = DW = 1 (SH and DH are free).
+const PX: u32 = 4u; // tune
+const OCB: u32 = 8u; // tune
+const WEIGHTS_UNIFORM: u32 = 0u; // tune
+const KW_FIXED: u32 = 0u; // tune
+// backward_weight and reduce*, all with the same numbers. IMAGES: images in a block; LANES: partial sums that a block makes;
+// DW_OC filters by DW_TY x DW_TX taps: the sums that a thread keeps; DW_SLIDE 1: keep the window of x from one column to the
+// next, for SW = DW.
+const IMAGES: u32 = 32u; // tune
+const LANES: u32 = 8u; // tune
+const DW_OC: u32 = 4u; // tune
+const DW_TY: u32 = 3u; // tune
+const DW_TX: u32 = 3u; // tune
+const DW_SLIDE: u32 = 0u; // tune
+
+const OCV = (OCB + 3u) / 4u;
+const XN = PX + max(KW_FIXED, 1u) - 1u;
+
+// What forward and backward_input have in common: out[o] = sum of in[(o*step + k*dilate - pad) / part] * weight[k], over
+// those k where part divides.
+struct Geometry {
+  IC: u32, IH: u32, IW: u32, OC: u32, OH: u32, OW: u32,
+  step: vec2i, dilate: vec2i, pad: vec2i, part: vec2u,
+}
+
+fn linear_group(group: vec3u, groups: vec3u) -> u32 {
+  return group.y * groups.x + group.x;
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u;
+}
+
+// The cell that position t stands for, or -1 if there is none. Integer division is slow on CPU adapters; half a step off the
+// integers, the float product rounds down rightly for every t < 2^22.
+fn cell(t: i32, part: u32, size: u32) -> i32 {
+  let q = i32((f32(t) + 0.5) * (1.0 / f32(part)));
+  return select(-1, q, t >= 0 && q * i32(part) == t && q < i32(size));
+}
+
+fn load_weights(i: u32) -> vec4f {
+  if (WEIGHTS_UNIFORM == 1u) {
+    return weights_small[i];
+  }
+  return weights_large[i];
+}
+
+// One output, cells outside left out by control flow: slow, and right for NaN and Inf too.
+fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
+  var sum = 0.0;
+  for (var ic = 0u; ic < g.IC; ic++) {
+    for (var ky = 0u; ky < params.KH; ky++) {
+      let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
+      for (var kx = 0u; kx < params.KW; kx++) {
+        let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
+        if (iy >= 0 && ix >= 0) {
+          let tap = (((oc / OCB) * g.IC + ic) * params.KH + ky) * params.KW + kx;
+          let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
+          sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
+        }
+      }
+    }
+  }
+  return sum;
+}
+
+fn load_bias(oc: u32, with_bias: bool) -> f32 {
+  return select(0.0, bias[select(0u, oc, with_bias)], with_bias);
+}
+
+fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
+  let tiles = (g.OW + PX - 1u) / PX;
+  let count = params.N * g.OH * tiles;
+  let groups_a_block = (count + WG - 1u) / WG;
+  let block = min(group / groups_a_block, (g.OC - 1u) / OCB);
+  let id = (group - block * groups_a_block) * WG + lane;
+  let ok = id < count;
+  let ox = (id % tiles) * PX;
+  let oy = (id / tiles) % g.OH;
+  let n = id / (tiles * g.OH);
+  let left = i32(ox) * g.step.x - g.pad.x;
+  var acc: array<vec4f, PX * OCV>;
+
+  for (var ic = 0u; ic < g.IC; ic++) {
+    for (var ky = 0u; ky < params.KH; ky++) {
+      let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
+      let row_ok = ok && iy >= 0;
+      let row = i32((n * g.IC + ic) * g.IH * g.IW) + iy * i32(g.IW);
+      let taps = ((block * g.IC + ic) * params.KH + ky) * params.KW;
+      var xs: array<f32, XN>;
+      if (KW_FIXED > 0u) {
+        for (var i = 0u; i < XN; i++) {
+          let ix = left + i32(i);
+          let inside = row_ok && ix >= 0 && ix < i32(g.IW);
+          xs[i] = select(0.0, src[select(0u, u32(row + ix), inside)], inside);
+        }
+        for (var v = 0u; v < OCV; v++) {
+          for (var kx = 0u; kx < KW_FIXED; kx++) {
+            let w = load_weights((taps + kx) * OCV + v);
+            for (var p = 0u; p < PX; p++) {
+              acc[p * OCV + v] += xs[p + kx] * w;
+            }
+          }
+        }
+      } else {
+        for (var kx = 0u; kx < params.KW; kx++) {
+          for (var p = 0u; p < PX; p++) {
+            let ix = cell(left + i32(p) * g.step.x + i32(kx) * g.dilate.x, g.part.x, g.IW);
+            let inside = row_ok && ix >= 0;
+            xs[p] = select(0.0, src[select(0u, u32(row + ix), inside)], inside);
+          }
+          for (var v = 0u; v < OCV; v++) {
+            let w = load_weights((taps + kx) * OCV + v);
+            for (var p = 0u; p < PX; p++) {
+              acc[p * OCV + v] += xs[p] * w;
+            }
+          }
+        }
+      }
+    }
+  }
+
+  var again = false;
+  for (var v = 0u; v < OCV; v++) {
+    for (var j = 0u; j < 4u; j++) {
+      if (v * 4u + j >= OCB) {
+        continue;
+      }
+      let oc = block * OCB + v * 4u + j;
+      let b = load_bias(min(oc, g.OC - 1u), with_bias);
+      let at = ((n * g.OC + oc) * g.OH + oy) * g.OW + ox;
+      for (var p = 0u; p < PX; p++) {
+        if (ok && oc < g.OC && ox + p < g.OW) {
+          dst[at + p] = acc[p * OCV + v][j] + b;
+        }
+        again = again || not_finite(acc[p * OCV + v][j]);
+      }
+    }
+  }
+  if (ok && again) {
+    for (var oc = block * OCB; oc < min((block + 1u) * OCB, g.OC); oc++) {
+      for (var x = ox; x < min(ox + PX, g.OW); x++) {
+        dst[((n * g.OC + oc) * g.OH + oy) * g.OW + x] = exact_output(g, n, oc, oy, x) + load_bias(oc, with_bias);
+      }
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let g = Geometry(
+    params.C, params.H, params.W, params.F, params.OH, params.OW,
+    vec2i(i32(params.SW), i32(params.SH)), vec2i(i32(params.DW), i32(params.DH)),
+    vec2i(i32(params.PW), i32(params.PH)), vec2u(1u, 1u),
+  );
+  correlate(g, params.has_bias != 0u, linear_group(group, groups), lane);
+}
+
+// dx at iy gathers dy at (iy + PH - ky*DH) / SH; with the kernel turned round (packed so), ky runs the other way.
+@compute @workgroup_size(WG)
+fn backward_input(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let pad = vec2i(
+    i32((params.KW - 1u) * params.DW) - i32(params.PW),
+    i32((params.KH - 1u) * params.DH) - i32(params.PH),
+  );
+  let g = Geometry(
+    params.F, params.OH, params.OW, params.C, params.H, params.W,
+    vec2i(1, 1), vec2i(i32(params.DW), i32(params.DH)), pad, vec2u(params.SW, params.SH),
+  );
+  correlate(g, false, linear_group(group, groups), lane);
+}
+
+fn pack(i: u32, turned: bool) {
+  let outs = select(params.F, params.C, turned);
+  let ins = select(params.C, params.F, turned);
+  let kernel = params.KH * params.KW;
+  if (i >= ((outs + OCB - 1u) / OCB) * ins * kernel * OCV) {
+    return;
+  }
+  let tap = (i / OCV) % kernel;
+  let k = select(tap, kernel - 1u - tap, turned);
+  let in = (i / (OCV * kernel)) % ins;
+  let first = (i / (OCV * kernel * ins)) * OCB + (i % OCV) * 4u;
+  var v = vec4f(0.0);
+  for (var j = 0u; j < 4u; j++) {
+    let out = first + j;
+    if (out < outs && (i % OCV) * 4u + j < OCB) {
+      let f = select(out, in, turned);
+      let c = select(in, out, turned);
+      v[j] = weight[(f * params.C + c) * kernel + k];
+    }
+  }
+  packed[i] = v;
+}
+
+@compute @workgroup_size(WG)
+fn pack_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  pack(linear_group(group, groups) * WG + lane, false);
+}
+
+@compute @workgroup_size(WG)
+fn pack_backward_input(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  pack(linear_group(group, groups) * WG + lane, true);
+}
+
+// Where one thread of backward_weight works: images n0 to n1, filters f0 .., input channel c, taps ky0 .., kx0 ..
+struct Tile {
+  n0: u32, n1: u32, lane: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
+}
+
+// x under tap (ky, kx) of output column ox, 0 outside the image; row is the first element of the row of x, -1 if outside.
+fn load_x(row: i32, ox: i32, kx: u32) -> f32 {
+  let ix = ox * i32(params.SW) + i32(kx * params.DW) - i32(params.PW);
+  let inside = row >= 0 && ix >= 0 && ix < i32(params.W);
+  return select(0.0, src[select(0u, u32(row + ix), inside)], inside);
+}
+
+fn row_of_x(n: u32, c: u32, oy: u32, ky: u32) -> i32 {
+  let iy = i32(oy * params.SH + ky * params.DH) - i32(params.PH);
+  return select(-1, i32((n * params.C + c) * params.H * params.W) + iy * i32(params.W), iy >= 0 && iy < i32(params.H));
+}
+
+// One partial sum of dw, cells outside left out by control flow.
+fn exact_partial(t: Tile, f: u32, ky: u32, kx: u32) -> f32 {
+  var sum = 0.0;
+  let rows = (t.n1 - t.n0) * params.OH;
+  for (var r = t.lane; r < rows; r += LANES) {
+    let n = t.n0 + r / params.OH;
+    let oy = r % params.OH;
+    let row = row_of_x(n, t.c, oy, ky);
+    for (var ox = 0u; ox < params.OW; ox++) {
+      let ix = i32(ox * params.SW + kx * params.DW) - i32(params.PW);
+      if (row >= 0 && ix >= 0 && ix < i32(params.W)) {
+        sum += src[row + ix] * dy[((n * params.F + f) * params.OH + oy) * params.OW + ox];
+      }
+    }
+  }
+  return sum;
+}
+
+@compute @workgroup_size(WG)
+fn backward_weight(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let id = linear_group(group, groups) * WG + lane;
+  let tiles_x = (params.KW + DW_TX - 1u) / DW_TX;
+  let tiles_y = (params.KH + DW_TY - 1u) / DW_TY;
+  let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
+  var t: Tile;
+  var rest = id;
+  t.lane = rest % LANES;
+  rest /= LANES;
+  t.kx0 = (rest % tiles_x) * DW_TX;
+  rest /= tiles_x;
+  t.ky0 = (rest % tiles_y) * DW_TY;
+  rest /= tiles_y;
+  t.c = rest % params.C;
+  rest /= params.C;
+  t.f0 = (rest % blocks_f) * DW_OC;
+  rest /= blocks_f;
+  t.n0 = rest * IMAGES;
+  if (t.n0 >= params.N) {
+    return;
+  }
+  t.n1 = min(t.n0 + IMAGES, params.N);
+
+  var acc: array<f32, DW_OC * DW_TY * DW_TX>;
+  var acc_b: array<f32, DW_OC>;
+  let rows = (t.n1 - t.n0) * params.OH;
+  for (var r = t.lane; r < rows; r += LANES) {
+    let n = t.n0 + r / params.OH;
+    let oy = r % params.OH;
+    var row: array<i32, DW_TY>;
+    for (var j = 0u; j < DW_TY; j++) {
+      row[j] = row_of_x(n, t.c, oy, t.ky0 + j);
+    }
+    var xs: array<f32, DW_TY * DW_TX>;
+    if (DW_SLIDE == 1u) {
+      for (var s = 1 - i32(DW_TX); s < 0; s++) {
+        for (var j = 0u; j < DW_TY; j++) {
+          for (var i = 1u; i < DW_TX; i++) {
+            xs[j * DW_TX + i - 1u] = xs[j * DW_TX + i];
+          }
+          xs[j * DW_TX + DW_TX - 1u] = load_x(row[j], s, t.kx0 + DW_TX - 1u);
+        }
+      }
+    }
+    let dy_row = (n * params.F * params.OH + oy) * params.OW;
+    for (var ox = 0u; ox < params.OW; ox++) {
+      for (var j = 0u; j < DW_TY; j++) {
+        if (DW_SLIDE == 1u) {
+          for (var i = 1u; i < DW_TX; i++) {
+            xs[j * DW_TX + i - 1u] = xs[j * DW_TX + i];
+          }
+          xs[j * DW_TX + DW_TX - 1u] = load_x(row[j], i32(ox), t.kx0 + DW_TX - 1u);
+        } else {
+          for (var i = 0u; i < DW_TX; i++) {
+            xs[j * DW_TX + i] = load_x(row[j], i32(ox), t.kx0 + i);
+          }
+        }
+      }
+      for (var o = 0u; o < DW_OC; o++) {
+        let f = min(t.f0 + o, params.F - 1u);
+        let g = dy[dy_row + f * params.OH * params.OW + ox];
+        acc_b[o] += g;
+        for (var k = 0u; k < DW_TY * DW_TX; k++) {
+          acc[o * DW_TY * DW_TX + k] += xs[k] * g;
+        }
+      }
+    }
+  }
+
+  let kernel = params.KH * params.KW;
+  let weights = params.F * params.C * kernel;
+  let base = (t.n0 / IMAGES * LANES + t.lane) * (weights + params.F);
+  var again = false;
+  for (var o = 0u; o < DW_OC; o++) {
+    let f = t.f0 + o;
+    if (f < params.F) {
+      for (var j = 0u; j < DW_TY; j++) {
+        for (var i = 0u; i < DW_TX; i++) {
+          let v = acc[(o * DW_TY + j) * DW_TX + i];
+          again = again || not_finite(v);
+          if (t.ky0 + j < params.KH && t.kx0 + i < params.KW) {
+            partial[base + (f * params.C + t.c) * kernel + (t.ky0 + j) * params.KW + t.kx0 + i] = v;
+          }
+        }
+      }
+      if (t.c == 0u && t.ky0 == 0u && t.kx0 == 0u) {
+        partial[base + weights + f] = acc_b[o];
+      }
+    }
+  }
+  if (again) {
+    for (var f = t.f0; f < min(t.f0 + DW_OC, params.F); f++) {
+      for (var ky = t.ky0; ky < min(t.ky0 + DW_TY, params.KH); ky++) {
+        for (var kx = t.kx0; kx < min(t.kx0 + DW_TX, params.KW); kx++) {
+          partial[base + (f * params.C + t.c) * kernel + ky * params.KW + kx] = exact_partial(t, f, ky, kx);
+        }
+      }
+    }
+  }
+}
+
+fn sum_partial(i: u32, stride: u32) -> f32 {
+  let count = (params.N + IMAGES - 1u) / IMAGES * LANES;
+  var sum = 0.0;
+  for (var b = 0u; b < count; b++) {
+    sum += sums[b * stride + i];
+  }
+  return sum;
+}
+
+@compute @workgroup_size(WG)
+fn reduce(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = linear_group(group, groups) * WG + lane;
+  let weights = params.F * params.C * params.KH * params.KW;
+  if (i < weights) {
+    dw[i] = sum_partial(i, weights + params.F);
+  } else if (i < weights + params.F) {
+    db[i - weights] = sum_partial(i, weights + params.F);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn reduce_weight(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = linear_group(group, groups) * WG + lane;
+  let weights = params.F * params.C * params.KH * params.KW;
+  if (i < weights) {
+    dw[i] = sum_partial(i, weights + params.F);
+  }
+}
+`
+
+export const cross_entropy = `// cross_entropy: softmax cross-entropy with integer labels, fused so that it is stable for any logits.
+//
+//   m[n] = max_c x[n, c]        z[n] = sum_c exp(x[n, c] - m[n])
+//   loss[n] = log z[n] + (m[n] - x[n, t[n]])
+//   dx[n, c] = (exp(x[n, c] - m[n]) / z[n] - [c = t[n]]) * dy / divisor      dy of the row, or of the reduced loss
+//
+//   x, dx   [N, C]  logits
+//   labels  [N]     int32, or bytes, four a word
+//   loss    [N]
+//   stats   [N, 2]  m and z, saved for backward
+//   partial [blocks of 32 rows]
+//
+// A label that is no class gives NaN; the host refuses those it can see.
+//
+// forward         One thread computes one row.
+// reduce_block    One thread adds the losses of 32 rows in order.
+// reduce          One thread adds the blocks in order and divides.
+// backward        One thread computes one row of dx.
+
+struct Params {
+  N: u32,
+  C: u32,
+  label_bytes: u32, // 1 when labels are bytes
+  dy_stride: u32,   // 1 when dy has a value for each row, 0 when it has one for all
+  divisor: f32,     // N for the mean, 1 for the sum
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read_write> loss_out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> stats_out: array<vec2f>;
+@group(0) @binding(5) var<storage, read> loss: array<f32>;
+@group(0) @binding(6) var<storage, read_write> partial_out: array<f32>;
+@group(0) @binding(7) var<storage, read> partial: array<f32>;
+@group(0) @binding(8) var<storage, read_write> out: array<f32>;
+@group(0) @binding(9) var<storage, read> stats: array<vec2f>;
+@group(0) @binding(10) var<storage, read> dy: array<f32>;
+@group(0) @binding(11) var<storage, read_write> dx: array<f32>;
+
+override WG: u32 = 64u;
+const ROWS_PER_BLOCK: u32 = 32u;
+const NAN_BITS: u32 = 0x7fc00000u;
+
+fn is_nan(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn label(n: u32) -> u32 {
+  if (params.label_bytes == 1u) {
+    return (labels[n / 4u] >> (8u * (n % 4u))) & 0xffu;
+  }
+  return labels[n];
+}
+
+// A NaN that the compiler cannot see coming: constants may not be NaN.
+fn nan() -> f32 {
+  return bitcast<f32>(NAN_BITS | (params.N & 1u));
+}
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let n = (group.y * groups.x + group.x) * WG + local;
+  if (n >= params.N) { return; }
+  let row = n * params.C;
+  var m = x[row];
+  for (var c = 1u; c < params.C; c++) {
+    let v = x[row + c];
+    if (v > m || is_nan(v)) { m = v; }
+  }
+  var z = 0.0;
+  for (var c = 0u; c < params.C; c++) {
+    z += exp(x[row + c] - m);
+  }
+  let t = label(n);
+  var result = nan();
+  if (t < params.C) { result = log(z) + (m - x[row + t]); }
+  // exp and log need not keep NaN, so a row that holds one says so itself.
+  if (is_nan(m)) { result = m; }
+  loss_out[n] = result;
+  stats_out[n] = vec2f(m, z);
+}
+
+@compute @workgroup_size(WG)
+fn reduce_block(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let block = (group.y * groups.x + group.x) * WG + local;
+  let first = block * ROWS_PER_BLOCK;
+  if (first >= params.N) { return; }
+  var sum = 0.0;
+  for (var n = first; n < min(first + ROWS_PER_BLOCK, params.N); n++) {
+    sum += loss[n];
+  }
+  partial_out[block] = sum;
+}
+
+@compute @workgroup_size(1)
+fn reduce() {
+  let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
+  var sum = 0.0;
+  for (var block = 0u; block < blocks; block++) {
+    sum += partial[block];
+  }
+  out[0] = sum / params.divisor;
+}
+
+@compute @workgroup_size(WG)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let n = (group.y * groups.x + group.x) * WG + local;
+  if (n >= params.N) { return; }
+  let t = label(n);
+  let s = stats[n];
+  let g = dy[n * params.dy_stride] / params.divisor;
+  for (var c = 0u; c < params.C; c++) {
+    let i = n * params.C + c;
+    var p = exp(x[i] - s.x) / s.y;
+    if (c == t) { p -= 1.0; }
+    var result = p * g;
+    if (t >= params.C) { result = nan(); }
+    if (is_nan(s.x)) { result = s.x; }
+    dx[i] = result;
+  }
+}
+`
+
+export const fill = `// fill: out[i] = value
+//
+//   out [size]    any shape, flat
+//
+// One thread writes PER elements.
+
+struct Params {
+  size: u32,
+  value: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+
+// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * PER + local;
+}
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    out[i] = params.value;
+  }
+}
+`
+
+export const gather = `// gather: a batch of rows from a data set of bytes, in the order of a list of row numbers.
+//
+//   rows      out[n, r] = f32(bytes[index[first + n], r]) * scale
+//   integers  out[n, r] = i32(bytes[index[first + n], r])
+//
+//   bytes  [ROWS, R]  four bytes a word, little-endian
+//   index  [LENGTH]   row numbers, below ROWS
+//   out    [N, R]     rows first … first + N - 1 of the list
+//
+// One thread writes PER elements.
+
+struct Params {
+  N: u32,
+  R: u32,
+  first: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> bytes: array<u32>;
+@group(0) @binding(2) var<storage, read> index: array<u32>;
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> out_integers: array<i32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+
+// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * PER + local;
+}
+
+fn byte(i: u32) -> u32 {
+  let at = index[params.first + i / params.R] * params.R + i % params.R;
+  return (bytes[at / 4u] >> (8u * (at % 4u))) & 0xffu;
+}
+
+@compute @workgroup_size(WG)
+fn rows(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < min(start + WG * PER, params.N * params.R); i += WG) {
+    out[i] = f32(byte(i)) * params.scale;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn integers(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < min(start + WG * PER, params.N * params.R); i += WG) {
+    out_integers[i] = i32(byte(i));
+  }
+}
+`
+
+export const linear = `// linear: a fully connected layer and its gradients, row-major.
+//
+//   out[n, o] = sum over i of x[n, i] * weight[o, i], plus bias[o]
+//   dx[n, i]  = sum over o of dy[n, o] * weight[o, i]
+//   dw[o, i]  = sum over n of dy[n, o] * x[n, i]
+//   db[o]     = sum over n of dy[n, o]
+//
+//   x, dx         [N, I]
+//   weight, dw    [O, I]
+//   bias, db      [O]
+//   out, dy       [N, O]
+//
+// i and o ascend. The sums over n go by blocks of BLOCK rows, n ascending in the block, and then over the blocks in
+// ascending order, starting from +0: their bits depend neither on the device's scheduling nor on rows of zeros in dy
+// after the last one (x must be finite there).
+//
+// A *quad* is four neighbouring rows or columns of an operand at one k, k being the dimension summed over: one vec4f.
+// The quads of an operand are stored k by k: quad q at k is element k * quads + q, quads = ceil(rows or columns / 4).
+//
+// pack_forward    Writes to \`packed\` the quads of x (ceil(N/4) of them at each i), then those of weight (ceil(O/4) at
+//                 each i). One thread writes the same quad at up to STRIP successive i:
+//                 (ceil(N/4) + ceil(O/4))*ceil(I/STRIP) threads.
+// forward         Reads them as \`quads\`. One thread computes an 8 x 8 block of out: ceil(N/8)*ceil(O/8) threads.
+// pack_backward   Writes to \`packed\` quads of dy along O at each n and of x along I at each n (both only if needW = 1),
+//                 then of dy along N at each o and of weight along I at each o (both only if needX = 1).
+//                 One thread writes the same quad at up to STRIP successive k, k being n or o:
+//                 needW*(ceil(O/4) + ceil(I/4))*ceil(N/STRIP) + needX*(ceil(N/4) + ceil(I/4))*ceil(O/STRIP) threads.
+// backward        Reads them as \`quads\`. One thread computes an 8 x 8 block of dw (ceil(O/8)*ceil(I/8) threads a part),
+//                 an 8 x 8 block of dx (ceil(N/8)*ceil(I/8) threads) or 4 elements of db (ceil(O/4) threads a part), in
+//                 this order: needW*parts*(ceil(O/8)*ceil(I/8) + ceil(O/4)) + needX*ceil(N/8)*ceil(I/8).
+//                 With parts = 1 a thread adds all the blocks of rows itself. With parts = ceil(N/BLOCK) it takes one,
+//                 dw is [parts, O, I] and db [parts, O], and \`reduce\` adds the parts: the same bits, more threads.
+// reduce          Adds partial_w [parts, O, I] to dw [O, I] and partial_b [parts, O] to db [O]. One thread an element:
+//                 O*I + O.
+//
+// Past an edge the last row or column is read again, and what comes of it is not stored.
+
+struct Params {
+  N: u32,
+  I: u32,
+  O: u32,
+  hasBias: u32, // 0: bias is not read
+  needX: u32,
+  needW: u32, // dw and db
+  parts: u32, // 1 or ceil(N/BLOCK)
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> packed: array<vec4f>;
+@group(0) @binding(6) var<storage, read> quads: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(9) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(10) var<storage, read_write> db: array<f32>;
+@group(0) @binding(11) var<storage, read> partial_w: array<f32>;
+@group(0) @binding(12) var<storage, read> partial_b: array<f32>;
+
+override WG: u32 = 64u;
+
+const STRIP: u32 = 16u;
+const BLOCK: u32 = 32u; // Rows of the batch in one partial sum: a change of it changes the bits of dw and db.
+
+fn quads_of(n: u32) -> u32 {
+  return (n + 3u) / 4u;
+}
+
+fn eights_of(n: u32) -> u32 {
+  return (n + 7u) / 8u;
+}
+
+// A strip: the same quad at up to STRIP successive k. Loops over it run on \`to\`: of a count that is at most STRIP, CPU
+// drivers make STRIP copies of the loop's body, and take seconds to compile them.
+struct Strip {
+  at: vec4u, // where its four elements are at the first k
+  to: u32, // which element of \`packed\` the first quad becomes
+  step: u32, // from one quad to the next in \`packed\`
+  end: u32, // past the last one
+}
+
+// Strip i of a matrix of n by size_k elements; element \`row\` at k is row * stride + k * stride_k. Its quads start at
+// \`first\` in \`packed\`.
+fn strip_of(i: u32, n: u32, size_k: u32, stride: u32, stride_k: u32, first: u32) -> Strip {
+  let step = quads_of(n);
+  let q = i % step;
+  let k = i / step * STRIP;
+  let at = min(q * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(n - 1u)) * stride + k * stride_k;
+  return Strip(at, first + k * step + q, step, first + min(k + STRIP, size_k) * step);
+}
+
+fn strips_of(n: u32) -> u32 {
+  return (n + STRIP - 1u) / STRIP;
+}
+
+// Spreads the first \`heavy\` of \`all\` workgroups evenly among the others, as CPU drivers give each core one run of
+// workgroups. Every number below \`all\` comes out once.
+fn in_turn(g: u32, all: u32, heavy: u32) -> u32 {
+  if (all > 0xffffu || heavy > all) {
+    return g; // The products below would overflow.
+  }
+  let before = g * heavy / all;
+  return select(heavy + g - before, before, (g + 1u) * heavy / all > before);
+}
+
+@compute @workgroup_size(WG)
+fn pack_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + lane;
+  let threads_x = quads_of(params.N) * strips_of(params.I);
+  let threads_w = quads_of(params.O) * strips_of(params.I);
+  if (i < threads_x) {
+    var s = strip_of(i, params.N, params.I, params.I, 1u, 0u);
+    for (; s.to < s.end; s.to += s.step) {
+      packed[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
+      s.at += 1u;
+    }
+  } else if (i - threads_x < threads_w) {
+    var s = strip_of(i - threads_x, params.O, params.I, params.I, 1u, quads_of(params.N) * params.I);
+    for (; s.to < s.end; s.to += s.step) {
+      packed[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
+      s.at += 1u;
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = (group.y * groups.x + group.x) * WG + lane;
+  let across = eights_of(params.O);
+  let row = block / across * 8u;
+  let column = block % across * 8u;
+  if (row >= params.N) {
+    return;
+  }
+  let step_i = quads_of(params.N);
+  let step_j = quads_of(params.O);
+  let first = step_i * params.I;
+  var i0 = row / 4u;
+  var i1 = min(i0 + 1u, step_i - 1u);
+  var j0 = first + column / 4u;
+  var j1 = first + min(column / 4u + 1u, step_j - 1u);
+  // s<row><l or h>: the low and the high four columns of the block's rows.
+  var s0l = vec4f(); var s0h = vec4f();
+  var s1l = vec4f(); var s1h = vec4f();
+  var s2l = vec4f(); var s2h = vec4f();
+  var s3l = vec4f(); var s3h = vec4f();
+  var s4l = vec4f(); var s4h = vec4f();
+  var s5l = vec4f(); var s5h = vec4f();
+  var s6l = vec4f(); var s6h = vec4f();
+  var s7l = vec4f(); var s7h = vec4f();
+  for (var k = 0u; k < params.I; k++) {
+    let x0 = quads[i0];
+    let x1 = quads[i1];
+    let y0 = quads[j0];
+    let y1 = quads[j1];
+    i0 += step_i;
+    i1 += step_i;
+    j0 += step_j;
+    j1 += step_j;
+    s0l += x0.x * y0; s0h += x0.x * y1;
+    s1l += x0.y * y0; s1h += x0.y * y1;
+    s2l += x0.z * y0; s2h += x0.z * y1;
+    s3l += x0.w * y0; s3h += x0.w * y1;
+    s4l += x1.x * y0; s4h += x1.x * y1;
+    s5l += x1.y * y0; s5h += x1.y * y1;
+    s6l += x1.z * y0; s6h += x1.z * y1;
+    s7l += x1.w * y0; s7h += x1.w * y1;
+  }
+  // One store in a loop, the sums moving up through it: 64 stores written out cost a second of compile time on CPU
+  // drivers.
+  let end = min(row + 8u, params.N);
+  for (var half = row * 2u; half < end * 2u; half++) {
+    let start = half / 2u * params.O;
+    let stop = start + min(column + (half & 1u) * 4u + 4u, params.O);
+    for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
+      var sum = s0l.x;
+      if (params.hasBias == 1u) {
+        sum += bias[at - start];
+      }
+      out[at] = sum;
+      s0l = s0l.yzww;
+    }
+    s0l = s0h; s0h = s1l; s1l = s1h; s1h = s2l; s2l = s2h;
+    s2h = s3l; s3l = s3h; s3h = s4l; s4l = s4h; s4h = s5l;
+    s5l = s5h; s5h = s6l; s6l = s6h; s6h = s7l; s7l = s7h;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn pack_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + lane;
+  let quads_n = quads_of(params.N);
+  let quads_i = quads_of(params.I);
+  let quads_o = quads_of(params.O);
+  let strips_n = strips_of(params.N) * params.needW;
+  let strips_o = strips_of(params.O) * params.needX;
+  // Where the threads of each operand end, and where its quads start.
+  let end_1 = quads_o * strips_n;
+  let end_2 = end_1 + quads_i * strips_n;
+  let end_3 = end_2 + quads_n * strips_o;
+  let end_4 = end_3 + quads_i * strips_o;
+  let first_2 = quads_o * params.N;
+  let first_3 = (quads_o + quads_i) * params.N * params.needW;
+  let first_4 = first_3 + quads_n * params.O;
+  if (i < end_1 || (i >= end_2 && i < end_3)) {
+    var s = strip_of(i, params.O, params.N, 1u, params.O, 0u);
+    var step = params.O;
+    if (i >= end_2) {
+      s = strip_of(i - end_2, params.N, params.O, params.O, 1u, first_3);
+      step = 1u;
+    }
+    for (; s.to < s.end; s.to += s.step) {
+      packed[s.to] = vec4f(dy[s.at.x], dy[s.at.y], dy[s.at.z], dy[s.at.w]);
+      s.at += step;
+    }
+  } else if (i < end_2) {
+    var s = strip_of(i - end_1, params.I, params.N, 1u, params.I, first_2);
+    for (; s.to < s.end; s.to += s.step) {
+      packed[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
+      s.at += params.I;
+    }
+  } else if (i < end_4) {
+    var s = strip_of(i - end_3, params.I, params.O, 1u, params.I, first_4);
+    for (; s.to < s.end; s.to += s.step) {
+      packed[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
+      s.at += params.I;
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let quads_n = quads_of(params.N);
+  let quads_i = quads_of(params.I);
+  let quads_o = quads_of(params.O);
+  let across = eights_of(params.I);
+  let blocks_w = eights_of(params.O) * across;
+  let count_w = blocks_w * params.parts * params.needW;
+  let count_x = eights_of(params.N) * across * params.needX;
+  let thread = in_turn(group.y * groups.x + group.x, groups.x * groups.y, (count_w + WG - 1u) / WG) * WG + lane;
+  // Rows of the batch a part takes.
+  let share = select(BLOCK, params.N, params.parts == 1u);
+
+  if (thread >= count_w + count_x) {
+    let t = thread - count_w - count_x;
+    if (t >= quads_o * params.parts * params.needW) {
+      return;
+    }
+    let part = t / quads_o;
+    let end = min((part + 1u) * share, params.N);
+    var total = vec4f();
+    for (var n = part * share; n < end; ) {
+      let stop = min(n + BLOCK, end);
+      var sum = vec4f();
+      for (; n < stop; n++) {
+        sum += quads[n * quads_o + t % quads_o];
+      }
+      total += sum;
+    }
+    let o = t % quads_o * 4u;
+    let count = min(4u, params.O - o);
+    for (var j = 0u; j < count; j++) {
+      db[part * params.O + o + j] = total.x;
+      total = total.yzww;
+    }
+    return;
+  }
+
+  let for_w = thread < count_w;
+  let t = select(thread - count_w, thread, for_w);
+  // dx has one part, and one block of all the k.
+  let part = select(0u, t / blocks_w, for_w);
+  let row = (t - part * blocks_w) / across * 8u;
+  let column = (t - part * blocks_w) % across * 8u;
+  let height = select(params.N, params.O, for_w);
+  let begin = part * share;
+  let end = select(params.O, min(begin + share, params.N), for_w);
+  let block = select(params.O, BLOCK, for_w);
+  let step_i = select(quads_n, quads_o, for_w);
+  let step_j = quads_i;
+  // Where the quads of the two operands start in \`quads\`.
+  let first_x = (quads_o + quads_i) * params.N * params.needW;
+  let first_i = select(first_x, 0u, for_w) + begin * step_i;
+  let first_j = select(first_x + quads_n * params.O, quads_o * params.N, for_w) + begin * step_j;
+  var i0 = first_i + row / 4u;
+  var i1 = first_i + min(row / 4u + 1u, step_i - 1u);
+  var j0 = first_j + column / 4u;
+  var j1 = first_j + min(column / 4u + 1u, step_j - 1u);
+  // t<row><l or h>: the low and the high four columns of the block's rows; s: the same, of one block of k.
+  var t0l = vec4f(); var t0h = vec4f();
+  var t1l = vec4f(); var t1h = vec4f();
+  var t2l = vec4f(); var t2h = vec4f();
+  var t3l = vec4f(); var t3h = vec4f();
+  var t4l = vec4f(); var t4h = vec4f();
+  var t5l = vec4f(); var t5h = vec4f();
+  var t6l = vec4f(); var t6h = vec4f();
+  var t7l = vec4f(); var t7h = vec4f();
+  for (var k = begin; k < end; ) {
+    let stop = min(k + block, end);
+    var s0l = vec4f(); var s0h = vec4f();
+    var s1l = vec4f(); var s1h = vec4f();
+    var s2l = vec4f(); var s2h = vec4f();
+    var s3l = vec4f(); var s3h = vec4f();
+    var s4l = vec4f(); var s4h = vec4f();
+    var s5l = vec4f(); var s5h = vec4f();
+    var s6l = vec4f(); var s6h = vec4f();
+    var s7l = vec4f(); var s7h = vec4f();
+    for (; k < stop; k++) {
+      let x0 = quads[i0];
+      let x1 = quads[i1];
+      let y0 = quads[j0];
+      let y1 = quads[j1];
+      i0 += step_i;
+      i1 += step_i;
+      j0 += step_j;
+      j1 += step_j;
+      s0l += x0.x * y0; s0h += x0.x * y1;
+      s1l += x0.y * y0; s1h += x0.y * y1;
+      s2l += x0.z * y0; s2h += x0.z * y1;
+      s3l += x0.w * y0; s3h += x0.w * y1;
+      s4l += x1.x * y0; s4h += x1.x * y1;
+      s5l += x1.y * y0; s5h += x1.y * y1;
+      s6l += x1.z * y0; s6h += x1.z * y1;
+      s7l += x1.w * y0; s7h += x1.w * y1;
+    }
+    t0l += s0l; t0h += s0h;
+    t1l += s1l; t1h += s1h;
+    t2l += s2l; t2h += s2h;
+    t3l += s3l; t3h += s3h;
+    t4l += s4l; t4h += s4h;
+    t5l += s5l; t5h += s5h;
+    t6l += s6l; t6h += s6h;
+    t7l += s7l; t7h += s7h;
+  }
+  // One store in a loop, the sums moving up through it: 64 stores written out cost a second of compile time on CPU
+  // drivers.
+  let last = min(row + 8u, height);
+  for (var half = row * 2u; half < last * 2u; half++) {
+    let start = (part * params.O + half / 2u) * params.I;
+    let stop = start + min(column + (half & 1u) * 4u + 4u, params.I);
+    for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
+      if (for_w) {
+        dw[at] = t0l.x;
+      } else {
+        dx[at] = t0l.x;
+      }
+      t0l = t0l.yzww;
+    }
+    t0l = t0h; t0h = t1l; t1l = t1h; t1h = t2l; t2l = t2h;
+    t2h = t3l; t3l = t3h; t3h = t4l; t4l = t4h; t4h = t5l;
+    t5l = t5h; t5h = t6l; t6l = t6h; t6h = t7l; t7l = t7h;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn reduce(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + lane;
+  let size_w = params.O * params.I;
+  if (i < size_w) {
+    var sum = 0.0;
+    for (var p = 0u; p < params.parts; p++) {
+      sum += partial_w[p * size_w + i];
+    }
+    dw[i] = sum;
+  } else if (i - size_w < params.O) {
+    var sum = 0.0;
+    for (var p = 0u; p < params.parts; p++) {
+      sum += partial_b[p * params.O + i - size_w];
+    }
+    db[i - size_w] = sum;
+  }
+}
+`
+
+export const matmul = `// matmul: out = op(a) * op(b), row-major, k in ascending order.
+//
+//   out[m, n] = sum over k of op(a)[m, k] * op(b)[k, n]
+//
+//   a      [M, K], or [K, M] with transposeA = 1: op(a) is [M, K]
+//   b      [K, N], or [N, K] with transposeB = 1: op(b) is [K, N]
+//   out    [M, N]
+//
+// A *quad* is four neighbouring rows or columns of an operand at one k, k being the dimension summed over: one vec4f.
+// The quads of an operand are stored k by k: quad q at k is element k * quads + q, quads = ceil(rows or columns / 4).
+// The kernel reads four rows of op(a) and four columns of op(b) at a time as quads. Where a is stored as [K, M] and M
+// is a multiple of 4, and where b is stored as [K, N] and N is a multiple of 4, they are quads as they stand. The
+// others are rewritten as quads first: packA = 0 is allowed only if transposeA = 1 and M % 4 = 0, packB = 0 only if
+// transposeB = 0 and N % 4 = 0.
+//
+// pack    Writes (ceil(M/4)*packA + ceil(N/4)*packB)*K quads, those of a first. One thread writes the same quad at up
+//         to STRIP successive k: (ceil(M/4)*packA + ceil(N/4)*packB)*ceil(K/STRIP) threads. Not needed if
+//         packA = packB = 0.
+// matmul  \`left\` is a or what pack wrote, \`right\` is b or what pack wrote. One thread computes an 8 x 8 block of out:
+//         ceil(M/8)*ceil(N/8) threads, along N first.
+//
+// Past an edge the last row or column is read again, and what comes of it is not stored.
+
+struct Params {
+  M: u32,
+  K: u32,
+  N: u32,
+  transposeA: u32,
+  transposeB: u32,
+  packA: u32,
+  packB: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> packed: array<vec4f>;
+@group(0) @binding(4) var<storage, read> left: array<vec4f>;
+@group(0) @binding(5) var<storage, read> right: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+
+override WG: u32 = 64u;
+
+const STRIP: u32 = 16u;
+
+@compute @workgroup_size(WG)
+fn pack(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // The loops run on \`to\`: of a count that is at most STRIP, CPU drivers make STRIP copies of the loop's body, and take
+  // seconds to compile them.
+  var i = (group.y * groups.x + group.x) * WG + lane;
+  let quads_a = (params.M + 3u) / 4u;
+  let quads_b = (params.N + 3u) / 4u;
+  let strips = (params.K + STRIP - 1u) / STRIP;
+  let threads_a = quads_a * strips * params.packA;
+  let threads_b = quads_b * strips * params.packB;
+  let four = vec4u(0u, 1u, 2u, 3u);
+  if (i < threads_a) {
+    let k = i / quads_a * STRIP;
+    let m = min(i % quads_a * 4u + four, vec4u(params.M - 1u));
+    var at = select(m * params.K + k, k * params.M + m, params.transposeA == 1u);
+    let step = select(1u, params.M, params.transposeA == 1u);
+    var to = k * quads_a + i % quads_a;
+    let end = min(k + STRIP, params.K) * quads_a;
+    for (; to < end; to += quads_a) {
+      packed[to] = vec4f(a[at.x], a[at.y], a[at.z], a[at.w]);
+      at += step;
+    }
+    return;
+  }
+  i -= threads_a;
+  if (i < threads_b) {
+    let k = i / quads_b * STRIP;
+    let n = min(i % quads_b * 4u + four, vec4u(params.N - 1u));
+    var at = select(k * params.N + n, n * params.K + k, params.transposeB == 1u);
+    let step = select(params.N, 1u, params.transposeB == 1u);
+    let first = quads_a * params.K * params.packA;
+    var to = first + k * quads_b + i % quads_b;
+    let end = first + min(k + STRIP, params.K) * quads_b;
+    for (; to < end; to += quads_b) {
+      packed[to] = vec4f(b[at.x], b[at.y], b[at.z], b[at.w]);
+      at += step;
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn matmul(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = (group.y * groups.x + group.x) * WG + lane;
+  let across = (params.N + 7u) / 8u;
+  let row = block / across * 8u;
+  let column = block % across * 8u;
+  if (row >= params.M) {
+    return;
+  }
+  let step_i = (params.M + 3u) / 4u;
+  let step_j = (params.N + 3u) / 4u;
+  let first_b = step_i * params.K * params.packA * params.packB;
+  var i0 = row / 4u;
+  var i1 = min(i0 + 1u, step_i - 1u);
+  var j0 = first_b + column / 4u;
+  var j1 = first_b + min(column / 4u + 1u, step_j - 1u);
+  // s<row><l or h>: the low and the high four columns of the block's rows.
+  var s0l = vec4f(); var s0h = vec4f();
+  var s1l = vec4f(); var s1h = vec4f();
+  var s2l = vec4f(); var s2h = vec4f();
+  var s3l = vec4f(); var s3h = vec4f();
+  var s4l = vec4f(); var s4h = vec4f();
+  var s5l = vec4f(); var s5h = vec4f();
+  var s6l = vec4f(); var s6h = vec4f();
+  var s7l = vec4f(); var s7h = vec4f();
+  for (var k = 0u; k < params.K; k++) {
+    let x0 = left[i0];
+    let x1 = left[i1];
+    let y0 = right[j0];
+    let y1 = right[j1];
+    i0 += step_i;
+    i1 += step_i;
+    j0 += step_j;
+    j1 += step_j;
+    s0l += x0.x * y0; s0h += x0.x * y1;
+    s1l += x0.y * y0; s1h += x0.y * y1;
+    s2l += x0.z * y0; s2h += x0.z * y1;
+    s3l += x0.w * y0; s3h += x0.w * y1;
+    s4l += x1.x * y0; s4h += x1.x * y1;
+    s5l += x1.y * y0; s5h += x1.y * y1;
+    s6l += x1.z * y0; s6h += x1.z * y1;
+    s7l += x1.w * y0; s7h += x1.w * y1;
+  }
+  // One store in a loop, the sums moving up through it: 64 stores written out cost a second of compile time on CPU
+  // drivers.
+  let end = min(row + 8u, params.M);
+  for (var half = row * 2u; half < end * 2u; half++) {
+    let start = half / 2u * params.N;
+    let stop = start + min(column + (half & 1u) * 4u + 4u, params.N);
+    for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
+      out[at] = s0l.x;
+      s0l = s0l.yzww;
+    }
+    s0l = s0h; s0h = s1l; s1l = s1h; s1h = s2l; s2l = s2h;
+    s2h = s3l; s3l = s3h; s3h = s4l; s4l = s4h; s4h = s5l;
+    s5l = s5h; s5h = s6l; s6l = s6h; s6h = s7l; s7l = s7h;
+  }
+}
+`
+
+export const max_pool2d = `// max_pool2d: the largest value of each window, and where it was.
+//
+//   out[n, c, oh, ow] = max over (ky, kx) of x[n, c, oh*SH - PH + ky, ow*SW - PW + kx], cells outside the image left out
+//   winner[n, c, oh, ow] = h*W + w of the first maximum in row-major order
+//   dx[n, c, h, w] = sum of dy over the windows whose winner is (h, w), in row-major order of the windows
+//
+//   x, dx            [N, C, H, W]
+//   out, dy, winner  [N, C, OH, OW]
+//
+// NaN is taken as greater than anything, by its bits: comparisons with NaN differ between adapters.
+//
+// forward            One thread computes PER windows.
+// backward           One thread computes PER cells of dx, looking at every window that covers the cell.
+// backward_disjoint  The same where windows do not overlap (KH <= SH and KW <= SW): one thread writes the cells of PER
+//                    windows, and those between a window and the next.
+
+struct Params {
+  planes: u32, // N*C
+  H: u32, W: u32,
+  OH: u32, OW: u32,
+  KH: u32, KW: u32,
+  SH: u32, SW: u32,
+  PH: u32, PW: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> winner_out: array<u32>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read> winner: array<u32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+
+// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * PER + local;
+}
+
+fn is_nan(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  let size = params.planes * params.OH * params.OW;
+  for (var i = start; i < min(start + WG * PER, size); i += WG) {
+    let row = i / params.OW;
+    let plane_number = row / params.OH;
+    let oh = row - plane_number * params.OH;
+    let ow = i - row * params.OW;
+    let plane = plane_number * params.H * params.W;
+    // The window inside the image; padding is at most half a window, so it is never empty.
+    let top = max(oh * params.SH, params.PH) - params.PH;
+    let bottom = min(oh * params.SH + params.KH - params.PH, params.H);
+    let left = max(ow * params.SW, params.PW) - params.PW;
+    let right = min(ow * params.SW + params.KW - params.PW, params.W);
+    var at = top * params.W + left;
+    var best = x[plane + at];
+    for (var h = top; h < bottom; h++) {
+      for (var w = left; w < right; w++) {
+        let v = x[plane + h * params.W + w];
+        if (v > best || is_nan(v)) {
+          best = v;
+          at = h * params.W + w;
+        }
+      }
+    }
+    out[i] = best;
+    winner_out[i] = at;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  let cells = params.H * params.W;
+  for (var i = start; i < min(start + WG * PER, params.planes * cells); i += WG) {
+    let plane_number = i / cells;
+    let at = i - plane_number * cells;
+    let plane = plane_number * params.OH * params.OW;
+    let row = at / params.W;
+    let h = row + params.PH;
+    let w = at - row * params.W + params.PW;
+    // Windows that cover the cell: oh*SH <= h < oh*SH + KH, in padded coordinates.
+    let first_oh = (max(h + params.SH, params.KH) - params.KH) / params.SH;
+    let end_oh = min(h / params.SH + 1u, params.OH);
+    let first_ow = (max(w + params.SW, params.KW) - params.KW) / params.SW;
+    let end_ow = min(w / params.SW + 1u, params.OW);
+    var sum = 0.0;
+    for (var oh = first_oh; oh < end_oh; oh++) {
+      for (var ow = first_ow; ow < end_ow; ow++) {
+        let o = plane + oh * params.OW + ow;
+        if (winner[o] == at) { sum += dy[o]; }
+      }
+    }
+    dx[i] = sum;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward_disjoint(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  let size = params.planes * params.OH * params.OW;
+  for (var i = start; i < min(start + WG * PER, size); i += WG) {
+    let row = i / params.OW;
+    let plane_number = row / params.OH;
+    let oh = row - plane_number * params.OH;
+    let ow = i - row * params.OW;
+    let plane = plane_number * params.H * params.W;
+    // From this window's first cell to the next one's; the outermost windows own what is left at the edges.
+    let top = max(oh * params.SH, params.PH) - params.PH;
+    let bottom = select((oh + 1u) * params.SH - params.PH, params.H, oh + 1u == params.OH);
+    let left = max(ow * params.SW, params.PW) - params.PW;
+    let right = select((ow + 1u) * params.SW - params.PW, params.W, ow + 1u == params.OW);
+    let at = winner[i];
+    let value = dy[i];
+    for (var h = top; h < bottom; h++) {
+      for (var w = left; w < right; w++) {
+        let cell = h * params.W + w;
+        dx[plane + cell] = select(0.0, value, cell == at);
+      }
+    }
+  }
+}
+`
+
+export const metrics = `// metrics: adds a batch to the running totals of an epoch.
+//
+//   totals[0] += number of rows whose largest logit (the first of equals) is at the label
+//   totals[1] += N
+//   totals[2] += loss * N     float32 bits; the mean loss of the batch times its rows
+//
+//   logits  [N, C]
+//   labels  [N]   int32, or bytes, four a word
+//   loss    [1]
+//   totals  [3]   u32
+//
+// One thread looks at one row. Integer atomics only: their order cannot be seen in the sum. The first thread alone adds
+// the loss.
+
+struct Params {
+  N: u32,
+  C: u32,
+  label_bytes: u32, // 1 when labels are bytes
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read> loss: array<f32>;
+@group(0) @binding(4) var<storage, read_write> totals: array<atomic<u32>>;
+
+override WG: u32 = 64u;
+
+fn label(n: u32) -> u32 {
+  if (params.label_bytes == 1u) {
+    return (labels[n / 4u] >> (8u * (n % 4u))) & 0xffu;
+  }
+  return labels[n];
+}
+
+@compute @workgroup_size(WG)
+fn accumulate(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let n = (group.y * groups.x + group.x) * WG + local;
+  if (n >= params.N) { return; }
+  var best = logits[n * params.C];
+  var at = 0u;
+  for (var c = 1u; c < params.C; c++) {
+    let v = logits[n * params.C + c];
+    if (v > best) {
+      best = v;
+      at = c;
+    }
+  }
+  if (at == label(n)) { atomicAdd(&totals[0], 1u); }
+  if (n == 0u) {
+    atomicAdd(&totals[1], params.N);
+    let sum = bitcast<f32>(atomicLoad(&totals[2])) + loss[0] * f32(params.N);
+    atomicStore(&totals[2], bitcast<u32>(sum));
+  }
+}
+`
+
+export const relu = `// relu: out = x where x > 0, else 0. NaN passes: written as a selection, since max(NaN, 0) is 0 on some adapters.
+//
+//   forward   out[i] = x[i] <= 0 ? 0 : x[i]
+//   backward  dx[i] = out[i] <= 0 ? 0 : dy[i]        at 0 the gradient is 0
+//
+//   x, out, dy, dx  [size], any shape, flat
+//
+// One thread computes PER elements.
+
+struct Params {
+  size: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> y: array<f32>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+
+// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * PER + local;
+}
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    let v = x[i];
+    out[i] = select(v, 0.0, v <= 0.0);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    dx[i] = select(dy[i], 0.0, y[i] <= 0.0);
+  }
+}
+`
+
+export const sgd = `// sgd: one parameter's update, as torch.optim.SGD defines it.
+//
+//   g = maximize ? -dp : dp;  g += weight_decay * p
+//   first step:  b = g        later:  b = momentum * b + (1 - dampening) * g
+//   p -= lr * (nesterov ? g + momentum * b : b)        without momentum:  p -= lr * g
+//
+//   p, dp, b  [size]  parameter, gradient, momentum buffer
+//
+// step            One thread updates PER elements; no momentum.
+// step_momentum   The same with the momentum buffer.
+
+struct Params {
+  size: u32,
+  lr: f32,
+  momentum: f32,
+  dampening: f32,
+  weight_decay: f32,
+  nesterov: u32,
+  maximize: u32,
+  first: u32, // 1 on the first step with momentum
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> dp: array<f32>;
+@group(0) @binding(2) var<storage, read_write> p: array<f32>;
+@group(0) @binding(3) var<storage, read_write> b: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+
+// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * PER + local;
+}
+
+fn gradient(i: u32) -> f32 {
+  var g = dp[i];
+  if (params.maximize == 1u) { g = -g; }
+  if (params.weight_decay != 0.0) { g += params.weight_decay * p[i]; }
+  return g;
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    p[i] -= params.lr * gradient(i);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn step_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    let g = gradient(i);
+    var m = g;
+    if (params.first == 0u) { m = params.momentum * b[i] + (1.0 - params.dampening) * g; }
+    b[i] = m;
+    p[i] -= params.lr * select(m, g + params.momentum * m, params.nesterov == 1u);
+  }
+}
+`

@@ -1,0 +1,59 @@
+// metrics: adds a batch to the running totals of an epoch.
+//
+//   totals[0] += number of rows whose largest logit (the first of equals) is at the label
+//   totals[1] += N
+//   totals[2] += loss * N     float32 bits; the mean loss of the batch times its rows
+//
+//   logits  [N, C]
+//   labels  [N]   int32, or bytes, four a word
+//   loss    [1]
+//   totals  [3]   u32
+//
+// One thread looks at one row. Integer atomics only: their order cannot be seen in the sum. The first thread alone adds
+// the loss.
+
+struct Params {
+  N: u32,
+  C: u32,
+  label_bytes: u32, // 1 when labels are bytes
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read> loss: array<f32>;
+@group(0) @binding(4) var<storage, read_write> totals: array<atomic<u32>>;
+
+override WG: u32 = 64u;
+
+fn label(n: u32) -> u32 {
+  if (params.label_bytes == 1u) {
+    return (labels[n / 4u] >> (8u * (n % 4u))) & 0xffu;
+  }
+  return labels[n];
+}
+
+@compute @workgroup_size(WG)
+fn accumulate(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let n = (group.y * groups.x + group.x) * WG + local;
+  if (n >= params.N) { return; }
+  var best = logits[n * params.C];
+  var at = 0u;
+  for (var c = 1u; c < params.C; c++) {
+    let v = logits[n * params.C + c];
+    if (v > best) {
+      best = v;
+      at = c;
+    }
+  }
+  if (at == label(n)) { atomicAdd(&totals[0], 1u); }
+  if (n == 0u) {
+    atomicAdd(&totals[1], params.N);
+    let sum = bitcast<f32>(atomicLoad(&totals[2])) + loss[0] * f32(params.N);
+    atomicStore(&totals[2], bitcast<u32>(sum));
+  }
+}
