@@ -1,0 +1,12 @@
+export {
+  Conv2d,
+  type Conv2dLayerOptions,
+  CrossEntropyLoss,
+  Flatten,
+  Linear,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+} from './layers.ts'
+export { lenet } from './lenet.ts'
+export { Module, type StateDict } from './module.ts'

@@ -1,0 +1,15 @@
+import { tensor } from '../tensor/create.ts'
+import { defaultGenerator } from '../tensor/random.ts'
+import { type Shape, sizeOf } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+/**
+ * A parameter drawn uniformly from ±1/√fanIn, the default of PyTorch's Conv2d and Linear for weights and biases alike
+ * (kaiming_uniform with a = √5). Drawn from the default generator's stream 'init'; it outlives every scope.
+ */
+export function uniformParameter(name: string, shape: Shape, fanIn: number): Tensor {
+  const stream = defaultGenerator().stream('init')
+  const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0
+  const values = Float32Array.from({ length: sizeOf(shape) }, () => stream.uniform(-bound, bound))
+  return tensor(values, shape, { requiresGrad: true, name }).keep()
+}

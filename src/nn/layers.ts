@@ -1,0 +1,151 @@
+import { conv2d } from '../kernels/conv2d.ts'
+import { type CrossEntropyOptions, crossEntropy, type Reduction } from '../kernels/cross_entropy.ts'
+import { linear } from '../kernels/linear.ts'
+import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
+import { relu } from '../kernels/relu.ts'
+import { requireOptions } from '../kernels/support.ts'
+import { pair, ShapeError } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { uniformParameter } from './init.ts'
+import { Module } from './module.ts'
+
+function requireCount(layer: string, name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${value}`)
+  }
+}
+
+/** The modules one after the other; parameters are named '0.weight', '0.bias', … */
+export class Sequential extends Module {
+  readonly #modules: readonly Module[]
+
+  constructor(...modules: Module[]) {
+    super()
+    modules.forEach((module, i) => {
+      if (!(module instanceof Module)) throw new TypeError(`Sequential: argument ${i} is no module`)
+    })
+    this.#modules = modules
+  }
+
+  override namedChildren(): [string, Module][] {
+    return this.#modules.map((module, i) => [String(i), module])
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.#modules.reduce((y, module) => module.forward(y), x)
+  }
+}
+
+export interface Conv2dLayerOptions {
+  readonly stride?: number | readonly number[]
+  readonly padding?: number | readonly number[]
+  readonly dilation?: number | readonly number[]
+  readonly bias?: boolean
+}
+
+/** conv2d with weight [outChannels, inChannels, KH, KW] and bias [outChannels], uniform in ±1/√(inChannels·KH·KW). */
+export class Conv2d extends Module {
+  readonly weight: Tensor
+  readonly bias: Tensor | null
+  readonly #options: {
+    stride: number | readonly number[]
+    padding: number | readonly number[]
+    dilation: number | readonly number[]
+  }
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number | readonly number[],
+    options: Conv2dLayerOptions = {},
+  ) {
+    super()
+    requireOptions('nn.Conv2d', options, ['stride', 'padding', 'dilation', 'bias'])
+    requireCount('nn.Conv2d', 'inChannels', inChannels)
+    requireCount('nn.Conv2d', 'outChannels', outChannels)
+    const [KH, KW] = pair('nn.Conv2d', 'kernelSize', kernelSize, 1)
+    const { stride = 1, padding = 0, dilation = 1, bias = true } = options
+    pair('nn.Conv2d', 'stride', stride, 1)
+    pair('nn.Conv2d', 'padding', padding, 0)
+    pair('nn.Conv2d', 'dilation', dilation, 1)
+    this.#options = { stride, padding, dilation }
+    const fanIn = inChannels * KH * KW
+    this.weight = uniformParameter('weight', [outChannels, inChannels, KH, KW], fanIn)
+    this.bias = bias ? uniformParameter('bias', [outChannels], fanIn) : null
+  }
+
+  override forward(x: Tensor): Tensor {
+    return conv2d(x, this.weight, this.bias, this.#options)
+  }
+}
+
+/** linear with weight [outFeatures, inFeatures] and bias [outFeatures], uniform in ±1/√inFeatures. */
+export class Linear extends Module {
+  readonly weight: Tensor
+  readonly bias: Tensor | null
+
+  constructor(inFeatures: number, outFeatures: number, options: { readonly bias?: boolean } = {}) {
+    super()
+    requireOptions('nn.Linear', options, ['bias'])
+    requireCount('nn.Linear', 'inFeatures', inFeatures)
+    requireCount('nn.Linear', 'outFeatures', outFeatures)
+    this.weight = uniformParameter('weight', [outFeatures, inFeatures], inFeatures)
+    this.bias = (options.bias ?? true) ? uniformParameter('bias', [outFeatures], inFeatures) : null
+  }
+
+  override forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias)
+  }
+}
+
+export class ReLU extends Module {
+  override forward(x: Tensor): Tensor {
+    return relu(x)
+  }
+}
+
+/** maxPool2d with the given window; the stride is the kernel size unless given. */
+export class MaxPool2d extends Module {
+  readonly #options: MaxPool2dOptions
+
+  constructor(kernelSize: number | readonly number[], options: Omit<MaxPool2dOptions, 'kernelSize'> = {}) {
+    super()
+    requireOptions('nn.MaxPool2d', options, ['stride', 'padding'])
+    pair('nn.MaxPool2d', 'kernelSize', kernelSize, 1)
+    pair('nn.MaxPool2d', 'stride', options.stride ?? kernelSize, 1)
+    pair('nn.MaxPool2d', 'padding', options.padding ?? 0, 0)
+    this.#options = { kernelSize, ...options }
+  }
+
+  override forward(x: Tensor): Tensor {
+    return maxPool2d(x, this.#options)
+  }
+}
+
+/** Joins all dimensions from `startDim` on. */
+export class Flatten extends Module {
+  readonly #startDim: number
+
+  constructor(startDim = 1) {
+    super()
+    this.#startDim = startDim
+  }
+
+  override forward(x: Tensor): Tensor {
+    return x.flatten(this.#startDim)
+  }
+}
+
+/** crossEntropy as an object: `new CrossEntropyLoss().forward(logits, target)`. */
+export class CrossEntropyLoss {
+  readonly #reduction: Reduction
+
+  constructor(options: CrossEntropyOptions = {}) {
+    requireOptions('nn.CrossEntropyLoss', options, ['reduction'])
+    this.#reduction = options.reduction ?? 'mean'
+  }
+
+  forward(logits: Tensor, target: Tensor | Int32Array | Uint8Array): Tensor {
+    return crossEntropy(logits, target, { reduction: this.#reduction })
+  }
+}

@@ -1,0 +1,78 @@
+import { formatShape, sameShape } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
+
+export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
+
+/**
+ * A part of a network. Its parameters are its own properties that are tensors requiring a gradient, its children its own
+ * properties that are modules, both in the order in which they were set: `this.conv1 = new nn.Conv2d(…)` is enough.
+ */
+export abstract class Module {
+  abstract forward(x: Tensor): Tensor
+
+  /** The modules directly inside, by the names that parameters are prefixed with. */
+  namedChildren(): [string, Module][] {
+    return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module)
+  }
+
+  /** Every parameter with its path, as in PyTorch: '0.weight'. A parameter used in two places is listed once. */
+  namedParameters(): Map<string, Tensor> {
+    const found = new Map<string, Tensor>()
+    const seen = new Set<Tensor>()
+    const walk = (module: Module, prefix: string) => {
+      for (const [name, value] of Object.entries(module)) {
+        if (value instanceof Tensor && value.requiresGrad && !seen.has(value)) {
+          seen.add(value)
+          found.set(prefix + name, value)
+        }
+      }
+      for (const [name, child] of module.namedChildren()) walk(child, `${prefix}${name}.`)
+    }
+    walk(this, '')
+    return found
+  }
+
+  parameters(): Tensor[] {
+    return [...this.namedParameters().values()]
+  }
+
+  /** The parameters by name: the tensors themselves, not copies. */
+  stateDict(): Map<string, Tensor> {
+    return this.namedParameters()
+  }
+
+  /**
+   * Copies values into the parameters. Throws an Error that lists every parameter that is missing, unknown or of another
+   * shape or type; nothing is changed then.
+   */
+  loadStateDict(state: StateDict): void {
+    const given = state instanceof Map ? (state as ReadonlyMap<string, Tensor>) : new Map(Object.entries(state))
+    const own = this.namedParameters()
+    const problems: string[] = []
+    for (const [name, parameter] of own) {
+      const value = given.get(name)
+      if (!value) problems.push(`missing: ${name} ${formatShape(parameter.shape)}`)
+      else if (!sameShape(value.shape, parameter.shape)) {
+        problems.push(`shape: ${name} is ${formatShape(parameter.shape)}, given ${formatShape(value.shape)}`)
+      } else if (value.dtype !== 'float32') problems.push(`type: ${name} is float32, given ${value.dtype}`)
+      else value.checkUsable('loadStateDict')
+    }
+    for (const [name, value] of given) {
+      if (!own.has(name)) problems.push(`unknown: ${name} ${formatShape(value.shape)}`)
+    }
+    if (problems.length > 0) {
+      throw new Error(`loadStateDict: the state does not fit this module\n${problems.map((p) => `  ${p}`).join('\n')}`)
+    }
+    for (const [name, parameter] of own) {
+      const value = given.get(name)!
+      if (value.storage === parameter.storage) continue
+      parameter.gpu.copy(value.storage, parameter.storage, 4 * parameter.size)
+      parameter.storage.version++
+    }
+  }
+
+  /** Releases the parameters and their gradients. */
+  dispose(): void {
+    for (const parameter of this.parameters()) parameter.dispose()
+  }
+}

@@ -1,0 +1,1 @@
+export { type ParamGroup, SGD, type SGDOptions, type SGDState } from './sgd.ts'

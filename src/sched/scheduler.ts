@@ -1,0 +1,82 @@
+/** Drives an optimiser's rates by schedules, for loops written PyTorch's way. */
+
+import { check, fault, type Schedule, show } from './options.ts'
+
+/** All that is asked of an optimiser: parameter groups whose `lr` can be set. */
+export type HasParamGroups = { readonly paramGroups: { lr: number }[] }
+
+/** The whole state: the number of steps taken. */
+export type SchedulerState = { readonly t: number }
+
+/**
+ * Sets s(0) into every group's `lr` on construction and s(t) after the t-th `step()`: epoch t runs at s(t) if `step()`
+ * is called at the end of every epoch. The rates are absolute: one schedule gives every group the same rate; a list has
+ * one schedule a group, in their order. A rate set by hand holds until the next `step()`.
+ *
+ * Errors: TypeError if a schedule is not a function or their number is not that of the groups; RangeError if a
+ * schedule's rate is not a finite number ≥ 0. Nothing has changed when an error is thrown.
+ */
+export class Scheduler {
+  readonly #optimiser: HasParamGroups
+  readonly #schedules: Schedule | readonly Schedule[]
+  #t = 0
+  #lastLr: readonly number[] = []
+
+  constructor(optimiser: HasParamGroups, schedules: Schedule | readonly Schedule[]) {
+    for (const schedule of Array.isArray(schedules) ? schedules : [schedules]) {
+      if (typeof schedule !== 'function') {
+        const cure = typeof schedule === 'string' ? '; sched.parse makes one of a text' : ''
+        throw new TypeError(`Scheduler: a schedule must be a function of t, got ${show(schedule)}${cure}`)
+      }
+    }
+    this.#optimiser = optimiser
+    this.#schedules = typeof schedules === 'function' ? schedules : [...schedules]
+    this.#moveTo(0)
+  }
+
+  /** The rates this scheduler set last, one a group. */
+  get lastLr(): number[] {
+    return [...this.#lastLr]
+  }
+
+  /** Advances t by one and sets the rates. */
+  step(): void {
+    this.#moveTo(this.#t + 1)
+  }
+
+  /** The state, one integer: `{ t }`. */
+  stateDict(): SchedulerState {
+    return { t: this.#t }
+  }
+
+  /** Goes to the state's t, forwards or backwards, and sets the rates. Errors: TypeError and RangeError as above. */
+  loadStateDict(state: SchedulerState): void {
+    const keys = typeof state === 'object' && state !== null ? Object.keys(state) : []
+    if (keys.length !== 1 || keys[0] !== 't') {
+      const got = JSON.stringify(state) ?? String(state)
+      throw new TypeError(`Scheduler.loadStateDict: the state must be { t }, as stateDict gives it, got ${got}`)
+    }
+    check('Scheduler.loadStateDict', 't', 'count', state.t)
+    this.#moveTo(state.t)
+  }
+
+  /** Every rate is computed before the first is set, so that a schedule that throws leaves nothing half done. */
+  #moveTo(t: number): void {
+    const groups = this.#optimiser.paramGroups
+    const schedules = this.#schedules
+    if (typeof schedules !== 'function' && schedules.length !== groups.length) {
+      const counts = `${schedules.length} schedules for ${groups.length} parameter groups`
+      throw new TypeError(`Scheduler: ${counts}; give one schedule for all groups, or a list with one a group`)
+    }
+    const rates = groups.map((_, i) => {
+      const schedule = typeof schedules === 'function' ? schedules : schedules[i]!
+      const rate = schedule(t)
+      const message = fault('Scheduler', `the rate of group ${i} at t = ${t}`, 'number', rate)
+      if (message !== undefined) throw new RangeError(message)
+      return rate
+    })
+    for (const [i, group] of groups.entries()) group.lr = rates[i]!
+    this.#t = t
+    this.#lastLr = rates
+  }
+}
