@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+import process from 'node:process'
+import { Command, CommanderError } from 'commander'
+import { DataError, GpuError } from '../index.ts'
+import { packageVersion } from '../node/version.ts'
+import { DivergedError } from '../train/index.ts'
+import { UsageError } from './options.ts'
+import { surviveClosedPipe } from './progress.ts'
+import { trainCommand } from './train.ts'
+
+const EXIT_FAILURE = 1
+const EXIT_USAGE = 2
+
+/** Writes an error as a line of its own on stderr: `error: …`. */
+function report(message: string): void {
+  process.stderr.write(`error: ${message}\n`)
+}
+
+/** Runs the command line and returns the process's exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const train = trainCommand()
+  const program = new Command('dawngrad').description('a small, exact and fast training engine for WebGPU')
+  program.version(packageVersion()).addCommand(train)
+  for (const command of [program, train]) {
+    // Commander's message and its suggestion as one line, and no exit of its own.
+    command.exitOverride().configureOutput({
+      outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, ' ')}\n`),
+    })
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    if (error instanceof UsageError) {
+      report(error.message)
+      return EXIT_USAGE
+    }
+    const known = error instanceof GpuError || error instanceof DataError || error instanceof DivergedError
+    if (known || (error instanceof Error && 'syscall' in error)) report(error.message)
+    else report(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    return EXIT_FAILURE
+  }
+}
+
+surviveClosedPipe(process.stdout)
+surviveClosedPipe(process.stderr)
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,4 @@
+// The entry under Node: the portable one and what needs Node.
+export * from '../index.ts'
+export { type LoadFashionMnistOptions, loadFashionMnist } from './fashion_mnist.ts'
+export { open } from './open.ts'

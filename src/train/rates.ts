@@ -1,0 +1,21 @@
+import type { Schedule } from '../sched/index.ts'
+
+export interface RateOptions {
+  readonly schedule: Schedule
+  /** Whether the schedule's t counts epochs or updates. */
+  readonly per: 'epoch' | 'step'
+  /**
+   * 'before-epoch': epoch (or update) t runs at s(t). 'after-epoch', the order of the chapter's notebook: the first runs
+   * at the optimiser's own rate, the one after t at s(t).
+   */
+  readonly timing: 'before-epoch' | 'after-epoch'
+  /** The optimiser's own rate. */
+  readonly lr: number
+}
+
+/** The rate in force at an update, both counted from 0: a pure function of the position. */
+export function rateAt({ schedule, per, timing, lr }: RateOptions, epoch: number, step: number): number {
+  const t = per === 'epoch' ? epoch : step
+  if (timing === 'before-epoch') return schedule(t)
+  return t === 0 ? lr : schedule(t - 1)
+}

@@ -1,0 +1,159 @@
+import type { ImageBatches } from '../data/batches.ts'
+import { crossEntropy } from '../kernels/cross_entropy.ts'
+import type { Module } from '../nn/index.ts'
+import type { SGD } from '../optim/index.ts'
+import { noGrad } from '../tensor/modes.ts'
+import { permutation } from '../tensor/random.ts'
+import { scope } from '../tensor/scope.ts'
+import { type HistoryRecord, isRecorded } from './history.ts'
+import { Meter, type Totals } from './meter.ts'
+import { type RateOptions, rateAt } from './rates.ts'
+
+/** How long the loop may run ahead of the device, in milliseconds: the progress shown is at most this old. */
+const AHEAD_MS = 250
+const MAX_STEPS_AHEAD = 64
+
+export interface RunOptions {
+  readonly net: Module
+  readonly optimizer: SGD
+  readonly train: ImageBatches
+  readonly test: ImageBatches
+  readonly epochs: number
+  /** The order of the images in an epoch is a pure function of this and the epoch's number. */
+  readonly seed: number
+  readonly rates: RateOptions
+  /** After every update; `totals` of the epoch so far where they have been read. */
+  readonly onBatch?: (info: { epoch: number; step: number; images: number; lr: number; totals: Totals | null }) => void
+  /** Every record of the history in its order; waited for. */
+  readonly onRecord?: (record: HistoryRecord) => Promise<void> | void
+  /** After every epoch and its evaluation. */
+  readonly onEpoch?: (info: EpochReport) => Promise<void> | void
+}
+
+export interface EpochReport {
+  readonly epoch: number
+  readonly lr: number
+  readonly train: Totals
+  readonly testAcc: number
+  /** Seconds of training, and of evaluation. */
+  readonly trainSeconds: number
+  readonly testSeconds: number
+}
+
+export interface RunResult {
+  readonly trainLoss: number
+  readonly trainAcc: number
+  readonly testAcc: number
+  readonly steps: number
+  /** Seconds of training, evaluation left out. */
+  readonly trainSeconds: number
+}
+
+/** Training stopped because its numbers ceased to be finite. */
+export class DivergedError extends Error {
+  override readonly name = 'DivergedError'
+}
+
+/**
+ * Trains a classifier by minibatches, evaluating it after every epoch. Loss and accuracy of training are running means
+ * since the epoch's start, with the weights moving. Throws DivergedError when the loss is no longer a finite number.
+ */
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { train, epochs, onRecord, onEpoch } = options
+  const meter = new Meter(options.net.parameters()[0]!.gpu)
+  let result: RunResult = {
+    trainLoss: Number.NaN,
+    trainAcc: Number.NaN,
+    testAcc: Number.NaN,
+    steps: 0,
+    trainSeconds: 0,
+  }
+  try {
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const start = performance.now()
+      const { totals, lr } = await trainEpoch(options, epoch, meter)
+      const trained = performance.now()
+      const { accuracy: testAcc } = await evaluate(options.net, options.test, meter)
+      const trainSeconds = (trained - start) / 1000
+      const testSeconds = (performance.now() - trained) / 1000
+      const steps = (epoch + 1) * train.length
+      const { loss: trainLoss, accuracy: trainAcc } = totals
+      await onRecord?.({ kind: 'epoch', epoch, step: steps, lr, trainLoss, trainAcc, testAcc })
+      await onEpoch?.({ epoch, lr, train: totals, testAcc, trainSeconds, testSeconds })
+      result = { trainLoss, trainAcc, testAcc, steps, trainSeconds: result.trainSeconds + trainSeconds }
+    }
+    return result
+  } finally {
+    meter.dispose()
+  }
+}
+
+async function trainEpoch(options: RunOptions, epoch: number, meter: Meter): Promise<{ totals: Totals; lr: number }> {
+  const { train, seed, rates, onBatch, onRecord } = options
+  train.setOrder(permutation(seed, epoch, train.size))
+  meter.reset()
+  let totals: Totals | null = null
+  let lr = 0
+  let ahead = 0
+  let stepsAhead = 1
+  let since = performance.now()
+  for (let i = 0; i < train.length; i++) {
+    const step = epoch * train.length + i
+    lr = rateAt(rates, epoch, step)
+    const images = trainStep(options, i, lr, meter)
+    const recorded = isRecorded(i)
+    const last = i === train.length - 1
+    const read = recorded || last || ++ahead >= stepsAhead
+    if (read) {
+      totals = await meter.read()
+      if (!Number.isFinite(totals.loss)) throw diverged(epoch, step + 1, totals.loss, lr)
+      const now = performance.now()
+      if (ahead > 0) stepsAhead = Math.min(MAX_STEPS_AHEAD, Math.max(1, Math.round((AHEAD_MS * ahead) / (now - since))))
+      ahead = 0
+      since = now
+    }
+    onBatch?.({ epoch, step: step + 1, images, lr, totals: read ? totals : null })
+    if (recorded && totals) {
+      const { loss: trainLoss, accuracy: trainAcc } = totals
+      await onRecord?.({ kind: 'batch', epoch, step: step + 1, lr, trainLoss, trainAcc })
+    }
+  }
+  return { totals: totals!, lr }
+}
+
+/** One update. Nothing here waits for the device. */
+function trainStep({ net, optimizer, train }: RunOptions, i: number, lr: number, meter: Meter): number {
+  return scope(() => {
+    for (const group of optimizer.paramGroups) group.lr = lr
+    const { images, labels, size } = train.batch(i)
+    const logits = net.forward(images)
+    const loss = crossEntropy(logits, labels)
+    optimizer.zeroGrad()
+    loss.backward()
+    optimizer.step()
+    meter.add(logits, labels, loss)
+    return size
+  })
+}
+
+/** Mean loss and accuracy of a network over a data set, in the set's own order. Changes nothing. */
+export async function evaluate(net: Module, batches: ImageBatches, meter: Meter): Promise<Totals> {
+  meter.reset()
+  noGrad(() => {
+    for (let i = 0; i < batches.length; i++) {
+      scope(() => {
+        const { images, labels } = batches.batch(i)
+        const logits = net.forward(images)
+        meter.add(logits, labels, crossEntropy(logits, labels))
+      })
+    }
+  })
+  return await meter.read()
+}
+
+function diverged(epoch: number, step: number, loss: number, lr: number): DivergedError {
+  return new DivergedError(
+    `the training loss became ${loss} by step ${step} (epoch ${epoch + 1}, learning rate ${lr}): ` +
+      'a smaller --lr, or a warm-up, keeps it finite',
+  )
+}

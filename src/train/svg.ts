@@ -1,0 +1,239 @@
+/** Line figures as SVG text: axes with nice steps, a grid, a legend above the frame, lines with gaps. */
+
+export type Point = readonly [x: number, y: number]
+
+/** An interval of an axis, `from` < `to`, both finite. */
+export type Range = readonly [from: number, to: number]
+
+/**
+ * One line of a figure. `dash` is an SVG dash pattern, absent for a solid line. A point that is not finite breaks the
+ * line; a stretch of one point is drawn as a dot.
+ */
+export type Line = { label: string; color: string; dash?: string; points: readonly Point[] }
+
+/** What to draw. The ranges are drawn as given: `niceRange` makes one that ends on ticks. */
+export type Figure = {
+  title?: string
+  xLabel: string
+  yLabel?: string
+  x: Range
+  y: Range
+  lines: readonly Line[]
+  /** Short remarks under the axes, one a row. */
+  notes?: readonly string[]
+}
+
+// User units. 490 × 350 has the proportions of the chapter's figures, 3.5 × 2.5 inches.
+const width = 490
+const height = 350
+const fontSize = 12
+// Matplotlib's face, then the generic one, which some renderers without a desktop map to a serif.
+const fontFamily = 'DejaVu Sans, Verdana, sans-serif'
+const rowHeight = 17
+const margin = 14
+const swatch = 30
+
+/**
+ * A step of 1, 2 or 5 times a power of ten that cuts `span` into about `count` parts. The mantissa is the nearest on a
+ * logarithmic scale, hence the thresholds √2, √10 and √50 (d3-array's tickIncrement has the same ones).
+ */
+export function niceStep(span: number, count: number): number {
+  const rough = span / count
+  const power = Math.floor(Math.log10(rough))
+  const mantissa = rough / 10 ** power
+  const nice = mantissa >= Math.sqrt(50) ? 10 : mantissa >= Math.sqrt(10) ? 5 : mantissa >= Math.sqrt(2) ? 2 : 1
+  // 2 · 10^−7 is not 2e-7 in floating point; the decimal text is.
+  return Number(`${nice}e${power}`)
+}
+
+/** The multiples of a nice step inside a range: about `count` of them. */
+export function niceTicks([from, to]: Range, count: number): number[] {
+  const step = niceStep(to - from, count)
+  const slack = 1e-9
+  const first = Math.ceil(from / step - slack)
+  const last = Math.floor(to / step + slack)
+  // `+ 0` turns −0 into 0, which would be labelled "-0".
+  return Array.from({ length: last - first + 1 }, (_, k) => clean((first + k) * step) + 0)
+}
+
+/** The smallest range around [from, to] that begins and ends on a tick of its nice step. */
+export function niceRange(from: number, to: number, count: number): Range {
+  const step = niceStep(to - from, count)
+  const slack = 1e-9
+  return [clean(Math.floor(from / step + slack) * step), clean(Math.ceil(to / step - slack) * step)]
+}
+
+/** The labels of ticks: plain decimals, all of the same precision, or powers of ten where those would be too long. */
+export function tickLabels(ticks: readonly number[]): string[] {
+  const largest = Math.max(...ticks.map(Math.abs), 0)
+  const decimals = Math.max(0, ...ticks.map((tick) => String(tick).split('.')[1]?.length ?? 0))
+  const plain = largest < 1e5 && decimals <= 4 && !ticks.some((tick) => String(tick).includes('e'))
+  return ticks.map((tick) => (plain ? tick.toFixed(decimals) : tick === 0 ? '0' : tick.toExponential()))
+}
+
+/** Text for SVG content and attributes: markup escaped, and what XML 1.0 has no place for replaced by U+FFFD. */
+export function escapeXml(text: string): string {
+  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+  return text
+    .replace(/[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu, '\ufffd')
+    .replace(/[&<>"']/g, (character) => entities[character] ?? character)
+}
+
+/**
+ * Draws a figure on a white ground of its own, so that it reads the same on light and dark pages.
+ * @returns a complete SVG document, 490 units wide and 350 high, 17 higher for each note
+ */
+export function drawFigure(figure: Figure): string {
+  const notes = figure.notes ?? []
+  const legend = legendRows(figure.lines)
+  const yTicks = niceTicks(figure.y, 5)
+  const yLabels = tickLabels(yTicks)
+  const titleHeight = figure.title === undefined ? 0 : 24
+  const frame: Frame = {
+    left:
+      margin +
+      (figure.yLabel === undefined ? 0 : rowHeight) +
+      8 +
+      Math.max(...yLabels.map((label) => textWidth(label))),
+    right: width - margin - 4,
+    top: 8 + titleHeight + legend.length * rowHeight + 6,
+    bottom: height - 8 - 2 * rowHeight - 6,
+  }
+  const x = scale(figure.x, [frame.left, frame.right])
+  const y = scale(figure.y, [frame.bottom, frame.top])
+  const total = height + notes.length * rowHeight
+  const middle = (frame.left + frame.right) / 2
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${total}" viewBox="0 0 ${width} ${total}" ` +
+      `role="img" font-family="${fontFamily}" font-size="${fontSize}" fill="#222">`,
+    `<title>${escapeXml(figure.title ?? figure.lines.map((line) => line.label).join(', '))}</title>`,
+    `<rect width="${width}" height="${total}" fill="#fff"/>`,
+    ...(figure.title === undefined ? [] : [drawTitle(figure.title)]),
+    ...legend.flatMap((row, k) => drawLegendRow(row, middle, 8 + titleHeight + (k + 0.5) * rowHeight)),
+    ...drawXAxis(niceTicks(figure.x, 6), x, frame),
+    ...drawYAxis(yTicks, yLabels, y, frame),
+    text(figure.xLabel, middle, height - 10, 'middle'),
+    ...(figure.yLabel === undefined ? [] : [drawYLabel(figure.yLabel, (frame.top + frame.bottom) / 2)]),
+    ...figure.lines.flatMap((line) => drawLine(line, x, y)),
+    `<rect x="${n(frame.left)}" y="${n(frame.top)}" width="${n(frame.right - frame.left)}" ` +
+      `height="${n(frame.bottom - frame.top)}" fill="none" stroke="#444"/>`,
+    ...notes.map((note, k) => text(note, margin, height + k * rowHeight + 6, 'start', 'font-size="11" fill="#555"')),
+    '</svg>',
+    '',
+  ].join('\n')
+}
+
+type Frame = { left: number; right: number; top: number; bottom: number }
+type Scale = (value: number) => number
+
+function scale([from, to]: Range, [start, end]: Range): Scale {
+  if (!(Number.isFinite(from) && Number.isFinite(to) && from < to)) {
+    throw new Error(`drawFigure: an axis must run from a number to a larger one, got ${from} to ${to}`)
+  }
+  return (value) => start + ((value - from) / (to - from)) * (end - start)
+}
+
+/** Rounds off what multiplication leaves behind: 3 · 0.2 is 0.6000000000000001. */
+function clean(value: number): number {
+  return Number(value.toPrecision(12))
+}
+
+/** A coordinate, to a hundredth of a unit. */
+function n(value: number): string {
+  return String(Number(value.toFixed(2)))
+}
+
+/** A generous estimate: no font is at hand to measure. Digits and Latin letters of a wide sans serif average 0.6 em. */
+function textWidth(content: string, size = fontSize): number {
+  return [...content].length * 0.6 * size
+}
+
+function text(content: string, x: number, y: number, anchor: 'start' | 'middle' | 'end', more = ''): string {
+  const attributes = `x="${n(x)}" y="${n(y)}" text-anchor="${anchor}"${more === '' ? '' : ` ${more}`}`
+  return `<text ${attributes}>${escapeXml(content)}</text>`
+}
+
+/** The title on one line: smaller if it is long, cut if it is longer still. */
+function drawTitle(title: string): string {
+  const room = width - 2 * margin
+  const size = Math.max(9, Math.min(14, Math.floor(room / (0.6 * Math.max(1, [...title].length)))))
+  const most = Math.floor(room / (0.6 * size))
+  const characters = [...title]
+  const shown = characters.length <= most ? title : `${characters.slice(0, most - 1).join('')}…`
+  return text(shown, width / 2, 22, 'middle', `font-size="${size}" font-weight="bold"`)
+}
+
+function legendWidth(line: Line): number {
+  return swatch + 6 + textWidth(line.label) + 16
+}
+
+/** Lines of the legend by row, as many to a row as fit. It stands above the frame, where it can hide no curve. */
+function legendRows(lines: readonly Line[]): Line[][] {
+  const rows: Line[][] = []
+  let used = Number.POSITIVE_INFINITY
+  for (const line of lines) {
+    if (used + legendWidth(line) > width - 2 * margin) {
+      rows.push([])
+      used = 0
+    }
+    rows.at(-1)?.push(line)
+    used += legendWidth(line)
+  }
+  return rows
+}
+
+function drawLegendRow(row: readonly Line[], middle: number, y: number): string[] {
+  const total = row.reduce((sum, line) => sum + legendWidth(line), 0) - 16
+  let left = Math.max(margin, middle - total / 2)
+  return row.flatMap((line) => {
+    const entry = [
+      `<path d="M${n(left)} ${n(y)}H${n(left + swatch)}" ${stroke(line)}/>`,
+      text(line.label, left + swatch + 6, y + 4, 'start'),
+    ]
+    left += legendWidth(line)
+    return entry
+  })
+}
+
+function drawXAxis(ticks: readonly number[], x: Scale, frame: Frame): string[] {
+  const labels = tickLabels(ticks)
+  return ticks.flatMap((tick, k) => [
+    `<path d="M${n(x(tick))} ${n(frame.top)}V${n(frame.bottom)}" stroke="#ddd"/>`,
+    `<path d="M${n(x(tick))} ${n(frame.bottom)}v4" stroke="#444"/>`,
+    text(labels[k] ?? '', x(tick), frame.bottom + 17, 'middle'),
+  ])
+}
+
+function drawYAxis(ticks: readonly number[], labels: readonly string[], y: Scale, frame: Frame): string[] {
+  return ticks.flatMap((tick, k) => [
+    `<path d="M${n(frame.left)} ${n(y(tick))}H${n(frame.right)}" stroke="#ddd"/>`,
+    `<path d="M${n(frame.left)} ${n(y(tick))}h-4" stroke="#444"/>`,
+    text(labels[k] ?? '', frame.left - 8, y(tick) + 4, 'end'),
+  ])
+}
+
+function drawYLabel(label: string, y: number): string {
+  return text(label, 0, 0, 'middle', `transform="translate(${margin + 4} ${n(y)}) rotate(-90)"`)
+}
+
+function stroke(line: Line): string {
+  const dash = line.dash === undefined ? '' : ` stroke-dasharray="${escapeXml(line.dash)}"`
+  return `fill="none" stroke="${escapeXml(line.color)}" stroke-width="1.6" stroke-linejoin="round"${dash}`
+}
+
+/** One path a stretch of finite points: a straight line across a gap would show values that nobody measured. */
+function drawLine(line: Line, x: Scale, y: Scale): string[] {
+  const stretches: Point[][] = [[]]
+  for (const point of line.points) {
+    if (Number.isFinite(point[0]) && Number.isFinite(point[1])) stretches.at(-1)?.push(point)
+    else stretches.push([])
+  }
+  return stretches.flatMap((stretch) => {
+    const [first] = stretch
+    if (first === undefined) return []
+    if (stretch.length === 1) {
+      return [`<circle cx="${n(x(first[0]))}" cy="${n(y(first[1]))}" r="3" fill="${escapeXml(line.color)}"/>`]
+    }
+    return [`<path d="M${stretch.map(([px, py]) => `${n(x(px))} ${n(y(py))}`).join('L')}" ${stroke(line)}/>`]
+  })
+}
