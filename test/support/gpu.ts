@@ -1,0 +1,54 @@
+import { expect } from 'vitest'
+import { Gpu, open, type Shape, Tensor, tensor } from '../../src/node/index.ts'
+
+let opened: Promise<Gpu> | null = null
+
+/**
+ * The device that all tests share, so that every pipeline compiles once. Whatever memory it hands out is full of NaN, up
+ * to the end of the buffer: an element that a kernel forgets, or reads without writing it first, shows.
+ */
+export function testGpu(): Promise<Gpu> {
+  opened ??= open().then((gpu) => {
+    gpu.pool.poison = (buffer) => poison(gpu, buffer)
+    return gpu
+  })
+  return opened
+}
+
+const POISON = 0x7fc0dead
+const pattern = new Uint32Array(1 << 18).fill(POISON)
+
+function poison(gpu: Gpu, buffer: GPUBuffer): void {
+  gpu.flush() // commands already recorded may still read what the buffer held before
+  for (let at = 0; at < buffer.size; at += pattern.byteLength) {
+    gpu.device.queue.writeBuffer(buffer, at, pattern, 0, Math.min(pattern.length, (buffer.size - at) / 4))
+  }
+}
+
+/** A float32 tensor that requires a gradient. */
+export function parameter(data: ArrayLike<number>, shape: Shape): Tensor {
+  return tensor(Float32Array.from(data), shape, { requiresGrad: true })
+}
+
+/** The values of a float32 tensor, after a look behind its end: what lies there must still be the poison. */
+export async function values(t: Tensor | null): Promise<Float32Array> {
+  if (!t) throw new Error('there is no tensor')
+  const { storage, size, gpu } = t
+  const words = new Uint32Array(await gpu.read(storage, storage.buffer.size))
+  for (let i = size; i < words.length; i++) {
+    if (words[i] !== POISON) throw new Error(`${t.label}: element ${i}, past the end, was overwritten`)
+  }
+  return new Float32Array(words.buffer, 0, size)
+}
+
+/** The whole text of the error that `fn` throws. */
+export function messageOf(fn: () => unknown): string {
+  try {
+    fn()
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+  return expect.fail('no error was thrown')
+}
+
+export { Gpu, Tensor, tensor }
