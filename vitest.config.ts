@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 // One forked process without isolation: the device opens once and every pipeline compiles once. The binding crashes in
 // worker threads.
 export default defineConfig({
+  resolve: { alias: { dawngrad: new URL('./src/node/index.ts', import.meta.url).pathname } },
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',

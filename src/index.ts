@@ -1,5 +1,7 @@
 // The portable entry: everything that runs in a browser and in Node alike.
-export { ImageBatches } from './data/batches.ts'
+/// <reference types="@webgpu/types" preserve="true" />
+export { type Batch, ImageBatches } from './data/batches.ts'
+export { type ImageDataset, take } from './data/fashion_mnist.ts'
 export { DataError } from './data/idx.ts'
 export { GpuError } from './gpu/errors.ts'
 export { Gpu, type GpuInfo, type GpuMemory } from './gpu/gpu.ts'
@@ -12,6 +14,7 @@ export { matmul } from './kernels/matmul.ts'
 export { maxPool2d } from './kernels/max_pool2d.ts'
 export { relu } from './kernels/relu.ts'
 export * as nn from './nn/index.ts'
+export { open } from './open.ts'
 export * as optim from './optim/index.ts'
 export * as sched from './sched/index.ts'
 export { empty, tensor } from './tensor/create.ts'

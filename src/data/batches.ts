@@ -42,10 +42,13 @@ export class ImageBatches {
     this.#order = tensor(order, [count], { gpu, name: 'order' }).keep()
   }
 
-  /** The order in which `batch` takes the images: a permutation of their numbers. Throws RangeError for another length. */
+  /** The order in which `batch` takes the images: one image number for each. Throws RangeError when it does not fit. */
   setOrder(order: Uint32Array): void {
     if (order.length !== this.size) {
       throw new RangeError(`ImageBatches: an order of ${order.length} does not fit ${this.size} images`)
+    }
+    for (const image of order) {
+      if (image >= this.size) throw new RangeError(`ImageBatches: there is no image ${image} among ${this.size}`)
     }
     this.#order.gpu.write(this.#order.storage, new Uint32Array(order))
   }

@@ -72,8 +72,9 @@ export class Gpu {
     this.#params = new ParamsCache(device)
     this.#waiter = new Waiter(info.adapterClass === 'cpu')
     device.addEventListener('uncapturederror', (event) => {
+      event.preventDefault() // it is thrown by the next call instead of being printed
       const { error } = event as GPUUncapturedErrorEvent
-      this.#error ??= new GpuError(errorKind(error), error.message.trim())
+      this.#error ??= new GpuError(errorKind(error), withKernelName(error.message.trim()))
     })
     device.lost.then(
       ({ reason, message }) => {
@@ -110,6 +111,7 @@ export class Gpu {
       this.#params.clear()
     }
     const { pipeline, layout } = this.#compile(kernel)
+    this.check()
     const buffers: GPUBuffer[] = []
     const entries = kernel.bindings.map(({ binding, ...rest }): GPUBindGroupEntry => {
       const value = values[rest.name]
@@ -240,6 +242,12 @@ function isStorage(value: BindingValue): value is Storage {
 function fold(groups: number): [number, number] {
   const x = Math.min(groups, MAX_GROUPS)
   return [x, Math.ceil(groups / x)]
+}
+
+/** Puts the kernel's name, which is in the labels that the message quotes, in front. */
+function withKernelName(message: string): string {
+  const kernel = /"(\w+\.\w+)"/.exec(message)?.[1]
+  return kernel ? `${kernel}: ${message}` : message
 }
 
 function errorKind(error: GPUError): 'validation' | 'out-of-memory' | 'internal' {

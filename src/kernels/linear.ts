@@ -3,7 +3,7 @@ import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
-import { ShapeError } from '../tensor/shape.ts'
+import { ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import { blocksOf, groupsFor, requireRank, requireType, stripsOf, withScratch } from './support.ts'
@@ -133,9 +133,14 @@ function gradients(
 }
 
 /**
- * input [N, I] times the transpose of weight [O, I], plus bias [O] or null → [N, O]: PyTorch's layout.
- * Throws ShapeError when the sizes do not fit.
+ * input [N, I] times the transpose of weight [O, I], plus bias [O] or null → [N, O]: PyTorch's layout. Instead of N the
+ * input may have any number of dimensions. Throws ShapeError when the sizes do not fit.
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
-  return apply(linearOp, [input, weight, bias], null)
+  const rank = input.shape.length
+  if (rank < 1 || rank === 2) return apply(linearOp, [input, weight, bias], null)
+  const outer = input.shape.slice(0, -1)
+  const rows = input.reshape([sizeOf(outer), input.shape[rank - 1]!])
+  const out = apply(linearOp, [rows, weight, bias], null)
+  return out.reshape([...outer, out.shape[1]!])
 }

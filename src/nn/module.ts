@@ -52,13 +52,15 @@ export abstract class Module {
     for (const [name, parameter] of own) {
       const value = given.get(name)
       if (!value) problems.push(`missing: ${name} ${formatShape(parameter.shape)}`)
+      else if (!(value instanceof Tensor)) problems.push(`type: ${name} is given as something that is no tensor`)
       else if (!sameShape(value.shape, parameter.shape)) {
         problems.push(`shape: ${name} is ${formatShape(parameter.shape)}, given ${formatShape(value.shape)}`)
       } else if (value.dtype !== 'float32') problems.push(`type: ${name} is float32, given ${value.dtype}`)
       else value.checkUsable('loadStateDict')
     }
     for (const [name, value] of given) {
-      if (!own.has(name)) problems.push(`unknown: ${name} ${formatShape(value.shape)}`)
+      if (!own.has(name))
+        problems.push(`unknown: ${name}${value instanceof Tensor ? ` ${formatShape(value.shape)}` : ''}`)
     }
     if (problems.length > 0) {
       throw new Error(`loadStateDict: the state does not fit this module\n${problems.map((p) => `  ${p}`).join('\n')}`)

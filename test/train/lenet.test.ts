@@ -1,6 +1,15 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { fashionMnistSearch, findFashionMnist } from '../../src/node/fashion_mnist.ts'
-import { crossEntropy, ImageBatches, loadFashionMnist, nn, optim, scope, tensor } from '../../src/node/index.ts'
+import {
+  crossEntropy,
+  ImageBatches,
+  loadFashionMnist,
+  nn,
+  optim,
+  scope,
+  type Tensor,
+  tensor,
+} from '../../src/node/index.ts'
 import { testGpu, values } from '../support/gpu.ts'
 import { float32Of, readSafetensors, type StoredFile } from '../support/safetensors.ts'
 
@@ -93,14 +102,16 @@ describe('LeNet against PyTorch, on a real batch of 256', () => {
 })
 
 describe.skipIf(!hasData)('an epoch of Fashion-MNIST against PyTorch', () => {
-  it('has the first 50 losses within 1e-4', async () => {
+  // Rounding grows as the plateau at 2.3 is left: float32 and float64 agree to 4e-7 over 50 steps and then part. Those
+  // 50 pin the order of the data, scaling, initial values, forward, backward and update; later only the level is held.
+  it('has the first 50 losses within 1e-4, and the level of the last 35', async () => {
     const { train } = await loadFashionMnist()
     const batches = new ImageBatches(train)
     batches.setOrder(Uint32Array.from(epoch.tensors.get('permutation')!.data as Int32Array))
     const net = initialNet(epoch)
     const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
-    const expected = float32Of(epoch, 'losses').data
-    for (let i = 0; i < 50; i++) {
+    const losses: Tensor[] = []
+    for (let i = 0; i < batches.length; i++) {
       const loss = scope(() => {
         const { images, labels } = batches.batch(i)
         const loss = crossEntropy(net.forward(images), labels)
@@ -109,8 +120,22 @@ describe.skipIf(!hasData)('an epoch of Fashion-MNIST against PyTorch', () => {
         optimizer.step()
         return loss
       })
-      expect(Math.abs((await loss.item()) - expected[i]!), `loss of step ${i}`).toBeLessThan(1e-4)
+      losses.push(loss)
+    }
+    const found: number[] = []
+    for (const loss of losses) {
+      found.push(await loss.item())
+      loss.dispose()
     }
     batches.dispose()
-  })
+    const expected = float32Of(epoch, 'losses').data
+    for (let i = 0; i < 50; i++) {
+      expect(Math.abs(found[i]! - expected[i]!), `loss of step ${i}`).toBeLessThan(1e-4)
+    }
+    const level = (all: ArrayLike<number>) =>
+      Array.from(all)
+        .slice(-35)
+        .reduce((sum, loss) => sum + loss, 0) / 35
+    expect(Math.abs(level(found) / level(expected) - 1)).toBeLessThan(0.2)
+  }, 180_000)
 })

@@ -1,0 +1,192 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { fashionMnistSearch, findFashionMnist } from '../../src/node/fashion_mnist.ts'
+import type { RunSummary } from '../../src/node/run_folder.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const main = join(root, 'src/cli/main.ts')
+const tsx = new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url).href
+const scratch = mkdtempSync(join(tmpdir(), 'dawngrad-train-'))
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+
+const hasData = await findFashionMnist(fashionMnistSearch()).then(
+  () => true,
+  () => false,
+)
+
+/** Runs the command in the scratch folder. Dawn's own warnings are left out of `stderr`. */
+function dawngrad(
+  args: string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const options = { cwd: scratch, env: { ...process.env, ...env }, timeout: 50_000 }
+    execFile(process.execPath, ['--import', tsx, main, ...args], options, (error, stdout, stderr) => {
+      const own = stderr.split('\n').filter((line) => !line.startsWith('Warning: '))
+      resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr: own.join('\n') })
+    })
+  })
+}
+
+const SMALL = ['--limit-train', '352', '--limit-test', '100', '--epochs', '2']
+
+function read(folder: string, name: string): string {
+  return readFileSync(join(scratch, folder, name), 'utf8')
+}
+
+function lines(folder: string, name: string): Record<string, unknown>[] {
+  const text = read(folder, name)
+  expect(text.endsWith('\n')).toBe(true)
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
+describe('dawngrad train refuses, with one line and exit code 2, and writes nothing', () => {
+  it.each([
+    [['--epoch', '3'], "error: unknown option '--epoch' (Did you mean --epochs?)"],
+    [['--epochs', '0'], "error: option '--epochs <n>' argument '0' is invalid. It must be a whole number, 1 or more."],
+    [
+      ['--batch-size', '2.5'],
+      "error: option '--batch-size <n>' argument '2.5' is invalid. It must be a whole number, 1 or more.",
+    ],
+    [['--lr', 'fast'], "error: option '--lr <rate>' argument 'fast' is invalid. It must be a number, 0 or more."],
+    [['--lr', '-1'], "error: option '--lr <rate>' argument '-1' is invalid. It must be a number, 0 or more."],
+    [
+      ['--momentum', 'NaN'],
+      "error: option '--momentum <m>' argument 'NaN' is invalid. It must be a number, 0 or more.",
+    ],
+    [
+      ['--schedule-per', 'batch'],
+      "error: option '--schedule-per <unit>' argument 'batch' is invalid. Allowed choices are epoch, step.",
+    ],
+    [
+      ['--schedule', 'cosine(maxUpdate=0)'],
+      "error: option '--schedule': cosine: maxUpdate must be an integer ≥ 1, got 0 at character 18 of 'cosine(maxUpdate=0)'; " +
+        'it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)',
+    ],
+    [['extra'], "error: too many arguments for 'train'. Expected 0 arguments but got 1."],
+  ])('%j', async (args, message) => {
+    const { code, stdout, stderr } = await dawngrad(['train', ...args])
+    expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: `${message}\n` })
+    expect(existsSync(join(scratch, 'runs'))).toBe(false)
+  })
+
+  it.skipIf(!hasData)('more images than there are', async () => {
+    const { code, stderr } = await dawngrad(['train', '--limit-train', '60001', '--out', 'too-many'])
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "error: option '--limit-train': the set has 60000 images, not 60001\n",
+    })
+    expect(existsSync(join(scratch, 'too-many'))).toBe(false)
+  })
+})
+
+it('names the folder when the data is not there, with exit code 1', async () => {
+  const { code, stderr } = await dawngrad(['train', '--out', 'no-data'], {
+    FASHION_MNIST_DIR: join(scratch, 'nothing'),
+  })
+  expect(code).toBe(1)
+  expect(stderr).toContain(`error: `)
+  expect(stderr).toContain(join(scratch, 'nothing'))
+  expect(stderr).not.toContain('    at ') // no stack
+  expect(existsSync(join(scratch, 'no-data'))).toBe(false)
+})
+
+describe.skipIf(!hasData)('dawngrad train', () => {
+  it('leaves a complete, self-consistent folder', async () => {
+    const args = ['--lr', '0.1', '--momentum', '0.9', '--schedule', 'squareRoot', '--out', 'first']
+    const { code, stdout, stderr } = await dawngrad(['train', ...SMALL, ...args])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(readdirSync(join(scratch, 'first')).sort()).toEqual([
+      'curves.svg',
+      'history.jsonl',
+      'result.json',
+      'timing.jsonl',
+    ])
+    const history = lines('first', 'history.jsonl')
+    expect(history.map(({ kind, epoch, step, lr }) => ({ kind, epoch, step, lr }))).toEqual([
+      { kind: 'epoch', epoch: 0, step: 2, lr: 0.1 }, // 256 and 96 images
+      { kind: 'epoch', epoch: 1, step: 4, lr: 0.1 * 2 ** -0.5 },
+    ])
+    for (const record of history) {
+      expect(Object.keys(record)).toEqual(['kind', 'epoch', 'step', 'lr', 'trainLoss', 'trainAcc', 'testAcc'])
+    }
+    const result = JSON.parse(read('first', 'result.json')) as RunSummary
+    expect(Object.keys(result).sort()).toEqual(
+      [
+        'trainLoss',
+        'trainAcc',
+        'testAcc',
+        'epochs',
+        'steps',
+        'seconds',
+        'imagesPerSecond',
+        'adapter',
+        'seed',
+        'options',
+        'version',
+        'parameterHash',
+      ].sort(),
+    )
+    const { trainLoss, trainAcc, testAcc } = history[1]!
+    expect(result).toMatchObject({ trainLoss, trainAcc, testAcc, epochs: 2, steps: 4, seed: 0 })
+    expect(result.options).toMatchObject({
+      lr: 0.1,
+      momentum: 0.9,
+      schedule: 'squareRoot',
+      limitTrain: 352,
+      limitTest: 100,
+    })
+    expect(result.parameterHash).toMatch(/^[0-9a-f]{64}$/)
+    expect(read('first', 'curves.svg')).toMatch(/^<svg[\s\S]*<\/svg>\s*$/)
+    const out = stdout.trim().split('\n')
+    expect(out[0]).toBe(`adapter: ${result.adapter}`)
+    expect(out.filter((line) => /^epoch [12]\/2 {2}loss/.test(line))).toHaveLength(2)
+    expect(out.at(-2)).toMatch(/^train loss \d+\.\d{3}, train acc [01]\.\d{3}, test acc [01]\.\d{3}$/)
+    for (const control of ['\u001b', '\r']) expect(stdout).not.toContain(control)
+
+    const again = await dawngrad(['train', ...SMALL, '--out', 'first'])
+    expect(again).toMatchObject({
+      code: 2,
+      stderr: "error: option '--out': first holds a run already; choose another folder\n",
+    })
+  })
+
+  it('gives the same bits from the same seed in two processes, and others from another seed', async () => {
+    for (const [out, seed] of [
+      ['seed-5', '5'],
+      ['seed-5-again', '5'],
+      ['seed-6', '6'],
+    ] as const) {
+      const { code, stdout } = await dawngrad(['train', ...SMALL, '--seed', seed, '--quiet', '--out', out])
+      expect(code).toBe(0)
+      expect(stdout.trim().split('\n')).toHaveLength(2)
+    }
+    const hash = (folder: string) => (JSON.parse(read(folder, 'result.json')) as RunSummary).parameterHash
+    expect(hash('seed-5-again')).toBe(hash('seed-5'))
+    expect(read('seed-5-again', 'history.jsonl')).toBe(read('seed-5', 'history.jsonl'))
+    expect(hash('seed-6')).not.toBe(hash('seed-5'))
+  })
+
+  it("sets the rate after the epoch when asked to, as the chapter's notebook does", async () => {
+    const args = ['--lr', '0.3', '--schedule', 'warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)', '--out', 'late']
+    const { code } = await dawngrad(['train', ...SMALL, '--epochs', '4', '--lr-timing', 'after-epoch', ...args])
+    expect(code).toBe(0)
+    expect(lines('late', 'history.jsonl').map(({ lr }) => lr)).toEqual([0.3, 0, 0.06, 0.12])
+  })
+
+  it('stops with a message when the loss is no longer finite', async () => {
+    const { code, stderr } = await dawngrad(['train', ...SMALL, '--lr', '1e30', '--out', 'diverged'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(
+      /^error: the training loss became (NaN|Infinity) by step \d+ \(epoch \d, learning rate 1e\+30\): a smaller --lr, or a warm-up, keeps it finite\n$/,
+    )
+    expect(existsSync(join(scratch, 'diverged', 'result.json'))).toBe(false)
+  })
+})
