@@ -258,8 +258,10 @@ function errorKind(error: GPUError): 'validation' | 'out-of-memory' | 'internal'
 
 function adapterInfo(info: GPUAdapterInfo): GpuInfo {
   const { vendor, architecture, device, description } = info
-  const name = [device, description].filter((s) => s !== '').join(', ')
-  const software = info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(`${name} ${architecture}`)
+  const software = info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(`${device} ${architecture}`)
+  // Drivers for the processor are all said by their description; of a GPU that names the driver only.
+  const words = software && description !== '' ? [description] : [device, description]
+  const name = words.filter((word) => word !== '').join(', ')
   return {
     name: name === '' ? `${vendor} ${architecture}`.trim() || 'unnamed adapter' : name,
     vendor,

@@ -15,16 +15,21 @@ export class Waiter {
   /** Waits for `done()`, given the number of dispatches recorded since the device was opened. */
   async wait(dispatches: number, done: () => Promise<unknown>): Promise<void> {
     const count = dispatches - this.#dispatchesAtLast
-    const start = performance.now()
-    if (this.#sleeps && count > 0) {
-      const rest = 0.85 * this.#perDispatch * count
-      for (let left = rest; left > 2; left = rest - (performance.now() - start)) await sleep(Math.min(left, 50))
-    }
-    await done()
     this.#dispatchesAtLast = dispatches
-    // The smaller of the two estimates wins at once, the larger slowly: sleeping too long wastes time, too short only
-    // wastes a little of a core.
-    const measured = count > 0 ? (performance.now() - start) / count : this.#perDispatch
+    if (!this.#sleeps || count === 0) {
+      await done()
+      return
+    }
+    const start = performance.now()
+    const rest = 0.85 * this.#perDispatch * count
+    for (let left = rest; left > 2; left = rest - (performance.now() - start)) await sleep(Math.min(left, 50))
+    const asked = performance.now()
+    await done()
+    const end = performance.now()
+    // Done as soon as asked: it was overslept by an unknown time. Sleeping too long wastes time, too short only a little of
+    // a core, so the estimate falls fast and rises slowly.
+    const overslept = rest > 2 && end - asked < 1
+    const measured = overslept ? this.#perDispatch / 4 : (end - start) / count
     this.#perDispatch = Math.min(measured, 0.5 * (this.#perDispatch + measured))
   }
 }

@@ -33,6 +33,7 @@ export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: 
   const shape = op.shape(inputs, attributes)
   gpu.check()
   const { out, saved } = op.forward(gpu, inputs, attributes, shape)
+  const ownSaved = saved.filter((t) => t !== out && !present.includes(t))
   if (gradEnabled() && present.some((t) => t.requiresGrad)) {
     const edges = inputs.map((t): Edge => (t?.requiresGrad ? (t.node ? { node: t.node } : { leaf: t }) : null))
     const kept = saved.map((t): Saved => {
@@ -41,5 +42,7 @@ export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: 
     })
     out.attach(new TapeNode(op as unknown as Op, attributes, edges, shape, kept))
   }
+  // The tape holds the memory of what was saved; nobody else knows these tensors.
+  for (const t of ownSaved) t.release('it was an intermediate of an operation')
   return out
 }

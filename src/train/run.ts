@@ -102,13 +102,13 @@ async function trainEpoch(options: RunOptions, epoch: number, meter: Meter): Pro
     lr = rateAt(rates, epoch, step)
     const images = trainStep(options, i, lr, meter)
     const recorded = isRecorded(i)
-    const last = i === train.length - 1
-    const read = recorded || last || ++ahead >= stepsAhead
+    ahead++
+    const read = recorded || i === train.length - 1 || ahead >= stepsAhead
     if (read) {
       totals = await meter.read()
       if (!Number.isFinite(totals.loss)) throw diverged(epoch, step + 1, totals.loss, lr)
       const now = performance.now()
-      if (ahead > 0) stepsAhead = Math.min(MAX_STEPS_AHEAD, Math.max(1, Math.round((AHEAD_MS * ahead) / (now - since))))
+      stepsAhead = Math.min(MAX_STEPS_AHEAD, Math.max(1, Math.round((AHEAD_MS * ahead) / (now - since))))
       ahead = 0
       since = now
     }
