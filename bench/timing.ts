@@ -1,0 +1,108 @@
+import type { Gpu } from '../src/gpu/gpu.ts'
+import { tensor } from '../src/tensor/create.ts'
+
+/** Waits until everything recorded so far has run. */
+export interface Fence {
+  wait(): Promise<void>
+  /** Milliseconds of a fence with nothing before it, the median of several. */
+  readonly ms: number
+  dispose(): void
+}
+
+/** A fence is a read-back of four bytes. */
+export async function openFence(gpu: Gpu): Promise<Fence> {
+  const word = tensor(new Int32Array(1), [1], { gpu, name: 'fence' }).keep()
+  const wait = async () => {
+    await gpu.read(word.storage, 4)
+  }
+  const times: number[] = []
+  for (let i = 0; i < 15; i++) {
+    const start = performance.now()
+    await wait()
+    times.push(performance.now() - start)
+  }
+  return { wait, ms: median(times), dispose: () => word.dispose() }
+}
+
+export interface Timing {
+  /** Milliseconds of one execution: in the fastest sample, and in the median one. */
+  readonly minMs: number
+  readonly medianMs: number
+  /** Milliseconds of one execution spent in JavaScript, recording it; part of the above. The median. */
+  readonly recordMs: number
+  readonly samples: number
+  readonly executionsPerSample: number
+}
+
+export interface MeasureOptions {
+  readonly samples: number
+  /** A sample has as many executions as fill this time. */
+  readonly sampleMs: number
+  /** Without a warm-up a sample is a single execution. */
+  readonly warmUp: boolean
+}
+
+/** At most this many executions of the smallest kernels lie between two fences. */
+const MAX_EXECUTIONS = 20_000
+
+/** Times `run`, wall clock, in samples of several executions between two fences. */
+export async function measure(run: () => void, fence: Fence, options: MeasureOptions): Promise<Timing> {
+  const { samples, sampleMs, warmUp } = options
+  await fence.wait()
+  let executions = 1
+  if (warmUp) {
+    for (;;) {
+      const total = await settle(() => sample(run, fence, executions))
+      if (total >= sampleMs || executions === MAX_EXECUTIONS) break
+      executions = Math.min(MAX_EXECUTIONS, Math.ceil(executions * Math.min(8, (1.2 * sampleMs) / total)))
+    }
+  }
+  const totals: number[] = []
+  const records: number[] = []
+  for (let i = 0; i < samples; i++) {
+    const { total, record } = await sample(run, fence, executions)
+    totals.push(total / executions)
+    records.push(record / executions)
+  }
+  return {
+    minMs: Math.min(...totals),
+    medianMs: median(totals),
+    recordMs: median(records),
+    samples,
+    executionsPerSample: executions,
+  }
+}
+
+interface Sample {
+  readonly total: number
+  readonly record: number
+}
+
+async function sample(run: () => void, fence: Fence, executions: number): Promise<Sample> {
+  const start = performance.now()
+  for (let i = 0; i < executions; i++) run()
+  const record = performance.now() - start
+  await fence.wait()
+  return { total: performance.now() - start, record }
+}
+
+/**
+ * Warms up: repeats until three samples in a row bring the least time down by no more than 5 %, and returns that time.
+ * A fixed number is not enough. While it waits for a driver on the processor, `gpu.read` sleeps for most of the time it
+ * expects from the work before; after a slower kernel it takes a while to learn that it sleeps too long.
+ */
+async function settle(once: () => Promise<Sample>): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let unchanged = 0; unchanged < 3; ) {
+    const { total } = await once()
+    unchanged = total < 0.95 * least ? 0 : unchanged + 1
+    least = Math.min(least, total)
+  }
+  return least
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}

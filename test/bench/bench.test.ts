@@ -1,0 +1,161 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadCases, titleOf } from '../../bench/cases.ts'
+import { rowOf, tableHead, tableRow } from '../../bench/report.ts'
+import { check, exactly, randomValues, Sum } from '../../bench/support.ts'
+import { measure, median } from '../../bench/timing.ts'
+import { type Gpu, tensor, testGpu } from '../support/gpu.ts'
+
+const cases = await loadCases()
+const timing = { minMs: 123_456, medianMs: 123_456, recordMs: 100_000, samples: 20, executionsPerSample: 1 }
+const root = new URL('../../', import.meta.url)
+let gpu: Gpu
+
+beforeAll(async () => {
+  gpu = await testGpu()
+})
+
+/** Runs `fn` with a device that ignores every dispatch. */
+async function withoutDispatches(fn: () => Promise<void>): Promise<void> {
+  const emit = gpu.emit
+  gpu.emit = () => undefined
+  try {
+    await fn()
+  } finally {
+    gpu.emit = emit
+  }
+}
+
+describe('the cases', () => {
+  it('cover every kernel, each at a shape of LeNet and at two larger ones', () => {
+    const kernels = readdirSync(new URL('wgsl/', root)).filter((name) => name.endsWith('.wgsl'))
+    for (const kernel of kernels.map((name) => name.slice(0, -'.wgsl'.length))) {
+      const shapes = (set: string) =>
+        new Set(cases.filter((c) => c.name === kernel && c.set === set).map((c) => c.shape))
+      expect(shapes('lenet').size, kernel).toBeGreaterThanOrEqual(1)
+      expect(shapes('large').size, kernel).toBeGreaterThanOrEqual(2)
+    }
+  })
+
+  it('have titles of their own that fit into 100 columns', () => {
+    expect(new Set(cases.map(titleOf)).size).toBe(cases.length)
+    for (const item of cases) {
+      const row = tableRow(rowOf(item, { flops: 1e12, bytes: 1e12 }, timing))
+      expect(row.length, row).toBeLessThanOrEqual(100)
+      expect(row.indexOf(' 123456'), row).toBeLessThan(tableHead.indexOf('min ms'))
+      expect(item.shape.length, item.shape).toBeLessThan(37)
+    }
+  })
+
+  it.each(cases.filter(({ set }) => set === 'lenet').map((item) => [titleOf(item), item] as const))(
+    '%s is right, and its check can fail',
+    async (_, item) => {
+      const before = gpu.memory().tensors
+      const prepared = item.prepare(gpu)
+      try {
+        await prepared.verify()
+        prepared.run()
+        const held = gpu.memory().tensors
+        prepared.run()
+        expect(gpu.memory().tensors).toBe(held)
+        expect(prepared.bytes).toBeGreaterThan(0)
+        await withoutDispatches(() => expect(prepared.verify()).rejects.toThrow(/must be/))
+        await prepared.verify()
+      } finally {
+        prepared.dispose()
+      }
+      expect(gpu.memory().tensors).toBe(before)
+    },
+  )
+})
+
+describe('the bound of a sum', () => {
+  it('holds for float32 sums in order, and is far below a single term', () => {
+    for (const n of [1, 2, 25, 1000, 200_000]) {
+      for (const seed of [1, 2, 3]) {
+        const [a, b] = [randomValues(n, seed), randomValues(n, seed + 10)]
+        const sum = new Sum()
+        let float = 0
+        a.forEach((value, i) => {
+          sum.add(value * b[i]!)
+          float = Math.fround(float + Math.fround(value * b[i]!))
+        })
+        const { value, bound } = sum.expected()
+        expect(Math.abs(float - value)).toBeLessThanOrEqual(bound)
+        expect(bound).toBeLessThan(0.1)
+      }
+    }
+  })
+
+  it('is what check holds elements to', async () => {
+    const actual = tensor([1, 2, Number.NaN])
+    const elements = (last: number) => ({ cost: 1, at: (i: number) => exactly([1, 2, last][i]!) })
+    await expect(check('out', actual, elements(Number.NaN))).rejects.toThrow(
+      'out: element 2 of 3 is NaN, it must be NaN ± 0',
+    )
+    await expect(check('out', null, elements(3))).rejects.toThrow('out: there is no result')
+    actual.dispose()
+  })
+})
+
+describe('measure', () => {
+  /** A clock of the test's own would hide what is measured; a busy wait of 1 ms is long against everything else. */
+  const busy = () => {
+    const end = performance.now() + 1
+    while (performance.now() < end);
+  }
+  const fence = { wait: async () => undefined, ms: 0, dispose: () => undefined }
+
+  it('fills its samples with executions and divides by them', async () => {
+    const found = await measure(busy, fence, { samples: 3, sampleMs: 5, warmUp: true })
+    expect(found.executionsPerSample).toBeGreaterThanOrEqual(5)
+    expect(found.minMs).toBeGreaterThanOrEqual(1)
+    expect(found.minMs).toBeLessThanOrEqual(found.medianMs)
+    expect(found.medianMs).toBeLessThan(3)
+  })
+
+  it('takes the middle', () => {
+    expect(median([3, 1, 2])).toBe(2)
+    expect(median([4, 1, 3, 2])).toBe(2.5)
+  })
+})
+
+describe('the commands', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dawngrad-bench-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  const run = (script: string, ...args: string[]) =>
+    new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+      const child = execFile(
+        process.execPath,
+        ['--import', 'tsx', `bench/${script}.ts`, ...args],
+        { cwd: root },
+        (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+      )
+    })
+
+  it('refuse what they do not know in one line, with exit code 2', async () => {
+    expect(await run('run', '--fast')).toEqual({ code: 2, stdout: '', stderr: "error: unknown option '--fast'\n" })
+    const folder = '/no/such/folder/rows.json'
+    const stderr = `error: option '--json': the folder of ${folder} does not exist or can't be written\n`
+    expect(await run('step', '--json', folder)).toEqual({ code: 2, stdout: '', stderr })
+  })
+
+  it('write a record that says where the rows come from', async () => {
+    const file = join(folder, 'rows.json')
+    const { code, stdout } = await run('run', '--quick', '--filter', 'relu forward [256,84]', '--json', file)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^relu {10}forward {3}\[256,84\]/m)
+    const record = JSON.parse(readFileSync(file, 'utf8'))
+    expect(record).toMatchObject({ adapter: gpu.info.name, adapterClass: gpu.info.adapterClass, node: process.version })
+    expect(Object.keys(record)).toEqual(expect.arrayContaining(['driver', 'version', 'commit', 'date', 'failures']))
+    expect(record.rows).toHaveLength(1)
+    expect(record.rows[0]).toMatchObject({ name: 'relu', direction: 'forward', shape: '[256,84]', samples: 1 })
+    const { medianMs, gflops, gbs } = record.rows[0]
+    expect(gflops).toBeCloseTo((256 * 84) / (medianMs * 1e6), 10)
+    expect(gbs).toBeCloseTo((8 * 256 * 84) / (medianMs * 1e6), 10)
+  })
+})
