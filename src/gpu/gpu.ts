@@ -47,7 +47,7 @@ export class Gpu {
   readonly #staging: GPUBuffer[] = []
   #error: GpuError | null = null
   #closed = false
-  #lost = false
+  #lost: GpuError | null = null
 
   /** Asks the adapter for a device. Throws GpuError when it refuses. */
   static async fromAdapter(adapter: GPUAdapter): Promise<Gpu> {
@@ -78,8 +78,7 @@ export class Gpu {
     })
     device.lost.then(
       ({ reason, message }) => {
-        this.#lost = true
-        if (!this.#closed) this.#error ??= new GpuError('lost', `the device was lost (${reason}): ${message.trim()}`)
+        this.#lost = new GpuError('lost', `the device was lost (${reason}): ${message.trim()}`)
       },
       () => undefined,
     )
@@ -88,10 +87,9 @@ export class Gpu {
   /** Throws what the device has reported since the last call, once; then every call on a lost or closed device fails. */
   check(): void {
     if (this.#closed) throw new GpuError('closed', `the device ${this.info.name} was closed`)
-    const error = this.#error
-    if (!error) return
-    if (!this.#lost) this.#error = null
-    throw error
+    const error = this.#error ?? this.#lost
+    this.#error = null
+    if (error) throw error
   }
 
   /**
@@ -164,20 +162,23 @@ export class Gpu {
     const staging = this.#takeStaging(size)
     this.#recorder.copy(storage.buffer, staging, size)
     this.#recorder.submit()
-    const mapped = await this.#waiter
-      .wait(this.#recorder.dispatches, () => staging.mapAsync(mapModeRead, 0, size))
-      .then(
-        () => true,
-        () => false,
-      )
-    if (!mapped) {
+    let result: ArrayBuffer | null = null
+    // The values are taken in the same turn in which they arrive: a close() may follow at once.
+    const take = () => {
+      result = staging.getMappedRange(0, size).slice(0, bytes)
+      staging.unmap()
+      this.#staging.push(staging)
+    }
+    const map = () => staging.mapAsync(mapModeRead, 0, size).then(take)
+    await this.#waiter
+      .wait(this.#recorder.dispatches, map, () => this.#lost !== null || this.#closed)
+      .catch(() => undefined)
+    if (!result) {
+      await new Promise((resolve) => setTimeout(resolve, 0)) // lets the reason arrive, where there is one
       this.check()
       throw new GpuError('internal', 'the read-back failed and the device gave no reason')
     }
-    const result = staging.getMappedRange(0, size).slice(0, bytes)
-    staging.unmap()
-    this.#staging.push(staging)
-    this.check()
+    if (!this.#closed) this.check()
     return result
   }
 

@@ -51,7 +51,7 @@ export class ParamsCache {
 
   /** Called before `slot` when the cache is full: the commands recorded so far must be submitted before `clear`. */
   get full(): boolean {
-    return this.#chunks.length === MAX_CHUNKS && this.#used === SLOTS_PER_CHUNK
+    return this.#chunks.length > MAX_CHUNKS || (this.#chunks.length === MAX_CHUNKS && this.#used === SLOTS_PER_CHUNK)
   }
 
   clear(): void {

@@ -63,7 +63,8 @@ export class BufferPool {
         `${what} needs ${bytes.toLocaleString('en')} bytes; this adapter takes at most ${limit.toLocaleString('en')} in one buffer`,
       )
     }
-    const size = Math.min(bucketSize(bytes), Math.floor(limit / 256) * 256)
+    // Near the limit a bucket may pass it; then the buffer is as large as it may be, in whole words.
+    const size = Math.min(bucketSize(bytes), Math.max(Math.floor(limit / 256) * 256, Math.ceil(bytes / 4) * 4))
     let buffer = this.#free.get(size)?.pop()
     if (buffer) this.#pooledBytes -= size
     else {

@@ -1,7 +1,7 @@
 import { Kernel } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
-import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
+import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { groupsForElements, outputSize, requireOptions, requireRank, requireType } from './support.ts'
 import * as wgsl from './wgsl.ts'
@@ -38,6 +38,8 @@ const maxPool2dOp: Op<readonly [Tensor], Attributes> = {
     requireType('maxPool2d', 'input', x)
     requireRank('maxPool2d', 'input', x.shape, 4, 'N C H W')
     const [N, C, H, W] = x.shape as [number, number, number, number]
+    const lines: ShapeLine[] = [['input', x.shape, 'N C H W']]
+    if (H === 0 || W === 0) throw new ShapeError('maxPool2d', 'the input has no rows or no columns to pool', lines)
     const sizes = [H, W].map((input, i) => {
       if (2 * padding[i]! > kernel[i]!) {
         const sentence = `padding ${padding[i]} is more than half of the kernel size ${kernel[i]}: a window could be empty`
@@ -45,7 +47,7 @@ const maxPool2dOp: Op<readonly [Tensor], Attributes> = {
       }
       const axis = i === 0 ? 'height' : 'width'
       const window = { input, kernel: kernel[i]!, stride: stride[i]!, padding: padding[i]!, dilation: 1, axis }
-      return outputSize('maxPool2d', window, [['input', x.shape, 'N C H W']])
+      return outputSize('maxPool2d', window, lines)
     })
     return [N, C, ...sizes]
   },

@@ -70,8 +70,6 @@ export function outputSize(
   lines: readonly ShapeLine[],
 ): number {
   const { input, kernel, stride, padding, dilation, axis } = window
-  if (input === 0)
-    throw new ShapeError(operation, `the input's ${axis} is 0: there is nothing for a window to see`, lines)
   const reach = dilation * (kernel - 1) + 1
   if (reach > input + 2 * padding) {
     const spread = dilation === 1 ? '' : ` (${kernel} at dilation ${dilation})`

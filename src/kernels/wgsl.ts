@@ -38,7 +38,6 @@ fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
   return (group.y * groups.x + group.x) * WG * PER + local;
 }
 
-
 @compute @workgroup_size(WG)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
@@ -46,8 +45,11 @@ fn forward(
   @builtin(local_invocation_index) local: u32,
 ) {
   let start = first_element(group, groups, local);
+  let same_shape = params.N == 1u && params.S == 1u;
   for (var i = start; i < min(start + WG * PER, params.N * params.C * params.S); i += WG) {
-    out[i] = a[i] + b[(i / params.S) % params.C];
+    var c = i;
+    if (!same_shape) { c = (i / params.S) % params.C; } // divisions are dear on drivers for the processor
+    out[i] = a[i] + b[c];
   }
 }
 

@@ -50,6 +50,7 @@ export abstract class Module {
     const own = this.namedParameters()
     const problems: string[] = []
     for (const [name, parameter] of own) {
+      parameter.checkUsable('loadStateDict')
       const value = given.get(name)
       if (!value) problems.push(`missing: ${name} ${formatShape(parameter.shape)}`)
       else if (!(value instanceof Tensor)) problems.push(`type: ${name} is given as something that is no tensor`)

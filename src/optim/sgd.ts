@@ -70,10 +70,13 @@ export class SGD {
 
   /** Updates every parameter that has a gradient. */
   step(): void {
+    // All is checked before anything is changed.
     for (const group of this.paramGroups) {
       checkGroup(group)
+      for (const p of group.params) for (const t of [p, p.grad]) t?.checkUsable('optim.SGD')
+    }
+    for (const group of this.paramGroups) {
       for (const p of group.params) {
-        p.checkUsable('optim.SGD')
         if (!p.grad) continue
         const before = this.#momentum.get(p)
         const buffer = group.momentum === 0 ? null : (before ?? this.#newBuffer(p))

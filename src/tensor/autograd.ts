@@ -68,6 +68,10 @@ function checkStart(root: Tensor, gradient: Tensor | null): void {
   if (!root.requiresGrad) {
     throw new Error(`backward: ${root.label} requires no gradient: none of what it was computed from does`)
   }
+  if (gradient && gradient.gpu !== root.gpu) throw new Error('backward: its tensors live on two devices')
+  if (gradient && gradient.dtype !== 'float32') {
+    throw new TypeError(`backward: the gradient must be float32, it is ${gradient.dtype}`)
+  }
   if (gradient && !sameShape(gradient.shape, root.shape)) {
     throw new ShapeError('backward', "the gradient must have the tensor's shape", [
       ['tensor', root.shape],

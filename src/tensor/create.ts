@@ -37,6 +37,13 @@ export function tensor(data: number | Nested | TypedArray, shape?: Shape, option
     throw new ShapeError('tensor', `${values.length} values do not fill the shape`, [['shape', to]])
   }
   const dtype = options.dtype ?? dtypeOf(data)
+  if (!Object.hasOwn(bytesPerElement, dtype)) {
+    throw new TypeError(`tensor: dtype must be float32, int32 or uint8, not ${String(dtype)}`)
+  }
+  if (options.requiresGrad && dtype !== 'float32') {
+    const label = `${options.name ?? 'tensor'} ${formatShape(to)}`
+    throw new TypeError(`${label}: only float32 tensors can require a gradient, this one is ${dtype}`)
+  }
   const typed = convert(values, dtype)
   const result = empty(gpu, to, dtype)
   gpu.write(result.storage, typed)
