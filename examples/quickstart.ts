@@ -1,14 +1,14 @@
 import { crossEntropy, manualSeed, nn, open, optim, sched, scope, tensor } from 'dawngrad'
 
-const gpu = await open()
+await open()
 manualSeed(0)
-const radii = Array.from({ length: 256 }, (_, i) => i / 128) // points on a spiral: is the point inside the circle?
-const points = tensor(radii.map((r, i) => [r * Math.cos(i), r * Math.sin(i)]))
-const labels = tensor(Int32Array.from(radii, (r) => (r < 1 ? 1 : 0)))
+// 256 points on a spiral: does a point lie inside the circle, as the first half does?
+const points = tensor(Array.from({ length: 256 }, (_, i) => [(i * Math.cos(i)) / 128, (i * Math.sin(i)) / 128]))
+const labels = tensor(Int32Array.from({ length: 256 }, (_, i) => (i < 128 ? 1 : 0)))
 const net = new nn.Sequential(new nn.Linear(2, 32), new nn.ReLU(), new nn.Linear(32, 2))
 const optimizer = new optim.SGD(net.parameters(), { lr: 0.3, momentum: 0.9 })
 const scheduler = new sched.Scheduler(optimizer, sched.cosine({ maxUpdate: 200, baseLr: 0.3, finalLr: 0.01 }))
-for (let t = 0; t <= 200; t++) {
+for (let t = 0; t <= 200; t++, scheduler.step()) {
   const loss = scope(() => {
     const loss = crossEntropy(net.forward(points), labels)
     optimizer.zeroGrad()
@@ -18,6 +18,4 @@ for (let t = 0; t <= 200; t++) {
   })
   if (t % 50 === 0) console.log(`step ${t}  loss ${(await loss.item()).toFixed(4)}`)
   loss.dispose()
-  scheduler.step()
 }
-await gpu.close()

@@ -109,7 +109,6 @@ export class Gpu {
       this.#params.clear()
     }
     const { pipeline, layout } = this.#compile(kernel)
-    this.check()
     const buffers: GPUBuffer[] = []
     const entries = kernel.bindings.map(({ binding, ...rest }): GPUBindGroupEntry => {
       const value = values[rest.name]
@@ -222,6 +221,7 @@ export class Gpu {
       layout: this.device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
       compute: { module: this.device.createShaderModule({ label, code }), entryPoint, constants: { ...constants } },
     })
+    this.check() // a kernel that does not compile is refused here, before it spoils a batch of commands
     const compiled = { pipeline, layout }
     this.#compiled.set(kernel, compiled)
     return compiled

@@ -32,7 +32,7 @@ export class Storage {
   }
 }
 
-/** Bucket sizes step by a quarter of a power of two: at most a quarter of a buffer is slack. Multiples of 256. */
+/** Multiples of 256 that step by a quarter of a power of two: above 1 KiB at most a quarter of a buffer is slack. */
 export function bucketSize(bytes: number): number {
   const quarter = 2 ** Math.max(8, Math.floor(Math.log2(Math.max(1, bytes))) - 2)
   return Math.max(256, Math.ceil(bytes / quarter) * quarter)

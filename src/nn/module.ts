@@ -1,5 +1,6 @@
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { isParameter } from './init.ts'
 
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
 
@@ -21,7 +22,7 @@ export abstract class Module {
     const seen = new Set<Tensor>()
     const walk = (module: Module, prefix: string) => {
       for (const [name, value] of Object.entries(module)) {
-        if (value instanceof Tensor && value.requiresGrad && !seen.has(value)) {
+        if (isParameter(value) && !seen.has(value)) {
           seen.add(value)
           found.set(prefix + name, value)
         }

@@ -49,9 +49,9 @@ export class SGD {
         throw new TypeError(`optim.SGD: entry ${i} is neither a tensor like the first nor a group { params, … }`)
       }
       requireOptions('optim.SGD', group, ['params', ...OPTIONS])
-      const { lr } = { ...options, ...group }
+      const { lr, ...given } = { ...defined(options), ...defined(group) }
       if (lr === undefined) throw new TypeError('optim.SGD: lr is needed, for example { lr: 0.1 }')
-      const made: ParamGroup = { ...DEFAULTS, ...options, ...group, lr, params: [...group.params] }
+      const made: ParamGroup = { ...DEFAULTS, ...given, lr, params: [...group.params] }
       checkGroup(made)
       return made
     })
@@ -142,6 +142,11 @@ export class SGD {
   }
 }
 
+/** The entries that have a value: an option given as undefined has its default. */
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}
+
 function checkGroup(group: ParamGroup): void {
   for (const name of ['lr', 'momentum', 'weightDecay'] as const) {
     if (typeof group[name] !== 'number' || !Number.isFinite(group[name]) || group[name] < 0) {
@@ -161,9 +166,7 @@ function checkParameters(parameters: readonly Tensor[]): void {
   const seen = new Set<Tensor>()
   for (const p of parameters) {
     if (!(p instanceof Tensor)) throw new TypeError('optim.SGD: parameters must be tensors')
-    if (p.node || !p.requiresGrad) {
-      throw new TypeError(`optim.SGD: ${p.label} is no parameter: it must require a gradient and not be computed`)
-    }
+    if (p.node) throw new TypeError(`optim.SGD: ${p.label} is no parameter: it was computed by an operation`)
     if (seen.has(p)) throw new TypeError(`optim.SGD: ${p.label} is listed twice`)
     seen.add(p)
   }

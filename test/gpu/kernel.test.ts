@@ -1,0 +1,132 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { Kernel } from '../../src/node/index.ts'
+import { type Gpu, messageOf, tensor, testGpu } from '../support/gpu.ts'
+
+const code = `// const PER: u32 = 9u; // tune
+struct Params { size: u32, value: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<uniform> table: array<vec4f, 2>;
+override WG: u32 = 64u;
+const PER: u32 = 4u; // tune
+const PERIOD: u32 = 4u; // tune
+const FIXED: u32 = 4u;
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x < params.size) { out[id.x] = x[id.x] * f32(PER) + f32(PERIOD) + params.value; }
+}
+@compute @workgroup_size(1)
+fn lookup() { out[0] = table[1].w; }
+`
+
+describe('Kernel', () => {
+  it('is named by file and entry point, and knows its bindings', () => {
+    const kernel = new Kernel('sample', code, 'forward', { constants: { WG: 32 } })
+    expect(kernel.name).toBe('sample.forward')
+    expect(kernel.bindings.map((b) => b.name)).toEqual(['params', 'x', 'out'])
+    expect(kernel.constants).toEqual({ WG: 32 })
+    expect(new Kernel('sample', code, 'lookup').bindings.map((b) => b.name)).toEqual(['out', 'table'])
+  })
+
+  it('keeps the text untouched unless tuned', () => {
+    expect(new Kernel('sample', code, 'forward').code).toBe(code)
+    expect(new Kernel('sample', code, 'forward', { tune: {} }).code).toBe(code)
+  })
+
+  it('replaces the numbers of tune lines and nothing else', () => {
+    const { code: one } = new Kernel('sample', code, 'forward', { tune: { PER: 16 } })
+    expect(one).toBe(code.replace('\nconst PER: u32 = 4u; // tune', '\nconst PER: u32 = 16u; // tune'))
+    const { code: both } = new Kernel('sample', code, 'forward', { tune: { PERIOD: 0, PER: 123 } })
+    expect(both).toBe(
+      code
+        .replace('\nconst PER: u32 = 4u; // tune', '\nconst PER: u32 = 123u; // tune')
+        .replace('const PERIOD: u32 = 4u;', 'const PERIOD: u32 = 0u;'),
+    )
+  })
+
+  it.each<[string, () => unknown, string]>([
+    ['an unknown entry point', () => new Kernel('sample', code, 'main'), 'sample.wgsl has no entry point main'],
+    [
+      'an unknown tune name',
+      () => new Kernel('sample', code, 'forward', { tune: { STEP: 4 } }),
+      'sample.wgsl has no line "const STEP: u32 = …u; // tune"',
+    ],
+    [
+      'a constant that is no tune line',
+      () => new Kernel('sample', code, 'forward', { tune: { FIXED: 8 } }),
+      'sample.wgsl has no line "const FIXED: u32 = …u; // tune"',
+    ],
+    [
+      'half a number',
+      () => new Kernel('sample', code, 'forward', { tune: { PER: 0.5 } }),
+      'sample.wgsl: PER = 0.5 is no whole number',
+    ],
+    [
+      'a negative number',
+      () => new Kernel('sample', code, 'forward', { tune: { PER: -1 } }),
+      'sample.wgsl: PER = -1 is no whole number',
+    ],
+  ])('refuses %s', (_, make, message) => {
+    expect(messageOf(make)).toBe(message)
+  })
+})
+
+describe('emit', () => {
+  let gpu: Gpu
+  beforeAll(async () => {
+    gpu = await testGpu()
+  })
+
+  const forward = new Kernel('sample', code, 'forward', { tune: { PER: 3 }, constants: { WG: 8 } })
+  const lookup = new Kernel('sample', code, 'lookup')
+  const params = { size: 3, value: 0.5 }
+
+  it('runs the kernel with its tuned numbers and constants', async () => {
+    const [x, out] = [tensor([1, 2, 3, 4]), tensor([0, 0, 0, 0])]
+    gpu.emit(forward, { params, x: x.storage, out: out.storage }, 1)
+    expect([...(await out.data())]).toEqual([7.5, 10.5, 13.5, 0])
+  })
+
+  it('binds buffers to uniform arrays', async () => {
+    const [table, out] = [tensor([1, 2, 3, 4, 5, 6, 7, 8]), tensor([0])]
+    gpu.emit(lookup, { table: table.storage, out: out.storage }, 1)
+    expect(await out.item()).toBe(8)
+  })
+
+  it('with no workgroups records nothing', () => {
+    const { dispatches } = gpu
+    const x = tensor([1])
+    gpu.emit(forward, { params, x: x.storage, out: x.storage }, 0)
+    expect(gpu.dispatches).toBe(dispatches)
+  })
+
+  it('refuses what does not fit the bindings, and records nothing', () => {
+    const [x, out] = [tensor([1]).storage, tensor([0]).storage]
+    const cases: [Parameters<Gpu['emit']>[1], string][] = [
+      [{ params, x, output: out }, 'sample.forward has no binding output'],
+      [{ params, x, out, table: x }, 'sample.forward has no binding table'],
+      [{ params, x }, 'sample.forward needs out'],
+      [{ x, out }, 'sample.forward needs params'],
+      [{ params: x, x, out }, 'sample.forward: params takes numbers, not a buffer'],
+      [{ params, x, out: { size: 1 } }, 'sample.forward: out takes a buffer, not numbers'],
+      [{ params: { size: 1 }, x, out }, 'sample.forward: params lacks value'],
+    ]
+    const { dispatches } = gpu
+    for (const [values, message] of cases) expect(messageOf(() => gpu.emit(forward, values, 1))).toBe(message)
+    for (const groups of [-1, 0.5, Number.NaN]) {
+      expect(messageOf(() => gpu.emit(forward, { params, x, out }, groups))).toBe(
+        `sample.forward: ${groups} is no count of workgroups`,
+      )
+    }
+    expect(gpu.dispatches).toBe(dispatches)
+  })
+
+  it('refuses a buffer that is too small for a uniform array', () => {
+    const large = new Kernel('large', code.replace('vec4f, 2', 'vec4f, 17'), 'lookup')
+    const [table, out] = [tensor([1]).storage, tensor([0]).storage]
+    expect(messageOf(() => gpu.emit(large, { table, out }, 1))).toBe(
+      'large.lookup: table needs 272 bytes, the buffer has 256',
+    )
+  })
+})

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import type { GpuMemory } from '../../src/node/index.ts'
+
+interface Ended {
+  /** The exit code; null when it was killed, as it is after 20 seconds. */
+  code: number | null
+  out: string
+  err: string
+}
+
+/** Runs one of the scripts beside this file in a process of its own. */
+function run(script: string, args: string[] = [], flags: string[] = []): Promise<Ended> {
+  const path = fileURLToPath(new URL(`scripts/${script}.ts`, import.meta.url))
+  const cwd = fileURLToPath(new URL('../..', import.meta.url))
+  const child = spawn(process.execPath, ['--import', 'tsx', ...flags, path, ...args], { cwd, timeout: 20_000 })
+  let [out, err] = ['', '']
+  child.stdout.on('data', (text) => {
+    out += text
+  })
+  child.stderr.on('data', (text) => {
+    err += text
+  })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, out: out.trim(), err }))
+  })
+}
+
+describe('a process', () => {
+  it('that does not close its device ends by itself, in seconds', async () => {
+    const { code, out, err } = await run('ends')
+    expect([code, out], err).toEqual([0, '0,2'])
+  })
+
+  it('that throws in the middle ends with code 1 and its error', async () => {
+    const { code, out, err } = await run('ends', ['throw'])
+    expect([code, out], err).toEqual([1, '0,2'])
+    expect(err).toContain('Error: in the middle')
+  })
+
+  it('computes rightly while garbage is collected all the time', async () => {
+    const { code, out, err } = await run('collect', [], ['--expose-gc'])
+    expect(code, err).toBe(0)
+    expect(Number(out)).toBeGreaterThanOrEqual(5000) // thousands of dispatches, or nothing was tried
+  })
+
+  it('gets the memory of forgotten tensors back, and keeps that of the others', async () => {
+    const { code, out, err } = await run('forget', [], ['--expose-gc'])
+    expect(code, err).toBe(0)
+    const { before, most, after, kept } = JSON.parse(out) as Record<'before' | 'most' | 'after', GpuMemory> & {
+      kept: number[]
+    }
+    expect(most.tensors).toBe(before.tensors + 600)
+    expect(most.bytes).toBe(before.bytes + 500 * 4096) // the reshapes take no memory of their own
+    expect([after.tensors, after.bytes]).toEqual([before.tensors, before.bytes])
+    expect(after.pooledBytes).toBe(501 * 4096)
+    expect(kept).toEqual([1, 2, 3])
+  })
+
+  it('gets the same parameters as another with its seed, bit for bit', async () => {
+    const [first, second] = await Promise.all([run('train', ['1']), run('train', ['1'])])
+    const other = await run('train', ['2'])
+    expect([first.code, second.code, other.code], first.err + second.err + other.err).toEqual([0, 0, 0])
+    expect(first.out).toMatch(/^[0-9a-f]{64}$/)
+    expect(second.out).toBe(first.out)
+    expect(other.out).not.toBe(first.out)
+  })
+})

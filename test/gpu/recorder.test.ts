@@ -1,0 +1,85 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { Kernel } from '../../src/node/index.ts'
+import { type Gpu, tensor, testGpu } from '../support/gpu.ts'
+
+let gpu: Gpu
+beforeAll(async () => {
+  gpu = await testGpu()
+})
+
+const double = new Kernel(
+  'double',
+  `@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@compute @workgroup_size(1) fn main() { out[0] = 2.0 * x[0]; }`,
+  'main',
+)
+const increment = new Kernel(
+  'increment',
+  `@group(0) @binding(0) var<storage, read_write> out: array<f32>;
+@compute @workgroup_size(1) fn main() { out[0] += 1.0; }`,
+  'main',
+)
+
+describe('commands run in the order of the calls:', () => {
+  it('a write after a dispatch that reads the buffer', async () => {
+    const [x, first, second] = [tensor([1]), tensor([0]), tensor([0])]
+    gpu.emit(double, { x: x.storage, out: first.storage }, 1)
+    gpu.write(x.storage, new Float32Array([10]))
+    gpu.emit(double, { x: x.storage, out: second.storage }, 1)
+    expect([await first.item(), await second.item()]).toEqual([2, 20])
+  })
+
+  it('a write after a dispatch that writes the buffer', async () => {
+    const [x, out] = [tensor([1]), tensor([0])]
+    gpu.emit(double, { x: x.storage, out: out.storage }, 1)
+    gpu.write(out.storage, new Float32Array([7]))
+    expect(await out.item()).toBe(7)
+  })
+
+  it('a write after a copy from the buffer, and after one to it', async () => {
+    const [from, to, other] = [tensor([1]), tensor([2]), tensor([3])]
+    gpu.copy(from.storage, to.storage, 4)
+    gpu.write(from.storage, new Float32Array([10]))
+    gpu.copy(from.storage, other.storage, 4)
+    gpu.write(other.storage, new Float32Array([20]))
+    expect([await from.item(), await to.item(), await other.item()]).toEqual([10, 1, 20])
+  })
+
+  it('a copy between dispatches', async () => {
+    const [out, snapshot] = [tensor([0]), tensor([0])]
+    gpu.emit(increment, { out: out.storage }, 1)
+    gpu.copy(out.storage, snapshot.storage, 4)
+    gpu.emit(increment, { out: out.storage }, 1)
+    expect([await out.item(), await snapshot.item()]).toEqual([2, 1])
+  })
+
+  it('a read started before later commands', async () => {
+    const out = tensor([0])
+    gpu.emit(increment, { out: out.storage }, 1)
+    const first = out.item()
+    gpu.emit(increment, { out: out.storage }, 1)
+    const second = out.item()
+    gpu.write(out.storage, new Float32Array([50]))
+    expect(await Promise.all([out.item(), second, first])).toEqual([50, 2, 1])
+  })
+
+  it('hundreds of dispatches, more than one submission holds, each once', async () => {
+    for (const count of [63, 64, 65, 300]) {
+      const out = tensor([0])
+      const { dispatches } = gpu
+      for (let i = 0; i < count; i++) gpu.emit(increment, { out: out.storage }, 1)
+      expect(gpu.dispatches - dispatches).toBe(count)
+      expect(await out.item()).toBe(count)
+      out.dispose()
+    }
+  })
+
+  it('and flush twice sends nothing twice', async () => {
+    const out = tensor([0])
+    gpu.emit(increment, { out: out.storage }, 1)
+    gpu.flush()
+    gpu.flush()
+    expect(await out.item()).toBe(1)
+  })
+})

@@ -1,0 +1,184 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { conv2d, crossEntropy, linear, manualSeed, maxPool2d, nn, relu } from '../../src/node/index.ts'
+import { fill } from '../support/fill.ts'
+import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
+
+beforeAll(testGpu)
+
+describe('layers compute what their operations do:', () => {
+  it('Conv2d with stride, padding and dilation', async () => {
+    const layer = new nn.Conv2d(2, 3, [3, 2], { stride: [2, 1], padding: [1, 2], dilation: 2 })
+    expect([layer.weight.shape, layer.bias!.shape]).toEqual([[3, 2, 3, 2], [3]])
+    const x = tensor(fill(2 * 2 * 7 * 6, 1, 'normal'), [2, 2, 7, 6])
+    const options = { stride: [2, 1], padding: [1, 2], dilation: 2 } as const
+    const y = layer.forward(x)
+    expect(y.shape).toEqual([2, 3, 3, 8])
+    expect(await values(y)).toEqual(await values(conv2d(x, layer.weight, layer.bias, options)))
+  })
+
+  it('Linear, with and without bias', async () => {
+    const x = tensor(fill(15, 1, 'normal'), [3, 5])
+    const layer = new nn.Linear(5, 4)
+    expect([layer.weight.shape, layer.bias!.shape]).toEqual([[4, 5], [4]])
+    expect(await values(layer.forward(x))).toEqual(await values(linear(x, layer.weight, layer.bias)))
+    const bare = new nn.Linear(5, 4, { bias: false })
+    expect(bare.bias).toBeNull()
+    expect(await values(bare.forward(x))).toEqual(await values(linear(x, bare.weight)))
+  })
+
+  it('ReLU, MaxPool2d and Flatten', async () => {
+    const x = tensor(fill(2 * 3 * 5 * 5, 1, 'normal'), [2, 3, 5, 5])
+    expect(await values(new nn.ReLU().forward(x))).toEqual(await values(relu(x)))
+    const pooled = new nn.MaxPool2d(3, { stride: 1, padding: 1 }).forward(x)
+    expect(await values(pooled)).toEqual(await values(maxPool2d(x, { kernelSize: 3, stride: 1, padding: 1 })))
+    expect(new nn.MaxPool2d(2).forward(x).shape).toEqual([2, 3, 2, 2])
+    expect(new nn.MaxPool2d([2, 3]).forward(x).shape).toEqual([2, 3, 2, 1])
+    expect(new nn.Flatten().forward(x).shape).toEqual([2, 75])
+    expect(new nn.Flatten(2).forward(x).shape).toEqual([2, 3, 25])
+  })
+
+  it('Sequential, in order, and none at all', async () => {
+    const x = tensor([[-1, 2]])
+    const net = new nn.Sequential(new nn.Linear(2, 2), new nn.ReLU())
+    net.loadStateDict({ '0.weight': tensor([-1, 0, 0, -1], [2, 2]), '0.bias': tensor([0, 0]) })
+    expect([...(await values(net.forward(x)))]).toEqual([1, 0])
+    expect(new nn.Sequential().forward(x)).toBe(x)
+  })
+
+  it('CrossEntropyLoss with every reduction, for tensors and arrays', async () => {
+    const logits = parameter(fill(12, 1, 'normal'), [4, 3])
+    const labels = new Uint8Array([0, 2, 1, 1])
+    for (const reduction of ['mean', 'sum', 'none'] as const) {
+      const loss = new nn.CrossEntropyLoss({ reduction })
+      const expected = await values(crossEntropy(logits, labels, { reduction }))
+      expect(await values(loss.forward(logits, labels))).toEqual(expected)
+      expect(await values(loss.forward(logits, tensor(labels)))).toEqual(expected)
+      expect(await values(loss.forward(logits, Int32Array.from(labels)))).toEqual(expected)
+    }
+    const mean = await new nn.CrossEntropyLoss().forward(logits, labels).item()
+    expect(mean).toBe(await crossEntropy(logits, labels).item())
+  })
+})
+
+describe('layers refuse', () => {
+  const loose = (options: object) => options as never
+  it.each<[string, () => unknown, string]>([
+    [
+      'unknown options of Conv2d',
+      () => new nn.Conv2d(1, 1, 1, loose({ groups: 2 })),
+      'nn.Conv2d: unknown option groups; known: stride, padding, dilation, bias',
+    ],
+    [
+      'unknown options of Linear',
+      () => new nn.Linear(1, 1, loose({ dtype: 'float32' })),
+      'nn.Linear: unknown option dtype; known: bias',
+    ],
+    [
+      'unknown options of MaxPool2d',
+      () => new nn.MaxPool2d(2, loose({ dilation: 2 })),
+      'nn.MaxPool2d: unknown option dilation; known: stride, padding',
+    ],
+    [
+      'unknown options of CrossEntropyLoss',
+      () => new nn.CrossEntropyLoss(loose({ labelSmoothing: 0.1 })),
+      'nn.CrossEntropyLoss: unknown option labelSmoothing; known: reduction',
+    ],
+    [
+      'no input channels',
+      () => new nn.Conv2d(0, 1, 1),
+      'nn.Conv2d: inChannels must be a whole number, 1 or more, not 0',
+    ],
+    [
+      'half an output channel',
+      () => new nn.Conv2d(1, 0.5, 1),
+      'nn.Conv2d: outChannels must be a whole number, 1 or more, not 0.5',
+    ],
+    [
+      'a kernel of no size',
+      () => new nn.Conv2d(1, 1, [3, 0]),
+      'nn.Conv2d: kernelSize must be a whole number or two of them, 1 or more, not [3, 0]',
+    ],
+    [
+      'a stride of 0',
+      () => new nn.Conv2d(1, 1, 1, { stride: 0 }),
+      'nn.Conv2d: stride must be a whole number or two of them, 1 or more, not 0',
+    ],
+    [
+      'negative padding',
+      () => new nn.Conv2d(1, 1, 1, { padding: [0, -1] }),
+      'nn.Conv2d: padding must be a whole number or two of them, 0 or more, not [0, -1]',
+    ],
+    [
+      'three dilations',
+      () => new nn.Conv2d(1, 1, 1, { dilation: [1, 1, 1] }),
+      'nn.Conv2d: dilation must be a whole number or two of them, 1 or more, not [1, 1, 1]',
+    ],
+    [
+      'NaN input features',
+      () => new nn.Linear(Number.NaN, 1),
+      'nn.Linear: inFeatures must be a whole number, 1 or more, not NaN',
+    ],
+    [
+      'negative output features',
+      () => new nn.Linear(1, -3),
+      'nn.Linear: outFeatures must be a whole number, 1 or more, not -3',
+    ],
+    [
+      'a window of no size',
+      () => new nn.MaxPool2d(0),
+      'nn.MaxPool2d: kernelSize must be a whole number or two of them, 1 or more, not 0',
+    ],
+    [
+      'a pooling stride of 0',
+      () => new nn.MaxPool2d(2, { stride: [1, 0] }),
+      'nn.MaxPool2d: stride must be a whole number or two of them, 1 or more, not [1, 0]',
+    ],
+    [
+      'half a cell of padding',
+      () => new nn.MaxPool2d(2, { padding: 0.5 }),
+      'nn.MaxPool2d: padding must be a whole number or two of them, 0 or more, not 0.5',
+    ],
+    ['what is no module', () => new nn.Sequential(new nn.ReLU(), loose(relu)), 'Sequential: argument 1 is no module'],
+  ])('%s', (_, make, message) => {
+    expect(messageOf(make)).toBe(message)
+  })
+
+  it('an unknown reduction, when it is used at the latest', () => {
+    const forward = () =>
+      new nn.CrossEntropyLoss({ reduction: 'avg' as 'mean' }).forward(tensor([[1]]), new Uint8Array(1))
+    expect(messageOf(forward)).toBe("crossEntropy: reduction must be 'mean', 'sum' or 'none', not 'avg'")
+  })
+})
+
+describe('lenet', () => {
+  it("has the chapter's layers: names, shapes and 61,706 parameters", () => {
+    const net = nn.lenet()
+    const shapes = [...net.namedParameters()].map(([name, p]) => `${name} ${p.shape.join('x')}`)
+    expect(shapes).toEqual([
+      '0.weight 6x1x5x5',
+      '0.bias 6',
+      '3.weight 16x6x5x5',
+      '3.bias 16',
+      '7.weight 120x400',
+      '7.bias 120',
+      '9.weight 84x120',
+      '9.bias 84',
+      '11.weight 10x84',
+      '11.bias 10',
+    ])
+    expect(net.parameters().reduce((sum, p) => sum + p.size, 0)).toBe(61_706)
+  })
+
+  it('makes ten logits an image, for any batch', () => {
+    manualSeed(0)
+    const net = nn.lenet()
+    for (const n of [1, 3, 0])
+      expect(net.forward(tensor(new Float32Array(784 * n), [n, 1, 28, 28])).shape).toEqual([n, 10])
+  })
+
+  it('refuses images of another size where they stop fitting', () => {
+    expect(messageOf(() => nn.lenet().forward(tensor(new Float32Array(1024), [1, 1, 32, 32])))).toBe(
+      'linear: weight takes 400 input features, input has 576\n  input  [1, 576]    N I\n  weight [120, 400]  O I',
+    )
+  })
+})
