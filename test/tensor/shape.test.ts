@@ -77,4 +77,15 @@ describe('pair', () => {
       `conv2d: stride must be a whole number or two of them, 1 or more, not ${shown}`,
     )
   })
+
+  it.each<[unknown, string, string]>([
+    [undefined, '1 or more', 'undefined'],
+    ['2', '1 or more', "'2'"],
+    [65_536, 'at most 65,535', '65536'],
+    [[1, 2 ** 31], 'at most 65,535', '[1, 2147483648]'],
+  ])('refuses %s', (value, range, shown) => {
+    expect(messageOf(() => pair('maxPool2d', 'kernelSize', value as number, 1))).toBe(
+      `maxPool2d: kernelSize must be a whole number or two of them, ${range}, not ${shown}`,
+    )
+  })
 })
