@@ -9,6 +9,8 @@
 //   loss    [1]
 //   totals  [3]   u32
 //
+// A row that holds NaN is not right, wherever its label is.
+//
 // One thread looks at one row. Integer atomics only: their order cannot be seen in the sum. The first thread alone adds
 // the loss.
 
@@ -25,6 +27,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> totals: array<atomic<u32>>;
 
 override WG: u32 = 64u;
+
+fn is_nan(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
 
 fn label(n: u32) -> u32 {
   if (params.label_bytes == 1u) {
@@ -43,14 +49,16 @@ fn accumulate(
   if (n >= params.N) { return; }
   var best = logits[n * params.C];
   var at = 0u;
+  var nan_found = is_nan(best);
   for (var c = 1u; c < params.C; c++) {
     let v = logits[n * params.C + c];
+    nan_found = nan_found || is_nan(v);
     if (v > best) {
       best = v;
       at = c;
     }
   }
-  if (at == label(n)) { atomicAdd(&totals[0], 1u); }
+  if (at == label(n) && !nan_found) { atomicAdd(&totals[0], 1u); }
   if (n == 0u) {
     atomicAdd(&totals[1], params.N);
     let sum = bitcast<f32>(atomicLoad(&totals[2])) + loss[0] * f32(params.N);

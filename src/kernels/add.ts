@@ -23,16 +23,12 @@ const addOp: Op<readonly [Tensor, Tensor], Attributes> = {
   shape([a, b], { channels }) {
     requireType('add', 'a', a)
     requireType('add', 'b', b)
-    if (channels && !sameShape(b.shape, [channels.C])) {
-      throw new ShapeError(
-        'add',
-        `b must have a's shape, or one value for each of a's ${channels.C} channels`,
-        [
-          ['a', a.shape],
-          ['b', b.shape],
-        ],
-        'Channels are dimension 1; reshape for anything else.',
-      )
+    const fits = channels ? sameShape(b.shape, [channels.C]) : sameShape(a.shape, b.shape)
+    if (!fits) {
+      const orChannels = channels ? `, or one value for each of a's ${channels.C} channels` : ''
+      const lines = [['a', a.shape] as const, ['b', b.shape] as const]
+      const cure = channels ? 'Channels are dimension 1; reshape for anything else.' : ''
+      throw new ShapeError('add', `b must have a's shape${orChannels}`, lines, cure)
     }
     return a.shape
   },
@@ -62,12 +58,12 @@ const addOp: Op<readonly [Tensor, Tensor], Attributes> = {
  * Throws ShapeError for other shapes.
  */
 export function add(a: Tensor, b: Tensor): Tensor {
-  return apply(addOp, [a, b], { channels: sameShape(a.shape, b.shape) ? null : asChannels(a.shape) })
+  const same = sameShape(a.shape, b.shape) || a.shape.length < 2
+  return apply(addOp, [a, b], { channels: same ? null : asChannels(a.shape) })
 }
 
 function asChannels(shape: Shape): { N: number; C: number; S: number } {
-  const [N = 1, C = 1] = shape.length === 1 ? [1, shape[0]] : shape
-  return { N, C, S: sizeOf(shape.slice(2)) }
+  return { N: shape[0]!, C: shape[1]!, S: sizeOf(shape.slice(2)) }
 }
 
 provideArithmetic({ add, onesLike: (x) => full(x.gpu, x.shape, 1) })

@@ -51,7 +51,8 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
     const range = target.storage.integerRange
     if (N > 0 && range && (range[0] < 0 || range[1] >= C)) {
       const label = range[0] < 0 ? range[0] : range[1]
-      throw new RangeError(`crossEntropy: label ${label} is no class; logits have ${C} classes, 0 to ${C - 1}`)
+      const classes = C === 0 ? 'no classes' : `${C} classes, 0 to ${C - 1}`
+      throw new RangeError(`crossEntropy: label ${label} is no class; logits have ${classes}`)
     }
     return reduction === 'none' ? [N] : []
   },

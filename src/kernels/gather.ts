@@ -2,7 +2,7 @@ import { Kernel } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
 import { type Shape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { groupsForElements, requireType } from './support.ts'
+import { groupsForElements, requireRank, requireType } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const rows = new Kernel('gather', wgsl.gather, 'rows')
@@ -16,12 +16,16 @@ export interface Selection {
 }
 
 function check(bytes: Tensor, { index, first, count }: Selection): void {
+  for (const t of [bytes, index]) t.checkUsable('gather')
   requireType('gather', 'bytes', bytes, ['uint8'])
   requireType('gather', 'index', index, ['int32'])
+  requireRank('gather', 'index', index.shape, 1, 'LENGTH')
+  const rows = bytes.shape[0] ?? 0
   const range = index.storage.integerRange
-  if (range && index.size > 0 && (range[0] < 0 || range[1] >= bytes.shape[0]!)) {
+  if (range && index.size > 0 && (range[0] < 0 || range[1] >= rows)) {
     const row = range[0] < 0 ? range[0] : range[1]
-    throw new RangeError(`gather: row ${row} does not exist; the data has rows 0 to ${bytes.shape[0]! - 1}`)
+    const there = rows === 0 ? 'the data has no rows' : `the data has rows 0 to ${rows - 1}`
+    throw new RangeError(`gather: row ${row} does not exist; ${there}`)
   }
   if (!Number.isInteger(first) || !Number.isInteger(count) || first < 0 || count < 0 || first + count > index.size) {
     throw new RangeError(`gather: entries ${first} to ${first + count - 1} do not lie in a list of ${index.size}`)

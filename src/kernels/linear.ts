@@ -3,7 +3,7 @@ import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
-import { ShapeError, sizeOf } from '../tensor/shape.ts'
+import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import { blocksOf, groupsFor, requireRank, requireType, stripsOf, withScratch } from './support.ts'
@@ -18,6 +18,11 @@ const reduce = new Kernel('linear', wgsl.linear, 'reduce')
 const quads = (n: number) => Math.ceil(n / 4)
 const eights = (n: number) => Math.ceil(n / 8)
 
+/** [rows, features]: what comes before the last dimension is one batch. */
+function asRows(t: Tensor): [number, number] {
+  return [sizeOf(t.shape.slice(0, -1)), t.shape.at(-1)!]
+}
+
 const linearOp: Op<readonly [Tensor, Tensor, Tensor | null], null> = {
   name: 'linear',
 
@@ -25,13 +30,14 @@ const linearOp: Op<readonly [Tensor, Tensor, Tensor | null], null> = {
     requireType('linear', 'input', input)
     requireType('linear', 'weight', weight)
     if (bias) requireType('linear', 'bias', bias)
-    requireRank('linear', 'input', input.shape, 2, 'N I')
+    const letters = input.shape.length === 2 ? 'N I' : '… I'
+    if (input.shape.length === 0) requireRank('linear', 'input', input.shape, 2, 'N I')
     requireRank('linear', 'weight', weight.shape, 2, 'O I')
-    const [N, I] = input.shape as [number, number]
+    const I = input.shape.at(-1)!
     const [O, features] = weight.shape as [number, number]
     if (features !== I) {
       throw new ShapeError('linear', `weight takes ${features} input features, input has ${I}`, [
-        ['input', input.shape, 'N I'],
+        ['input', input.shape, letters],
         ['weight', weight.shape, 'O I'],
       ])
     }
@@ -41,12 +47,12 @@ const linearOp: Op<readonly [Tensor, Tensor, Tensor | null], null> = {
         ['bias', bias.shape, 'O'],
       ])
     }
-    return [N, O]
+    return [...input.shape.slice(0, -1), O]
   },
 
   forward(gpu, [input, weight, bias], _, shape) {
-    const [N, O] = shape as [number, number]
-    const I = input.shape[1]!
+    const [N, I] = asRows(input)
+    const O = weight.shape[0]!
     const out = empty(gpu, shape, 'float32', 'linear')
     if (out.size > 0) {
       const params = { N, I, O, hasBias: bias ? 1 : 0, needX: 0, needW: 0, parts: 1 }
@@ -63,18 +69,15 @@ const linearOp: Op<readonly [Tensor, Tensor, Tensor | null], null> = {
 
   backward(gpu, dy, saved, _, [needsInput, needsWeight, needsBias]) {
     const [input, weight] = saved as [Tensor, Tensor]
-    const [N, I] = input.shape as [number, number]
+    const [N, I] = asRows(input)
     const O = weight.shape[0]!
     const needsParameters = needsWeight || needsBias
     // Where a sum has no terms its result is 0; nothing is left for the kernels then.
     const none = N === 0 || O === 0 || I === 0
-    const dx = !needsInput ? null : none ? full(gpu, input.shape, 0) : empty(gpu, input.shape, 'float32', 'linear')
-    const dw = !needsParameters
-      ? null
-      : none
-        ? full(gpu, weight.shape, 0)
-        : empty(gpu, weight.shape, 'float32', 'linear')
-    const db = !needsParameters ? null : none ? biasOnly(gpu, dy) : empty(gpu, [O], 'float32', 'linear')
+    const result = (shape: Shape) => (none ? full(gpu, shape, 0) : empty(gpu, shape, 'float32', 'linear'))
+    const dx = needsInput ? result(input.shape) : null
+    const dw = needsParameters ? result(weight.shape) : null
+    const db = !needsParameters ? null : none ? biasOnly(gpu, dy) : result([O])
     if (!none && (dx || dw)) gradients(gpu, { input, weight, dy }, dx, dw, db)
     return [dx, dw, db]
   },
@@ -82,7 +85,7 @@ const linearOp: Op<readonly [Tensor, Tensor, Tensor | null], null> = {
 
 /** The bias's gradient where there are no input features: a layer of one feature that is zero has the same. */
 function biasOnly(gpu: Gpu, dy: Tensor): Tensor {
-  const [N, O] = dy.shape as [number, number]
+  const [N, O] = asRows(dy)
   if (dy.size === 0) return full(gpu, [O], 0)
   const db = empty(gpu, [O], 'float32', 'linear')
   const input = full(gpu, [N, 1], 0)
@@ -98,7 +101,7 @@ function gradients(
   dw: Tensor | null,
   db: Tensor | null,
 ): void {
-  const [N, I] = input.shape as [number, number]
+  const [N, I] = asRows(input)
   const O = weight.shape[0]!
   const needX = dx ? 1 : 0
   const needW = dw ? 1 : 0
@@ -137,10 +140,5 @@ function gradients(
  * input may have any number of dimensions. Throws ShapeError when the sizes do not fit.
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
-  const rank = input.shape.length
-  if (rank < 1 || rank === 2) return apply(linearOp, [input, weight, bias], null)
-  const outer = input.shape.slice(0, -1)
-  const rows = input.reshape([sizeOf(outer), input.shape[rank - 1]!])
-  const out = apply(linearOp, [rows, weight, bias], null)
-  return out.reshape([...outer, out.shape[1]!])
+  return apply(linearOp, [input, weight, bias], null)
 }

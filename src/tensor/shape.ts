@@ -39,18 +39,23 @@ export function checkShape(operation: string, shape: Shape): void {
   }
 }
 
-/** A number or [height, width] as a pair; throws ShapeError when it is neither or below `least`. */
+/** Strides and windows beyond this are mistakes, and their products would pass 32 bits. */
+const LARGEST_PAIR = 65_535
+
+/** A number or [height, width] as a pair; throws ShapeError when it is neither or not within `least` and 65,535. */
 export function pair(
   operation: string,
   name: string,
   value: number | readonly number[],
   least: number,
 ): [number, number] {
-  const [h, w] = typeof value === 'number' ? [value, value] : value
-  const wrong = typeof value !== 'number' && value.length !== 2
-  if (wrong || !Number.isSafeInteger(h) || !Number.isSafeInteger(w) || h! < least || w! < least) {
-    const shown = typeof value === 'number' ? String(value) : formatShape(value)
-    throw new ShapeError(operation, `${name} must be a whole number or two of them, ${least} or more, not ${shown}`)
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [value, value]
+  const whole = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= least && (n as number) <= LARGEST_PAIR
+  if (parts.length !== 2 || !parts.every(whole)) {
+    const shown = Array.isArray(value) ? formatShape(value) : typeof value === 'string' ? `'${value}'` : String(value)
+    const large = parts.some((n) => typeof n === 'number' && n > LARGEST_PAIR)
+    const range = large ? `at most ${LARGEST_PAIR.toLocaleString('en')}` : `${least} or more`
+    throw new ShapeError(operation, `${name} must be a whole number or two of them, ${range}, not ${shown}`)
   }
-  return [h!, w!]
+  return parts as [number, number]
 }
