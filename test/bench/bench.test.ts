@@ -67,7 +67,8 @@ describe('the cases', () => {
       } finally {
         prepared.dispose()
       }
-      expect(gpu.memory().tensors).toBe(before)
+      // Fewer there may be: what other tests forgot is collected meanwhile.
+      expect(gpu.memory().tensors).toBeLessThanOrEqual(before)
     },
   )
 })
