@@ -1,3 +1,5 @@
+const SHORTEST_LIMIT_MS = 4
+
 /**
  * Waiting for the device. While a promise of the device is pending, Node's binding polls it without pause; where the
  * processor is the device that takes a core from the kernels. So on such adapters the first part of the expected time
@@ -7,7 +9,8 @@ export class Waiter {
   readonly #sleeps: boolean
   #dispatchesAtLast = 0
   #perDispatch = 0
-  #longest = 0
+  /** What a sleep may last. It doubles where the rest of a wait was longer, so one slow dispatch does not set it. */
+  #limit = SHORTEST_LIMIT_MS
 
   constructor(sleeps: boolean) {
     this.#sleeps = sleeps
@@ -25,17 +28,17 @@ export class Waiter {
       return
     }
     const start = performance.now()
-    // Dispatches differ: however many they are, no sleep is more than twice as long as the longest wait so far.
-    const rest = Math.min(0.85 * this.#perDispatch * count, 2 * this.#longest)
+    const rest = Math.min(0.85 * this.#perDispatch * count, this.#limit)
     for (let left = rest; left > 2 && !stop(); left = rest - (performance.now() - start))
       await sleep(Math.min(left, 50))
     const asked = performance.now()
     await done()
     const end = performance.now()
-    this.#longest = Math.max(this.#longest, end - start)
     // Done as soon as asked: it was overslept by an unknown time. Sleeping too long wastes time, too short only a little of
-    // a core, so the estimate falls fast and rises slowly.
+    // a core, so the estimates fall fast and rise slowly.
     const overslept = rest > 2 && end - asked < 1
+    if (overslept) this.#limit = Math.max(SHORTEST_LIMIT_MS, this.#limit / 4)
+    else if (end - asked > rest) this.#limit *= 2
     const measured = overslept ? this.#perDispatch / 4 : (end - start) / count
     this.#perDispatch = Math.min(measured, 0.5 * (this.#perDispatch + measured))
   }

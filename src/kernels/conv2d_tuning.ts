@@ -43,8 +43,8 @@ const UNIFORM_BYTES = 65_536
 const LARGEST_FIXED = 7
 /** Multiply-adds an image from which a variant of its own is worth the second that it takes to compile. */
 const WORTH_A_VARIANT = 100_000
-/** Accumulators a thread can hold before compile time jumps from one second to five. */
-const MOST_ACCUMULATORS = 84
+/** Accumulators a thread can hold before compile time jumps from one or two seconds to twenty. */
+const MOST_ACCUMULATORS = 80
 
 /** Products per load decide on the processor: many outputs a thread, as near as can be to a divisor of the row. */
 function outputsPerThread(OW: number, OCB: number): number {
