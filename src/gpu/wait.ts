@@ -35,11 +35,11 @@ export class Waiter {
     await done()
     const end = performance.now()
     // Done as soon as asked: it was overslept by an unknown time. Sleeping too long wastes time, too short only a little of
-    // a core, so the estimates fall fast and rise slowly.
+    // a core, so the estimates fall faster than they rise.
     const overslept = rest > 2 && end - asked < 1
-    if (overslept) this.#limit = Math.max(SHORTEST_LIMIT_MS, this.#limit / 4)
-    else if (end - asked > rest) this.#limit *= 2
-    const measured = overslept ? this.#perDispatch / 4 : (end - start) / count
+    if (overslept && rest === this.#limit) this.#limit = Math.max(SHORTEST_LIMIT_MS, this.#limit / 2)
+    if (end - asked > rest) this.#limit *= 2
+    const measured = overslept ? this.#perDispatch / 2 : (end - start) / count
     this.#perDispatch = Math.min(measured, 0.5 * (this.#perDispatch + measured))
   }
 }
