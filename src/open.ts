@@ -7,7 +7,7 @@ import { setDefaultGpu } from './tensor/default.ts'
  * Throws GpuError of kind 'unavailable' where there is none. Under Node the package's `open` looks further.
  */
 export async function open(): Promise<Gpu> {
-  const { gpu } = navigator as Navigator & { gpu?: GPU }
+  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: GPU }
   if (!gpu) {
     throw new GpuError(
       'unavailable',

@@ -2,6 +2,7 @@
 import process from 'node:process'
 import { Command, CommanderError } from 'commander'
 import { DataError, GpuError } from '../index.ts'
+import { WriteError } from '../node/run_folder.ts'
 import { packageVersion } from '../node/version.ts'
 import { DivergedError } from '../train/index.ts'
 import { UsageError } from './options.ts'
@@ -16,6 +17,12 @@ function report(message: string): void {
   process.stderr.write(`error: ${message}\n`)
 }
 
+/** Whether an error tells a user all there is to know, so that a stack would only hide it. */
+function isExpected(error: unknown): error is Error {
+  if ([GpuError, DataError, DivergedError, WriteError].some((type) => error instanceof type)) return true
+  return error instanceof Error && 'syscall' in error
+}
+
 /** Runs the command line and returns the process's exit code. */
 async function main(args: readonly string[]): Promise<number> {
   const train = trainCommand()
@@ -24,7 +31,12 @@ async function main(args: readonly string[]): Promise<number> {
   for (const command of [program, train]) {
     // Commander's message and its suggestion as one line, and no exit of its own.
     command.exitOverride().configureOutput({
-      outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, ' ')}\n`),
+      outputError: (text, write) => {
+        const line = text.trim().replace(/\s*\n\s*/g, ' ')
+        const helps = / is invalid\.|\(Did you mean /.test(line)
+        const name = command === program ? '' : ` ${command.name()}`
+        write(`${helps ? line : `${line.replace(/\.$/, '')}; see dawngrad${name} --help`}\n`)
+      },
     })
   }
   try {
@@ -36,8 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
       report(error.message)
       return EXIT_USAGE
     }
-    const known = error instanceof GpuError || error instanceof DataError || error instanceof DivergedError
-    if (known || (error instanceof Error && 'syscall' in error)) report(error.message)
+    if (isExpected(error)) report(error.message)
     else report(error instanceof Error ? (error.stack ?? error.message) : String(error))
     return EXIT_FAILURE
   }

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import { defaultRunFolder, holdsRun } from '../node/run_folder.ts'
+import { defaultRunFolder, refusal } from '../node/run_folder.ts'
 import { number, parseSchedule, UsageError, wholeNumber } from './options.ts'
 import { type TrainOptions, trainRun } from './train_run.ts'
 
@@ -32,7 +32,8 @@ export function trainCommand(): Command {
     .action(async ({ out, ...options }: TrainOptions & { out?: string }) => {
       const schedule = parseSchedule(options.schedule, options.lr)
       const folder = out ?? defaultRunFolder(new Date())
-      if (holdsRun(folder)) throw new UsageError(`option '--out': ${folder} holds a run already; choose another folder`)
+      const problem = refusal(folder)
+      if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
       await trainRun(options, schedule, folder)
     })
 }

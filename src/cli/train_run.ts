@@ -44,6 +44,7 @@ export async function trainRun(options: TrainOptions, schedule: Schedule, out: s
   const testSet = limited(test, '--limit-test', options.limitTest)
   const gpu = await open()
   try {
+    checkBatchFits(gpu, Math.min(options.batchSize, Math.max(trainSet.count, testSet.count)))
     const folder = await RunFolder.create(out)
     if (!options.quiet) {
       const images = `${trainSet.count} training and ${testSet.count} test images from ${dir}`
@@ -119,6 +120,14 @@ async function trainOn(
   } finally {
     progress.finish()
   }
+}
+
+/** LeNet's largest tensor, 6 channels of 28×28 an image, must fit one buffer. */
+function checkBatchFits(gpu: Gpu, batchSize: number): void {
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits
+  const most = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * 6 * 28 * 28))
+  if (batchSize > most)
+    throw new UsageError(`option '--batch-size': this adapter takes batches of at most ${most}, not ${batchSize}`)
 }
 
 function limited(set: ImageDataset, option: string, limit: number | undefined): ImageDataset {

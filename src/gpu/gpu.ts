@@ -128,6 +128,7 @@ export class Gpu {
       const size = rest.type === 'uniform' ? rest.minBytes : undefined
       return { binding, resource: size === undefined ? { buffer: value.buffer } : { buffer: value.buffer, size } }
     })
+    refuseAliases(kernel, values)
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
     this.#recorder.dispatch({ label: kernel.name, pipeline, bindGroup, grid: fold(groups) }, buffers)
   }
@@ -233,6 +234,20 @@ export class Gpu {
     this.#staging.pop()?.destroy() // the ones at hand are too small: one of them makes room
     const usage = bufferUsage.MAP_READ | bufferUsage.COPY_DST
     return this.device.createBuffer({ label: 'read-back', size: 2 ** Math.ceil(Math.log2(Math.max(256, size))), usage })
+  }
+}
+
+/** WebGPU would drop the whole batch of commands: one buffer may not be written and bound a second time. */
+function refuseAliases(kernel: Kernel, values: Readonly<Record<string, BindingValue>>): void {
+  for (const { name, type } of kernel.bindings) {
+    const written = values[name]!
+    if (type !== 'storage' || !isStorage(written)) continue
+    for (const other of kernel.bindings) {
+      const value = values[other.name]!
+      if (other.name !== name && isStorage(value) && value.buffer === written.buffer) {
+        throw new GpuError('validation', `${kernel.name}: ${name} is written and shares its memory with ${other.name}`)
+      }
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import { apply, type Op } from '../tensor/op.ts'
 import { type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import { blocksOf, groupsFor, groupsForElements, requireType, withScratch } from './support.ts'
+import { blocksOf, groupsFor, groupsForElements, requireTensors, requireType, withScratch } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('add', wgsl.add, 'forward')
@@ -58,6 +58,7 @@ const addOp: Op<readonly [Tensor, Tensor], Attributes> = {
  * Throws ShapeError for other shapes.
  */
 export function add(a: Tensor, b: Tensor): Tensor {
+  requireTensors('add', { a, b })
   const same = sameShape(a.shape, b.shape) || a.shape.length < 2
   return apply(addOp, [a, b], { channels: same ? null : asChannels(a.shape) })
 }
@@ -66,4 +67,10 @@ function asChannels(shape: Shape): { N: number; C: number; S: number } {
   return { N: shape[0]!, C: shape[1]!, S: sizeOf(shape.slice(2)) }
 }
 
-provideArithmetic({ add, onesLike: (x) => full(x.gpu, x.shape, 1) })
+function copy(x: Tensor): Tensor {
+  const out = empty(x.gpu, x.shape, 'float32', 'copy')
+  x.gpu.copy(x.storage, out.storage, 4 * x.size)
+  return out
+}
+
+provideArithmetic({ add, copy, onesLike: (x) => full(x.gpu, x.shape, 1) })

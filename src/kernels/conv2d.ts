@@ -7,7 +7,15 @@ import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts
 import type { Tensor } from '../tensor/tensor.ts'
 import { tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
-import { groupsFor, outputSize, requireOptions, requireRank, requireType, withScratch } from './support.ts'
+import {
+  groupsFor,
+  outputSize,
+  requireOptions,
+  requireRank,
+  requireTensors,
+  requireType,
+  withScratch,
+} from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 export interface Conv2dOptions {
@@ -173,6 +181,7 @@ function zeroChannel(gpu: Gpu, input: Tensor, weight: Tensor): [Tensor, Tensor] 
  * Throws ShapeError when the sizes do not fit.
  */
 export function conv2d(input: Tensor, weight: Tensor, bias: Tensor | null = null, options: Conv2dOptions = {}): Tensor {
+  requireTensors('conv2d', bias === null ? { input, weight } : { input, weight, bias })
   requireOptions('conv2d', options, ['stride', 'padding', 'dilation'])
   const stride = pair('conv2d', 'stride', options.stride ?? 1, 1)
   const padding = pair('conv2d', 'padding', options.padding ?? 0, 0)

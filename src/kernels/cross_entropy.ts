@@ -2,10 +2,18 @@ import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty, tensor } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
-import { ShapeError } from '../tensor/shape.ts'
+import { type Shape, ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import { blocksOf, groupsFor, requireOptions, requireRank, requireType, withScratch } from './support.ts'
+import {
+  blocksOf,
+  groupsFor,
+  requireOptions,
+  requireRank,
+  requireTensors,
+  requireType,
+  withScratch,
+} from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('cross_entropy', wgsl.cross_entropy, 'forward')
@@ -33,6 +41,25 @@ function paramsOf(logits: Tensor, target: Tensor, reduction: Reduction) {
   }
 }
 
+function requireCount(logits: Shape, target: Shape): void {
+  if (target[0] !== logits[0]) {
+    throw new ShapeError('crossEntropy', `target has ${target[0]} labels, logits have ${logits[0]} rows`, [
+      ['logits', logits, 'N C'],
+      ['target', target, 'N'],
+    ])
+  }
+}
+
+/** The reduction asked for; throws TypeError for an unknown one, or for an unknown option. */
+export function readReduction(operation: string, options: CrossEntropyOptions): Reduction {
+  requireOptions(operation, options, ['reduction'])
+  const reduction = options.reduction ?? 'mean'
+  if (!['mean', 'sum', 'none'].includes(reduction)) {
+    throw new TypeError(`${operation}: reduction must be 'mean', 'sum' or 'none', not '${reduction}'`)
+  }
+  return reduction
+}
+
 const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
   name: 'crossEntropy',
 
@@ -41,13 +68,8 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
     requireType('crossEntropy', 'target', target, ['int32', 'uint8'])
     requireRank('crossEntropy', 'logits', logits.shape, 2, 'N C')
     requireRank('crossEntropy', 'target', target.shape, 1, 'N')
+    requireCount(logits.shape, target.shape)
     const [N, C] = logits.shape as [number, number]
-    if (target.shape[0] !== N) {
-      throw new ShapeError('crossEntropy', `target has ${target.shape[0]} labels, logits have ${N} rows`, [
-        ['logits', logits.shape, 'N C'],
-        ['target', target.shape, 'N'],
-      ])
-    }
     const range = target.storage.integerRange
     if (N > 0 && range && (range[0] < 0 || range[1] >= C)) {
       const label = range[0] < 0 ? range[0] : range[1]
@@ -111,12 +133,14 @@ export function crossEntropy(
   target: Tensor | Int32Array | Uint8Array,
   options: CrossEntropyOptions = {},
 ): Tensor {
-  requireOptions('crossEntropy', options, ['reduction'])
-  const reduction = options.reduction ?? 'mean'
-  if (!['mean', 'sum', 'none'].includes(reduction)) {
-    throw new TypeError(`crossEntropy: reduction must be 'mean', 'sum' or 'none', not '${reduction}'`)
-  }
+  requireTensors('crossEntropy', { logits })
+  const reduction = readReduction('crossEntropy', options)
   if (target instanceof Tensor) return apply(crossEntropyOp, [logits, target], { reduction })
+  if (!(target instanceof Int32Array || target instanceof Uint8Array)) {
+    throw new TypeError('crossEntropy: target must be an int32 or uint8 tensor, an Int32Array or a Uint8Array')
+  }
+  requireRank('crossEntropy', 'logits', logits.shape, 2, 'N C')
+  requireCount(logits.shape, [target.length]) // before anything is uploaded
   const labels = tensor(target, [target.length], { gpu: logits.gpu })
   try {
     return apply(crossEntropyOp, [logits, labels], { reduction })

@@ -6,7 +6,7 @@ import { apply, type Op } from '../tensor/op.ts'
 import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import { blocksOf, groupsFor, requireRank, requireType, stripsOf, withScratch } from './support.ts'
+import { blocksOf, groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const packForward = new Kernel('linear', wgsl.linear, 'pack_forward')
@@ -140,5 +140,6 @@ function gradients(
  * input may have any number of dimensions. Throws ShapeError when the sizes do not fit.
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  requireTensors('linear', bias === null ? { input, weight } : { input, weight, bias })
   return apply(linearOp, [input, weight, bias], null)
 }

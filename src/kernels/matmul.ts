@@ -6,7 +6,15 @@ import { apply, type Op } from '../tensor/op.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import { groupsFor, requireOptions, requireRank, requireType, stripsOf, withScratch } from './support.ts'
+import {
+  groupsFor,
+  requireOptions,
+  requireRank,
+  requireTensors,
+  requireType,
+  stripsOf,
+  withScratch,
+} from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const pack = new Kernel('matmul', wgsl.matmul, 'pack')
@@ -97,6 +105,7 @@ const matmulOp: Op<readonly [Tensor, Tensor], Attributes> = {
  * Sums over K run in ascending order. Throws ShapeError when the sizes do not fit.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  requireTensors('matmul', { a, b })
   requireOptions('matmul', options, ['transposeA', 'transposeB'])
   const { transposeA = false, transposeB = false } = options
   return apply(matmulOp, [a, b], { transposeA, transposeB })

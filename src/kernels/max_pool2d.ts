@@ -3,7 +3,7 @@ import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
 import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { groupsForElements, outputSize, requireOptions, requireRank, requireType } from './support.ts'
+import { groupsForElements, outputSize, requireOptions, requireRank, requireTensors, requireType } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward')
@@ -78,6 +78,7 @@ const maxPool2dOp: Op<readonly [Tensor], Attributes> = {
  * padding is at most half of the kernel size. `stride` is the kernel size unless given. Numbers or [height, width].
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
+  requireTensors('maxPool2d', { input: x })
   requireOptions('maxPool2d', options, ['kernelSize', 'stride', 'padding'])
   const kernel = pair('maxPool2d', 'kernelSize', options.kernelSize, 1)
   const stride = pair('maxPool2d', 'stride', options.stride ?? options.kernelSize, 1)

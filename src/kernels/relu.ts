@@ -2,7 +2,7 @@ import { Kernel } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { groupsForElements, requireType } from './support.ts'
+import { groupsForElements, requireTensors, requireType } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('relu', wgsl.relu, 'forward')
@@ -32,5 +32,6 @@ const reluOp: Op<readonly [Tensor], null> = {
 
 /** The input where it is positive, else 0; NaN stays NaN. The gradient at 0 is 0. Any shape, float32. */
 export function relu(x: Tensor): Tensor {
+  requireTensors('relu', { input: x })
   return apply(reluOp, [x], null)
 }

@@ -1,7 +1,7 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
-import type { DType, Tensor } from '../tensor/tensor.ts'
+import { type DType, Tensor } from '../tensor/tensor.ts'
 
 /** Threads in a workgroup, as the kernels' `override WG` says. */
 const WORKGROUP = 64
@@ -41,6 +41,17 @@ export function withScratch<T>(gpu: Gpu, operation: string, floats: number, use:
   }
 }
 
+/** Throws TypeError for an argument that is no tensor, naming it. */
+export function requireTensors(operation: string, roles: Readonly<Record<string, unknown>>): void {
+  for (const [role, value] of Object.entries(roles)) {
+    if (!(value instanceof Tensor)) throw new TypeError(`${operation}: ${role} must be a tensor, not ${kindOf(value)}`)
+  }
+}
+
+function kindOf(value: unknown): string {
+  return value === null || value === undefined ? String(value) : Array.isArray(value) ? 'an array' : `a ${typeof value}`
+}
+
 /** Throws TypeError when a tensor is not of the type that the operation computes with. */
 export function requireType(operation: string, role: string, x: Tensor, dtypes: readonly DType[] = ['float32']): void {
   if (!dtypes.includes(x.dtype)) {
@@ -57,7 +68,12 @@ export function requireRank(operation: string, role: string, shape: Shape, rank:
 }
 
 /** Throws TypeError for an option that the operation does not have: an accepted option is an implemented one. */
-export function requireOptions(operation: string, options: object, known: readonly string[]): void {
+export function requireOptions(operation: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new TypeError(
+      `${operation}: options must be an object with any of ${known.join(', ')}, not ${String(options)}`,
+    )
+  }
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) throw new TypeError(`${operation}: unknown option ${key}; known: ${known.join(', ')}`)
   }

@@ -1,5 +1,5 @@
 import { conv2d } from '../kernels/conv2d.ts'
-import { type CrossEntropyOptions, crossEntropy, type Reduction } from '../kernels/cross_entropy.ts'
+import { type CrossEntropyOptions, crossEntropy, type Reduction, readReduction } from '../kernels/cross_entropy.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { relu } from '../kernels/relu.ts'
@@ -128,6 +128,8 @@ export class Flatten extends Module {
 
   constructor(startDim = 1) {
     super()
+    if (!Number.isInteger(startDim))
+      throw new TypeError(`nn.Flatten: startDim must be a whole number, not ${String(startDim)}`)
     this.#startDim = startDim
   }
 
@@ -141,8 +143,7 @@ export class CrossEntropyLoss {
   readonly #reduction: Reduction
 
   constructor(options: CrossEntropyOptions = {}) {
-    requireOptions('nn.CrossEntropyLoss', options, ['reduction'])
-    this.#reduction = options.reduction ?? 'mean'
+    this.#reduction = readReduction('nn.CrossEntropyLoss', options)
   }
 
   forward(logits: Tensor, target: Tensor | Int32Array | Uint8Array): Tensor {

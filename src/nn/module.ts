@@ -1,8 +1,29 @@
+import { empty } from '../tensor/create.ts'
+import { scope } from '../tensor/scope.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { isParameter } from './init.ts'
 
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
+
+/** Copies values into parameters, by way of memory of their own where a value is itself a parameter written to. */
+function copyInto(pairs: readonly (readonly [value: Tensor, parameter: Tensor])[]): void {
+  const written = new Set(pairs.map(([, parameter]) => parameter.storage))
+  scope(() => {
+    const sources = pairs.map(([value, parameter]) => {
+      if (value.storage === parameter.storage || !written.has(value.storage)) return value
+      const copy = empty(value.gpu, value.shape, 'float32', 'loadStateDict')
+      value.gpu.copy(value.storage, copy.storage, 4 * value.size)
+      return copy
+    })
+    pairs.forEach(([, parameter], i) => {
+      const source = sources[i]!
+      if (source.storage === parameter.storage) return
+      parameter.gpu.copy(source.storage, parameter.storage, 4 * parameter.size)
+      parameter.storage.version++
+    })
+  })
+}
 
 /**
  * A part of a network. Its parameters are its own properties that are tensors requiring a gradient, its children its own
@@ -47,6 +68,8 @@ export abstract class Module {
    * shape or type; nothing is changed then.
    */
   loadStateDict(state: StateDict): void {
+    if (typeof state !== 'object' || state === null)
+      throw new TypeError('loadStateDict: the state must be a map or an object of tensors')
     const given = state instanceof Map ? (state as ReadonlyMap<string, Tensor>) : new Map(Object.entries(state))
     const own = this.namedParameters()
     const problems: string[] = []
@@ -57,7 +80,8 @@ export abstract class Module {
       else if (!(value instanceof Tensor)) problems.push(`type: ${name} is given as something that is no tensor`)
       else if (!sameShape(value.shape, parameter.shape)) {
         problems.push(`shape: ${name} is ${formatShape(parameter.shape)}, given ${formatShape(value.shape)}`)
-      } else if (value.dtype !== 'float32') problems.push(`type: ${name} is float32, given ${value.dtype}`)
+      } else if (value.gpu !== parameter.gpu) problems.push(`device: ${name} lives on another device`)
+      else if (value.dtype !== 'float32') problems.push(`type: ${name} is float32, given ${value.dtype}`)
       else value.checkUsable('loadStateDict')
     }
     for (const [name, value] of given) {
@@ -67,12 +91,7 @@ export abstract class Module {
     if (problems.length > 0) {
       throw new Error(`loadStateDict: the state does not fit this module\n${problems.map((p) => `  ${p}`).join('\n')}`)
     }
-    for (const [name, parameter] of own) {
-      const value = given.get(name)!
-      if (value.storage === parameter.storage) continue
-      parameter.gpu.copy(value.storage, parameter.storage, 4 * parameter.size)
-      parameter.storage.version++
-    }
+    copyInto([...own].map(([name, parameter]) => [given.get(name)!, parameter]))
   }
 
   /** Releases the parameters and their gradients. */

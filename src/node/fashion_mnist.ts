@@ -109,7 +109,7 @@ function notFound({ chosenBy }: FashionMnistSearch, findings: readonly string[])
     `Fashion-MNIST was not found. Looked in${only}:`,
     ...findings,
     `One folder must hold ${stems.join(', ')}, each plain or .gz. Either of these helps:`,
-    '  apt-get install dataset-fashion-mnist',
+    `  apt-get install dataset-fashion-mnist${chosenBy === null ? '' : `, and leave out ${chosenBy}`}`,
     '  export FASHION_MNIST_DIR=/folder/with/the/four/files',
   ].join('\n')
 }

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, lstatSync, statSync } from 'node:fs'
 import { appendFile, mkdir, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { EpochReport, HistoryRecord } from '../train/index.ts'
 
 /** `result.json`: the outcome of a finished run. */
@@ -28,9 +28,46 @@ export function defaultRunFolder(now: Date): string {
   return join('runs', local.toISOString().slice(0, 19).replaceAll(':', '-'))
 }
 
-/** Whether a folder already holds a run: a new one must not be mixed with it. */
-export function holdsRun(folder: string): boolean {
-  return ['history.jsonl', 'timing.jsonl', 'result.json'].some((name) => existsSync(join(folder, name)))
+/**
+ * Why a run can't be kept in a folder, or null: it holds a run already, or it can't be made or written. What a run left
+ * that broke off before its first record is no run. Nothing is made.
+ */
+export function refusal(folder: string): string | null {
+  if (folder === '') return 'the name of a folder is needed'
+  const isFull = (name: string) => (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0) > 0
+  try {
+    if (['history.jsonl', 'result.json', 'curves.svg'].some(isFull))
+      return `${folder} holds a run already; choose another folder`
+    // The nearest folder above that exists is where the rest would be made.
+    let parent = resolve(folder)
+    while (!lstatSync(parent, { throwIfNoEntry: false }) && parent !== dirname(parent)) parent = dirname(parent)
+    if (!statSync(parent).isDirectory()) return `${parent} is no folder; choose another`
+    accessSync(parent, constants.W_OK | constants.X_OK)
+    return null
+  } catch (error) {
+    return `${folder} can't be written (${(error as NodeJS.ErrnoException).code}); choose another folder`
+  }
+}
+
+/** Makes a folder and those above it, one by one: the recursive form of mkdir never returns where none can be made. */
+async function makeFolder(path: string): Promise<void> {
+  if (existsSync(path)) return
+  await makeFolder(dirname(path))
+  await mkdir(path)
+}
+
+/** Runs something that writes a file, and puts the file's name into the error where it fails. */
+async function naming<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write()
+  } catch (error) {
+    throw new WriteError(`${path} can't be written: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** A result that could not be written: what was written before is whole. */
+export class WriteError extends Error {
+  override readonly name = 'WriteError'
 }
 
 /** The files of one run. Lines are appended as they come, so that an interrupted run keeps what it had. */
@@ -42,10 +79,9 @@ export class RunFolder {
   }
 
   static async create(path: string): Promise<RunFolder> {
-    await mkdir(path, { recursive: true })
+    await naming(path, () => makeFolder(resolve(path)))
     const folder = new RunFolder(path)
-    await writeFile(folder.file('history.jsonl'), '')
-    await writeFile(folder.file('timing.jsonl'), '')
+    for (const name of ['history.jsonl', 'timing.jsonl']) await folder.#write(name, '')
     return folder
   }
 
@@ -55,16 +91,13 @@ export class RunFolder {
 
   /** Only what is the same in every run of the same seed. */
   async record(record: HistoryRecord): Promise<void> {
-    await appendFile(this.file('history.jsonl'), `${JSON.stringify(record)}\n`)
+    await this.#append('history.jsonl', record)
   }
 
   /** Clock figures, which no promise covers. */
   async timing({ epoch, train, trainSeconds, testSeconds }: EpochReport): Promise<void> {
     const imagesPerSecond = train.count / trainSeconds
-    await appendFile(
-      this.file('timing.jsonl'),
-      `${JSON.stringify({ kind: 'epoch', epoch, trainSeconds, testSeconds, imagesPerSecond })}\n`,
-    )
+    await this.#append('timing.jsonl', { kind: 'epoch', epoch, trainSeconds, testSeconds, imagesPerSecond })
   }
 
   /** Writes `curves.svg` and, last, `result.json`: where that is, the run is complete. */
@@ -74,8 +107,16 @@ export class RunFolder {
   }
 
   async #replace(name: string, text: string): Promise<void> {
-    const temporary = this.file(`.${name}.tmp`)
-    await writeFile(temporary, text)
-    await rename(temporary, this.file(name))
+    const temporary = `.${name}.tmp`
+    await this.#write(temporary, text)
+    await naming(this.file(name), () => rename(this.file(temporary), this.file(name)))
+  }
+
+  async #write(name: string, text: string): Promise<void> {
+    await naming(this.file(name), () => writeFile(this.file(name), text))
+  }
+
+  async #append(name: string, line: object): Promise<void> {
+    await naming(this.file(name), () => appendFile(this.file(name), `${JSON.stringify(line)}\n`))
   }
 }

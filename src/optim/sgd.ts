@@ -43,6 +43,8 @@ export class SGD {
     options: Partial<SGDOptions> = {},
   ) {
     requireOptions('optim.SGD', options, OPTIONS)
+    if (!Array.isArray(params))
+      throw new TypeError('optim.SGD: params must be an array of tensors or groups, such as net.parameters()')
     const groups = params.every((p) => p instanceof Tensor) ? [{ params }] : params
     this.paramGroups = groups.map((group, i) => {
       if (group instanceof Tensor || !Array.isArray(group.params)) {
@@ -95,6 +97,10 @@ export class SGD {
   /** Takes over options and copies momentum buffers. Throws an Error when groups or shapes do not fit. */
   loadStateDict(state: SGDState): void {
     const parameters = this.#parameters()
+    if (!Array.isArray(state?.paramGroups) || !Array.isArray(state.momentum)) {
+      throw new TypeError('optim.SGD: a state is { paramGroups, momentum }, as stateDict() gives it')
+    }
+    for (const options of state.paramGroups) requireOptions('optim.SGD state', options, OPTIONS)
     if (state.paramGroups.length !== this.paramGroups.length || state.momentum.length !== parameters.length) {
       throw new Error(
         `optim.SGD: the state has ${state.paramGroups.length} groups and ${state.momentum.length} parameters, ` +
@@ -103,8 +109,9 @@ export class SGD {
     }
     parameters.forEach((p, i) => {
       const given = state.momentum[i]
-      if (given && !sameShape(given.shape, p.shape)) {
-        throw new Error(`optim.SGD: momentum ${i} is ${formatShape(given.shape)}, its parameter ${p.label}`)
+      if (given && (given.dtype !== 'float32' || !sameShape(given.shape, p.shape))) {
+        const type = given.dtype === 'float32' ? '' : `${given.dtype} `
+        throw new Error(`optim.SGD: momentum ${i} is ${type}${formatShape(given.shape)}, its parameter ${p.label}`)
       }
       given?.checkUsable('optim.SGD')
     })
@@ -148,6 +155,11 @@ function defined<T extends object>(options: T): T {
 }
 
 function checkGroup(group: ParamGroup): void {
+  requireOptions('optim.SGD', group, ['params', ...OPTIONS])
+  for (const name of ['nesterov', 'maximize'] as const) {
+    if (typeof group[name] !== 'boolean')
+      throw new TypeError(`optim.SGD: ${name} must be true or false, not ${String(group[name])}`)
+  }
   for (const name of ['lr', 'momentum', 'weightDecay'] as const) {
     if (typeof group[name] !== 'number' || !Number.isFinite(group[name]) || group[name] < 0) {
       throw new RangeError(`optim.SGD: ${name} must be a number, 0 or more, not ${group[name]}`)
@@ -166,6 +178,7 @@ function checkParameters(parameters: readonly Tensor[]): void {
   const seen = new Set<Tensor>()
   for (const p of parameters) {
     if (!(p instanceof Tensor)) throw new TypeError('optim.SGD: parameters must be tensors')
+    if (p.dtype !== 'float32') throw new TypeError(`optim.SGD: ${p.label} is ${p.dtype}; parameters are float32`)
     if (p.node) throw new TypeError(`optim.SGD: ${p.label} is no parameter: it was computed by an operation`)
     if (seen.has(p)) throw new TypeError(`optim.SGD: ${p.label} is listed twice`)
     seen.add(p)

@@ -8,6 +8,7 @@ import { Tensor } from './tensor.ts'
 interface Arithmetic {
   readonly add: (a: Tensor, b: Tensor) => Tensor
   readonly onesLike: (x: Tensor) => Tensor
+  readonly copy: (x: Tensor) => Tensor
 }
 let arithmetic: Arithmetic | null = null
 
@@ -131,7 +132,8 @@ function checkSaved(order: readonly TapeNode[]): void {
 function accumulateLeaf(leaf: Tensor, dx: Tensor): void {
   if (leaf.released) return
   const before = leaf.grad
-  const sum = before ? arithmetic!.add(before, dx) : dx.detach()
+  // A gradient that is the leaf itself would be read and written by one update: it gets memory of its own.
+  const sum = before ? arithmetic!.add(before, dx) : dx.storage === leaf.storage ? arithmetic!.copy(dx) : dx.detach()
   sum.name = leaf.name === '' ? '' : `${leaf.name}.grad`
   leaf.grad = sum.keep()
   before?.release('a later gradient was added to it')

@@ -3,6 +3,9 @@ import { defaultGpu } from './default.ts'
 import { checkShape, formatShape, type Shape, ShapeError, sizeOf } from './shape.ts'
 import { bytesPerElement, type DType, Tensor, type TypedArray } from './tensor.ts'
 
+/** Integers up to this many are looked through for their range even where they are no list: they may be reshaped to one. */
+const LARGEST_SCANNED = 1 << 20
+
 export type Nested = readonly number[] | readonly Nested[]
 export interface TensorOptions {
   dtype?: DType
@@ -23,6 +26,9 @@ export function empty(gpu: Gpu, shape: Shape, dtype: DType = 'float32', what = '
  * Throws ShapeError when the values do not fill the shape, RangeError when an integer type cannot hold one.
  */
 export function tensor(data: number | Nested | TypedArray, shape?: Shape, options: TensorOptions = {}): Tensor {
+  if (shape !== undefined && !Array.isArray(shape)) {
+    throw new TypeError('tensor: the shape must be an array, such as [2, 3]; options come third')
+  }
   for (const key of Object.keys(options)) {
     if (!['dtype', 'requiresGrad', 'name', 'gpu'].includes(key)) {
       throw new TypeError(`tensor: unknown option ${key}; known: dtype, requiresGrad, name, gpu`)
@@ -48,7 +54,8 @@ export function tensor(data: number | Nested | TypedArray, shape?: Shape, option
   const result = empty(gpu, to, dtype)
   gpu.write(result.storage, typed)
   // Labels are checked against the number of classes on the host: remember what they can be.
-  if (dtype !== 'float32' && to.length === 1) result.storage.integerRange = range(typed)
+  const scanned = to.length === 1 || typed.length <= LARGEST_SCANNED
+  if (dtype !== 'float32' && scanned) result.storage.integerRange = range(typed)
   result.name = options.name ?? ''
   result.requiresGrad = options.requiresGrad ?? false
   return result

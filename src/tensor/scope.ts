@@ -1,5 +1,5 @@
 import { refusePromise } from './modes.ts'
-import type { Tensor } from './tensor.ts'
+import { Tensor } from './tensor.ts'
 
 const open: Set<Tensor>[] = []
 
@@ -14,7 +14,7 @@ export function unregister(tensor: Tensor): void {
 }
 
 /**
- * Runs `fn` and releases the tensors made in it, but for those it returns (alone or in arrays, maps and plain objects)
+ * Runs `fn` and releases the tensors made in it, but for those it returns (alone, in arrays, maps and objects' properties)
  * and those kept by `keep()`. When `fn` throws, all are released. `fn` is synchronous.
  */
 export function scope<T>(fn: () => T): T {
@@ -43,7 +43,7 @@ function reachable(result: unknown): Set<unknown> {
     seen.add(value)
     if (value instanceof Map) queue.push(...value.values())
     else if (Array.isArray(value) || value instanceof Set) queue.push(...value)
-    else if (Object.getPrototypeOf(value) === Object.prototype) queue.push(...Object.values(value))
+    else if (!ArrayBuffer.isView(value) && !(value instanceof Tensor)) queue.push(...Object.values(value))
   }
   return seen
 }

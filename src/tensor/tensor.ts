@@ -3,7 +3,7 @@ import type { Storage } from '../gpu/pool.ts'
 import { backward } from './autograd.ts'
 import type { TapeNode } from './node.ts'
 import { register, unregister } from './scope.ts'
-import { formatShape, type Shape, ShapeError, sizeOf } from './shape.ts'
+import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts'
 import { flattenShape, reshape, reshapeTo } from './view.ts'
 
 export type DType = 'float32' | 'int32' | 'uint8'
@@ -39,12 +39,11 @@ export class Tensor {
   readonly dtype: DType
   /** Number of elements. */
   readonly size: number
-  /** The gradient that `backward` accumulated here: set on leaves that require one. */
-  grad: Tensor | null = null
   /** Shown in errors; layers give their parameters PyTorch's names. */
   name = ''
   readonly #held: Held
   #requiresGrad = false
+  #grad: Tensor | null = null
 
   /** Takes over one reference to the storage. For operations; users call `tensor()`. */
   constructor(gpu: Gpu, storage: Storage, shape: Shape, dtype: DType) {
@@ -66,6 +65,26 @@ export class Tensor {
   /** The operation that made the tensor, when it is on the tape. */
   get node(): TapeNode | null {
     return this.#held.node
+  }
+
+  /** The gradient that `backward` accumulated here, on leaves that require one. It lives as long as its tensor. */
+  get grad(): Tensor | null {
+    return this.#grad
+  }
+
+  set grad(grad: Tensor | null) {
+    if (grad !== null) {
+      if (!(grad instanceof Tensor)) throw new TypeError(`${this.label}: grad must be a tensor or null`)
+      grad.checkUsable('grad')
+      const fits = grad.dtype === 'float32' && grad.gpu === this.gpu && sameShape(grad.shape, this.shape)
+      if (!fits) {
+        throw new TypeError(
+          `${this.label}: grad must be float32, of its shape and on its device; it is ${grad.dtype} ${formatShape(grad.shape)}`,
+        )
+      }
+      unregister(grad)
+    }
+    this.#grad = grad
   }
 
   get requiresGrad(): boolean {
@@ -163,7 +182,15 @@ export class Tensor {
    * Adds d(this)/d(leaf) to the `grad` of every leaf that requires one. `gradient`, of this tensor's shape, is needed
    * unless the tensor has one element. What the tape saved is released unless `retainGraph`.
    */
-  backward(gradient: Tensor | null = null, { retainGraph = false }: { retainGraph?: boolean } = {}): void {
-    backward(this, gradient, retainGraph)
+  backward(gradient: Tensor | null = null, options: { retainGraph?: boolean } = {}): void {
+    if (gradient !== null && !(gradient instanceof Tensor)) {
+      throw new TypeError(
+        'backward: the gradient must be a tensor; options come second: backward(null, { retainGraph: true })',
+      )
+    }
+    for (const key of Object.keys(options)) {
+      if (key !== 'retainGraph') throw new TypeError(`backward: unknown option ${key}; known: retainGraph`)
+    }
+    backward(this, gradient, options.retainGraph ?? false)
   }
 }

@@ -20,6 +20,13 @@ export function reshape(x: Tensor, to: Shape): Tensor {
 
 /** The shape asked for, with a -1 worked out. Throws ShapeError when the elements do not fill it. */
 export function reshapeTo(x: Tensor, shape: Shape): Shape {
+  if (!Array.isArray(shape)) throw new TypeError('reshape: the shape must be an array, such as [2, 3]')
+  if (shape.filter((n) => n === -1).length > 1) {
+    throw new ShapeError('reshape', 'only one size may be -1', [
+      ['tensor', x.shape],
+      ['shape', shape],
+    ])
+  }
   const open = shape.filter((n) => n === -1).length
   const known = sizeOf(shape.filter((n) => n !== -1))
   const to = open === 1 && known > 0 ? shape.map((n) => (n === -1 ? x.size / known : n)) : shape
@@ -33,6 +40,7 @@ export function reshapeTo(x: Tensor, shape: Shape): Shape {
 }
 
 export function flattenShape(x: Tensor, startDim: number): Shape {
+  if (x.shape.length === 0 && (startDim === 0 || startDim === -1)) return [1]
   const start = startDim < 0 ? startDim + x.shape.length : startDim
   if (!Number.isInteger(startDim) || start < 0 || start >= x.shape.length) {
     throw new ShapeError('flatten', `startDim ${startDim} is no dimension of the tensor`, [['tensor', x.shape]])

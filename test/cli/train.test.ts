@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -70,7 +70,7 @@ describe('dawngrad train refuses, with one line and exit code 2, and writes noth
       "error: option '--schedule': cosine: maxUpdate must be an integer ≥ 1, got 0 at character 18 of 'cosine(maxUpdate=0)'; " +
         'it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)',
     ],
-    [['extra'], "error: too many arguments for 'train'. Expected 0 arguments but got 1."],
+    [['extra'], "error: too many arguments for 'train'. Expected 0 arguments but got 1; see dawngrad train --help"],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await dawngrad(['train', ...args])
     expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: `${message}\n` })
@@ -188,5 +188,31 @@ describe.skipIf(!hasData)('dawngrad train', () => {
       /^error: the training loss became (NaN|Infinity) by step \d+ \(epoch \d, learning rate 1e\+30\): a smaller --lr, or a warm-up, keeps it finite\n$/,
     )
     expect(existsSync(join(scratch, 'diverged', 'result.json'))).toBe(false)
+  })
+})
+
+describe('--out', () => {
+  it.each([
+    ['', "error: option '--out': the name of a folder is needed\n"],
+    ['a-file', "error: option '--out': a-file can't be written (ENOTDIR); choose another folder\n"],
+    ['a-file/below', "error: option '--out': a-file/below can't be written (ENOTDIR); choose another folder\n"],
+  ])('%j is refused', async (out, message) => {
+    writeFileSync(join(scratch, 'a-file'), 'x')
+    const { code, stdout, stderr } = await dawngrad(['train', '--out', out])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toBe(message)
+  })
+
+  it.skipIf(!hasData)('where no folder can be made ends the command instead of hanging it', async () => {
+    const { code, stderr } = await dawngrad(['train', ...SMALL, '--out', '/proc/dawngrad/run'])
+    expect(code).toBeGreaterThan(0)
+    expect(stderr).toMatch(/^error: .*\/proc\/dawngrad.* can't be written/)
+  })
+
+  it.skipIf(!hasData)('a batch that no buffer holds is refused before anything is written', async () => {
+    const { code, stderr } = await dawngrad(['train', '--batch-size', '60000', '--out', 'large'])
+    if (code === 2)
+      expect(stderr).toMatch(/^error: option '--batch-size': this adapter takes batches of at most \d+, not 60000\n$/)
+    expect(existsSync(join(scratch, 'large', 'history.jsonl'))).toBe(code !== 2)
   })
 })

@@ -322,3 +322,17 @@ describe('reports', () => {
     for (let i = 0; i < 2; i++) expect(errorOf(() => gpu.check()).kind).toBe('lost')
   })
 })
+
+it('a buffer that is written and bound twice is refused at once, with the kernel', async () => {
+  const x = tensor([1], [1], { requiresGrad: true })
+  const kernel = new Kernel(
+    'twice',
+    `@group(0) @binding(0) var<storage, read> a: array<f32>;
+     @group(0) @binding(1) var<storage, read_write> out: array<f32>;
+     @compute @workgroup_size(1) fn main() { out[0] = a[0]; }`,
+    'main',
+  )
+  const error = errorOf(() => shared.emit(kernel, { a: x.storage, out: x.storage }, 1))
+  expect(error.message).toBe('twice.main: out is written and shares its memory with a')
+  expect(await x.item()).toBe(1)
+})

@@ -199,3 +199,36 @@ it('keeps a frozen parameter among its own, as PyTorch does', () => {
   expect([layer.weight.grad, layer.bias!.grad !== null]).toEqual([null, true])
   layer.dispose()
 })
+
+it('loads a state that exchanges its own parameters', async () => {
+  const net = new nn.Sequential(new nn.Linear(2, 2, { bias: false }), new nn.Linear(2, 2, { bias: false }))
+  const [p, q] = net.parameters() as [Tensor, Tensor]
+  const [before, other] = [await values(p), await values(q)]
+  net.loadStateDict({ '0.weight': q, '1.weight': p })
+  expect([await values(p), await values(q)]).toEqual([other, before])
+  net.dispose()
+})
+
+it('keeps what a module of its own, returned by scope, holds', async () => {
+  class Scale extends nn.Module {
+    readonly weight = parameter([2], [1])
+    override forward(x: Tensor): Tensor {
+      return linear(x, this.weight.reshape([1, 1]))
+    }
+  }
+  const module = scope(() => new Scale())
+  expect(await scope(() => module.forward(tensor([[3]]))).item()).toBe(6)
+})
+
+it('refuses options that are no object', () => {
+  const loose = nn as unknown as Record<string, new (...args: unknown[]) => unknown>
+  expect(messageOf(() => new loose.Conv2d!(1, 2, 3, 2))).toBe(
+    'nn.Conv2d: options must be an object with any of stride, padding, dilation, bias, not 2',
+  )
+  expect(messageOf(() => new loose.MaxPool2d!(3, 1))).toBe(
+    'nn.MaxPool2d: options must be an object with any of stride, padding, not 1',
+  )
+  expect(messageOf(() => new loose.Linear!(1, 2, false))).toBe(
+    'nn.Linear: options must be an object with any of bias, not false',
+  )
+})

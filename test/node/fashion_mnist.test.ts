@@ -24,6 +24,8 @@ const help = [
   '  export FASHION_MNIST_DIR=/folder/with/the/four/files',
 ].join('\n')
 const tiny = tinyFashionMnist()
+const helpWithout = (source: string) =>
+  help.replace('dataset-fashion-mnist', `dataset-fashion-mnist, and leave out ${source}`)
 
 let root = ''
 let dir = ''
@@ -132,14 +134,14 @@ describe('where files are looked for', () => {
     await fails(
       loadFashionMnist({ verify: false }),
       'Fashion-MNIST was not found. Looked in, the only folder searched because FASHION_MNIST_DIR names it:\n' +
-        `  ${dir}: no such folder\n${help}`,
+        `  ${dir}: no such folder\n${helpWithout('FASHION_MNIST_DIR')}`,
     )
     await writeTinyFashionMnist(dir)
     await rm(join(dir, `${TI}.gz`))
     await fails(
       load(),
       'Fashion-MNIST was not found. Looked in, the only folder searched because the dir option names it:\n' +
-        `  ${dir}: lacks ${TI}\n${help}`,
+        `  ${dir}: lacks ${TI}\n${helpWithout('the dir option')}`,
     )
   })
 })

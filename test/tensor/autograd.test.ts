@@ -321,3 +321,28 @@ describe('what the tape saves', () => {
     expect(gpu.memory().tensors).toBe(before) // w is gone, x.grad is there
   })
 })
+
+it("takes a copy of a gradient that is the leaf's own memory", async () => {
+  const p = parameter([1, 2], [2])
+  p.backward(p.detach())
+  expect(p.grad!.storage).not.toBe(p.storage)
+  expect([...(await values(p.grad))]).toEqual([1, 2])
+})
+
+it('refuses what is no tensor, and unknown options', () => {
+  const y = relu(parameter([1, 2], [2]))
+  const loose = y as unknown as { backward(...args: unknown[]): void }
+  const text = 'backward: the gradient must be a tensor; options come second: backward(null, { retainGraph: true })'
+  expect(messageOf(() => loose.backward([1, 2]))).toBe(text)
+  expect(messageOf(() => loose.backward({ retainGraph: true }))).toBe(text)
+  expect(messageOf(() => loose.backward(null, { retain_graph: true }))).toBe(
+    'backward: unknown option retain_graph; known: retainGraph',
+  )
+})
+
+it('takes for a gradient only what an update can use', () => {
+  const p = parameter([1, 2], [2])
+  const text = 'tensor [2]: grad must be float32, of its shape and on its device; it is '
+  expect(messageOf(() => (p.grad = tensor([1])))).toBe(`${text}float32 [1]`)
+  expect(messageOf(() => (p.grad = tensor(new Int32Array(2))))).toBe(`${text}int32 [2]`)
+})

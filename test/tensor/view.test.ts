@@ -48,7 +48,7 @@ describe('reshape', () => {
   it.each([
     [[4], 'reshape: 6 elements do not fill the new shape\n  tensor [2, 3]\n  shape  [4]'],
     [[4, -1], 'reshape: 6 elements do not fill the new shape\n  tensor [2, 3]\n  shape  [4, -1]'],
-    [[-1, -1], 'reshape: 6 elements do not fill the new shape\n  tensor [2, 3]\n  shape  [-1, -1]'],
+    [[-1, -1], 'reshape: only one size may be -1\n  tensor [2, 3]\n  shape  [-1, -1]'],
     [[0, -1], 'reshape: 6 elements do not fill the new shape\n  tensor [2, 3]\n  shape  [0, -1]'],
     [[-2, -3], 'reshape: 6 elements do not fill the new shape\n  tensor [2, 3]\n  shape  [-2, -3]'],
     [[1.5, 4], 'reshape: 6 elements do not fill the new shape\n  tensor [2, 3]\n  shape  [1.5, 4]'],
