@@ -198,7 +198,7 @@ export class Gpu {
     return { tensors: this.tensors, bytes, pooledBytes, peakBytes }
   }
 
-  /** Waits for the work under way and gives the device back. Safe to call twice. */
+  /** Waits for the work under way and gives the device back. Safe to call twice. Throws what was still to be reported. */
   async close(): Promise<void> {
     if (this.#closed) return
     if (!this.#lost) {
@@ -207,6 +207,7 @@ export class Gpu {
     }
     this.#closed = true
     this.device.destroy()
+    if (this.#error) throw this.#error
   }
 
   #compile(kernel: Kernel): Compiled {

@@ -336,3 +336,13 @@ it('a buffer that is written and bound twice is refused at once, with the kernel
   expect(error.message).toBe('twice.main: out is written and shares its memory with a')
   expect(await x.item()).toBe(1)
 })
+
+it('close throws an error that no call has reported, and closes all the same', async () => {
+  const gpu = await open()
+  setDefaultGpu(shared)
+  const [x, y] = [tensor([1], [1], { gpu }), tensor([1], [1], { gpu })]
+  gpu.device.queue.writeBuffer(x.storage.buffer, 1, new Uint8Array(4)) // an offset that is no multiple of 4
+  expect((await gpu.close().catch((error: unknown) => error)) instanceof GpuError).toBe(true)
+  await gpu.close()
+  expect(errorOf(() => relu(y)).kind).toBe('closed')
+})
