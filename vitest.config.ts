@@ -6,6 +6,7 @@ export default defineConfig({
   resolve: { alias: { dawngrad: new URL('./src/node/index.ts', import.meta.url).pathname } },
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/setup.ts'],
     pool: 'forks',
     maxWorkers: 1,
     isolate: false,

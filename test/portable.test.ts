@@ -63,7 +63,7 @@ describe('the sources', () => {
   it('are all there to be read', () => {
     expect(sources.length).toBeGreaterThan(40)
     expect(new Set(sources.map((s) => s.folder))).toEqual(new Set(Object.keys(below)))
-    expect(imports(sources.find((s) => s.path === 'node/open.ts')!.code)).toContain('webgpu')
+    expect(imports(sources.find((s) => s.path === 'node/ladder.ts')!.code)).toContain('webgpu')
   })
 
   it.each([

@@ -3,10 +3,13 @@ import process from 'node:process'
 import { Command, CommanderError } from 'commander'
 import { DataError, GpuError } from '../index.ts'
 import { WriteError } from '../node/run_folder.ts'
+import { SetupError } from '../node/setup/errors.ts'
 import { packageVersion } from '../node/version.ts'
 import { DivergedError } from '../train/index.ts'
+import { doctorCommand } from './doctor.ts'
 import { UsageError } from './options.ts'
 import { surviveClosedPipe } from './progress.ts'
+import { setupCommand } from './setup.ts'
 import { trainCommand } from './train.ts'
 
 const EXIT_FAILURE = 1
@@ -19,16 +22,17 @@ function report(message: string): void {
 
 /** Whether an error tells a user all there is to know, so that a stack would only hide it. */
 function isExpected(error: unknown): error is Error {
-  if ([GpuError, DataError, DivergedError, WriteError].some((type) => error instanceof type)) return true
+  if ([GpuError, DataError, DivergedError, WriteError, SetupError].some((type) => error instanceof type)) return true
   return error instanceof Error && 'syscall' in error
 }
 
 /** Runs the command line and returns the process's exit code. */
 async function main(args: readonly string[]): Promise<number> {
-  const train = trainCommand()
+  const commands = [trainCommand(), setupCommand(), doctorCommand()]
   const program = new Command('dawngrad').description('a small, exact and fast training engine for WebGPU')
-  program.version(packageVersion()).addCommand(train)
-  for (const command of [program, train]) {
+  program.version(packageVersion())
+  for (const command of commands) program.addCommand(command)
+  for (const command of [program, ...commands]) {
     // Commander's message and its suggestion as one line, and no exit of its own.
     command.exitOverride().configureOutput({
       outputError: (text, write) => {
@@ -41,7 +45,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   try {
     await program.parseAsync(args, { from: 'user' })
-    return 0
+    return Number(process.exitCode ?? 0) // a command that only reports may have set it
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
     if (error instanceof UsageError) {

@@ -3,7 +3,9 @@ import type { ImageDataset } from '../data/fashion_mnist.ts'
 import { take } from '../data/fashion_mnist.ts'
 import { type Gpu, ImageBatches, manualSeed, nn, optim } from '../index.ts'
 import { loadFashionMnist, open } from '../node/index.ts'
+import { describeRung } from '../node/ladder_text.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'
+import { ensureSetup } from '../node/setup/index.ts'
 import { packageVersion } from '../node/version.ts'
 import type { Schedule } from '../sched/index.ts'
 import {
@@ -39,6 +41,7 @@ export interface TrainOptions {
  * read and a device opened.
  */
 export async function trainRun(options: TrainOptions, schedule: Schedule, out: string): Promise<void> {
+  await ensureSetup({ quiet: options.quiet })
   const { train, test, dir } = await loadFashionMnist()
   const trainSet = limited(train, '--limit-train', options.limitTrain)
   const testSet = limited(test, '--limit-test', options.limitTest)
@@ -48,7 +51,7 @@ export async function trainRun(options: TrainOptions, schedule: Schedule, out: s
     const folder = await RunFolder.create(out)
     if (!options.quiet) {
       const images = `${trainSet.count} training and ${testSet.count} test images from ${dir}`
-      process.stdout.write(`adapter: ${gpu.info.name}\ndata: ${images}\n`)
+      process.stdout.write(`adapter: ${describeRung(gpu.info)}\ndata: ${images}\n`)
     }
     await trainOn(gpu, folder, trainSet, testSet, options, schedule)
   } finally {

@@ -17,6 +17,8 @@ export interface GpuInfo {
   readonly description: string
   /** 'cpu' for a driver that computes on the processor; kernels are tuned by this class. */
   readonly adapterClass: 'cpu' | 'gpu'
+  /** Under Node, the step of the ladder that the adapter was found on; 'lavapipe' stands for the system's own too. */
+  readonly rung?: 'hardware' | 'lavapipe' | 'swiftshader'
 }
 
 export interface GpuMemory {
@@ -49,8 +51,8 @@ export class Gpu {
   #closed = false
   #lost: GpuError | null = null
 
-  /** Asks the adapter for a device. Throws GpuError when it refuses. */
-  static async fromAdapter(adapter: GPUAdapter): Promise<Gpu> {
+  /** Asks the adapter for a device. `rung` is only noted in `info`. Throws GpuError when the adapter refuses. */
+  static async fromAdapter(adapter: GPUAdapter, rung?: GpuInfo['rung']): Promise<Gpu> {
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
     let device: GPUDevice
     try {
@@ -61,7 +63,8 @@ export class Gpu {
         `the adapter ${adapterInfo(adapter.info).name} gives no device: ${String(cause)}`,
       )
     }
-    return new Gpu(device, adapterInfo(adapter.info))
+    const info = adapterInfo(adapter.info)
+    return new Gpu(device, rung === undefined ? info : { ...info, rung })
   }
 
   constructor(device: GPUDevice, info: GpuInfo) {

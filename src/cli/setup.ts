@@ -1,0 +1,18 @@
+import process from 'node:process'
+import { Command, Option } from 'commander'
+import { megabytes } from '../node/setup/errors.ts'
+import { checkSetup, removeSetup, reportTo, setup } from '../node/setup/index.ts'
+
+/** `dawngrad setup`. */
+export function setupCommand(): Command {
+  return new Command('setup')
+    .description('bring the data set, and a driver where there is no adapter, into the cache folder; needs no root')
+    .addOption(new Option('--check', 'only report what is missing; exit code 1 if something is'))
+    .addOption(new Option('--remove', 'remove all that setup has brought').conflicts('check'))
+    .action(async ({ check, remove }: { check?: boolean; remove?: boolean }) => {
+      const report = reportTo(process.stdout, process.env)
+      if (remove) report.line(`${megabytes(await removeSetup({ report }))} freed`)
+      else if (!check) await setup({ report })
+      else if (!(await checkSetup({ report }))) process.exitCode = 1
+    })
+}

@@ -1,0 +1,174 @@
+import { execFile } from 'node:child_process'
+import { createRequire } from 'node:module'
+import process from 'node:process'
+import { pathToFileURL } from 'node:url'
+import type { Driver, Rung } from './drivers.ts'
+
+/** What an adapter says of itself. */
+export interface AdapterFacts {
+  readonly vendor: string
+  readonly architecture: string
+  readonly device: string
+  readonly description: string
+  readonly isFallbackAdapter: boolean
+}
+
+/**
+ * What became of the attempt to use a driver: `facts` is null where no process could be started to find out; `none` says
+ * that all went well but for the adapter, which there is none of.
+ */
+export type Probed =
+  | { readonly ok: true; readonly facts: AdapterFacts | null }
+  | { readonly ok: false; readonly why: string; readonly none?: boolean }
+
+export const PROBE_MILLISECONDS = 20_000
+const RTLD_NOW_NODELETE = 0x2 | 0x1000
+const MARK = 'dawngrad-probe:'
+
+/**
+ * Loads what a driver needs into this process, for good. Node refuses a library that is no addon ("did not
+ * self-register") but RTLD_NODELETE keeps it, so that a later dlopen of its name finds it. Never with RTLD_GLOBAL: LLVM's
+ * symbols would take the place of others, which ends in a segmentation fault in the first pipeline.
+ */
+export function preload(driver: Pick<Driver, 'libvulkan' | 'libraries'>, platform: string = process.platform): void {
+  if (platform !== 'linux') return
+  if (!stays('libvulkan.so.1')) driver.libvulkan.some(stays)
+  // A library loads only after those it needs: again and again, until nothing changes any more.
+  let left = [...driver.libraries]
+  for (let before = -1; left.length !== before; ) {
+    before = left.length
+    left = left.filter((path) => !stays(path))
+  }
+}
+
+function stays(path: string): boolean {
+  try {
+    process.dlopen({ exports: {} }, path, RTLD_NOW_NODELETE)
+    return true
+  } catch (error) {
+    return error instanceof Error && error.message.includes('self-register')
+  }
+}
+
+/**
+ * The child process's program. It repeats `preload`, since it must run by itself whatever this package was loaded by.
+ * It ends with a pipeline that has to compute 2x + 1, since some drivers fail no earlier than in the first one.
+ */
+const PROGRAM = `
+import { writeSync } from 'node:fs'
+const report = (result) => {
+  writeSync(1, '\\n' + options.mark + JSON.stringify(result) + '\\n')
+  process.exit(0)
+}
+const stays = (path) => {
+  try {
+    process.dlopen({ exports: {} }, path, options.flags)
+    return true
+  } catch (error) {
+    return error.message.includes('self-register')
+  }
+}
+try {
+  if (process.platform === 'linux') {
+    if (!stays('libvulkan.so.1')) options.libvulkan.some(stays)
+    let left = options.libraries
+    for (let before = -1; left.length !== before; ) {
+      before = left.length
+      left = left.filter((path) => !stays(path))
+    }
+  }
+  const { create } = await import(options.webgpu)
+  globalThis.keptFromCollection = create([])
+  const adapter = await keptFromCollection.requestAdapter({ powerPreference: 'high-performance' })
+  if (!adapter) report({ why: 'no adapter' })
+  const { vendor, architecture, device: name, description, isFallbackAdapter } = adapter.info
+  const device = await adapter.requestDevice()
+  const code = '@group(0) @binding(0) var<storage, read_write> x: array<u32, 64>;' +
+    '@compute @workgroup_size(64) fn main(@builtin(local_invocation_index) i: u32) { x[i] = 2u * x[i] + 1u; }'
+  const module = device.createShaderModule({ code })
+  const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module, entryPoint: 'main' } })
+  const buffer = device.createBuffer({ size: 256, usage: 4 | 8 | 128 })
+  const staging = device.createBuffer({ size: 256, usage: 1 | 8 })
+  device.queue.writeBuffer(buffer, 0, Uint32Array.from({ length: 64 }, (_, i) => i))
+  const entries = [{ binding: 0, resource: { buffer } }]
+  const encoder = device.createCommandEncoder()
+  const pass = encoder.beginComputePass()
+  pass.setPipeline(pipeline)
+  pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }))
+  pass.dispatchWorkgroups(1)
+  pass.end()
+  encoder.copyBufferToBuffer(buffer, 0, staging, 0, 256)
+  device.queue.submit([encoder.finish()])
+  await staging.mapAsync(1)
+  const right = new Uint32Array(staging.getMappedRange()).every((value, i) => value === 2 * i + 1)
+  if (!right) report({ why: 'its adapter computes wrong numbers: ' + (description || name) })
+  report({ facts: { vendor, architecture, device: name, description, isFallbackAdapter } })
+} catch (error) {
+  report({ why: String(error?.message ?? error).trim().split('\\n')[0] })
+}
+`
+
+/** Tries a driver in a process of its own, which a driver that crashes or hangs takes down in the place of this one. */
+export function probe(driver: Driver, milliseconds = PROBE_MILLISECONDS): Promise<Probed> {
+  const { libvulkan, libraries } = driver
+  const options = { mark: MARK, flags: RTLD_NOW_NODELETE, webgpu: webgpuUrl(), libvulkan, libraries }
+  const program = `const options = ${JSON.stringify(options)}\n${PROGRAM}`
+  const env = { ...process.env, ...driver.env }
+  // Made for this process: a debugger, loaders and coverage have no business in the child.
+  for (const name of ['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'NODE_CHANNEL_FD']) delete env[name]
+  return new Promise((done) => {
+    const args = ['--input-type=module', '--eval', program]
+    const limits = { env, timeout: milliseconds, killSignal: 'SIGKILL', windowsHide: true } as const
+    try {
+      execFile(process.execPath, args, limits, (error, stdout, stderr) => {
+        const line = stdout.split('\n').find((text) => text.startsWith(MARK))
+        done(line === undefined ? withoutReport(error, stderr, milliseconds) : withReport(line, stderr))
+      })
+    } catch {
+      done({ ok: true, facts: null }) // such as Node's permission model without --allow-child-process
+    }
+  })
+}
+
+/** What counts is what it reported: a driver that crashes only as its process ends has done its work. */
+function withReport(line: string, stderr: string): Probed {
+  const { facts, why } = JSON.parse(line.slice(MARK.length)) as { facts?: AdapterFacts; why?: string }
+  if (facts) return { ok: true, facts }
+  const warning = stderr.split('\n').find((text) => text.startsWith('Warning: ') && !text.includes('artificially'))
+  if (why !== 'no adapter') return { ok: false, why: String(why) }
+  return { ok: false, none: true, why: warning ? `${why} (${warning.slice('Warning: '.length).trim()})` : why }
+}
+
+type ExecError = { code?: unknown; killed?: boolean; signal?: string | null }
+
+function withoutReport(error: ExecError | null, stderr: string, milliseconds: number): Probed {
+  if (error?.killed) return { ok: false, why: `no answer within ${milliseconds / 1000} s` }
+  if (error?.signal) return { ok: false, why: `its driver crashed (${error.signal})` }
+  if (typeof error?.code === 'string') return { ok: true, facts: null } // no process could be started
+  const last = stderr.trim().split('\n').at(-1) ?? ''
+  return { ok: false, why: `its process ended with code ${error?.code ?? 0}${last === '' ? '' : `: ${last}`}` }
+}
+
+/** The rung that an adapter belongs to, by what it says of itself. Any software but SwiftShader counts as lavapipe. */
+export function rungOf(facts: AdapterFacts): Rung {
+  const text = `${facts.device} ${facts.description} ${facts.architecture}`
+  if (/swiftshader/i.test(text)) return 'swiftshader'
+  return facts.isFallbackAdapter || /llvmpipe|lavapipe|software/i.test(text) ? 'lavapipe' : 'hardware'
+}
+
+/** One line that names an adapter. */
+export function nameOf({ vendor, architecture, device, description }: AdapterFacts): string {
+  return description || device || `${vendor} ${architecture}`.trim() || 'unnamed adapter'
+}
+
+const require = createRequire(import.meta.url)
+
+/** Where the package webgpu lies, for an import from anywhere. */
+function webgpuUrl(): string {
+  return pathToFileURL(require.resolve('webgpu')).href
+}
+
+/** The version of the package webgpu. */
+export function webgpuVersion(): string {
+  return (require('webgpu/package.json') as { version: string }).version
+}

@@ -1,0 +1,175 @@
+import { open, rm, stat } from 'node:fs/promises'
+import { codeOf, isFull, megabytes, SetupError, writing } from './errors.ts'
+
+/** A download that failed. Its message begins with the URL. */
+export class DownloadError extends SetupError {
+  /** Whether the whole server is to be left alone: it cannot be reached, or says nothing. */
+  readonly unreachable: boolean
+
+  constructor(message: string, unreachable: boolean, options?: ErrorOptions) {
+    super(message, options)
+    this.unreachable = unreachable
+  }
+}
+
+export interface DownloadOptions {
+  readonly url: string
+  /** The file, which is made or, where it is there already, gone on with. Its folder must exist. */
+  readonly path: string
+  /** The first bytes that the file must have, and the words for such a file. */
+  readonly magic: readonly number[]
+  readonly kind: string
+  /** More bytes than this are refused. */
+  readonly most: number
+  /** Milliseconds without a byte after which the server counts as silent. */
+  readonly patience: number
+  readonly onProgress?: (done: number, total: number | undefined) => void
+}
+
+/** How often a connection that breaks off is made again, as long as each brings some bytes. */
+const TRIES = 5
+
+/**
+ * Downloads a file over HTTP, from where an earlier attempt broke off if the server can do that. What has arrived stays
+ * in the file when the connection breaks; whether the bytes are the right ones is the caller's to find out.
+ *
+ * @throws DownloadError for every failure of the network or the server, SetupError for those of the disk
+ */
+export async function download(options: DownloadOptions): Promise<void> {
+  const { path } = options
+  for (let tries = 1; ; tries++) {
+    const before = await sizeOf(path)
+    try {
+      return await writing(path, () => transfer(options, before))
+    } catch (error) {
+      if (isFull(error)) await rm(path, { force: true }) // gives back the room that it took
+      const more = error instanceof BrokenOff && tries < TRIES && (await sizeOf(path)) > before
+      if (!more) throw error
+    }
+  }
+}
+
+/** A connection that ended before the file did. */
+class BrokenOff extends DownloadError {}
+
+/** What fetch or the body's reader rejected with. */
+class NetworkFault extends Error {}
+
+async function network<T>(act: Promise<T>): Promise<T> {
+  try {
+    return await act
+  } catch (error) {
+    throw new NetworkFault('the network failed', { cause: error })
+  }
+}
+
+async function transfer(options: DownloadOptions, have: number): Promise<void> {
+  const { url, patience } = options
+  const abort = new AbortController()
+  const timer = setTimeout(() => abort.abort(), patience)
+  const state: Transfer = { done: have, total: undefined }
+  try {
+    await receive(options, state, abort.signal, () => timer.refresh())
+  } catch (error) {
+    if (!(error instanceof NetworkFault)) throw error
+    const reason = abort.signal.aborted ? `silent for ${patience / 1000} s` : reasonOf(error.cause)
+    const { done, total } = state
+    if (total === undefined && done === have) {
+      throw new DownloadError(`${url}: no connection (${reason})`, true, { cause: error })
+    }
+    throw new BrokenOff(brokenOff(url, done, total, reason), false, { cause: error })
+  } finally {
+    clearTimeout(timer)
+    abort.abort() // ends the connection where the body was not read to its end
+  }
+}
+
+/** How many bytes the file holds, and how many it will. */
+interface Transfer {
+  done: number
+  total: number | undefined
+}
+
+async function receive(
+  options: DownloadOptions,
+  state: Transfer,
+  signal: AbortSignal,
+  onBytes: () => void,
+): Promise<void> {
+  const { url, path, most } = options
+  const have = state.done
+  const response = await network(fetch(url, { headers: headersFor(have), signal, redirect: 'follow' }))
+  // Nothing follows what the file has: it is whole, or another's beginning. The caller's check will tell.
+  if (response.status === 416 && have > 0) return
+  const resumed = response.status === 206 && startOf(response) === have
+  if (!response.body || (response.status !== 200 && !resumed)) throw refusal(url, response)
+  if (!resumed) state.done = 0
+  const length = Number(response.headers.get('content-length') ?? Number.NaN)
+  if (Number.isFinite(length)) state.total = state.done + length
+  if ((state.total ?? 0) > most) throw tooLong(url, state.total ?? 0, most)
+  const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader()
+  const file = await open(path, resumed ? 'r+' : 'w')
+  try {
+    for (;;) {
+      const { done, value: chunk } = await network(reader.read())
+      if (done) break
+      onBytes()
+      if (state.done === 0) checkHead(options, response, chunk)
+      if (state.done + chunk.length > most) throw tooLong(url, state.done + chunk.length, most)
+      await writeAll(file, chunk, state.done)
+      state.done += chunk.length
+      options.onProgress?.(state.done, state.total)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+function headersFor(have: number): Record<string, string> {
+  // Without the first, a server may wrap the file in one more compression, whose lengths are of no use.
+  return { 'accept-encoding': 'identity', ...(have > 0 && { range: `bytes=${have}-` }) }
+}
+
+type FileHandle = Awaited<ReturnType<typeof open>>
+
+async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < chunk.length; ) {
+    at += (await file.write(chunk, at, chunk.length - at, position + at)).bytesWritten
+  }
+}
+
+function checkHead({ url, magic, kind }: DownloadOptions, response: Response, chunk: Uint8Array): void {
+  if (magic.every((byte, i) => i >= chunk.length || chunk[i] === byte)) return
+  const type = response.headers.get('content-type')?.split(';')[0] ?? 'a file of no stated type'
+  const cause = /html/.test(type) ? ', as networks do that want a login first' : ''
+  throw new DownloadError(`${url}: the server sent ${type}${cause}, but must send ${kind}`, false)
+}
+
+function refusal(url: string, response: Response): DownloadError {
+  const answer = `${response.status} ${response.statusText}`.trim()
+  return new DownloadError(`${url}: the server answered ${answer}, but must send the file`, false)
+}
+
+function tooLong(url: string, bytes: number, most: number): DownloadError {
+  return new DownloadError(`${url}: the server sends ${bytes} bytes or more, but the file has at most ${most}`, false)
+}
+
+function brokenOff(url: string, done: number, total: number | undefined, reason: string): string {
+  const of = total === undefined ? '' : ` of ${megabytes(total)}`
+  return `${url}: the connection broke off after ${megabytes(done)}${of} (${reason}): run setup again to go on from there`
+}
+
+/** The first byte of a partial answer. */
+function startOf(response: Response): number {
+  return Number(/^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] ?? Number.NaN)
+}
+
+/** fetch's own errors say "fetch failed" or "terminated"; what happened is their cause. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause ? error.cause : error
+  return codeOf(cause) || (cause instanceof Error ? cause.message : String(cause))
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => null))?.size ?? 0
+}
