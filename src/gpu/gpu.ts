@@ -1,5 +1,6 @@
 import { bufferUsage, mapModeRead, shaderStageCompute } from './constants.ts'
 import { GpuError } from './errors.ts'
+import { adapterInfo, type GpuInfo } from './info.ts'
 import type { Kernel } from './kernel.ts'
 import { ParamsCache, packParams } from './params.ts'
 import { BufferPool, type Storage } from './pool.ts'
@@ -7,19 +8,6 @@ import { Recorder } from './recorder.ts'
 import { Waiter } from './wait.ts'
 
 const MAX_GROUPS = 65_535 // workgroups in one dimension, by the specification's default limits
-
-export interface GpuInfo {
-  /** One line for people: the adapter's own description. */
-  readonly name: string
-  readonly vendor: string
-  readonly architecture: string
-  readonly device: string
-  readonly description: string
-  /** 'cpu' for a driver that computes on the processor; kernels are tuned by this class. */
-  readonly adapterClass: 'cpu' | 'gpu'
-  /** Under Node, the step of the ladder that the adapter was found on; 'lavapipe' stands for the system's own too. */
-  readonly rung?: 'hardware' | 'lavapipe' | 'swiftshader'
-}
 
 export interface GpuMemory {
   readonly tensors: number
@@ -274,20 +262,4 @@ function errorKind(error: GPUError): 'validation' | 'out-of-memory' | 'internal'
   const kind = error.constructor.name
   if (kind === 'GPUValidationError') return 'validation'
   return kind === 'GPUOutOfMemoryError' ? 'out-of-memory' : 'internal'
-}
-
-function adapterInfo(info: GPUAdapterInfo): GpuInfo {
-  const { vendor, architecture, device, description } = info
-  const software = info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(`${device} ${architecture}`)
-  // Drivers for the processor are all said by their description; of a GPU that names the driver only.
-  const words = software && description !== '' ? [description] : [device, description]
-  const name = words.filter((word) => word !== '').join(', ')
-  return {
-    name: name === '' ? `${vendor} ${architecture}`.trim() || 'unnamed adapter' : name,
-    vendor,
-    architecture,
-    device,
-    description,
-    adapterClass: software ? 'cpu' : 'gpu',
-  }
 }

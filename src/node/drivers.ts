@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import process from 'node:process'
 import { GpuError } from '../gpu/errors.ts'
-import type { GpuInfo } from '../gpu/gpu.ts'
+import type { GpuInfo } from '../gpu/info.ts'
 import { cacheDir } from './cache.ts'
 
 /** The kinds of adapter, best first. */

@@ -1,5 +1,5 @@
 import process from 'node:process'
-import type { GpuInfo } from '../gpu/gpu.ts'
+import type { GpuInfo } from '../gpu/info.ts'
 import { forcedRung, type Rung, userDrivers } from './drivers.ts'
 import type { Attempt } from './ladder.ts'
 

@@ -1,0 +1,29 @@
+export interface GpuInfo {
+  /** One line for people: the adapter's own description. */
+  readonly name: string
+  readonly vendor: string
+  readonly architecture: string
+  readonly device: string
+  readonly description: string
+  /** 'cpu' for a driver that computes on the processor; kernels are tuned by this class. */
+  readonly adapterClass: 'cpu' | 'gpu'
+  /** Under Node, the step of the ladder that the adapter was found on; 'lavapipe' stands for the system's own too. */
+  readonly rung?: 'hardware' | 'lavapipe' | 'swiftshader'
+}
+
+/** What an adapter says of itself. */
+export function adapterInfo(info: GPUAdapterInfo): GpuInfo {
+  const { vendor, architecture, device, description } = info
+  const software = info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(`${device} ${architecture}`)
+  // Drivers for the processor are all said by their description; of a GPU that names the driver only.
+  const words = software && description !== '' ? [description] : [device, description]
+  const name = words.filter((word) => word !== '').join(', ')
+  return {
+    name: name === '' ? `${vendor} ${architecture}`.trim() || 'unnamed adapter' : name,
+    vendor,
+    architecture,
+    device,
+    description,
+    adapterClass: software ? 'cpu' : 'gpu',
+  }
+}
