@@ -1,7 +1,5 @@
 import process from 'node:process'
-import type { ImageDataset } from '../data/fashion_mnist.ts'
-import { take } from '../data/fashion_mnist.ts'
-import { type Gpu, ImageBatches, manualSeed, nn, optim } from '../index.ts'
+import { type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, optim, take } from '../index.ts'
 import { loadFashionMnist, open } from '../node/index.ts'
 import { describeRung } from '../node/ladder_text.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'

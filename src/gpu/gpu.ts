@@ -101,27 +101,26 @@ export class Gpu {
     }
     const { pipeline, layout } = this.#compile(kernel)
     const buffers: GPUBuffer[] = []
-    const entries = kernel.bindings.map(({ binding, ...rest }): GPUBindGroupEntry => {
-      const value = values[rest.name]
-      if (value === undefined) throw new Error(`${kernel.name} needs ${rest.name}`)
-      if (rest.members) {
-        if (isStorage(value)) throw new Error(`${kernel.name}: ${rest.name} takes numbers, not a buffer`)
-        const slot = this.#params.slot(packParams(kernel.name, { binding, ...rest }, value) as Uint32Array<ArrayBuffer>)
-        return { binding, resource: { ...slot, size: rest.minBytes } }
+    const entries = kernel.bindings.map((declared): GPUBindGroupEntry => {
+      const { binding, name, minBytes } = declared
+      const value = values[name]
+      if (value === undefined) throw new Error(`${kernel.name} needs ${name}`)
+      if (declared.members) {
+        if (isStorage(value)) throw new Error(`${kernel.name}: ${name} takes numbers, not a buffer`)
+        const slot = this.#params.slot(packParams(kernel.name, declared, value) as Uint32Array<ArrayBuffer>)
+        return { binding, resource: { ...slot, size: minBytes } }
       }
-      if (!isStorage(value)) throw new Error(`${kernel.name}: ${rest.name} takes a buffer, not numbers`)
-      if (value.buffer.size < rest.minBytes) {
-        throw new Error(
-          `${kernel.name}: ${rest.name} needs ${rest.minBytes} bytes, the buffer has ${value.buffer.size}`,
-        )
+      if (!isStorage(value)) throw new Error(`${kernel.name}: ${name} takes a buffer, not numbers`)
+      if (value.buffer.size < minBytes) {
+        throw new Error(`${kernel.name}: ${name} needs ${minBytes} bytes, the buffer has ${value.buffer.size}`)
       }
       buffers.push(value.buffer)
-      const size = rest.type === 'uniform' ? rest.minBytes : undefined
+      const size = declared.type === 'uniform' ? minBytes : undefined
       return { binding, resource: size === undefined ? { buffer: value.buffer } : { buffer: value.buffer, size } }
     })
     refuseAliases(kernel, values)
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
-    this.#recorder.dispatch({ label: kernel.name, pipeline, bindGroup, grid: fold(groups) }, buffers)
+    this.#recorder.dispatch({ pipeline, bindGroup, grid: fold(groups) }, buffers)
   }
 
   /** Copies host bytes to the start of a storage, after all commands recorded so far. */

@@ -1,7 +1,6 @@
 const DISPATCHES_PER_SUBMIT = 64
 
 export interface Dispatch {
-  readonly label: string
   readonly pipeline: GPUComputePipeline
   readonly bindGroup: GPUBindGroup
   readonly grid: readonly [number, number]

@@ -3,19 +3,12 @@ import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
+import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
-import {
-  groupsFor,
-  outputSize,
-  requireOptions,
-  requireRank,
-  requireTensors,
-  requireType,
-  withScratch,
-} from './support.ts'
+import { groupsFor, outputSize, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 export interface Conv2dOptions {
@@ -71,7 +64,7 @@ function correlate(
   const [inChannels, outChannels] = direction === 'forward' ? [C, F] : [F, C]
   const [OH, OW] = [dst.shape[2]!, dst.shape[3]!]
   const unitStep = params.SW === 1 && params.DW === 1
-  const tune = tuneCorrelate({ inChannels, outChannels, KH, KW, OH, OW, unitStep })
+  const tune = tuneCorrelate({ inChannels, outChannels, KH, KW, OH, OW }, unitStep)
   const blocks = Math.ceil(outChannels / tune.OCB)
   const quads = blocks * inChannels * KH * KW * Math.ceil(tune.OCB / 4)
   // As a uniform buffer the whole declared 64 KiB must be there.
@@ -86,8 +79,7 @@ function correlate(
 /** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
 function weightGradients(gpu: Gpu, params: Params, x: Storage, dy: Storage, dw: Tensor, db: Tensor | null): void {
   const { N, C, F, KH, KW, OH, OW, SW, DW } = params
-  const layer = { inChannels: C, outChannels: F, KH, KW, OH, OW, unitStep: SW === 1 && DW === 1 }
-  const tune = tuneWeight(layer, SW === DW)
+  const tune = tuneWeight({ inChannels: C, outChannels: F, KH, KW, OH, OW }, SW === DW)
   const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
   const blocks = Math.ceil(N / IMAGES)
   const sums = F * C * KH * KW + F

@@ -35,8 +35,6 @@ export interface Correlation {
   /** Height and width of what is computed. */
   readonly OH: number
   readonly OW: number
-  /** Whether horizontal stride and dilation are 1. */
-  readonly unitStep: boolean
 }
 
 const UNIFORM_BYTES = 65_536
@@ -53,7 +51,9 @@ function outputsPerThread(OW: number, OCB: number): number {
   return candidates.reduce((best, px) => (computed(px) < computed(best) ? px : best))
 }
 
-export function tuneCorrelate({ inChannels, outChannels, KH, KW, OH, OW, unitStep }: Correlation): CorrelateTuning {
+/** `unitStep`: whether horizontal stride and dilation are 1. */
+export function tuneCorrelate(layer: Correlation, unitStep: boolean): CorrelateTuning {
+  const { inChannels, outChannels, KH, KW, OH, OW } = layer
   const work = inChannels * outChannels * KH * KW * OH * OW
   const fixed = unitStep && KW <= LARGEST_FIXED && work >= WORTH_A_VARIANT
   const OCB = fixed ? Math.min(outChannels, 8) : 8

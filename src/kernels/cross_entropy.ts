@@ -2,18 +2,11 @@ import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty, tensor } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
+import { requireOptions } from '../tensor/options.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import {
-  blocksOf,
-  groupsFor,
-  requireOptions,
-  requireRank,
-  requireTensors,
-  requireType,
-  withScratch,
-} from './support.ts'
+import { blocksOf, groupsFor, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('cross_entropy', wgsl.cross_entropy, 'forward')

@@ -3,18 +3,11 @@ import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
+import { requireOptions } from '../tensor/options.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import {
-  groupsFor,
-  requireOptions,
-  requireRank,
-  requireTensors,
-  requireType,
-  stripsOf,
-  withScratch,
-} from './support.ts'
+import { groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const pack = new Kernel('matmul', wgsl.matmul, 'pack')

@@ -1,9 +1,10 @@
 import { Kernel } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
+import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { groupsForElements, outputSize, requireOptions, requireRank, requireTensors, requireType } from './support.ts'
+import { groupsForElements, outputSize, requireRank, requireTensors, requireType } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward')

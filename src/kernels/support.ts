@@ -67,18 +67,6 @@ export function requireRank(operation: string, role: string, shape: Shape, rank:
   }
 }
 
-/** Throws TypeError for an option that the operation does not have: an accepted option is an implemented one. */
-export function requireOptions(operation: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(
-      `${operation}: options must be an object with any of ${known.join(', ')}, not ${String(options)}`,
-    )
-  }
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key)) throw new TypeError(`${operation}: unknown option ${key}; known: ${known.join(', ')}`)
-  }
-}
-
 /** Size of a window's output along one axis, or a ShapeError when the window is larger than the padded input. */
 export function outputSize(
   operation: string,

@@ -3,7 +3,7 @@ import { type CrossEntropyOptions, crossEntropy, type Reduction, readReduction }
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { relu } from '../kernels/relu.ts'
-import { requireOptions } from '../kernels/support.ts'
+import { requireOptions } from '../tensor/options.ts'
 import { pair, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'

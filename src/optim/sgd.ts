@@ -1,6 +1,6 @@
 import { sgdStep } from '../kernels/sgd.ts'
-import { requireOptions } from '../kernels/support.ts'
 import { empty } from '../tensor/create.ts'
+import { requireOptions } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 

@@ -1,5 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { defaultGpu } from './default.ts'
+import { requireOptions } from './options.ts'
 import { checkShape, formatShape, type Shape, ShapeError, sizeOf } from './shape.ts'
 import { bytesPerElement, type DType, Tensor, type TypedArray } from './tensor.ts'
 
@@ -29,11 +30,7 @@ export function tensor(data: number | Nested | TypedArray, shape?: Shape, option
   if (shape !== undefined && !Array.isArray(shape)) {
     throw new TypeError('tensor: the shape must be an array, such as [2, 3]; options come third')
   }
-  for (const key of Object.keys(options)) {
-    if (!['dtype', 'requiresGrad', 'name', 'gpu'].includes(key)) {
-      throw new TypeError(`tensor: unknown option ${key}; known: dtype, requiresGrad, name, gpu`)
-    }
-  }
+  requireOptions('tensor', options, ['dtype', 'requiresGrad', 'name', 'gpu'])
   const gpu = options.gpu ?? defaultGpu()
   gpu.check()
   const { values, natural } = flat(data)

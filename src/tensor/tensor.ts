@@ -2,6 +2,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { backward } from './autograd.ts'
 import type { TapeNode } from './node.ts'
+import { requireOptions } from './options.ts'
 import { register, unregister } from './scope.ts'
 import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts'
 import { flattenShape, reshape, reshapeTo } from './view.ts'
@@ -188,9 +189,7 @@ export class Tensor {
         'backward: the gradient must be a tensor; options come second: backward(null, { retainGraph: true })',
       )
     }
-    for (const key of Object.keys(options)) {
-      if (key !== 'retainGraph') throw new TypeError(`backward: unknown option ${key}; known: retainGraph`)
-    }
+    requireOptions('backward', options, ['retainGraph'])
     backward(this, gradient, options.retainGraph ?? false)
   }
 }
