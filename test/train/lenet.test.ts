@@ -132,21 +132,28 @@ describe.skipIf(!hasData)('an epoch of Fashion-MNIST against PyTorch', () => {
     return values
   }
 
-  // Rounding grows as the plateau at 2.3 is left: float32 and float64 agree to 4e-7 over 50 steps and then part. Those
-  // 50 pin the order of the data, scaling, initial values, forward, backward and update; later only the level is held.
-  it('has the first 50 losses within 1e-4', async () => {
-    const found = await losses(50)
-    found.forEach((loss, i) => {
-      expect(Math.abs(loss - expected[i]!), `loss of step ${i}`).toBeLessThan(1e-4)
-    })
+  // SwiftShader takes over a second for a step, and minutes for the whole epoch: there the first losses have to do.
+  let slow = false
+  let found: number[] = []
+  beforeAll(async () => {
+    slow = (await testGpu()).info.rung === 'swiftshader'
+    found = await losses(slow ? 50 : 235)
   }, 180_000)
 
-  it('ends at its level', async () => {
-    const found = await losses(235)
+  // Rounding grows as the plateau at 2.3 is left: float32 and float64 agree to 4e-7 over 50 steps and then part. Those
+  // 50 pin the order of the data, scaling, initial values, forward, backward and update; later only the level is held.
+  it('has the first 50 losses within 1e-4', () => {
+    found.slice(0, 50).forEach((loss, i) => {
+      expect(Math.abs(loss - expected[i]!), `loss of step ${i}`).toBeLessThan(1e-4)
+    })
+  })
+
+  it('ends at its level', ({ skip }) => {
+    skip(slow, 'SwiftShader takes minutes for an epoch')
     const level = (all: ArrayLike<number>) => {
       const last = Array.from(all).slice(-35)
       return last.reduce((sum, loss) => sum + loss, 0) / last.length
     }
     expect(Math.abs(level(found) / level(expected) - 1)).toBeLessThan(0.2)
-  }, 180_000)
+  })
 })
