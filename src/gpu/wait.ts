@@ -1,4 +1,5 @@
 const SHORTEST_LIMIT_MS = 4
+const LONGEST_LIMIT_MS = 1000
 
 /**
  * Waiting for the device. While a promise of the device is pending, Node's binding polls it without pause; where the
@@ -9,7 +10,10 @@ export class Waiter {
   readonly #sleeps: boolean
   #dispatchesAtLast = 0
   #perDispatch = 0
-  /** What a sleep may last. It doubles where the rest of a wait was longer, so one slow dispatch does not set it. */
+  /**
+   * What a sleep may last. It doubles where it cut a sleep short and the rest of the wait was longer, so that one slow
+   * dispatch does not set it, and falls to a quarter where it let the work be overslept.
+   */
   #limit = SHORTEST_LIMIT_MS
 
   constructor(sleeps: boolean) {
@@ -37,8 +41,8 @@ export class Waiter {
     // Done as soon as asked: it was overslept by an unknown time. Sleeping too long wastes time, too short only a little of
     // a core, so the estimates fall faster than they rise.
     const overslept = rest > 2 && end - asked < 1
-    if (overslept && rest === this.#limit) this.#limit = Math.max(SHORTEST_LIMIT_MS, this.#limit / 2)
-    if (end - asked > rest) this.#limit *= 2
+    if (overslept) this.#limit = Math.max(SHORTEST_LIMIT_MS, Math.min(this.#limit, rest) / 4)
+    else if (rest === this.#limit && end - asked > rest) this.#limit = Math.min(LONGEST_LIMIT_MS, 2 * this.#limit)
     const measured = overslept ? this.#perDispatch / 2 : (end - start) / count
     this.#perDispatch = Math.min(measured, 0.5 * (this.#perDispatch + measured))
   }

@@ -50,6 +50,23 @@ describe('Waiter', () => {
     expect(await Promise.race([slept, late])).toBeLessThan(1000)
   })
 
+  it('does not sleep longer because many short waits were longer than expected', async () => {
+    const waiter = new Waiter(true)
+    let dispatches = 0
+    const wait = (more: number, ms: number) => {
+      dispatches += more
+      return waiter.wait(dispatches, work(ms))
+    }
+    for (let i = 0; i < 15; i++) {
+      await wait(1, 1)
+      await wait(1, 6) // no sleep was cut short
+    }
+    await wait(1, 60)
+    const slept = timed(() => wait(10_000, 0))
+    const late = new Promise<number>((resolve) => setTimeout(resolve, 1000, Number.POSITIVE_INFINITY))
+    expect(await Promise.race([slept, late])).toBeLessThan(200)
+  })
+
   it('hands on a failure', async () => {
     await expect(new Waiter(true).wait(1, () => Promise.reject(new Error('lost')))).rejects.toThrow('lost')
   })
