@@ -1,4 +1,5 @@
 import type { Gpu } from '../src/gpu/gpu.ts'
+import { newWatch } from '../src/kernels/finite.ts'
 import { accumulateMetrics } from '../src/kernels/metrics.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { type Case, disposeAll, type Prepared, randomInput, randomIntegers } from './support.ts'
@@ -12,14 +13,14 @@ function prepare(gpu: Gpu, N: number, C: number): Prepared {
   const labels = randomIntegers(N, C, 2).map((label, n) => (n % 2 === 0 ? label : best[n]!))
   const target = tensor(labels, [N], { gpu })
   const loss = tensor(LOSS, [], { gpu })
-  const totals = tensor(new Int32Array(3), [3], { gpu })
+  const totals = tensor(newWatch(), [5], { gpu })
   const run = () => accumulateMetrics(totals, logits.tensor, target, loss)
   return {
     flops: N * C,
     bytes: 4 * (N * C + N + 1 + 2 * 3),
     run,
     async verify() {
-      gpu.write(totals.storage, new Int32Array(3))
+      gpu.write(totals.storage, newWatch())
       run()
       const found = (await totals.data()) as Int32Array
       // The loss times the rows is a small number of binary digits: exact.

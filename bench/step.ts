@@ -104,7 +104,7 @@ class Training {
       const loss = crossEntropy(logits, labels)
       this.#optimizer.zeroGrad()
       loss.backward()
-      this.#optimizer.step()
+      this.#optimizer.step(this.#meter.watch)
       this.#meter.add(logits, labels, loss)
     })
   }

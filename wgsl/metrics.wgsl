@@ -3,11 +3,16 @@
 //   totals[0] += number of rows whose largest logit (the first of equals) is at the label
 //   totals[1] += N
 //   totals[2] += loss * N     float32 bits; the mean loss of the batch times its rows
+//   totals[3]                 the rows before the first batch in which a value was not finite; 0xffffffff before
+//   totals[4]                 what that value was, the least code where there were several; 0xffffffff before
+//
+// The last two are written as finite.wgsl does, with the rows so far for a clock; here for the sum of the losses, with
+// code 1. Other kernels note what they see in between.
 //
 //   logits  [N, C]
 //   labels  [N]   int32, or bytes, four a word
 //   loss    [1]
-//   totals  [3]   u32
+//   totals  [5]   u32
 //
 // A row that holds NaN is not right, wherever its label is.
 //
@@ -30,6 +35,17 @@ override WG: u32 = 64u;
 
 fn is_nan(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&totals[1]);
+  if (atomicLoad(&totals[3]) < now) { return; }
+  atomicMin(&totals[3], now);
+  atomicMin(&totals[4], code);
 }
 
 fn label(n: u32) -> u32 {
@@ -60,8 +76,9 @@ fn accumulate(
   }
   if (at == label(n) && !nan_found) { atomicAdd(&totals[0], 1u); }
   if (n == 0u) {
-    atomicAdd(&totals[1], params.N);
     let sum = bitcast<f32>(atomicLoad(&totals[2])) + loss[0] * f32(params.N);
     atomicStore(&totals[2], bitcast<u32>(sum));
+    if (not_finite(sum)) { note(1u); }
+    atomicAdd(&totals[1], params.N);
   }
 }

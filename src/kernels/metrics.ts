@@ -7,7 +7,8 @@ const accumulate = new Kernel('metrics', wgsl.metrics, 'accumulate')
 
 /**
  * Adds a batch to the totals of an epoch, on the GPU: correct rows, rows, and the loss times the rows (as the bits of a
- * float32). `totals` is an int32 tensor of three elements, zero at the start; `loss` the mean of the batch.
+ * float32). `loss` is the mean of the batch; `totals` a watch as finite.ts describes it, whose clock is the rows so far: a
+ * sum of losses that is not finite is noted in it.
  */
 export function accumulateMetrics(totals: Tensor, logits: Tensor, target: Tensor, loss: Tensor): void {
   for (const t of [totals, logits, target, loss]) t.checkUsable('metrics')

@@ -5,6 +5,8 @@ import * as wgsl from './wgsl.ts'
 
 const step = new Kernel('sgd', wgsl.sgd, 'step')
 const stepMomentum = new Kernel('sgd', wgsl.sgd, 'step_momentum')
+const stepWatched = new Kernel('sgd', wgsl.sgd, 'step_watched')
+const stepMomentumWatched = new Kernel('sgd', wgsl.sgd, 'step_momentum_watched')
 
 export interface SgdUpdate {
   readonly lr: number
@@ -15,9 +17,16 @@ export interface SgdUpdate {
   readonly maximize: boolean
 }
 
+/** Where an update notes numbers that are not finite, as finite.ts describes, and the codes it uses. */
+export interface SgdWatch {
+  readonly watch: Tensor
+  readonly gradientCode: number
+  readonly parameterCode: number
+}
+
 /**
  * Updates a parameter in place from its gradient, by the formula of torch.optim.SGD. With momentum, `buffer` has the
- * parameter's shape and is updated too; `first` says that it holds nothing yet.
+ * parameter's shape and is updated too; `first` says that it holds nothing yet. `watched` costs nothing but its binding.
  */
 export function sgdStep(
   parameter: Tensor,
@@ -25,6 +34,7 @@ export function sgdStep(
   buffer: Tensor | null,
   first: boolean,
   update: SgdUpdate,
+  watched: SgdWatch | null = null,
 ): void {
   const { size, gpu } = parameter
   const { lr, momentum, dampening, weightDecay, nesterov, maximize } = update
@@ -37,9 +47,17 @@ export function sgdStep(
     nesterov: nesterov ? 1 : 0,
     maximize: maximize ? 1 : 0,
     first: first ? 1 : 0,
+    code_dp: watched?.gradientCode ?? 0,
+    code_p: watched?.parameterCode ?? 0,
   }
-  const bindings = { params, dp: gradient.storage, p: parameter.storage }
-  if (buffer) gpu.emit(stepMomentum, { ...bindings, b: buffer.storage }, groupsForElements(size))
-  else gpu.emit(step, bindings, groupsForElements(size))
+  const kernel = watched ? (buffer ? stepMomentumWatched : stepWatched) : buffer ? stepMomentum : step
+  const bindings = {
+    params,
+    dp: gradient.storage,
+    p: parameter.storage,
+    ...(buffer && { b: buffer.storage }),
+    ...(watched && { watch: watched.watch.storage }),
+  }
+  gpu.emit(kernel, bindings, groupsForElements(size))
   parameter.storage.version++
 }

@@ -730,6 +730,62 @@ fn forward(
 }
 `
 
+export const finite = `// finite: notes where a NaN or an infinity was first seen.
+//
+//   x      [size]
+//   watch  [5]  u32, laid out as metrics.wgsl's totals:
+//     watch[1]  a clock, which whoever owns the watch moves on between dispatches; read here
+//     watch[3]  the clock at which something was first found not to be finite; 0xffffffff before
+//     watch[4]  the least code found at that clock; 0xffffffff before
+//
+// Not finite is what has every bit of the exponent set. Comparisons would not do: adapters may assume that no value is
+// NaN or infinite.
+//
+// check  One thread looks at PER elements. Integer atomics only: the least of all is the same in any order.
+
+struct Params {
+  size: u32,
+  code: u32, // what is noted for x
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> watch: array<atomic<u32>>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * PER + local;
+}
+
+@compute @workgroup_size(WG)
+fn check(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  var found = false;
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    found = found || not_finite(x[i]);
+  }
+  if (found) { note(params.code); }
+}
+`
+
 export const gather = `// gather: a batch of rows from a data set of bytes, in the order of a list of row numbers.
 //
 //   rows      out[n, r] = f32(bytes[index[first + n], r]) * scale
@@ -1488,11 +1544,16 @@ export const metrics = `// metrics: adds a batch to the running totals of an epo
 //   totals[0] += number of rows whose largest logit (the first of equals) is at the label
 //   totals[1] += N
 //   totals[2] += loss * N     float32 bits; the mean loss of the batch times its rows
+//   totals[3]                 the rows before the first batch in which a value was not finite; 0xffffffff before
+//   totals[4]                 what that value was, the least code where there were several; 0xffffffff before
+//
+// The last two are written as finite.wgsl does, with the rows so far for a clock; here for the sum of the losses, with
+// code 1. Other kernels note what they see in between.
 //
 //   logits  [N, C]
 //   labels  [N]   int32, or bytes, four a word
 //   loss    [1]
-//   totals  [3]   u32
+//   totals  [5]   u32
 //
 // A row that holds NaN is not right, wherever its label is.
 //
@@ -1515,6 +1576,17 @@ override WG: u32 = 64u;
 
 fn is_nan(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&totals[1]);
+  if (atomicLoad(&totals[3]) < now) { return; }
+  atomicMin(&totals[3], now);
+  atomicMin(&totals[4], code);
 }
 
 fn label(n: u32) -> u32 {
@@ -1545,9 +1617,10 @@ fn accumulate(
   }
   if (at == label(n) && !nan_found) { atomicAdd(&totals[0], 1u); }
   if (n == 0u) {
-    atomicAdd(&totals[1], params.N);
     let sum = bitcast<f32>(atomicLoad(&totals[2])) + loss[0] * f32(params.N);
     atomicStore(&totals[2], bitcast<u32>(sum));
+    if (not_finite(sum)) { note(1u); }
+    atomicAdd(&totals[1], params.N);
   }
 }
 `
@@ -1613,9 +1686,12 @@ export const sgd = `// sgd: one parameter's update, as torch.optim.SGD defines i
 //   p -= lr * (nesterov ? g + momentum * b : b)        without momentum:  p -= lr * g
 //
 //   p, dp, b  [size]  parameter, gradient, momentum buffer
+//   watch     [5]     u32, as finite.wgsl describes it
 //
-// step            One thread updates PER elements; no momentum.
-// step_momentum   The same with the momentum buffer.
+// step                    One thread updates PER elements; no momentum.
+// step_momentum           The same with the momentum buffer.
+// step_watched, step_momentum_watched
+//                         The same, and a gradient or a new parameter that is not finite is noted in the watch.
 
 struct Params {
   size: u32,
@@ -1626,12 +1702,15 @@ struct Params {
   nesterov: u32,
   maximize: u32,
   first: u32, // 1 on the first step with momentum
+  code_dp: u32, // what is noted for the gradient
+  code_p: u32, // what is noted for the parameter
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dp: array<f32>;
 @group(0) @binding(2) var<storage, read_write> p: array<f32>;
 @group(0) @binding(3) var<storage, read_write> b: array<f32>;
+@group(0) @binding(4) var<storage, read_write> watch: array<atomic<u32>>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
@@ -1648,6 +1727,29 @@ fn gradient(i: u32) -> f32 {
   return g;
 }
 
+fn update(i: u32) -> f32 {
+  return p[i] - params.lr * gradient(i);
+}
+
+fn update_momentum(i: u32) -> f32 {
+  let g = gradient(i);
+  var m = g;
+  if (params.first == 0u) { m = params.momentum * b[i] + (1.0 - params.dampening) * g; }
+  b[i] = m;
+  return p[i] - params.lr * select(m, g + params.momentum * m, params.nesterov == 1u);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
 @compute @workgroup_size(WG)
 fn step(
   @builtin(workgroup_id) group: vec3u,
@@ -1656,7 +1758,7 @@ fn step(
 ) {
   let start = first_element(group, groups, local);
   for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    p[i] -= params.lr * gradient(i);
+    p[i] = update(i);
   }
 }
 
@@ -1668,11 +1770,45 @@ fn step_momentum(
 ) {
   let start = first_element(group, groups, local);
   for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    let g = gradient(i);
-    var m = g;
-    if (params.first == 0u) { m = params.momentum * b[i] + (1.0 - params.dampening) * g; }
-    b[i] = m;
-    p[i] -= params.lr * select(m, g + params.momentum * m, params.nesterov == 1u);
+    p[i] = update_momentum(i);
   }
+}
+
+@compute @workgroup_size(WG)
+fn step_watched(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    let updated = update(i);
+    p[i] = updated;
+    bad_dp = bad_dp || not_finite(dp[i]);
+    bad_p = bad_p || not_finite(updated);
+  }
+  if (bad_dp) { note(params.code_dp); }
+  if (bad_p) { note(params.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step_momentum_watched(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    let updated = update_momentum(i);
+    p[i] = updated;
+    bad_dp = bad_dp || not_finite(dp[i]);
+    bad_p = bad_p || not_finite(updated);
+  }
+  if (bad_dp) { note(params.code_dp); }
+  if (bad_p) { note(params.code_p); }
 }
 `

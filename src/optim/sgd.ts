@@ -1,3 +1,4 @@
+import { codeOf } from '../kernels/finite.ts'
 import { sgdStep } from '../kernels/sgd.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -70,19 +71,31 @@ export class SGD {
     }
   }
 
-  /** Updates every parameter that has a gradient. */
-  step(): void {
+  /**
+   * Updates every parameter that has a gradient. Gradients and parameters that are not finite are noted in `watch`, the
+   * watch of a `Meter`, where one is given.
+   */
+  step(watch: Tensor | null = null): void {
     // All is checked before anything is changed.
+    watch?.checkUsable('optim.SGD')
     for (const group of this.paramGroups) {
       checkGroup(group)
       for (const p of group.params) for (const t of [p, p.grad]) t?.checkUsable('optim.SGD')
     }
+    const count = watch ? this.#parameters().length : 0
+    let index = -1
     for (const group of this.paramGroups) {
       for (const p of group.params) {
+        index++
         if (!p.grad) continue
+        const watched = watch && {
+          watch,
+          gradientCode: codeOf.gradient(index, count),
+          parameterCode: codeOf.parameter(index, count),
+        }
         const before = this.#momentum.get(p)
         const buffer = group.momentum === 0 ? null : (before ?? this.#newBuffer(p))
-        sgdStep(p, p.grad, buffer, before === undefined, group)
+        sgdStep(p, p.grad, buffer, before === undefined, group, watched)
       }
     }
   }

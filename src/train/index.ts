@@ -1,6 +1,7 @@
 export { drawCurves } from './curves.ts'
+export { DivergedError } from './diverged.ts'
 export { parameterHash } from './hash.ts'
 export { curvePoints, type HistoryRecord, summaryLine } from './history.ts'
 export { Meter, type Totals } from './meter.ts'
 export { type RateOptions, rateAt } from './rates.ts'
-export { DivergedError, type EpochReport, evaluate, type RunOptions, type RunResult, run } from './run.ts'
+export { type EpochReport, evaluate, type RunOptions, type RunResult, run } from './run.ts'

@@ -1,7 +1,11 @@
 import type { Gpu } from '../gpu/gpu.ts'
+import { codeOf, newWatch, noteNotFinite } from '../kernels/finite.ts'
 import { accumulateMetrics } from '../kernels/metrics.ts'
 import { tensor } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+
+type FiveWords = [number, number, number, number, number]
+const NOTHING = 0xffffffff
 
 export interface Totals {
   /** Mean loss over the examples. */
@@ -9,31 +13,43 @@ export interface Totals {
   /** Share of the examples whose largest logit is at the label. */
   readonly accuracy: number
   readonly count: number
+  /** The first batch that held NaN or an infinity: the examples before it, and the code of what it was (finite.ts). */
+  readonly notFinite: { readonly before: number; readonly code: number } | null
 }
 
-/** Loss and accuracy summed on the GPU, batch by batch; only `read` waits for it. */
+/**
+ * Loss and accuracy summed on the GPU, batch by batch, and a note of the first number that is not finite; only `read`
+ * waits for it.
+ */
 export class Meter {
   readonly #totals: Tensor
 
   constructor(gpu: Gpu) {
-    this.#totals = tensor(new Int32Array(3), [3], { gpu, name: 'totals' }).keep()
+    this.#totals = tensor(newWatch(), [5], { gpu, name: 'totals' }).keep()
   }
 
   reset(): void {
-    this.#totals.gpu.write(this.#totals.storage, new Int32Array(3))
+    this.#totals.gpu.write(this.#totals.storage, newWatch())
+  }
+
+  /** For `SGD.step`: updates note in it what is not finite. An update belongs to the batch that is added next. */
+  get watch(): Tensor {
+    return this.#totals
   }
 
   /** Adds a batch: logits [N, C], labels [N], and the mean loss of the batch. */
   add(logits: Tensor, target: Tensor, loss: Tensor): void {
+    noteNotFinite(this.#totals, logits, codeOf.logits)
     accumulateMetrics(this.#totals, logits, target, loss)
   }
 
   /** The means since the last reset. A sync point. */
   async read(): Promise<Totals> {
     const words = (await this.#totals.data()) as Int32Array
-    const [correct, count] = words as unknown as [number, number]
+    const [correct, count, , before, code] = new Uint32Array(words.buffer) as unknown as FiveWords
     const loss = new Float32Array(words.buffer)[2]!
-    return { loss: loss / count, accuracy: correct / count, count }
+    const notFinite = code === NOTHING ? null : { before, code }
+    return { loss: loss / count, accuracy: correct / count, count, notFinite }
   }
 
   dispose(): void {

@@ -5,6 +5,7 @@ import type { SGD } from '../optim/index.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { permutation } from '../tensor/random.ts'
 import { scope } from '../tensor/scope.ts'
+import { divergedInEvaluation, divergedInTraining } from './diverged.ts'
 import { type HistoryRecord, isRecorded } from './history.ts'
 import { Meter, type Totals } from './meter.ts'
 import { type RateOptions, rateAt } from './rates.ts'
@@ -49,14 +50,10 @@ export interface RunResult {
   readonly trainSeconds: number
 }
 
-/** Training stopped because its numbers ceased to be finite. */
-export class DivergedError extends Error {
-  override readonly name = 'DivergedError'
-}
-
 /**
  * Trains a classifier by minibatches, evaluating it after every epoch. Loss and accuracy of training are running means
- * since the epoch's start, with the weights moving. Throws DivergedError when the loss is no longer a finite number.
+ * since the epoch's start, with the weights moving. Throws DivergedError, which names the step, when the loss, the logits,
+ * a gradient or a parameter is no longer finite.
  */
 export async function run(options: RunOptions): Promise<RunResult> {
   const { train, epochs, onRecord, onEpoch } = options
@@ -73,7 +70,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
       const start = performance.now()
       const { totals, lr } = await trainEpoch(options, epoch, meter)
       const trained = performance.now()
-      const { accuracy: testAcc } = await evaluate(options.net, options.test, meter)
+      const { accuracy: testAcc } = await evaluate(options.net, options.test, meter, epoch)
       const trainSeconds = (trained - start) / 1000
       const testSeconds = (performance.now() - trained) / 1000
       const steps = (epoch + 1) * train.length
@@ -106,7 +103,7 @@ async function trainEpoch(options: RunOptions, epoch: number, meter: Meter): Pro
     const read = recorded || i === train.length - 1 || ahead >= stepsAhead
     if (read) {
       totals = await meter.read()
-      if (!Number.isFinite(totals.loss)) throw diverged(epoch, step + 1, totals.loss, lr)
+      if (totals.notFinite) throw diverged(options, epoch, totals.notFinite)
       const now = performance.now()
       stepsAhead = Math.min(MAX_STEPS_AHEAD, Math.max(1, Math.round((AHEAD_MS * ahead) / (now - since))))
       ahead = 0
@@ -130,14 +127,22 @@ function trainStep({ net, optimizer, train }: RunOptions, i: number, lr: number,
     const loss = crossEntropy(logits, labels)
     optimizer.zeroGrad()
     loss.backward()
-    optimizer.step()
+    optimizer.step(meter.watch)
     meter.add(logits, labels, loss)
     return size
   })
 }
 
-/** Mean loss and accuracy of a network over a data set, in the set's own order. Changes nothing. */
-export async function evaluate(net: Module, batches: ImageBatches, meter: Meter): Promise<Totals> {
+/**
+ * Mean loss and accuracy of a network over a data set, in the set's own order. Changes nothing. Throws DivergedError when
+ * the loss or the logits are not finite; `epoch` is for its message.
+ */
+export async function evaluate(
+  net: Module,
+  batches: ImageBatches,
+  meter: Meter,
+  epoch: number | null = null,
+): Promise<Totals> {
   meter.reset()
   noGrad(() => {
     for (let i = 0; i < batches.length; i++) {
@@ -148,12 +153,14 @@ export async function evaluate(net: Module, batches: ImageBatches, meter: Meter)
       })
     }
   })
-  return await meter.read()
+  const totals = await meter.read()
+  if (totals.notFinite) throw divergedInEvaluation(totals.notFinite, batches, epoch)
+  return totals
 }
 
-function diverged(epoch: number, step: number, loss: number, lr: number): DivergedError {
-  return new DivergedError(
-    `the training loss became ${loss} by step ${step} (epoch ${epoch + 1}, learning rate ${lr}): ` +
-      'a smaller --lr, or a warm-up, keeps it finite',
-  )
+/** The loop runs ahead of the reading: the step is that of the batch in which the device saw it, not the last one. */
+function diverged(options: RunOptions, epoch: number, notFinite: NonNullable<Totals['notFinite']>) {
+  const { train, rates } = options
+  const step = epoch * train.length + Math.floor(notFinite.before / train.batchSize)
+  return divergedInTraining(notFinite, options, { epoch, step: step + 1, lr: rateAt(rates, epoch, step) })
 }

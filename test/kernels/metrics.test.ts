@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { newWatch } from '../../src/kernels/finite.ts'
 import { accumulateMetrics } from '../../src/kernels/metrics.ts'
 import { type FillKind, fill, mulberry32 } from '../support/arbitraries.ts'
 import { gamma } from '../support/close.ts'
@@ -30,7 +31,7 @@ function correctRows(logits: Float32Array, classes: number, labels: ArrayLike<nu
 
 /** Accumulates one batch after the other and holds the totals to a count on the host. */
 async function check(batches: readonly number[], classes: number, bytes: boolean, kind: FillKind, seed: number) {
-  const totals = tensor(new Int32Array(3))
+  const totals = tensor(newWatch())
   const next = mulberry32(seed)
   let expected: Totals = { correct: 0, rows: 0, loss: 0 }
   let magnitude = 0
@@ -69,7 +70,7 @@ describe('accumulateMetrics', () => {
     check([...Array(40).fill(64), 17], 10, true, 'smallInts', 5))
 
   it('takes the first of equal logits, and -Infinity for smaller than any number', async () => {
-    const totals = tensor(new Int32Array(3))
+    const totals = tensor(newWatch())
     const inf = Number.POSITIVE_INFINITY
     const logits = tensor([0, 0, 0, 1, 2, 2, -inf, -3e38, -inf, -inf, -inf, -inf, inf, 3e38, inf], [5, 3])
     accumulateMetrics(totals, logits, tensor(Int32Array.of(0, 1, 1, 0, 0)), tensor(0.5))
@@ -80,7 +81,7 @@ describe('accumulateMetrics', () => {
 
   it('keeps a loss that is NaN or infinite in the sum', async () => {
     for (const loss of [Number.NaN, Number.POSITIVE_INFINITY]) {
-      const totals = tensor(new Int32Array(3))
+      const totals = tensor(newWatch())
       const logits = tensor([[1, 0]])
       accumulateMetrics(totals, logits, tensor(Int32Array.of(0)), tensor(loss))
       accumulateMetrics(totals, logits, tensor(Int32Array.of(0)), tensor(1))
@@ -88,26 +89,39 @@ describe('accumulateMetrics', () => {
     }
   })
 
+  it('notes the rows before the first batch whose sum of losses is not finite, and keeps to it', async () => {
+    const logits = tensor([[1, 0]])
+    const target = tensor(Int32Array.of(0))
+    // A mean that is finite, times the rows: the sum overflows at the fourth.
+    for (const losses of [
+      [1, 2, 3, Number.NaN, 4],
+      [1, 2, 3, Number.POSITIVE_INFINITY],
+      [1e38, 1e38, 1e38, 1e38, 1],
+    ]) {
+      const totals = tensor(newWatch())
+      for (const loss of losses) accumulateMetrics(totals, logits, target, tensor(loss))
+      expect([...(await totals.data())].slice(3)).toEqual([3, 1])
+    }
+    const totals = tensor(newWatch())
+    accumulateMetrics(totals, logits, target, tensor(3.4e38))
+    expect([...(await totals.data())].slice(3)).toEqual([-1, -1])
+  })
+
   it('counts no row that holds NaN', async () => {
-    const totals = tensor(new Int32Array(3))
+    const totals = tensor(newWatch())
     const logits = tensor([Number.NaN, 0, 1, Number.NaN, 0, 1], [3, 2])
     accumulateMetrics(totals, logits, tensor(Int32Array.of(0, 0, 1)), tensor(1))
     expect(await read(totals)).toEqual({ correct: 1, rows: 3, loss: 3 })
   })
 
   it('adds nothing for a batch of no rows', async () => {
-    const totals = tensor(Int32Array.of(3, 4, 0))
+    const totals = tensor(Int32Array.of(3, 4, 0, -1, -1))
     accumulateMetrics(totals, tensor([], [0, 10]), tensor(new Int32Array(0)), tensor(Number.NaN))
     expect(await read(totals)).toEqual({ correct: 3, rows: 4, loss: 0 })
   })
 
   it('refuses a tensor that was released', () => {
-    const [totals, logits, target, loss] = [
-      tensor(new Int32Array(3)),
-      tensor([[1, 2]]),
-      tensor(Int32Array.of(0)),
-      tensor(1),
-    ]
+    const [totals, logits, target, loss] = [tensor(newWatch()), tensor([[1, 2]]), tensor(Int32Array.of(0)), tensor(1)]
     logits.dispose()
     expect(messageOf(() => accumulateMetrics(totals, logits, target, loss))).toBe(
       "metrics: tensor [1, 2] can't be used any more: dispose() was called on it",

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { newWatch } from '../../src/kernels/finite.ts'
 import { type SgdUpdate, sgdStep } from '../../src/kernels/sgd.ts'
 import { type FillKind, fill } from '../support/arbitraries.ts'
 import { parameter, tensor, testGpu, values } from '../support/gpu.ts'
@@ -127,5 +128,46 @@ describe('sgdStep', () => {
       return [await bitsOf(p), await bitsOf(buffer)]
     }
     expect(await run()).toEqual(await run())
+  })
+
+  describe.each([0, 0.9])('watched, momentum %s', (momentum) => {
+    const { NaN: nan, POSITIVE_INFINITY: inf } = Number
+    const size = 1500
+
+    /** One update, of which `change` may spoil something; what was noted, and the bits. */
+    async function step(watched: boolean, change: (p: Float32Array, dp: Float32Array) => void = () => undefined) {
+      const [start, gradient] = [fill(size, 1, 'normal'), fill(size, 2, 'normal')]
+      change(start, gradient)
+      const p = parameter(start, [size])
+      const buffer = momentum === 0 ? null : tensor(fill(size, 3, 'normal'))
+      const watch = tensor(newWatch())
+      const codes = { watch, gradientCode: 4, parameterCode: 6 }
+      sgdStep(p, tensor(gradient), buffer, false, { ...PLAIN, momentum }, watched ? codes : null)
+      return { noted: [...(await watch.data())], p: await bitsOf(p), buffer: buffer && (await bitsOf(buffer)) }
+    }
+
+    it('has the bits of an update that is not, and notes nothing of finite numbers', async () => {
+      const [watched, plain] = [await step(true), await step(false)]
+      expect(watched).toEqual(plain)
+      expect(watched.noted).toEqual([0, 0, 0, -1, -1])
+    })
+
+    it.each([0, 64, 1023, 1024, size - 1])('notes a gradient and a parameter that are not, at %s', async (at) => {
+      for (const bad of [nan, inf, -inf]) {
+        const gradient = await step(true, (_, dp) => {
+          dp[at] = bad
+        })
+        expect(gradient.noted).toEqual([0, 0, 0, 0, 4])
+        const value = await step(true, (p) => {
+          p[at] = bad
+        })
+        expect(value.noted).toEqual([0, 0, 0, 0, 6])
+      }
+      const overflow = await step(true, (p, dp) => {
+        p[at] = 3.4e38
+        dp[at] = -3.4e38
+      })
+      expect(overflow.noted).toEqual([0, 0, 0, 0, 6])
+    })
   })
 })

@@ -1,0 +1,41 @@
+import type { Gpu } from '../src/gpu/gpu.ts'
+import { newWatch, noteNotFinite } from '../src/kernels/finite.ts'
+import { tensor } from '../src/tensor/create.ts'
+import { type Case, disposeAll, type Prepared, randomInput } from './support.ts'
+
+/** A look at `size` finite values, as in training. */
+function prepare(gpu: Gpu, size: number): Prepared {
+  const x = randomInput(gpu, [size], 1, false)
+  const watch = tensor(newWatch(), [5], { gpu })
+  const run = () => noteNotFinite(watch, x.tensor, 7)
+  const found = async () => {
+    gpu.write(watch.storage, newWatch())
+    run()
+    return (await watch.data())[4]
+  }
+  return {
+    flops: size,
+    bytes: 4 * size,
+    run,
+    async verify() {
+      // Nothing where there is nothing, and one bad value at either end.
+      if ((await found()) !== -1) throw new Error('watch: finite values were taken for others')
+      for (const at of [0, size - 1]) {
+        const data = x.data.slice()
+        data[at] = Number.NaN
+        gpu.write(x.tensor.storage, data)
+        if ((await found()) !== 7) throw new Error(`watch: the NaN at ${at} was not found`)
+      }
+      gpu.write(x.tensor.storage, x.data)
+      if ((await found()) !== -1) throw new Error('watch: finite values were taken for others')
+    },
+    dispose: () => disposeAll([x.tensor, watch]),
+  }
+}
+
+function bench(set: Case['set'], size: number): Case {
+  return { name: 'finite', direction: 'forward', shape: `[${size}]`, set, prepare: (gpu) => prepare(gpu, size) }
+}
+
+// LeNet's logits at batch 256.
+export const cases: readonly Case[] = [bench('lenet', 2560), bench('large', 2 ** 22)]
