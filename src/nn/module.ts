@@ -3,6 +3,7 @@ import { scope } from '../tensor/scope.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { isParameter } from './init.ts'
+import { traceForward } from './running.ts'
 
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
 
@@ -30,6 +31,10 @@ function copyInto(pairs: readonly (readonly [value: Tensor, parameter: Tensor])[
  * properties that are modules, both in the order in which they were set: `this.conv1 = new nn.Conv2d(…)` is enough.
  */
 export abstract class Module {
+  constructor() {
+    traceForward(new.target.prototype, Module.prototype)
+  }
+
   abstract forward(x: Tensor): Tensor
 
   /** The modules directly inside, by the names that parameters are prefixed with. */

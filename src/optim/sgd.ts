@@ -1,5 +1,6 @@
 import { codeOf } from '../kernels/finite.ts'
 import { sgdStep } from '../kernels/sgd.ts'
+import { detector, layerOf } from '../tensor/anomaly.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
@@ -96,6 +97,8 @@ export class SGD {
         const before = this.#momentum.get(p)
         const buffer = group.momentum === 0 ? null : (before ?? this.#newBuffer(p))
         sgdStep(p, p.grad, buffer, before === undefined, group, watched)
+        if (buffer) checkUpdate(buffer, p, 'the momentum of')
+        checkUpdate(p, p, 'the parameter')
       }
     }
   }
@@ -160,6 +163,12 @@ export class SGD {
     this.#momentum.set(p, buffer)
     return buffer
   }
+}
+
+/** Has what an update wrote looked at, where anomalies are looked for. */
+function checkUpdate(written: Tensor, parameter: Tensor, what: string): void {
+  const place = { operation: 'SGD', direction: 'update', layer: layerOf.get(parameter) ?? null } as const
+  detector()?.check(written, { ...place, part: `${what} ${parameter.label}` }, true)
 }
 
 /** The entries that have a value: an option given as undefined has its default. */

@@ -1,3 +1,4 @@
+import { at, checkGradients, detector } from './anomaly.ts'
 import { noGrad } from './modes.ts'
 import type { TapeNode } from './node.ts'
 import { scope } from './scope.ts'
@@ -24,6 +25,8 @@ export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boo
   checkStart(root, gradient)
   noGrad(() => {
     const start = gradient?.detach() ?? arithmetic!.onesLike(root)
+    const part = 'the gradient to start with'
+    detector()?.check(start, { operation: 'backward', direction: 'backward', layer: null, part })
     if (!root.node) {
       accumulateLeaf(root, start)
       return start.release('it was the gradient to start with')
@@ -35,7 +38,7 @@ export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boo
       checkSaved(order)
       for (const node of order) {
         const dy = waiting.get(node)!
-        scope(() => step(node, dy, waiting))
+        at({ direction: 'backward', layer: node.layer }, () => scope(() => step(node, dy, waiting)))
         waiting.delete(node)
         dy.release('it was an intermediate gradient')
         if (!retainGraph) node.releaseSaved()
@@ -52,6 +55,7 @@ function step(node: TapeNode, dy: Tensor, waiting: Map<TapeNode, Tensor>): void 
   const saved = node.saved!.map((s) => new Tensor(dy.gpu, s.storage.retain(), s.shape, s.dtype))
   const needs = edges.map((edge) => edge !== null)
   const gradients = op.backward(dy.gpu, dy, saved, attributes, needs)
+  checkGradients(op.name, gradients)
   edges.forEach((edge, i) => {
     if (!edge) return
     const dx = gradients[i]

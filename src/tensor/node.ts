@@ -24,14 +24,24 @@ export class TapeNode {
   readonly attributes: unknown
   readonly edges: readonly Edge[]
   readonly shape: Shape
+  /** The layer that applied the operation, where that was noted. */
+  readonly layer: string | null
   #saved: readonly Saved[] | null
   #references = 1
 
-  constructor(op: Op, attributes: unknown, edges: readonly Edge[], shape: Shape, saved: readonly Saved[]) {
+  constructor(
+    op: Op,
+    attributes: unknown,
+    edges: readonly Edge[],
+    shape: Shape,
+    saved: readonly Saved[],
+    layer: string | null = null,
+  ) {
     this.op = op
     this.attributes = attributes
     this.edges = edges
     this.shape = shape
+    this.layer = layer
     this.#saved = saved
     for (const edge of edges) if (edge && 'node' in edge) edge.node.#references++
   }

@@ -1,4 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts'
+import { checkOperation, currentPlace } from './anomaly.ts'
 import { gradEnabled } from './modes.ts'
 import { type Edge, type Saved, TapeNode } from './node.ts'
 import type { Shape } from './shape.ts'
@@ -33,6 +34,7 @@ export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: 
   const shape = op.shape(inputs, attributes)
   gpu.check()
   const { out, saved } = op.forward(gpu, inputs, attributes, shape)
+  checkOperation(op.name, inputs, out)
   const ownSaved = saved.filter((t) => t !== out && !present.includes(t))
   if (gradEnabled() && present.some((t) => t.requiresGrad)) {
     const edges = inputs.map((t): Edge => (t?.requiresGrad ? (t.node ? { node: t.node } : { leaf: t }) : null))
@@ -40,7 +42,7 @@ export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: 
       const { storage, shape, dtype } = t
       return { storage: storage.retain(), shape, dtype, version: storage.version, label: t.label }
     })
-    out.attach(new TapeNode(op as unknown as Op, attributes, edges, shape, kept))
+    out.attach(new TapeNode(op as unknown as Op, attributes, edges, shape, kept, currentPlace().layer))
   }
   // The tape holds the memory of what was saved; nobody else knows these tensors.
   for (const t of ownSaved) t.release('it was an intermediate of an operation')

@@ -1,5 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
+import { detector } from './anomaly.ts'
 import { backward } from './autograd.ts'
 import type { TapeNode } from './node.ts'
 import { requireOptions } from './options.ts'
@@ -163,10 +164,12 @@ export class Tensor {
     this.grad = null
   }
 
-  /** The values. Waits for the GPU: a sync point. */
+  /** The values. Waits for the GPU: a sync point. Throws AnomalyError where anomalies are looked for and one was found. */
   async data(): Promise<TypedArray> {
     this.checkUsable('data')
-    const bytes = await this.gpu.read(this.storage, this.size * bytesPerElement[this.dtype])
+    const reading = this.gpu.read(this.storage, this.size * bytesPerElement[this.dtype])
+    const anomalies = detector()
+    const bytes = anomalies ? (await Promise.all([reading, anomalies.verify(this.gpu)]))[0] : await reading
     if (this.dtype === 'float32') return new Float32Array(bytes)
     return this.dtype === 'int32' ? new Int32Array(bytes) : new Uint8Array(bytes)
   }

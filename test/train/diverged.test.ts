@@ -8,6 +8,7 @@ import {
   type Op,
   optim,
   scope,
+  setDetectAnomaly,
   type Tensor,
   tensor,
 } from '../../src/node/index.ts'
@@ -145,6 +146,17 @@ describe('a run stops with the step at which numbers ceased to be finite, howeve
     const { error, seen } = await diverges({ at: 3, what: 'backward', value: nan })
     expect(error.step).toBe(3)
     expect(seen.at(-1)).toBeLessThanOrEqual(3 + 64)
+  })
+})
+
+it('with anomalies looked for, the operation is named instead', async () => {
+  setDetectAnomaly(true)
+  const found = diverges({ at: 5, what: 'backward', value: nan })
+  await expect(found.finally(() => setDetectAnomaly(false))).rejects.toMatchObject({
+    name: 'AnomalyError',
+    operation: 'fault',
+    direction: 'backward',
+    layer: 'Faulty',
   })
 })
 
