@@ -65,7 +65,11 @@ export class Gpu {
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault() // it is thrown by the next call instead of being printed
       const { error } = event as GPUUncapturedErrorEvent
-      this.#error ??= new GpuError(errorKind(error), withKernelName(error.message.trim()))
+      const kind = errorKind(error)
+      this.#error ??= new GpuError(kind, withKernelName(error.message.trim()))
+      if (kind !== 'out-of-memory') return
+      this.#recorder.submit()
+      this.pool.distrust()
     })
     device.lost.then(
       ({ reason, message }) => {

@@ -46,6 +46,8 @@ export class BufferPool {
   #pooledBytes = 0
   #peakBytes = 0
   #live = 0
+  /** Buffers that may be handed out again. */
+  #reusable = new WeakSet<GPUBuffer>()
   /** For tests: every buffer handed out is filled with NaN, up to its very end, by this function. */
   poison: ((buffer: GPUBuffer) => void) | null = null
 
@@ -68,8 +70,10 @@ export class BufferPool {
     let buffer = this.#free.get(size)?.pop()
     if (buffer) this.#pooledBytes -= size
     else {
+      const reusable = this.#reusable // the one of now: an error in making the buffer brings another
       const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = bufferUsage
       buffer = this.#device.createBuffer({ label: what, size, usage: STORAGE | UNIFORM | COPY_SRC | COPY_DST })
+      reusable.add(buffer)
     }
     this.#live++
     this.#bytes += size
@@ -80,12 +84,22 @@ export class BufferPool {
 
   reclaim(storage: Storage): void {
     const { buffer } = storage
+    this.#live--
+    this.#bytes -= buffer.size
+    if (!this.#reusable.has(buffer)) return
     const list = this.#free.get(buffer.size)
     if (list) list.push(buffer)
     else this.#free.set(buffer.size, [buffer])
-    this.#live--
-    this.#bytes -= buffer.size
     this.#pooledBytes += buffer.size
+  }
+
+  /**
+   * For a device that ran out of memory: it says so late, when a buffer without memory is in use already. So none of
+   * those made until now is handed out again. None that waits may be in use by commands not yet submitted.
+   */
+  distrust(): void {
+    this.trim()
+    this.#reusable = new WeakSet()
   }
 
   /** `bytes` and `peakBytes` count buffers in use, `pooledBytes` those that wait to be used again. */

@@ -1,5 +1,17 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { add, empty, GpuError, Kernel, open, relu, type Tensor, tensor } from '../../src/node/index.ts'
+import {
+  add,
+  conv2d,
+  empty,
+  GpuError,
+  Kernel,
+  linear,
+  matmul,
+  open,
+  relu,
+  type Tensor,
+  tensor,
+} from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { Gpu, messageOf, testGpu } from '../support/gpu.ts'
 
@@ -138,6 +150,77 @@ describe('memory beyond the limit', () => {
     expect(error.kind).toBe('out-of-memory')
     expect(shared.memory()).toEqual(before)
   })
+
+  it('is refused at once by the operation whose result it would be', () => {
+    const { maxBufferSize, maxStorageBufferBindingSize } = shared.device.limits
+    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize)
+    const side = Math.ceil(Math.sqrt(limit / 4)) + 1
+    const [column, one] = [tensor(new Float32Array(side), [side, 1]), tensor([1], [1, 1, 1, 1])]
+    const padding = Math.ceil(side / 2)
+    const before = shared.memory()
+    const { dispatches } = shared
+    for (const [result, use] of [
+      [`matmul [${side}, ${side}]`, () => matmul(column, column, { transposeB: true })],
+      [`linear [${side}, ${side}]`, () => linear(column, column)],
+      [`conv2d [1, 1, ${1 + 2 * padding}, ${1 + 2 * padding}]`, () => conv2d(one, one, null, { padding })],
+    ] as const) {
+      const error = errorOf(use)
+      expect(error.kind).toBe('out-of-memory')
+      expect(error.message.startsWith(`${result} needs `), error.message).toBe(true)
+    }
+    expect(shared.memory()).toEqual(before)
+    expect(shared.dispatches).toBe(dispatches)
+    for (const t of [column, one]) t.dispose()
+  })
+})
+
+describe('a kernel that does not fit the device or its buffers', () => {
+  const buffers = (n: number) =>
+    Array.from({ length: n }, (_, i) => `@group(0) @binding(${i}) var<storage, read_write> b${i}: array<f32>;`).join(
+      ' ',
+    )
+  const main = (body: string) => `@compute @workgroup_size(1) fn main() { ${body} }`
+  const all = (n: number) => Array.from({ length: n }, (_, i) => `b${i}[0] = 1.0;`).join(' ')
+  const at = '@group(0) @binding(0) var<storage, read_write> b0'
+
+  it.each([
+    ['an array longer than its buffer', `${at}: array<f32, 1000>; ${main('b0[999] = 1.0;')}`, 'is too small'],
+    ['more buffers than a stage may have', `${buffers(65)} ${main(all(65))}`, 'storage buffers (65)'],
+    ['one number for two bindings', `${at}: array<f32>; ${at.replace('b0', 'b1')}: array<f32>; ${main(all(2))}`, '(0)'],
+    [
+      'a texture',
+      `${at}: array<f32>; @group(0) @binding(1) var t: texture_2d<f32>; ${main('b0[0] = textureLoad(t, vec2u(), 0).x;')}`,
+      '@group(0) @binding(1)',
+    ],
+    [
+      'a write into what it only reads',
+      `@group(0) @binding(0) var<storage, read> b0: array<f32>; ${main('b0[0] = 1.0;')}`,
+      'read-only',
+    ],
+    [
+      'more shared memory than there is',
+      `${buffers(1)} var<workgroup> s: array<f32, 60000>; ${main('s[0] = 1.0; b0[0] = s[1];')}`,
+      '',
+    ],
+  ])('is named with the reason by the call or the next reading: %s', async (_, code, detail) => {
+    await onOwnDevice(async (gpu) => {
+      const [x, other] = [tensor([5]), tensor([7])]
+      const kernel = new Kernel('odd', code, 'main')
+      const more = Object.fromEntries(kernel.bindings.map(({ name }) => [name, tensor([1]).storage]))
+      const error = await rejection(
+        (async () => {
+          gpu.emit(kernel, { ...more, b0: x.storage }, 1)
+          await other.data()
+        })(),
+      )
+      expect(error.kind).toBe('validation')
+      expect(error.message.startsWith('odd.main: '), error.message).toBe(true)
+      expect(error.message).toContain(detail)
+      await other.data().catch(() => undefined) // where the command was recorded, its submission is refused too
+      expect([...(await other.data())]).toEqual([7])
+      expect(await x.item()).toBe(5)
+    })
+  })
 })
 
 describe('a lost device', () => {
@@ -259,6 +342,7 @@ describe('the default device', () => {
 describe('reports', () => {
   /** A device whose reports the test makes itself. */
   function reporting() {
+    let made = 0
     let report: (event: { error: { message: string }; preventDefault: () => void }) => void = () => undefined
     let lose: (info: { reason: string; message: string }) => void = () => undefined
     const device = {
@@ -267,6 +351,12 @@ describe('reports', () => {
       }),
       addEventListener: (_: string, listener: typeof report) => {
         report = listener
+      },
+      limits: { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 28 },
+      createBuffer: ({ size }: { size: number }) => {
+        const buffer = { size, number: ++made, destroy: () => undefined }
+        if (made === 1) report({ error: new GPUOutOfMemoryError('no memory'), preventDefault: () => undefined })
+        return buffer
       },
     }
     const info = {
@@ -294,6 +384,17 @@ describe('reports', () => {
     const error = errorOf(() => gpu.check())
     expect([error.name, error.kind, error.message]).toEqual(['GpuError', kind, 'text'])
     gpu.check()
+  })
+
+  it('of no memory are thrown, and the buffer without memory is not handed out again', () => {
+    const { gpu } = reporting()
+    const without = gpu.pool.acquire(1000, 'x')
+    expect(errorOf(() => gpu.check()).kind).toBe('out-of-memory')
+    without.release()
+    const second = gpu.pool.acquire(1000, 'x')
+    expect(second.buffer).toMatchObject({ number: 2 })
+    second.release()
+    expect(gpu.pool.acquire(1000, 'x').buffer).toBe(second.buffer)
   })
 
   it('that follow from the first are not shown in its place', () => {

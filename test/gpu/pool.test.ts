@@ -112,6 +112,20 @@ describe('BufferPool', () => {
     expect(pool.stats().peakBytes).toBe(1792)
   })
 
+  it('hands nothing out again that was made before the device ran out of memory', () => {
+    const { pool, made } = makePool()
+    const [used, free] = [pool.acquire(1000, 'used'), pool.acquire(1000, 'free')]
+    free.release()
+    pool.distrust()
+    expect(made.map((m) => m.destroyed)).toEqual([false, true])
+    used.release()
+    expect(pool.stats()).toMatchObject({ live: 0, bytes: 0, pooledBytes: 0 })
+    const next = pool.acquire(1000, 'next')
+    expect(next.buffer).toBe(made[2] as unknown as GPUBuffer)
+    next.release()
+    expect(pool.acquire(1000, 'again').buffer).toBe(next.buffer)
+  })
+
   it('never passes the limit, and makes buffers up to it', () => {
     const { pool } = makePool({ maxStorageBufferBindingSize: 1_000_000, maxBufferSize: 2_000_000 })
     for (const bytes of [999_936, 999_937, 999_999, 1_000_000]) {

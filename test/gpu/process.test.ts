@@ -59,6 +59,21 @@ describe('a process', () => {
     expect(kept).toEqual([1, 2, 3])
   })
 
+  it('that loses its device in the middle of an epoch has a GpuError within a second, and ends by itself', async () => {
+    const { code, out, err } = await run('lost')
+    expect(code, err).toBe(0)
+    const { ms, steps, ...error } = JSON.parse(out) as { ms: number; steps: number }
+    expect(error).toMatchObject({ name: 'GpuError', kind: 'lost' })
+    expect(ms).toBeLessThan(1000)
+    expect(steps).toBeLessThan(777 + 64)
+  })
+
+  it('that lets the loss of its device go ends with code 1 and the error', async () => {
+    const { code, err } = await run('lost', ['uncaught'])
+    expect(code, err).toBe(1)
+    expect(err).toContain('GpuError: the device was lost (destroyed): ')
+  })
+
   it('gets the same parameters as another with its seed, bit for bit', async () => {
     const [first, second] = await Promise.all([run('train', ['1']), run('train', ['1'])])
     const other = await run('train', ['2'])
