@@ -7,7 +7,7 @@ import { SetupError } from '../node/setup/errors.ts'
 import { packageVersion } from '../node/version.ts'
 import { DivergedError } from '../train/index.ts'
 import { doctorCommand } from './doctor.ts'
-import { UsageError } from './options.ts'
+import { plainText, UsageError } from './options.ts'
 import { surviveClosedPipe } from './progress.ts'
 import { setupCommand } from './setup.ts'
 import { trainCommand } from './train.ts'
@@ -17,7 +17,7 @@ const EXIT_USAGE = 2
 
 /** Writes an error as a line of its own on stderr: `error: …`. */
 function report(message: string): void {
-  process.stderr.write(`error: ${message}\n`)
+  process.stderr.write(`error: ${plainText(message)}\n`)
 }
 
 /** Whether an error tells a user all there is to know, so that a stack would only hide it. */
@@ -36,7 +36,7 @@ async function main(args: readonly string[]): Promise<number> {
     // Commander's message and its suggestion as one line, and no exit of its own.
     command.exitOverride().configureOutput({
       outputError: (text, write) => {
-        const line = text.trim().replace(/\s*\n\s*/g, ' ')
+        const line = plainText(text.trim()).replace(/\s*\n\s*/g, ' ')
         const helps = / is invalid\.|\(Did you mean /.test(line)
         const name = command === program ? '' : ` ${command.name()}`
         write(`${helps ? line : `${line.replace(/\.$/, '')}; see dawngrad${name} --help`}\n`)

@@ -7,6 +7,13 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** A message as a terminal may show it: what it quotes of the arguments is shortened, and moves no cursor. */
+export function plainText(message: string): string {
+  return message
+    .replace(/(?!\n)[\p{Cc}\p{Zl}\p{Zp}]/gu, (c) => `\\x${c.codePointAt(0)!.toString(16).padStart(2, '0')}`)
+    .replace(/\S{500,}/g, (word) => `${word.slice(0, 60)}…${word.slice(-60)} (${word.length} characters)`)
+}
+
 /** Parses a whole number of at least `least`. */
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {

@@ -77,6 +77,40 @@ describe('dawngrad train refuses, with one line and exit code 2, and writes noth
     expect(existsSync(join(scratch, 'runs'))).toBe(false)
   })
 
+  it.each([
+    ['--lr', '1e999', "error: option '--lr <rate>' argument '1e999' is invalid. It must be a number, 0 or more.\n"],
+    ['--lr', '０.１', "error: option '--lr <rate>' argument '０.１' is invalid. It must be a number, 0 or more.\n"],
+    [
+      '--seed',
+      '9007199254740993',
+      "error: option '--seed <n>' argument '9007199254740993' is invalid. It must be a whole number, 0 or more.\n",
+    ],
+    [
+      '--epochs',
+      '9'.repeat(20_000),
+      `error: option '--epochs <n>' argument '${'9'.repeat(59)}…${'9'.repeat(59)}' (20002 characters) is invalid. ` +
+        'It must be a whole number, 1 or more.\n',
+    ],
+    [
+      '--schedule',
+      '\u001b[31mcosine',
+      "error: option '--schedule': expected the name of a schedule, got '\\x1b' at character 1 of '\\x1b[31mcosine'; " +
+        'a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, ' +
+        'polynomial, warmup\n',
+    ],
+  ])('%s %.30j: shortened, and without control characters', async (option, value, message) => {
+    const { code, stdout, stderr } = await dawngrad(['train', option, value])
+    expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: message })
+    expect(existsSync(join(scratch, 'runs'))).toBe(false)
+  })
+
+  it('schedules nested without end', async () => {
+    const { code, stderr } = await dawngrad(['train', '--schedule', 'warmup('.repeat(5000)])
+    expect(code).toBe(2)
+    expect(stderr).toContain("error: option '--schedule': schedules are nested more than 32 deep at character 225 of ")
+    expect(stderr.length).toBeLessThan(500)
+  })
+
   it.skipIf(!hasData)('more images than there are', async () => {
     const { code, stderr } = await dawngrad(['train', '--limit-train', '60001', '--out', 'too-many'])
     expect({ code, stderr }).toEqual({

@@ -87,9 +87,11 @@ describe('a process', () => {
         expect(most).toBe(13)
         expect([last.pooledBytes, last.peakBytes]).toEqual([first.pooledBytes, first.peakBytes])
       }
-      // 6 MiB in 800 steps of some 20 dispatches are 400 bytes a dispatch, less than what the binding holds for one. Seen
-      // are 1 MiB at most, and 2 without the setting above.
-      expect((last.rss - first.rss) / 2 ** 20).toBeLessThan(6)
+      // A leak grows in every hundred steps, a driver's own memory now and then, by up to 32 MiB: so the median of the
+      // growths. 0.75 MiB in 100 steps of some 20 dispatches are 400 bytes a dispatch, less than what the binding holds
+      // for one; seen is 0.2.
+      const growths = samples.slice(2).map(({ rss }, i) => rss - samples[i + 1]!.rss)
+      expect(growths.sort((a, b) => a - b)[4]! / 2 ** 20).toBeLessThan(0.75)
       expect((last.heapUsed - first.heapUsed) / 2 ** 20).toBeLessThan(1)
       expect(Object.keys(failed)).toHaveLength(percent === 0 ? 0 : 8)
     },

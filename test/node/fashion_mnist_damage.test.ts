@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -94,6 +94,45 @@ describe('refusals', () => {
     await fails(load(), `${dir}/${SL}: not a regular file: ${remedy}`)
     execFileSync('mkfifo', [join(dir, TI)])
     await fails(load(), `${dir}/${TI}: not a regular file: ${remedy}`)
+  })
+
+  test('refuses links that lead nowhere, in a circle, or to what never ends', async () => {
+    await writeTinyFashionMnist(dir)
+    const path = join(dir, TI)
+    const unreadable = (code: string) =>
+      `${path}: cannot be read (${code}): make it readable, or set FASHION_MNIST_DIR to another folder`
+    for (const [target, problem] of [
+      [TI, unreadable('ELOOP')],
+      ['gone', unreadable('ENOENT')],
+      ['/dev/zero', `${path}: not a regular file: ${remedy}`],
+    ] as const) {
+      await symlink(target, path)
+      await fails(load(), problem)
+      await rm(path)
+    }
+  })
+
+  test('follows a link to a file, and to the folder', async () => {
+    await writeTinyFashionMnist(join(dir, 'set'))
+    const name = `${SL}.gz`
+    await rename(join(dir, 'set', name), join(dir, 'labels'))
+    await symlink('../labels', join(dir, 'set', name))
+    await symlink('set', join(dir, 'link'))
+    const { train, test } = await loadFashionMnist({ dir: join(dir, 'link'), verify: false })
+    expect({ train, test }).toEqual(fashionMnistFromBytes(tiny))
+  })
+
+  test.each([
+    ['a link in a circle', 'circle', 'cannot be read (ELOOP)'],
+    ['a pipe', 'pipe', 'not a folder'],
+    ['a name that is too long', 'n'.repeat(300), 'cannot be read (ENAMETOOLONG)'],
+    ['a name with NUL', 'a\0b', 'cannot be read (ERR_INVALID_ARG_VALUE)'],
+  ])('a folder that is %s is named', async (_, name, problem) => {
+    await symlink('circle', join(dir, 'circle'))
+    execFileSync('mkfifo', [join(dir, 'pipe')])
+    const found = loadFashionMnist({ dir: join(dir, name), verify: false })
+    await expect(found).rejects.toBeInstanceOf(DataError)
+    await expect(found).rejects.toThrow(`  ${join(dir, name)}: ${problem}\n`)
   })
 
   test.skipIf(process.getuid?.() === 0)('what may not be read is named', async () => {

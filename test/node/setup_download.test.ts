@@ -102,6 +102,17 @@ describe('a download that fails', () => {
     expect(await fails(get('f'))).toBe('SetupError: URL/f: the server sent application/zip, but must send a gzip file')
   })
 
+  test.each([
+    ['in a circle', '/f', 'redirect count exceeded'],
+    ['to a file', 'file:///etc/passwd', 'URL scheme must be a HTTP(S) scheme'],
+    ['to data', 'data:application/gzip;base64,H4sI', 'URL scheme must be a HTTP(S) scheme'],
+    ['to no URL', 'http://', 'ERR_INVALID_URL'],
+  ])('a redirect %s', async (_, location, reason) => {
+    world.answers.set('f', (_, response) => response.writeHead(302, { location }).end())
+    expect(await fails(get('f'))).toBe(`SetupError: URL/f: no connection (${reason})`)
+    await expect(readFile(path)).rejects.toThrow('ENOENT')
+  })
+
   test('a status that is no success', async () => {
     expect(await fails(get('none'))).toBe(
       'SetupError: URL/none: the server answered 404 Not Found, but must send the file',
