@@ -3,6 +3,7 @@
 export { type Batch, ImageBatches } from './data/batches.ts'
 export { type ImageDataset, take } from './data/fashion_mnist.ts'
 export { DataError } from './data/idx.ts'
+export { decodeSafetensors, encodeSafetensors, type HostTensor, type SafetensorsFile } from './data/safetensors.ts'
 export { GpuError } from './gpu/errors.ts'
 export { Gpu, type GpuMemory } from './gpu/gpu.ts'
 export type { GpuInfo } from './gpu/info.ts'

@@ -2,3 +2,4 @@
 export * from '../index.ts'
 export { type LoadFashionMnistOptions, loadFashionMnist } from './fashion_mnist.ts'
 export { open } from './open.ts'
+export { loadSafetensors, saveSafetensors } from './safetensors.ts'

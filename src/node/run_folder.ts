@@ -1,7 +1,19 @@
+import { createHash, type Hash } from 'node:crypto'
 import { accessSync, constants, existsSync, lstatSync, statSync } from 'node:fs'
-import { appendFile, mkdir, rename, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { EpochReport, HistoryRecord } from '../train/index.ts'
+import type { FolderPosition, RecordedOptions } from './checkpoint.ts'
+import { checkpointNames, createCheckpointFolder } from './checkpoint_folder.ts'
+import { flush, naming, removeLeftBehind, writeWhole } from './files.ts'
+
+export { WriteError } from './files.ts'
+
+export const HISTORY = 'history.jsonl'
+const TIMING = 'timing.jsonl'
+export const RESULT = 'result.json'
+const CURVES = 'curves.svg'
+export const CHECKPOINTS = 'checkpoints'
 
 /** `result.json`: the outcome of a finished run. */
 export interface RunSummary {
@@ -16,7 +28,7 @@ export interface RunSummary {
   readonly imagesPerSecond: number
   readonly adapter: string
   readonly seed: number
-  readonly options: Readonly<Record<string, string | number | null>>
+  readonly options: RecordedOptions
   readonly version: string
   /** SHA-256 over the bytes of the parameters in the order of namedParameters. */
   readonly parameterHash: string
@@ -30,13 +42,16 @@ export function defaultRunFolder(now: Date): string {
 
 /**
  * Why a run can't be kept in a folder, or null: it holds a run already, or it can't be made or written. What a run left
- * that broke off before its first record is no run. Nothing is made.
+ * that broke off before its first record and its second checkpoint is no run. Nothing is made.
  */
 export function refusal(folder: string): string | null {
   if (folder === '') return 'the name of a folder is needed'
   const isFull = (name: string) => (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0) > 0
   try {
-    if (['history.jsonl', 'result.json', 'curves.svg'].some(isFull))
+    if (
+      [HISTORY, RESULT, CURVES].some(isFull) ||
+      checkpointNames(join(folder, CHECKPOINTS)).some(({ step }) => step > 0)
+    )
       return `${folder} holds a run already; choose another folder`
     // The nearest folder above that exists is where the rest would be made.
     let parent = resolve(folder)
@@ -56,67 +71,88 @@ async function makeFolder(path: string): Promise<void> {
   await mkdir(path)
 }
 
-/** Runs something that writes a file, and puts the file's name into the error where it fails. */
-async function naming<T>(path: string, write: () => Promise<T>): Promise<T> {
-  try {
-    return await write()
-  } catch (error) {
-    throw new WriteError(`${path} can't be written: ${(error as Error).message}`, { cause: error })
-  }
-}
-
-/** A result that could not be written: what was written before is whole. */
-export class WriteError extends Error {
-  override readonly name = 'WriteError'
-}
-
 /** The files of one run. Lines are appended as they come, so that an interrupted run keeps what it had. */
 export class RunFolder {
   readonly path: string
+  /** Of all that `history.jsonl` holds. */
+  readonly #history: { bytes: number; readonly hash: Hash }
+  #timingBytes: number
 
-  private constructor(path: string) {
+  private constructor(path: string, history: Uint8Array, timingBytes: number) {
     this.path = path
+    this.#history = { bytes: history.length, hash: createHash('sha256').update(history) }
+    this.#timingBytes = timingBytes
   }
 
+  /** A new run's folder; what one left that broke off before its first record is removed. */
   static async create(path: string): Promise<RunFolder> {
     await naming(path, () => makeFolder(resolve(path)))
-    const folder = new RunFolder(path)
-    for (const name of ['history.jsonl', 'timing.jsonl']) await folder.#write(name, '')
+    const folder = new RunFolder(path, new Uint8Array(), 0)
+    await createCheckpointFolder(folder.checkpoints)
+    for (const name of [HISTORY, TIMING]) await folder.#write(name, '')
+    for (const made of [folder.path, dirname(resolve(path))]) await naming(made, () => flush(made))
     return folder
+  }
+
+  /**
+   * The folder of a run that goes on: its files are cut back to where a checkpoint was made, `result.json` is removed.
+   * `history` is what `history.jsonl` held there, as `historyAt` gives it.
+   */
+  static async reopen(path: string, at: FolderPosition, history: Uint8Array): Promise<RunFolder> {
+    const timing = join(path, TIMING)
+    const timingBytes = Math.min(at.timingBytes, statSync(timing, { throwIfNoEntry: false })?.size ?? 0)
+    const folder = new RunFolder(path, history, timingBytes)
+    await removeLeftBehind(path, /^(result\.json|curves\.svg)$/)
+    await naming(folder.file(RESULT), () => rm(folder.file(RESULT), { force: true }))
+    await naming(folder.file(HISTORY), () => truncate(folder.file(HISTORY), history.length))
+    // No promise covers it: where it is gone, it begins anew.
+    await naming(timing, async () => (existsSync(timing) ? truncate(timing, timingBytes) : writeFile(timing, '')))
+    return folder
+  }
+
+  get checkpoints(): string {
+    return this.file(CHECKPOINTS)
   }
 
   file(name: string): string {
     return join(this.path, name)
   }
 
+  /** Waits until all lines are on the disk, and tells how many bytes they are. */
+  async position(): Promise<FolderPosition> {
+    for (const name of [HISTORY, TIMING]) await naming(this.file(name), () => flush(this.file(name)))
+    const { bytes, hash } = this.#history
+    return { historyBytes: bytes, historySha256: hash.copy().digest('hex'), timingBytes: this.#timingBytes }
+  }
+
   /** Only what is the same in every run of the same seed. */
   async record(record: HistoryRecord): Promise<void> {
-    await this.#append('history.jsonl', record)
+    const line = await this.#append(HISTORY, record)
+    this.#history.hash.update(line)
+    this.#history.bytes += line.length
   }
 
   /** Clock figures, which no promise covers. */
   async timing({ epoch, train, trainSeconds, testSeconds }: EpochReport): Promise<void> {
     const imagesPerSecond = train.count / trainSeconds
-    await this.#append('timing.jsonl', { kind: 'epoch', epoch, trainSeconds, testSeconds, imagesPerSecond })
+    const line = await this.#append(TIMING, { kind: 'epoch', epoch, trainSeconds, testSeconds, imagesPerSecond })
+    this.#timingBytes += line.length
   }
 
   /** Writes `curves.svg` and, last, `result.json`: where that is, the run is complete. */
   async finish(summary: RunSummary, curves: string): Promise<void> {
-    await this.#replace('curves.svg', curves)
-    await this.#replace('result.json', `${JSON.stringify(summary, null, 2)}\n`)
-  }
-
-  async #replace(name: string, text: string): Promise<void> {
-    const temporary = `.${name}.tmp`
-    await this.#write(temporary, text)
-    await naming(this.file(name), () => rename(this.file(temporary), this.file(name)))
+    await this.position()
+    await writeWhole(this.file(CURVES), curves)
+    await writeWhole(this.file(RESULT), `${JSON.stringify(summary, null, 2)}\n`)
   }
 
   async #write(name: string, text: string): Promise<void> {
     await naming(this.file(name), () => writeFile(this.file(name), text))
   }
 
-  async #append(name: string, line: object): Promise<void> {
-    await naming(this.file(name), () => appendFile(this.file(name), `${JSON.stringify(line)}\n`))
+  async #append(name: string, line: object): Promise<Uint8Array> {
+    const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`)
+    await naming(this.file(name), () => appendFile(this.file(name), bytes))
+    return bytes
   }
 }

@@ -15,7 +15,12 @@ export interface Totals {
   readonly count: number
   /** The first batch that held NaN or an infinity: the examples before it, and the code of what it was (finite.ts). */
   readonly notFinite: { readonly before: number; readonly code: number } | null
+  /** The sums and the note themselves, for `restore`. */
+  readonly words: Int32Array<ArrayBuffer>
 }
+
+/** How many words `Totals` has. */
+export const METER_WORDS = newWatch().length
 
 /**
  * Loss and accuracy summed on the GPU, batch by batch, and a note of the first number that is not finite; only `read`
@@ -25,11 +30,17 @@ export class Meter {
   readonly #totals: Tensor
 
   constructor(gpu: Gpu) {
-    this.#totals = tensor(newWatch(), [5], { gpu, name: 'totals' }).keep()
+    this.#totals = tensor(newWatch(), [METER_WORDS], { gpu, name: 'totals' }).keep()
   }
 
   reset(): void {
-    this.#totals.gpu.write(this.#totals.storage, newWatch())
+    this.restore(newWatch())
+  }
+
+  /** Goes on from words that were read before, to the same bits. */
+  restore(words: Int32Array<ArrayBuffer>): void {
+    if (words.length !== METER_WORDS) throw new RangeError(`Meter: there are ${METER_WORDS} words, not ${words.length}`)
+    this.#totals.gpu.write(this.#totals.storage, words)
   }
 
   /** For `SGD.step`: updates note in it what is not finite. An update belongs to the batch that is added next. */
@@ -45,11 +56,11 @@ export class Meter {
 
   /** The means since the last reset. A sync point. */
   async read(): Promise<Totals> {
-    const words = (await this.#totals.data()) as Int32Array
+    const words = (await this.#totals.data()) as Int32Array<ArrayBuffer>
     const [correct, count, , before, code] = new Uint32Array(words.buffer) as unknown as FiveWords
     const loss = new Float32Array(words.buffer)[2]!
     const notFinite = code === NOTHING ? null : { before, code }
-    return { loss: loss / count, accuracy: correct / count, count, notFinite }
+    return { loss: loss / count, accuracy: correct / count, count, notFinite, words }
   }
 
   dispose(): void {

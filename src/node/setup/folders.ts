@@ -1,6 +1,7 @@
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
+import { flush } from '../files.ts'
 import { codeOf, elsewhere, megabytes, SetupError, writing } from './errors.ts'
 
 /** The folder beside `target` in which it is built. It keeps its name, so that a later run goes on with it. */
@@ -51,18 +52,6 @@ export async function install(finished: string, target: string): Promise<void> {
     await flush(dirname(target))
     await rm(old, { recursive: true, force: true })
   })
-}
-
-/** Waits until a file or folder is on the disk. */
-async function flush(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } catch (error) {
-    if (!['EINVAL', 'EPERM', 'EISDIR'].includes(codeOf(error))) throw error // systems that cannot do it for folders
-  } finally {
-    await handle.close()
-  }
 }
 
 /** The bytes of all files in a folder or file; 0 where there is none. */

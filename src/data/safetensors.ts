@@ -1,0 +1,218 @@
+/**
+ * The safetensors format, as https://github.com/huggingface/safetensors defines it: 8 bytes with the header's length
+ * (little-endian), the header in JSON, then the elements of all tensors, without gaps.
+ */
+import type { Shape } from '../tensor/shape.ts'
+import { bytesPerElement, type DType, type TypedArray } from '../tensor/tensor.ts'
+import { DataError } from './idx.ts'
+import { checkHeaderText } from './safetensors_text.ts'
+
+/** A tensor outside the GPU. `data` holds `shape`'s elements in row-major order, in the array of its dtype. */
+export interface HostTensor {
+  readonly dtype: DType
+  readonly shape: Shape
+  readonly data: TypedArray
+}
+
+export interface SafetensorsFile {
+  /** In the order in which the file holds them. */
+  readonly tensors: Map<string, HostTensor>
+  readonly metadata: Map<string, string>
+}
+
+const DTYPES = { F32: 'float32', I32: 'int32', U8: 'uint8' } as const satisfies Record<string, DType>
+const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } as const
+/** The order in which the format's own writer puts tensors: by decreasing alignment, then by name. */
+const ORDER: readonly DType[] = ['float32', 'int32', 'uint8']
+
+const METADATA = '__metadata__'
+/** Some 100,000 tensors. The format allows 100 MB, which would cost many times that to parse. */
+const MAX_HEADER_BYTES = 1 << 24
+
+/**
+ * The bytes of a safetensors file, laid out as the format's own writer does: tensors sorted by alignment and name, the
+ * header padded by spaces to a multiple of 8. Metadata keeps its order.
+ *
+ * @throws TypeError where a name is refused, or `data` is not of the dtype and shape given
+ */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, HostTensor>,
+  metadata: ReadonlyMap<string, string> = new Map(),
+): Uint8Array<ArrayBuffer> {
+  const entries = [...tensors].sort(
+    ([a, { dtype: s }], [b, { dtype: t }]) => ORDER.indexOf(s) - ORDER.indexOf(t) || byCodePoints(a, b),
+  )
+  const header: string[] = []
+  if (metadata.size > 0) {
+    const pairs = [...metadata].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
+    header.push(`"${METADATA}":{${pairs.join(',')}}`)
+  }
+  let end = 0
+  for (const [name, { dtype, shape, data }] of entries) {
+    checkHostTensor(name, dtype, shape, data)
+    const start = end
+    end += data.byteLength
+    const stored = Object.entries(DTYPES).find(([, own]) => own === dtype)![0]
+    header.push(`${JSON.stringify(name)}:{"dtype":"${stored}","shape":[${shape}],"data_offsets":[${start},${end}]}`)
+  }
+  const text = new TextEncoder().encode(`{${header.join(',')}}`)
+  const padded = Math.ceil(text.length / 8) * 8
+  const bytes = new Uint8Array(8 + padded + end).fill(0x20, 8, 8 + padded)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true)
+  bytes.set(text, 8)
+  let at = 8 + padded
+  for (const [, { data }] of entries) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at)
+    at += data.byteLength
+  }
+  return bytes
+}
+
+/**
+ * Reads a safetensors file of float32 (F32), int32 (I32) and uint8 (U8) tensors. The data is copied.
+ *
+ * @param bytes the whole file
+ * @param name the file's name, for messages
+ * @throws DataError for all that is not exactly as the format has it: lengths, JSON, duplicate names, sizes that do not
+ *   fit the bytes, overlaps, gaps, trailing bytes; for other dtypes; and for names that would lead out of a folder
+ */
+export function decodeSafetensors(bytes: Uint8Array, name = 'safetensors'): SafetensorsFile {
+  const fail: Fail = (what) => {
+    throw new DataError(`${name}: ${what}`)
+  }
+  if (bytes.length < 8) fail(`cut off: ${bytes.length} bytes, but a safetensors file has at least 10`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const long = view.getBigUint64(0, true)
+  if (long > BigInt(bytes.length - 8)) fail(`its header would have ${long} bytes, but ${bytes.length - 8} follow`)
+  if (long > BigInt(MAX_HEADER_BYTES)) fail(`its header has ${long} bytes, it must have at most ${MAX_HEADER_BYTES}`)
+  const start = 8 + Number(long)
+  const header = parseHeader(bytes.subarray(8, start), fail)
+  const metadata = Object.hasOwn(header, METADATA) ? decodeMetadata(header[METADATA], fail) : new Map<string, string>()
+  const body = { buffer: bytes.buffer, start: bytes.byteOffset + start, length: bytes.length - start }
+  const entries = Object.entries(header)
+    .filter(([key]) => key !== METADATA)
+    .map(([key, value]) => decodeEntry(key, value, body.length, fail))
+    .sort((a, b) => a.start - b.start || a.end - b.end)
+  let end = 0
+  let before = 'the header'
+  for (const entry of entries) {
+    if (entry.start !== end) {
+      const problem = entry.start < end ? 'overlaps with' : `leaves ${entry.start - end} bytes unused after`
+      fail(`tensor ${shown(entry.name)} ${problem} ${before}`)
+    }
+    end = entry.end
+    before = shown(entry.name)
+  }
+  if (end !== body.length) fail(`${body.length - end} bytes after the end of the last tensor`)
+  const tensors = new Map<string, HostTensor>()
+  for (const { name: key, dtype, shape, start: from, end: to } of entries) {
+    // Copied, since nothing in the file is aligned for sure. All JavaScript engines are little-endian, as the format is.
+    const data = new ARRAYS[dtype](body.buffer.slice(body.start + from, body.start + to) as ArrayBuffer)
+    tensors.set(key, { dtype, shape, data })
+  }
+  return { tensors, metadata }
+}
+
+type Fail = (what: string) => never
+
+function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return fail('its header is no UTF-8')
+  }
+  const problem = checkHeaderText(text)
+  if (problem !== null) fail(`its header ${problem}`)
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch (error) {
+    return fail(`its header is no JSON: ${(error as Error).message.replaceAll(/\s+/g, ' ').slice(0, 120)}`)
+  }
+}
+
+function decodeMetadata(value: unknown, fail: Fail): Map<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    fail(`${METADATA} must be an object of texts`)
+  const pairs = Object.entries(value)
+  const wrong = pairs.find(([, text]) => typeof text !== 'string')
+  if (wrong) fail(`${METADATA} has ${shown(wrong[0])}, which is no text`)
+  return new Map(pairs as [string, string][])
+}
+
+interface Entry {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: number[]
+  readonly start: number
+  readonly end: number
+}
+
+function decodeEntry(name: string, value: unknown, bodyBytes: number, fail: Fail): Entry {
+  const tensor = `tensor ${shown(name)}`
+  const refused = nameProblem(name)
+  if (refused !== null) fail(`${tensor}: ${refused}`)
+  const keys = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : []
+  if (keys.sort().join() !== 'data_offsets,dtype,shape') fail(`${tensor} must have dtype, shape and data_offsets alone`)
+  const { dtype, shape, data_offsets: offsets } = value as Record<string, unknown>
+  if (typeof dtype !== 'string') fail(`${tensor}: its dtype must be a text`)
+  if (!isSupported(dtype)) return fail(`${tensor} is of dtype ${shown(dtype)}; F32, I32 and U8 are supported`)
+  if (!areCounts(shape)) fail(`${tensor}: its shape must be a list of whole numbers below 2^53`)
+  if (!areCounts(offsets) || offsets.length !== 2) fail(`${tensor}: its data_offsets must be two whole numbers`)
+  const [start, end] = offsets as [number, number]
+  const own = DTYPES[dtype]
+  // A size of 0 must not hide an overflow of the others. A product of integers that rounding touched is above 2^53.
+  const capacity = shape.reduce((product, size) => product * Math.max(size, 1), bytesPerElement[own])
+  if (capacity > Number.MAX_SAFE_INTEGER) fail(`${tensor}: its sizes overflow, their product must be below 2^53`)
+  const wanted = shape.includes(0) ? 0 : capacity
+  if (end < start) fail(`${tensor}: its bytes end at ${end}, before their start at ${start}`)
+  if (end > bodyBytes) fail(`${tensor}: its bytes end at ${end}, past the file's end at ${bodyBytes}`)
+  if (end - start !== wanted) {
+    fail(`${tensor}: ${end - start} bytes, but ${dtype} [${sizesOf(shape)}] has ${wanted}`)
+  }
+  return { name, dtype: own, shape, start, end }
+}
+
+function isSupported(dtype: string): dtype is keyof typeof DTYPES {
+  return Object.hasOwn(DTYPES, dtype)
+}
+
+function areCounts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && (n as number) >= 0)
+}
+
+/** Why a tensor can't be called that, or null. Somebody may make files of the names, or properties of an object. */
+function nameProblem(name: string): string | null {
+  if (name === METADATA || name === '__proto__') return 'no tensor can be called that'
+  if (/\p{Cc}/u.test(name)) return 'a name must not hold control characters'
+  if (/[\ud800-\udfff]/u.test(name)) return 'a name must not hold half a character'
+  const leadsOut = /^([/\\]|[a-z]:[/\\])/i.test(name) || name.split(/[/\\]/).includes('..')
+  return leadsOut ? 'a name must not be a path that leads out of a folder' : null
+}
+
+function checkHostTensor(name: string, dtype: DType, shape: Shape, data: TypedArray): void {
+  const refused = nameProblem(name)
+  if (refused !== null) throw new TypeError(`safetensors: tensor ${shown(name)}: ${refused}`)
+  const size = shape.reduce((product, n) => product * n, 1)
+  if (!Object.hasOwn(ARRAYS, dtype) || !(data instanceof ARRAYS[dtype]) || data.length !== size) {
+    const given = `a ${Object.prototype.toString.call(data).slice(8, -1)} of ${data?.length}`
+    throw new TypeError(`safetensors: tensor ${shown(name)}: ${dtype} [${sizesOf(shape)}] can't be ${given}`)
+  }
+}
+
+/** A text as it stands in messages. */
+function shown(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+}
+
+function sizesOf(shape: Shape): string {
+  return shape.length > 8 ? `${shape.slice(0, 8).join(', ')}, …` : shape.join(', ')
+}
+
+/** Texts by their code points, which is the order of their bytes in UTF-8; by UTF-16's units some would differ. */
+function byCodePoints(a: string, b: string): number {
+  const [s, t] = [Array.from(a), Array.from(b)]
+  const i = s.findIndex((c, k) => c !== t[k])
+  if (i < 0) return s.length - t.length
+  return i >= t.length ? 1 : s[i]!.codePointAt(0)! - t[i]!.codePointAt(0)!
+}

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DataError } from '../index.ts'
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type FolderPosition } from './checkpoint.ts'
+import { naming, readWhole, removeLeftBehind, writeWhole } from './files.ts'
+
+/** Four hundred times those of LeNet. */
+const MOST_BYTES = 1 << 28
+
+const PATTERN = /^step-(\d{8,15})\.safetensors$/
+
+export interface CheckpointName {
+  readonly name: string
+  readonly step: number
+}
+
+function nameOf(step: number): string {
+  return `step-${String(step).padStart(8, '0')}.safetensors`
+}
+
+/** Makes the folder of a new run's checkpoints. The only one that may be there, that of a run's start, is removed. */
+export async function createCheckpointFolder(folder: string): Promise<void> {
+  await naming(folder, async () => {
+    await mkdir(folder, { recursive: true })
+    await rm(join(folder, nameOf(0)), { force: true })
+  })
+}
+
+/** The checkpoints in a folder, whole or not, the newest first; none where there is no folder. */
+export function checkpointNames(folder: string): CheckpointName[] {
+  let entries: string[] = []
+  try {
+    entries = readdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const found: CheckpointName[] = []
+  for (const name of entries) {
+    const digits = PATTERN.exec(name)?.[1]
+    if (digits !== undefined) found.push({ name, step: Number(digits) })
+  }
+  return found.sort((a, b) => b.step - a.step)
+}
+
+/**
+ * Writes a checkpoint as `step-00000235.safetensors`; it has that name when all of it is on the disk, and no sooner. Then
+ * all but the `keep` newest are removed, and what a killed process left behind.
+ *
+ * @returns its path
+ * @throws WriteError; the checkpoints before are whole then
+ */
+export async function saveCheckpoint(folder: string, checkpoint: Checkpoint, keep: number): Promise<string> {
+  const { step } = checkpoint.position
+  const path = join(folder, nameOf(step))
+  await writeWhole(path, encodeCheckpoint(checkpoint))
+  await naming(folder, async () => {
+    const old = checkpointNames(folder).filter((other) => other.step < step)
+    for (const { name } of old.slice(keep - 1)) await rm(join(folder, name), { force: true })
+  })
+  await removeLeftBehind(folder, PATTERN)
+  return path
+}
+
+/** A checkpoint with the history that belongs to it. */
+export interface FoundCheckpoint {
+  readonly checkpoint: Checkpoint
+  readonly path: string
+  readonly history: Uint8Array
+  /** Newer ones that are of no use, and why; each says its file's name. */
+  readonly passedOver: readonly { readonly path: string; readonly why: string }[]
+}
+
+/**
+ * The newest checkpoint that is whole and that `history.jsonl` goes with. Changes nothing.
+ *
+ * @throws DataError that says of every one what is wrong, where none is of use
+ */
+export async function newestCheckpoint(folder: string, historyPath: string): Promise<FoundCheckpoint> {
+  const names = checkpointNames(folder)
+  if (names.length === 0) throw new DataError(`${folder}: there is no checkpoint to go on from`)
+  const all = await readWhole(historyPath, MOST_BYTES)
+  const passedOver: { path: string; why: string }[] = []
+  for (const { name, step } of names) {
+    const path = join(folder, name)
+    try {
+      const bytes = await readWhole(path, MOST_BYTES)
+      if (typeof bytes === 'string') throw new DataError(`${path}: ${bytes}`)
+      const checkpoint = decodeCheckpoint(bytes, path)
+      const inside = checkpoint.position.step
+      if (inside !== step)
+        throw new DataError(`${path}: its name does not go with its content, which is of step ${inside}`)
+      return { checkpoint, path, history: historyAt(all, checkpoint.files, path, historyPath), passedOver }
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error
+      passedOver.push({ path, why: error.message })
+    }
+  }
+  const reasons = passedOver.map(({ why }) => `  ${why}`)
+  throw new DataError([`${folder}: no checkpoint is of use:`, ...reasons].join('\n'))
+}
+
+/** Takes the place of checkpoints that are of no use, lest they be taken for newer ones: their names end in .damaged. */
+export async function setAside(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await naming(path, () => rename(path, `${path}.damaged`))
+}
+
+/** The history as it was when a checkpoint was made. */
+function historyAt(all: Uint8Array | string, at: FolderPosition, path: string, historyPath: string): Uint8Array {
+  if (typeof all === 'string') throw new DataError(`${path}: of no use without its history: ${historyPath}: ${all}`)
+  const { historyBytes, historySha256 } = at
+  if (all.length < historyBytes) {
+    throw new DataError(`${path}: of no use: ${historyPath} has ${all.length} bytes, but had ${historyBytes}`)
+  }
+  const history = all.subarray(0, historyBytes)
+  if (createHash('sha256').update(history).digest('hex') === historySha256) return history
+  throw new DataError(`${path}: of no use: the first ${historyBytes} bytes of ${historyPath} have been changed`)
+}

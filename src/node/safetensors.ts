@@ -1,0 +1,57 @@
+import { decodeSafetensors, encodeSafetensors, type HostTensor } from '../data/safetensors.ts'
+import { DataError, type Gpu, scope, Tensor, tensor } from '../index.ts'
+import { readWhole, writeWhole } from './files.ts'
+
+/** Node reads no larger file at once. */
+const MOST_BYTES = 2 ** 31 - 1
+
+/**
+ * Writes tensors into a safetensors file, which PyTorch's `safetensors` reads: `saveSafetensors(path, net.stateDict())`.
+ * The file appears whole or not at all, also where the process is killed. Waits for the GPU: a sync point.
+ *
+ * @param tensors by their names: a map, or an object
+ * @throws TypeError for a value that is no tensor or a name that the format or a folder could not hold; WriteError
+ */
+export async function saveSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>,
+): Promise<void> {
+  if (typeof tensors !== 'object' || tensors === null) {
+    throw new TypeError('saveSafetensors: the tensors must be a map or an object, such as net.stateDict()')
+  }
+  const given = tensors instanceof Map ? [...(tensors as ReadonlyMap<string, Tensor>)] : Object.entries(tensors)
+  const wrong = given.find(([, value]) => !(value instanceof Tensor))
+  if (wrong) throw new TypeError(`saveSafetensors: ${JSON.stringify(wrong[0])} is no tensor`)
+  await writeWhole(path, encodeSafetensors(await toHost(given)))
+}
+
+/**
+ * Reads a safetensors file of float32 (F32), int32 (I32) and uint8 (U8) tensors, by their names:
+ * `net.loadStateDict(await loadSafetensors(path))`. The tensors are on the GPU, and live until they are disposed.
+ *
+ * @throws DataError where the file can't be read, or is not exactly as the format has it
+ */
+export async function loadSafetensors(path: string, options: { gpu?: Gpu } = {}): Promise<Map<string, Tensor>> {
+  const bytes = await readWhole(path, MOST_BYTES)
+  if (typeof bytes === 'string') throw new DataError(`${path}: ${bytes}`)
+  return toDevice(decodeSafetensors(bytes, path).tensors, options.gpu)
+}
+
+/** The values of tensors. A sync point. */
+export async function toHost(tensors: Iterable<readonly [string, Tensor]>): Promise<Map<string, HostTensor>> {
+  const read = async ([name, t]: readonly [string, Tensor]) => {
+    return [name, { dtype: t.dtype, shape: t.shape, data: await t.data() }] as const
+  }
+  return new Map(await Promise.all(Array.from(tensors, read)))
+}
+
+/** Tensors with these values, which live until they are disposed; none where one can't be made. */
+export function toDevice(tensors: ReadonlyMap<string, HostTensor>, gpu?: Gpu): Map<string, Tensor> {
+  const made = scope(() => {
+    const make = ([name, { dtype, shape, data }]: readonly [string, HostTensor]) =>
+      [name, tensor(data, shape, { dtype, name, ...(gpu && { gpu }) })] as const
+    return new Map(Array.from(tensors, make))
+  })
+  for (const t of made.values()) t.keep()
+  return made
+}
