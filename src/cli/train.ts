@@ -1,39 +1,46 @@
-import { Command, Option } from 'commander'
+import { Command, type Command as Commander, Option } from 'commander'
+import { loadFashionMnist } from '../node/index.ts'
 import { defaultRunFolder, refusal } from '../node/run_folder.ts'
-import { number, parseSchedule, UsageError, wholeNumber } from './options.ts'
-import { type TrainOptions, trainRun } from './train_run.ts'
+import { parseSchedule, UsageError } from './options.ts'
+import { resume } from './resume.ts'
+import { DECIDING, SAVING, type TrainOptions } from './train_options.ts'
+import { trainRun } from './train_run.ts'
 
-/** `dawngrad train`. */
-export function trainCommand(): Command {
-  const option = (flags: string, text: string) => new Option(flags, text)
-  return new Command('train')
-    .description('train LeNet on Fashion-MNIST')
-    .addOption(option('--epochs <n>', 'passes over the training images').argParser(wholeNumber(1)).default(10))
-    .addOption(option('--batch-size <n>', 'images in an update').argParser(wholeNumber(1)).default(256))
-    .addOption(option('--lr <rate>', "the optimiser's learning rate").argParser(number()).default(0.3))
-    .addOption(option('--momentum <m>', 'momentum of SGD').argParser(number()).default(0))
-    .addOption(option('--weight-decay <d>', 'weight decay of SGD').argParser(number()).default(0))
-    .addOption(option('--schedule <s>', "such as 'cosine(baseLr=0.3, maxUpdate=20)'").default('constant'))
+interface Given extends TrainOptions {
+  readonly out?: string
+  readonly resume?: string
+  readonly allowChanges?: boolean
+}
+
+/** `dawngrad train`. `load` gives the data. */
+export function trainCommand(load = loadFashionMnist): Command {
+  const command = new Command('train').description('train LeNet on Fashion-MNIST')
+  for (const option of [...DECIDING, ...SAVING]) command.addOption(option)
+  return command
+    .addOption(new Option('--out <dir>', 'folder for the results (default: runs/<date-time>)'))
     .addOption(
-      option('--schedule-per <unit>', "what the schedule's t counts").choices(['epoch', 'step']).default('epoch'),
+      new Option(
+        '--resume <dir>',
+        'go on with the run in this folder, from its newest checkpoint and with its options',
+      ).conflicts('out'),
     )
-    .addOption(
-      option('--lr-timing <when>', "set the rate of t before it, or, as the chapter's notebook does, after it")
-        .choices(['before-epoch', 'after-epoch'])
-        .default('before-epoch'),
-    )
-    .addOption(
-      option('--seed <n>', 'of the initial parameters and the order of images').argParser(wholeNumber(0)).default(0),
-    )
-    .addOption(option('--limit-train <n>', 'use the first n training images').argParser(wholeNumber(1)))
-    .addOption(option('--limit-test <n>', 'use the first n test images').argParser(wholeNumber(1)))
-    .addOption(option('--out <dir>', 'folder for the results (default: runs/<date-time>)'))
-    .addOption(option('--quiet', 'print the last lines only'))
-    .action(async ({ out, ...options }: TrainOptions & { out?: string }) => {
+    .addOption(new Option('--allow-changes', 'with --resume: take other options, adapter or version than the run had'))
+    .addOption(new Option('--quiet', 'print the last lines only'))
+    .action(async ({ out, resume: from, allowChanges = false, ...options }: Given) => {
+      if (from !== undefined)
+        return await resume(from, { ...givenIn(command), quiet: options.quiet }, allowChanges, load)
+      if (allowChanges) throw new UsageError("option '--allow-changes' goes with '--resume' alone")
       const schedule = parseSchedule(options.schedule, options.lr)
       const folder = out ?? defaultRunFolder(new Date())
       const problem = refusal(folder)
       if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
-      await trainRun(options, schedule, folder)
+      await trainRun({ options, schedule, path: folder, load })
     })
+}
+
+/** The options that stand on the command line, without those that have their defaults. */
+function givenIn(command: Commander): Partial<TrainOptions> {
+  const names = [...DECIDING, ...SAVING].map((option) => option.attributeName())
+  const given = names.filter((name) => command.getOptionValueSource(name) === 'cli')
+  return Object.fromEntries(given.map((name) => [name, command.getOptionValue(name)]))
 }

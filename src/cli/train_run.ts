@@ -1,6 +1,9 @@
 import process from 'node:process'
-import { type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, optim, take } from '../index.ts'
-import { loadFashionMnist, open } from '../node/index.ts'
+import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, optim, take } from '../index.ts'
+import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
+import { setAside } from '../node/checkpoint_folder.ts'
+import { restoreValues } from '../node/checkpoint_state.ts'
+import { type loadFashionMnist, open } from '../node/index.ts'
 import { describeRung } from '../node/ladder_text.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'
 import { ensureSetup } from '../node/setup/index.ts'
@@ -8,74 +11,105 @@ import { packageVersion } from '../node/version.ts'
 import type { Schedule } from '../sched/index.ts'
 import {
   curvePoints,
+  DivergedError,
   drawCurves,
   type EpochReport,
   type HistoryRecord,
   parameterHash,
+  parseHistory,
+  type RunResult,
   run,
   summaryLine,
 } from '../train/index.ts'
 import { UsageError } from './options.ts'
 import { createProgress } from './progress.ts'
 import { formatDuration } from './progress_text.ts'
+import { Saver } from './saver.ts'
+import { exitCodeOf, Stopped, stopSignals } from './signals.ts'
+import { type Change, DECIDING, recorded, type TrainOptions } from './train_options.ts'
 
-export interface TrainOptions {
-  readonly epochs: number
-  readonly batchSize: number
-  readonly lr: number
-  readonly momentum: number
-  readonly weightDecay: number
-  readonly schedule: string
-  readonly schedulePer: 'epoch' | 'step'
-  readonly lrTiming: 'before-epoch' | 'after-epoch'
-  readonly seed: number
-  readonly limitTrain?: number
-  readonly limitTest?: number
-  readonly quiet?: boolean
+export interface TrainRun {
+  readonly options: TrainOptions
+  readonly schedule: Schedule
+  /** The run's folder. */
+  readonly path: string
+  readonly load: typeof loadFashionMnist
+  /** Of a run that goes on. */
+  readonly going?: {
+    readonly found: FoundCheckpoint
+    readonly changed: readonly Change[]
+    readonly allowChanges: boolean
+  }
 }
 
 /**
- * Trains LeNet on Fashion-MNIST and leaves the results in the folder `out`. Nothing is written before the data has been
- * read and a device opened.
+ * Trains LeNet on Fashion-MNIST and leaves the results in the run's folder. Nothing is written before the data has been
+ * read and a device opened, and a checkpoint to go on from found to fit.
  */
-export async function trainRun(options: TrainOptions, schedule: Schedule, out: string): Promise<void> {
+export async function trainRun(plan: TrainRun): Promise<void> {
+  const { options, going, path } = plan
   await ensureSetup({ quiet: options.quiet })
-  const { train, test, dir } = await loadFashionMnist()
+  const { train, test, dir } = await plan.load()
   const trainSet = limited(train, '--limit-train', options.limitTrain)
   const testSet = limited(test, '--limit-test', options.limitTest)
   const gpu = await open()
   try {
     checkBatchFits(gpu, Math.min(options.batchSize, Math.max(trainSet.count, testSet.count)))
-    const folder = await RunFolder.create(out)
+    const changed = changesOf(plan, gpu)
+    if (changed.length > 0 && !going?.allowChanges) {
+      throw new UsageError(
+        `option '--resume': the run in ${path} had ${changed.join('; ')}: its numbers would be others; ` +
+          '--allow-changes takes that',
+      )
+    }
     if (!options.quiet) {
       const images = `${trainSet.count} training and ${testSet.count} test images from ${dir}`
       process.stdout.write(`adapter: ${describeRung(gpu.info)}\ndata: ${images}\n`)
     }
-    await trainOn(gpu, folder, trainSet, testSet, options, schedule)
+    for (const { why } of going?.found.passedOver ?? []) process.stderr.write(`warning: ${why}\n`)
+    await trainOn(gpu, plan, trainSet, testSet, changed)
   } finally {
     await gpu.close()
   }
 }
 
+/** What the run had and has no more, in words: options, adapter and version. */
+function changesOf({ going }: TrainRun, gpu: Gpu): string[] {
+  if (!going) return []
+  const { adapter, version } = going.found.checkpoint
+  const others = [
+    { name: 'the adapter', from: adapter, to: gpu.info.name },
+    { name: 'the version', from: version, to: packageVersion() },
+  ].filter(({ from, to }) => from !== to)
+  return [...going.changed, ...others].map(({ name, from, to }) => `${name} ${from}, now ${to}`)
+}
+
 async function trainOn(
   gpu: Gpu,
-  folder: RunFolder,
+  plan: TrainRun,
   trainSet: ImageDataset,
   testSet: ImageDataset,
-  options: TrainOptions,
-  schedule: Schedule,
+  changed: readonly string[],
 ): Promise<void> {
+  const { options, schedule, path, going } = plan
   const { epochs, batchSize, seed, lr, momentum, weightDecay, schedulePer, lrTiming, quiet } = options
   manualSeed(seed)
   const net = nn.lenet()
   const optimizer = new optim.SGD(net.parameters(), { lr, momentum, weightDecay })
   const train = new ImageBatches(trainSet, { batchSize })
   const test = new ImageBatches(testSet, { batchSize })
+  const records: HistoryRecord[] = going ? recordsOf(going.found, path, train.length) : []
+  if (going) restoreValues(net, optimizer, going.found.checkpoint, going.found.path)
+  const start = going?.found.checkpoint.position
+  const folder = going ? await goOn(path, going.found) : await RunFolder.create(path)
   const { stdout } = process
   const progress = createProgress({ stream: stdout, isTTY: stdout.isTTY, quiet, epochs, stepsPerEpoch: train.length })
-  const records: HistoryRecord[] = []
-  const start = performance.now()
+  if (start) progress.message(`going on with ${path} after step ${start.step}`)
+  for (const change of changed) progress.message(`changed: ${change}`)
+  const signals = stopSignals()
+  const saver = new Saver({ net, optimizer, folder, options, adapter: gpu.info.name, found: going?.found })
   try {
+    if (!start || changed.length > 0) await saver.save(start)
     const result = await run({
       net,
       optimizer,
@@ -84,14 +118,9 @@ async function trainOn(
       epochs,
       seed,
       rates: { schedule, per: schedulePer, timing: lrTiming, lr },
-      onBatch: ({ epoch, step, images, lr, totals }) =>
-        progress.batch({
-          epoch,
-          step,
-          images,
-          lr,
-          ...(totals && { trainLoss: totals.loss, trainAcc: totals.accuracy }),
-        }),
+      ...(start && { start }),
+      onBatch: ({ totals, ...at }) =>
+        progress.batch({ ...at, ...(totals && { trainLoss: totals.loss, trainAcc: totals.accuracy }) }),
       onRecord: async (record) => {
         records.push(record)
         await folder.record(record)
@@ -100,27 +129,91 @@ async function trainOn(
         progress.epoch(epochLineOf(report))
         await folder.timing(report)
       },
+      onPause: async (at) => {
+        const { checkpointEvery = Number.POSITIVE_INFINITY } = options
+        const due = at.step % checkpointEvery === 0 || at.step % train.length === 0
+        if (due || signals.came !== null) await saver.save(await at.position())
+        // With the last epoch done, the results are written all the same.
+        if (signals.came !== null && at.epoch < epochs) throw new Stopped(`stopped by ${signals.came}`)
+      },
     })
-    const { trainSeconds, ...figures } = result
-    const summary: RunSummary = {
-      ...figures,
-      epochs,
-      seconds: (performance.now() - start) / 1000,
-      imagesPerSecond: (epochs * trainSet.count) / trainSeconds,
-      adapter: gpu.info.name,
-      seed,
-      options: recorded(options),
-      version: packageVersion(),
-      parameterHash: await parameterHash(net),
-    }
-    const title = `LeNet on Fashion-MNIST, ${schedule.spec ?? options.schedule}, seed ${seed}`
-    await folder.finish(summary, drawCurves(curvePoints(records, train.length), { epochs, title }))
+    const summary = await finish(plan, gpu, folder, { records, result, net, trainSet, train, seconds: saver.seconds() })
     progress.message(`results in ${folder.path}`)
     const rate = Math.round(summary.imagesPerSecond).toLocaleString('en')
     progress.finish(`${summaryLine(summary)}\n${formatDuration(summary.seconds)}, ${rate} images/s on ${gpu.info.name}`)
+  } catch (error) {
+    if (error instanceof DivergedError) error.message += `; the last good checkpoint is ${saver.last}`
+    if (!(error instanceof Stopped)) throw error
+    progress.finish(`${error.message}; saved in ${saver.last}\nto go on: dawngrad train --resume ${path}`)
   } finally {
     progress.finish()
+    signals.release()
+    if (signals.came !== null) process.exitCode = exitCodeOf(signals.came)
   }
+}
+
+/** The history up to a checkpoint, which must be one of a run with these steps an epoch. */
+function recordsOf({ checkpoint, path, history }: FoundCheckpoint, folder: string, stepsPerEpoch: number) {
+  const { epoch, step } = checkpoint.position
+  const batch = step - epoch * stepsPerEpoch
+  if (batch < 0 || batch >= stepsPerEpoch) {
+    throw new DataError(`${path}: with ${stepsPerEpoch} steps an epoch, step ${step} is not in epoch ${epoch + 1}`)
+  }
+  const records = parseHistory(new TextDecoder().decode(history), `${folder}/history.jsonl`)
+  const recorded = records.filter(({ kind }) => kind === 'epoch').length
+  if (recorded !== epoch) {
+    throw new DataError(`${path}: it is of epoch ${epoch + 1}, but its history has ${recorded} whole epochs`)
+  }
+  try {
+    curvePoints(records, stepsPerEpoch)
+  } catch (error) {
+    throw new DataError(`${path}: its history is of another run: ${(error as Error).message}`)
+  }
+  return records
+}
+
+/** Makes the folder what it was when the checkpoint was made. */
+async function goOn(path: string, { checkpoint, history, passedOver }: FoundCheckpoint): Promise<RunFolder> {
+  await setAside(passedOver.map((one) => one.path))
+  return await RunFolder.reopen(path, checkpoint.files, history)
+}
+
+interface Outcome {
+  readonly records: readonly HistoryRecord[]
+  readonly result: RunResult
+  readonly net: nn.Module
+  readonly trainSet: ImageDataset
+  readonly train: ImageBatches
+  readonly seconds: number
+}
+
+/** Writes the figure and the summary. The figures are those of the last record, which may be of the run before. */
+async function finish(
+  { options, schedule }: TrainRun,
+  gpu: Gpu,
+  folder: RunFolder,
+  { records, result, net, trainSet, train, seconds }: Outcome,
+): Promise<RunSummary> {
+  const { epochs, seed } = options
+  const last = records.findLast((record) => record.kind === 'epoch')!
+  const { seed: _, ...deciding } = recorded(options, DECIDING)
+  const summary: RunSummary = {
+    trainLoss: last.trainLoss,
+    trainAcc: last.trainAcc,
+    testAcc: last.testAcc,
+    epochs,
+    steps: last.step,
+    seconds,
+    imagesPerSecond: (epochs * trainSet.count) / result.trainSeconds,
+    adapter: gpu.info.name,
+    seed,
+    options: deciding,
+    version: packageVersion(),
+    parameterHash: await parameterHash(net),
+  }
+  const title = `LeNet on Fashion-MNIST, ${schedule.spec ?? options.schedule}, seed ${seed}`
+  await folder.finish(summary, drawCurves(curvePoints(records, train.length), { epochs, title }))
+  return summary
 }
 
 /** LeNet's largest tensor, 6 channels of 28×28 an image, must fit one buffer. */
@@ -147,9 +240,4 @@ function epochLineOf({ epoch, lr, train, testAcc, trainSeconds, testSeconds }: E
     seconds: trainSeconds + testSeconds,
     imagesPerSecond: train.count / trainSeconds,
   }
-}
-
-/** The options that determine the numbers, for `result.json`. */
-function recorded({ quiet: _, seed: __, limitTrain, limitTest, ...rest }: TrainOptions): RunSummary['options'] {
-  return { ...rest, limitTrain: limitTrain ?? null, limitTest: limitTest ?? null }
 }

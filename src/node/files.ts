@@ -58,8 +58,8 @@ export async function flush(path: string): Promise<void> {
   try {
     await handle.sync()
   } catch (error) {
-    // Systems that cannot do it for folders.
-    if (!['EINVAL', 'EPERM', 'EISDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw error
+    // Systems that cannot do it for folders, and folders that may not be read.
+    if (!['EINVAL', 'EPERM', 'EACCES', 'EISDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw error
   } finally {
     await handle.close()
   }

@@ -1,5 +1,7 @@
 /** The records of a training run, and what is read off them: the points of its curves and its closing line. */
 
+import { DataError } from '../data/idx.ts'
+
 /** Batches between two batch records: they follow batches i = 49, 99, 149, 199 … of an epoch. */
 export const batchesPerRecord = 50
 
@@ -67,6 +69,40 @@ export function curvePoints(records: readonly HistoryRecord[], stepsPerEpoch: nu
     points.trainAcc.push([x, record.trainAcc])
   }
   return points
+}
+
+const COUNTS = ['epoch', 'step'] as const
+const FIGURES = ['lr', 'trainLoss', 'trainAcc', 'testAcc'] as const
+
+/**
+ * Reads the lines of a `history.jsonl`.
+ *
+ * @param name the file's name, for messages
+ * @throws DataError that names the line that is no record
+ */
+export function parseHistory(text: string, name: string): HistoryRecord[] {
+  const lines = text.split('\n')
+  if (lines.pop() !== '') throw new DataError(`${name}: cut off: its last line has no end`)
+  return lines.map((line, i) => {
+    const record = parseLine(line)
+    const isEpoch = record?.kind === 'epoch'
+    const figures = FIGURES.filter((figure) => isEpoch || figure !== 'testAcc')
+    const right =
+      record !== null &&
+      (isEpoch || record.kind === 'batch') &&
+      COUNTS.every((count) => Number.isSafeInteger(record[count]) && (record[count] as number) >= 0) &&
+      figures.every((figure) => typeof record[figure] === 'number')
+    if (!right) throw new DataError(`${name}: line ${i + 1} is no record of a run`)
+    return record as unknown as HistoryRecord
+  })
+}
+
+function parseLine(line: string): Record<string, unknown> | null {
+  try {
+    return JSON.parse(line) as Record<string, unknown> | null
+  } catch {
+    return null
+  }
 }
 
 /** The chapter's closing line, three decimals each: `train loss 0.128, train acc 0.951, test acc 0.885`. */

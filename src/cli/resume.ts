@@ -1,0 +1,57 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { DataError } from '../index.ts'
+import { newestCheckpoint } from '../node/checkpoint_folder.ts'
+import type { loadFashionMnist } from '../node/index.ts'
+import { CHECKPOINTS, HISTORY, RESULT } from '../node/run_folder.ts'
+import { parseSchedule, UsageError } from './options.ts'
+import { type Change, changes, restored, type TrainOptions } from './train_options.ts'
+import { trainRun } from './train_run.ts'
+
+/** `dawngrad train --resume`: goes on with the run in a folder. `given` is what stands on the command line besides. */
+export async function resume(
+  path: string,
+  given: Partial<TrainOptions>,
+  allowChanges: boolean,
+  load: typeof loadFashionMnist,
+): Promise<void> {
+  if (path === '' || !existsSync(path)) throw new UsageError(`option '--resume': there is no folder '${path}'`)
+  const finished = epochsOfResult(join(path, RESULT))
+  if (finished !== null && (given.epochs ?? 0) <= finished) {
+    const more = `for more: --resume ${path} --epochs N --allow-changes`
+    process.stdout.write(`${path} is finished: it has its ${finished} epochs (${more})\n`)
+    return
+  }
+  const found = await newestCheckpoint(join(path, CHECKPOINTS), join(path, HISTORY))
+  const { options: values, position } = found.checkpoint
+  const before = restored(values)
+  if (typeof before === 'string') throw new DataError(`${found.path}: ${before}`)
+  const changed = changes(before, given)
+  refuseFixed(path, changed)
+  const options = { ...before, ...given }
+  if (position.epoch > options.epochs) {
+    throw new UsageError(`option '--epochs': the run in ${path} has had ${position.epoch} epochs already`)
+  }
+  const schedule = parseSchedule(options.schedule, options.lr)
+  await trainRun({ options, schedule, path, load, going: { found, changed, allowChanges } })
+}
+
+/** The epochs of a finished run; null for one that is not. */
+function epochsOfResult(path: string): number | null {
+  if (!existsSync(path)) return null
+  try {
+    const result = JSON.parse(readFileSync(path, 'utf8')) as { epochs?: unknown } | null
+    if (Number.isSafeInteger(result?.epochs)) return result?.epochs as number
+  } catch {
+    // The same as any other text that is none of ours.
+  }
+  throw new DataError(`${path}: damaged: remove it to go on from the newest checkpoint`)
+}
+
+function refuseFixed(path: string, changed: readonly Change[]): void {
+  const fixed = changed.find((change) => change.fixed)
+  if (!fixed) return
+  const { name, from, to } = fixed
+  throw new UsageError(`option '${name}': the run in ${path} has ${from}, which can't become ${to} in its midst`)
+}

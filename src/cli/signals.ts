@@ -1,0 +1,46 @@
+import process from 'node:process'
+
+const CODES = { SIGINT: 130, SIGTERM: 143 } as const
+/** npm sends on the SIGINT that a terminal has sent to all of its processes: within these milliseconds it is the same. */
+const ONE_KEY_PRESS = 200
+type StopSignal = keyof typeof CODES
+
+/** A run was told to stop; what it has is saved. */
+export class Stopped extends Error {
+  override readonly name = 'Stopped'
+}
+
+export interface StopSignals {
+  /** The first signal that came, or null. */
+  readonly came: StopSignal | null
+  /** Leaves the signals to Node again. */
+  release(): void
+}
+
+/** What a shell expects of a process that a signal ended. */
+export function exitCodeOf(signal: StopSignal): number {
+  return CODES[signal]
+}
+
+/**
+ * Takes SIGINT and SIGTERM: the first is noted, so that the run can finish its step and save; with the second the process
+ * ends at once, by process.exit, which lets the terminal be restored.
+ */
+export function stopSignals(): StopSignals {
+  let came: StopSignal | null = null
+  let at = 0
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (came === null) [came, at] = [signal as StopSignal, performance.now()]
+    else if (performance.now() - at > ONE_KEY_PRESS) process.exit(CODES[signal as StopSignal])
+  }
+  const signals = Object.keys(CODES) as StopSignal[]
+  for (const signal of signals) process.on(signal, onSignal)
+  return {
+    get came() {
+      return came
+    },
+    release: () => {
+      for (const signal of signals) process.off(signal, onSignal)
+    },
+  }
+}

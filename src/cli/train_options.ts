@@ -1,0 +1,108 @@
+import { Option } from 'commander'
+import type { RecordedOptions } from '../node/checkpoint.ts'
+import { number, parseSchedule, wholeNumber } from './options.ts'
+
+export interface TrainOptions {
+  readonly epochs: number
+  readonly batchSize: number
+  readonly lr: number
+  readonly momentum: number
+  readonly weightDecay: number
+  readonly schedule: string
+  readonly schedulePer: 'epoch' | 'step'
+  readonly lrTiming: 'before-epoch' | 'after-epoch'
+  readonly seed: number
+  readonly limitTrain?: number
+  readonly limitTest?: number
+  readonly checkpointEvery?: number
+  readonly keep: number
+  readonly quiet?: boolean
+}
+
+const option = (flags: string, text: string) => new Option(flags, text)
+
+/** The options that determine the numbers of a run: a resumed run keeps them, unless it is told otherwise. */
+export const DECIDING: readonly Option[] = [
+  option('--epochs <n>', 'passes over the training images').argParser(wholeNumber(1)).default(10),
+  option('--batch-size <n>', 'images in an update').argParser(wholeNumber(1)).default(256),
+  option('--lr <rate>', "the optimiser's learning rate").argParser(number()).default(0.3),
+  option('--momentum <m>', 'momentum of SGD').argParser(number()).default(0),
+  option('--weight-decay <d>', 'weight decay of SGD').argParser(number()).default(0),
+  option('--schedule <s>', "such as 'cosine(baseLr=0.3, maxUpdate=20)'").default('constant'),
+  option('--schedule-per <unit>', "what the schedule's t counts").choices(['epoch', 'step']).default('epoch'),
+  option('--lr-timing <when>', "set the rate of t before it, or, as the chapter's notebook does, after it")
+    .choices(['before-epoch', 'after-epoch'])
+    .default('before-epoch'),
+  option('--seed <n>', 'of the initial parameters and the order of images').argParser(wholeNumber(0)).default(0),
+  option('--limit-train <n>', 'use the first n training images').argParser(wholeNumber(1)),
+  option('--limit-test <n>', 'use the first n test images').argParser(wholeNumber(1)),
+]
+
+/** The options of saving: a resumed run keeps them too, and may always be given others. */
+export const SAVING: readonly Option[] = [
+  option('--checkpoint-every <steps>', 'save every so many updates; at the end of an epoch always').argParser(
+    wholeNumber(1),
+  ),
+  option('--keep <n>', 'checkpoints to keep').argParser(wholeNumber(1)).default(3),
+]
+
+/** These say which image belongs to which step, so that a run can't go on with others. */
+const FIXED = ['batchSize', 'limitTrain']
+
+/** Options for `result.json` and checkpoints. */
+export function recorded(options: TrainOptions, which: readonly Option[]): RecordedOptions {
+  const given = options as unknown as Readonly<Record<string, string | number | undefined>>
+  return Object.fromEntries(which.map((one) => [one.attributeName(), given[one.attributeName()] ?? null]))
+}
+
+/**
+ * The options that a checkpoint records, held to the rules of the command line.
+ *
+ * @returns the options, or what is wrong with them
+ */
+export function restored(values: RecordedOptions): TrainOptions | string {
+  const all = [...DECIDING, ...SAVING]
+  const unknown = Object.keys(values).find((key) => !all.some((one) => one.attributeName() === key))
+  if (unknown !== undefined) return `it records the option ${JSON.stringify(unknown)}, which is unknown`
+  const options: Record<string, unknown> = {}
+  for (const one of all) {
+    const name = one.attributeName()
+    const value = Object.hasOwn(values, name) ? values[name] : undefined
+    if (value === null && one.defaultValue === undefined) continue
+    const kind = typeof (one.defaultValue ?? 0)
+    if (typeof value !== kind) return `it records ${one.long} as ${JSON.stringify(value ?? null)}, which is no ${kind}`
+    try {
+      options[name] = one.parseArg ? one.parseArg(String(value), undefined) : value
+    } catch (error) {
+      return `it records ${one.long} as ${JSON.stringify(value)}: ${(error as Error).message}`
+    }
+  }
+  const complete = options as unknown as TrainOptions
+  try {
+    parseSchedule(complete.schedule, complete.lr)
+  } catch (error) {
+    return `it records a schedule that is none: ${(error as Error).message}`
+  }
+  return complete
+}
+
+/** An option that a resumed run is given another value for than it had. */
+export interface Change {
+  readonly name: string
+  readonly from: string
+  readonly to: string
+  /** Whether it can't be changed, whatever one is told. */
+  readonly fixed: boolean
+}
+
+/** What the options given on the command line would change. */
+export function changes(before: TrainOptions, given: Partial<TrainOptions>): Change[] {
+  const found: Change[] = []
+  for (const one of DECIDING) {
+    const name = one.attributeName() as keyof TrainOptions
+    if (given[name] === undefined || given[name] === before[name]) continue
+    const from = before[name] === undefined ? 'all' : String(before[name])
+    found.push({ name: one.long ?? name, from, to: String(given[name]), fixed: FIXED.includes(name) })
+  }
+  return found
+}

@@ -1,0 +1,49 @@
+import { DataError, type nn, type optim, type Tensor } from '../index.ts'
+import { formatShape, sameShape } from '../tensor/shape.ts'
+import { DivergedError } from '../train/index.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import { toDevice, toHost } from './safetensors.ts'
+
+type Values = Pick<Checkpoint, 'parameters' | 'momentum'>
+
+/** The parameters of a network and the momentum of the optimiser of all of them. Throws DivergedError where one is NaN. */
+export async function valuesOf(net: nn.Module, optimizer: optim.SGD): Promise<Values> {
+  const named = net.namedParameters()
+  const { momentum } = optimizer.stateDict()
+  const buffers = [...named.keys()].map((name, i) => [name, momentum[i] ?? null] as const)
+  const values = {
+    parameters: await toHost(named),
+    momentum: await toHost(buffers.filter((entry): entry is [string, Tensor] => entry[1] !== null)),
+  }
+  for (const [name, { data }] of [...values.parameters, ...values.momentum]) {
+    if (!data.every(Number.isFinite)) throw new DivergedError(`the parameter ${name} is no longer finite`)
+  }
+  return values
+}
+
+/** Puts back what {@link valuesOf} gave. Throws DataError, and changes nothing, where it does not fit. */
+export function restoreValues(net: nn.Module, optimizer: optim.SGD, values: Values, path: string): void {
+  const named = net.namedParameters()
+  for (const [what, tensors] of [
+    ['parameter', values.parameters],
+    ['momentum', values.momentum],
+  ] as const) {
+    for (const [name, { dtype, shape }] of tensors) {
+      const own = named.get(name)
+      if (!own) throw new DataError(`${path}: it has the ${what} ${JSON.stringify(name)}, which the network has not`)
+      if (dtype !== 'float32' || !sameShape(shape, own.shape)) {
+        const wanted = `the network's is float32 ${formatShape(own.shape)}`
+        throw new DataError(`${path}: its ${what} ${name} is ${dtype} ${formatShape(shape)}, ${wanted}`)
+      }
+    }
+  }
+  for (const name of named.keys()) {
+    if (!values.parameters.has(name)) throw new DataError(`${path}: it has no parameter ${name}`)
+  }
+  const parameters = toDevice(values.parameters)
+  const momentum = toDevice(values.momentum)
+  net.loadStateDict(parameters)
+  const { paramGroups } = optimizer.stateDict()
+  optimizer.loadStateDict({ paramGroups, momentum: [...named.keys()].map((name) => momentum.get(name) ?? null) })
+  for (const made of [...parameters.values(), ...momentum.values()]) made.dispose()
+}
