@@ -1,5 +1,6 @@
 // `dawngrad train` on the sample in the repository, for tests that stop it: same code, no data set needed. Run by Node.
 import process from 'node:process'
+import './kill_inside.ts'
 import { trainCommand } from '../../src/cli/train.ts'
 import { loadFashionMnist } from '../../src/node/index.ts'
 
