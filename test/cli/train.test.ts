@@ -138,6 +138,7 @@ describe.skipIf(!hasData)('dawngrad train', () => {
     const { code, stdout, stderr } = await dawngrad(['train', ...SMALL, ...args])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(readdirSync(join(scratch, 'first')).sort()).toEqual([
+      'checkpoints',
       'curves.svg',
       'history.jsonl',
       'result.json',
@@ -219,7 +220,7 @@ describe.skipIf(!hasData)('dawngrad train', () => {
     const { code, stderr } = await dawngrad(['train', ...SMALL, '--lr', '1e30', '--out', 'diverged'])
     expect(code).toBe(1)
     expect(stderr).toMatch(
-      /^error: the (logits|loss|gradient of \d\.\w+|parameter \d\.\w+) became NaN or infinite at step 2 \(epoch 1, learning rate 1e\+30\): a smaller --lr, or a warm-up such as --schedule 'warmup\(constant, steps=5\)', keeps it finite; in code, detectAnomaly names the operation\n$/,
+      /^error: the (logits|loss|gradient of \d\.\w+|parameter \d\.\w+) became NaN or infinite at step 2 \(epoch 1, learning rate 1e\+30\): a smaller --lr, or a warm-up such as --schedule 'warmup\(constant, steps=5\)', keeps it finite; in code, detectAnomaly names the operation; the last good checkpoint is diverged\/checkpoints\/step-0000000\d\.safetensors\n$/,
     )
     expect(existsSync(join(scratch, 'diverged', 'result.json'))).toBe(false)
   })

@@ -1,0 +1,285 @@
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { restored } from '../../src/cli/train_options.ts'
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type RecordedOptions } from '../../src/node/checkpoint.ts'
+import { type Bits, bitsOf, type Kill, killedRun, makeScratch, stepsOf, TINY, train } from '../support/train_process.ts'
+
+// One run of 104 steps that nobody interrupted, all of whose checkpoints are kept: what others end with is held to it.
+const ARGS = [...TINY, '--epochs', '2']
+const { folder, remove } = makeScratch()
+const at = (...parts: string[]) => join(folder, ...parts)
+let whole: Bits
+beforeAll(async () => {
+  const { code, stderr } = await train(folder, [...ARGS, '--checkpoint-every', '15', '--keep', '99', '--out', 'whole'])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  whole = bitsOf(at('whole'))
+})
+afterAll(remove)
+
+const nameOf = (step: number) => `step-${String(step).padStart(8, '0')}.safetensors`
+
+/** A copy of the run as it was when it had been killed a while after `step`: its newest checkpoint is that. */
+function killedAfter(step: number, run: string): string {
+  rmSync(at(run), { recursive: true, force: true })
+  cpSync(at('whole'), at(run), { recursive: true })
+  for (const later of stepsOf(at(run)).filter((one) => one > step)) rmSync(at(run, 'checkpoints', nameOf(later)))
+  for (const name of ['result.json', 'curves.svg']) rmSync(at(run, name))
+  return run
+}
+
+function changeCheckpoint(run: string, step: number, change: (checkpoint: Checkpoint) => Checkpoint): void {
+  const path = at(run, 'checkpoints', nameOf(step))
+  writeFileSync(path, encodeCheckpoint(change(decodeCheckpoint(readFileSync(path), path))))
+}
+
+function lines(run: string, name: string): unknown[] {
+  return readFileSync(at(run, name), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown)
+}
+
+describe('a run saves a checkpoint', () => {
+  it('at its start, every so many steps, and at the end of every epoch', () => {
+    expect(stepsOf(at('whole'))).toEqual([104, 90, 75, 60, 52, 45, 30, 15, 0])
+  })
+
+  it('that holds its options, its place and its parameters', () => {
+    const path = at('whole', 'checkpoints', nameOf(60))
+    const { position, options, parameters, momentum, adapter, seconds } = decodeCheckpoint(readFileSync(path), path)
+    expect(position).toMatchObject({ epoch: 1, step: 60 })
+    expect(position.words[1]).toBe(8) // images seen in the epoch
+    expect(position.trainSeconds).toBeGreaterThan(0)
+    expect(seconds).toBeGreaterThan(position.trainSeconds)
+    expect(options).toEqual({
+      epochs: 2,
+      batchSize: 1,
+      lr: 0.01,
+      momentum: 0.9,
+      weightDecay: 0,
+      schedule: 'constant',
+      schedulePer: 'epoch',
+      lrTiming: 'before-epoch',
+      seed: 0,
+      limitTrain: 52,
+      limitTest: 4,
+      checkpointEvery: 15,
+      keep: 99,
+    })
+    expect(parameters.get('0.weight')!.shape).toEqual([6, 1, 5, 5])
+    expect([...momentum.keys()]).toEqual([...parameters.keys()])
+    expect(adapter).not.toBe('')
+  })
+})
+
+describe('a resumed run ends with the same bits', () => {
+  it.each([
+    ['from the middle of an epoch, its history cut back past a record', 30],
+    ['from the end of an epoch', 52],
+    ['from the end of the last one, where only the results were missing', 104],
+  ])('%s', async (_, step) => {
+    const run = killedAfter(step, 'killed')
+    writeFileSync(at(run, '.result.json.0123abcd.tmp'), '{')
+    const { code, stdout, stderr } = await train(folder, ['--resume', run])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain(`going on with killed after step ${step}\n`)
+    expect(bitsOf(at(run))).toEqual(whole)
+    expect(stepsOf(at(run))).toEqual(stepsOf(at('whole'))) // it goes on saving as it did
+    expect(lines(run, 'timing.jsonl')).toMatchObject([{ epoch: 0 }, { epoch: 1 }])
+    expect(readdirSync(at(run)).sort()).toEqual(readdirSync(at('whole')).sort())
+    // The curves are those of the whole run, what came before the checkpoint included.
+    expect(readFileSync(at(run, 'curves.svg'), 'utf8')).toBe(readFileSync(at('whole', 'curves.svg'), 'utf8'))
+  })
+
+  it('from the checkpoint before, and says so, where the newest is damaged', async () => {
+    const run = killedAfter(75, 'damaged')
+    const path = at(run, 'checkpoints', nameOf(75))
+    const bytes = readFileSync(path)
+    bytes[bytes.length - 1]! ^= 1
+    writeFileSync(path, bytes)
+    const { code, stdout, stderr } = await train(folder, ['--resume', run, '--keep', '1', '--quiet'])
+    expect(stderr).toMatch(
+      /^warning: damaged\/checkpoints\/step-00000075\.safetensors: damaged: the SHA-256 of its \d+ bytes is \w+, it must be \w+\n$/,
+    )
+    expect([code, stdout.split('\n').length]).toEqual([0, 3])
+    expect(bitsOf(at(run))).toEqual(whole)
+    expect(readdirSync(at(run, 'checkpoints')).sort()).toEqual([`${nameOf(75)}.damaged`, nameOf(104)])
+  })
+
+  it('after having been killed at these instants, one after the other', async () => {
+    const kills: Kill[] = [['rename', 2], 250, ['write', 2], ['append', 1], 400, ['renamed', 3]]
+    const { killed, log } = await killedRun(folder, 'often', [...ARGS, '--checkpoint-every', '9'], kills)
+    expect(killed, log.join('\n')).toBeGreaterThanOrEqual(4) // the two by the clock may come too late
+    expect(bitsOf(at('often')), log.join('\n')).toEqual(whole)
+  })
+})
+
+describe('what would change the numbers', () => {
+  it('is named and refused: options, adapter and version; then nothing is touched', async () => {
+    const run = killedAfter(60, 'changed')
+    changeCheckpoint(run, 60, (checkpoint) => ({ ...checkpoint, adapter: 'another', version: '0.0.1' }))
+    const before = readFileSync(at(run, 'history.jsonl'), 'utf8')
+    const { code, stdout, stderr } = await train(folder, [
+      '--resume',
+      run,
+      '--lr',
+      '0.02',
+      '--epochs',
+      '2',
+      '--seed',
+      '1',
+    ])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(
+      /^error: UsageError: option '--resume': the run in changed had --lr 0\.01, now 0\.02; --seed 0, now 1; the adapter another, now .+; the version 0\.0\.1, now .+: its numbers would be others; --allow-changes takes that\n$/,
+    )
+    expect(readFileSync(at(run, 'history.jsonl'), 'utf8')).toBe(before)
+  })
+
+  it('goes ahead with --allow-changes, here with an epoch more and another rate', async () => {
+    const run = killedAfter(104, 'longer')
+    cpSync(at('whole', 'result.json'), at(run, 'result.json'))
+    const args = ['--resume', run, '--epochs', '3', '--lr', '0.02', '--allow-changes']
+    const { code, stdout, stderr } = await train(folder, args)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain('changed: --epochs 2, now 3\nchanged: --lr 0.01, now 0.02\n')
+    const { history } = bitsOf(at(run))
+    expect(history.startsWith(whole.history)).toBe(true)
+    expect(lines(run, 'history.jsonl')).toHaveLength(6)
+    expect(lines(run, 'history.jsonl').at(-1)).toMatchObject({ kind: 'epoch', epoch: 2, step: 156, lr: 0.02 })
+    // The new options are on record from the start.
+    expect(decodeCheckpoint(readFileSync(at(run, 'checkpoints', nameOf(104))), 'x').options).toMatchObject({
+      epochs: 3,
+    })
+  })
+})
+
+describe('--resume', () => {
+  it('of a finished run says so', async () => {
+    const { code, stdout, stderr } = await train(folder, ['--resume', 'whole', '--epochs', '2'])
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: 'whole is finished: it has its 2 epochs (for more: --resume whole --epochs N --allow-changes)\n',
+      stderr: '',
+    })
+  })
+
+  it.each<[string, string[], () => void, string]>([
+    [
+      'a folder that is not there',
+      ['--resume', 'nowhere'],
+      () => undefined,
+      "UsageError: option '--resume': there is no folder 'nowhere'",
+    ],
+    [
+      'a folder without a run',
+      ['--resume', '.'],
+      () => undefined,
+      'DataError: checkpoints: there is no checkpoint to go on from',
+    ],
+    [
+      '--out besides',
+      ['--resume', 'whole', '--out', 'x'],
+      () => undefined,
+      "CommanderError: error: option '--resume <dir>' cannot be used with option '--out <dir>'",
+    ],
+    [
+      'nothing, for --allow-changes alone',
+      ['--allow-changes'],
+      () => undefined,
+      "UsageError: option '--allow-changes' goes with '--resume' alone",
+    ],
+    [
+      'another batch size',
+      ['--resume', 'odd', '--batch-size', '2', '--allow-changes'],
+      () => killedAfter(60, 'odd'),
+      "UsageError: option '--batch-size': the run in odd has 1, which can't become 2 in its midst",
+    ],
+    [
+      'fewer epochs than it has had',
+      ['--resume', 'odd', '--epochs', '1', '--allow-changes'],
+      () => killedAfter(104, 'odd'),
+      "UsageError: option '--epochs': the run in odd has had 2 epochs already",
+    ],
+    [
+      'a result that is none',
+      ['--resume', 'odd'],
+      () => writeFileSync(at(killedAfter(60, 'odd'), 'result.json'), '{"epochs":[[]]}'),
+      'DataError: odd/result.json: damaged: remove it to go on from the newest checkpoint',
+    ],
+    [
+      'options that are none',
+      ['--resume', 'odd'],
+      () => changeCheckpoint(killedAfter(15, 'odd'), 15, (c) => ({ ...c, options: { ...c.options, epochs: 1.5 } })),
+      'DataError: odd/checkpoints/step-00000015.safetensors: it records --epochs as 1.5: It must be a whole number, 1 or more.',
+    ],
+  ])('refuses %s', async (_, args, prepare, message) => {
+    prepare()
+    const { code, stdout, stderr } = await train(folder, args)
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr.trim().split('\n').at(-1)).toBe(
+      message.startsWith('Commander') ? message.slice(16) : `error: ${message}`,
+    )
+    expect(existsSync(at('x'))).toBe(false)
+  })
+
+  it('refuses a checkpoint whose parameters are those of another network, and touches nothing', async () => {
+    const run = killedAfter(15, 'other')
+    changeCheckpoint(run, 15, (checkpoint) => {
+      const parameters = new Map(checkpoint.parameters)
+      parameters.set('../../weight'.slice(6), { dtype: 'float32', shape: [1], data: Float32Array.of(1) })
+      return { ...checkpoint, parameters }
+    })
+    const before = readFileSync(at(run, 'history.jsonl'), 'utf8')
+    const { code, stderr } = await train(folder, ['--resume', run])
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr:
+        'error: DataError: other/checkpoints/step-00000015.safetensors: it has the parameter "weight", which the network has not\n',
+    })
+    expect(readFileSync(at(run, 'history.jsonl'), 'utf8')).toBe(before)
+  })
+})
+
+describe('the options in a checkpoint', () => {
+  const good: RecordedOptions = {
+    epochs: 2,
+    batchSize: 8,
+    lr: 0.1,
+    momentum: 0,
+    weightDecay: 0,
+    schedule: 'cosine(maxUpdate=5)',
+    schedulePer: 'step',
+    lrTiming: 'before-epoch',
+    seed: 0,
+    limitTrain: null,
+    limitTest: 8,
+    checkpointEvery: null,
+    keep: 3,
+  }
+
+  it('come back as they were', () => {
+    const { limitTrain: _, checkpointEvery: __, ...given } = good
+    expect(restored(good)).toEqual(given)
+  })
+
+  it.each<[RecordedOptions, string]>([
+    [{ ...good, epochs: '2' }, 'it records --epochs as "2", which is no number'],
+    [{ ...good, epochs: null }, 'it records --epochs as null, which is no number'],
+    [{ ...good, lr: -1 }, 'it records --lr as -1: It must be a number, 0 or more.'],
+    [{ ...good, seed: 2 ** 60 }, 'it records --seed as 1152921504606847000: It must be a whole number, 0 or more.'],
+    [{ ...good, schedulePer: 'day' }, 'it records --schedule-per as "day": Allowed choices are epoch, step.'],
+    [{ ...good, constructor: 'x' }, 'it records the option "constructor", which is unknown'],
+    [
+      Object.fromEntries(Object.entries(good).filter(([name]) => name !== 'keep')),
+      'it records --keep as null, which is no number',
+    ],
+  ])('%j are refused', (options, message) => {
+    expect(restored(options)).toBe(message)
+  })
+
+  it('with a schedule that is none are refused', () => {
+    expect(restored({ ...good, schedule: 'cosine(' })).toMatch(/^it records a schedule that is none: /)
+  })
+})
