@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type BatchRecord, curvePoints, type EpochRecord, isRecorded, summaryLine } from '../../src/train/history.ts'
+import { DataError } from '../../src/data/idx.ts'
+import {
+  type BatchRecord,
+  curvePoints,
+  type EpochRecord,
+  isRecorded,
+  parseHistory,
+  summaryLine,
+} from '../../src/train/history.ts'
 
 const batch = (epoch: number, step: number, trainLoss = 1, trainAcc = 0.5): BatchRecord => ({
   kind: 'batch',
@@ -127,5 +135,26 @@ describe('summaryLine', () => {
     expect(summaryLine({ trainLoss: Number.NaN, trainAcc: 1, testAcc: 0.1 })).toBe(
       'train loss NaN, train acc 1.000, test acc 0.100',
     )
+  })
+})
+
+describe('parseHistory', () => {
+  const text = [batch(0, 50), whole(0, 60)].map((record) => `${JSON.stringify(record)}\n`).join('')
+
+  test('gives back the records', () => {
+    expect(parseHistory(text, 'h')).toEqual([batch(0, 50), whole(0, 60)])
+    expect(parseHistory('', 'h')).toEqual([])
+  })
+
+  test.each([
+    [text.slice(0, -1), 'h: cut off: its last line has no end'],
+    [`${text}\n`, 'h: line 3 is no record of a run'],
+    ['null\n', 'h: line 1 is no record of a run'],
+    [text.replace('"epoch":0', '"epoch":-1'), 'h: line 1 is no record of a run'],
+    [text.replace('"batch"', '"other"'), 'h: line 1 is no record of a run'],
+    [text.replace('0.75', '"0.75"'), 'h: line 2 is no record of a run'],
+    [text.replace('"testAcc"', '"__proto__"'), 'h: line 2 is no record of a run'],
+  ])('refuses %j', (damaged, message) => {
+    expect(() => parseHistory(damaged, 'h')).toThrow(new DataError(message))
   })
 })
