@@ -15,8 +15,10 @@ export async function valuesOf(net: nn.Module, optimizer: optim.SGD): Promise<Va
     parameters: await toHost(named),
     momentum: await toHost(buffers.filter((entry): entry is [string, Tensor] => entry[1] !== null)),
   }
+  const nowhere = { epoch: null, step: null, lr: null }
   for (const [name, { data }] of [...values.parameters, ...values.momentum]) {
-    if (!data.every(Number.isFinite)) throw new DivergedError(`the parameter ${name} is no longer finite`)
+    if (data.every(Number.isFinite)) continue
+    throw new DivergedError(`the parameter ${name} is no longer finite`, { what: `parameter ${name}`, ...nowhere })
   }
   return values
 }

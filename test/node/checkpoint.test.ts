@@ -29,7 +29,13 @@ const tensorOf = (...values: number[]): HostTensor => {
 
 function checkpointOf(step: number, history = ''): Checkpoint {
   return {
-    position: { epoch: 1, step, words: Int32Array.of(5, 8, -1082130432), trainSeconds: 1.5, epochSeconds: 0.25 },
+    position: {
+      epoch: 1,
+      step,
+      words: Int32Array.of(5, 8, -1082130432, -1, -1),
+      trainSeconds: 1.5,
+      epochSeconds: 0.25,
+    },
     files: { historyBytes: history.length, historySha256: sha256(history), timingBytes: 0 },
     seconds: 3,
     options: { lr: 0.1, schedule: 'constant', limitTrain: null },
@@ -90,7 +96,7 @@ describe('a checkpoint', () => {
     expect(Object.keys(metadata)).toEqual(['sha256', 'format', 'state'])
     expect(JSON.parse(metadata.state!)).toMatchObject({
       options: { lr: 0.1 },
-      position: { words: [5, 8, -1082130432] },
+      position: { words: [5, 8, -1082130432, -1, -1] },
     })
   })
 
@@ -145,7 +151,7 @@ describe('a checkpoint', () => {
     ],
     [
       'with sums past 32 bits',
-      withState((s) => ({ ...s, position: { ...(s.position as object), words: [1, 2, 2 ** 31] } })),
+      withState((s) => ({ ...s, position: { ...(s.position as object), words: [1, 2, 2 ** 31, -1, -1] } })),
       "its state's position.words is missing or not what it can be",
     ],
     [

@@ -9,7 +9,7 @@ it.each([
   [0, 2.5],
   [2 ** 60, 0],
 ])('a run of 5 steps an epoch can’t start in epoch %d at step %d', async (epoch, step) => {
-  const start = { epoch, step, words: new Int32Array(3), trainSeconds: 0, epochSeconds: 0 }
+  const start = { epoch, step, words: new Int32Array(5), trainSeconds: 0, epochSeconds: 0 }
   // Refused before anything else is looked at.
   const options = { train: { length: 5 }, start } as unknown as RunOptions
   await expect(run(options)).rejects.toThrow(
