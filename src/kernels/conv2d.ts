@@ -125,15 +125,20 @@ const conv2dOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
   },
 
   forward(gpu, [input, weight, bias], attributes, shape) {
-    const saved = [input, weight]
-    // Without input channels every sum is empty and the output is the bias: with it, a channel of zeros has that output.
-    const [x, w] = input.shape[1] === 0 ? zeroChannel(gpu, input, weight) : [input, weight]
     const out = empty(gpu, shape, 'float32', 'conv2d')
-    if (out.size > 0) {
+    if (out.size === 0) return { out, saved: [input, weight] }
+    const run = (x: Tensor, w: Tensor) => {
       const params = paramsOf(x.shape, w.shape, shape, attributes, bias !== null)
       correlate(gpu, params, 'forward', x.storage, w.storage, bias?.storage ?? null, out)
     }
-    return { out, saved }
+    if (input.shape[1]! > 0) run(input, weight)
+    else {
+      // Without input channels every sum is empty and the output is the bias: with it, a channel of zeros has that output.
+      const zeros = zeroChannel(gpu, input, weight)
+      run(...zeros)
+      for (const t of zeros) t.dispose() // nobody else knows them, and there need not be a scope
+    }
+    return { out, saved: [input, weight] }
   },
 
   backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias]) {
