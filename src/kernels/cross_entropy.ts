@@ -1,9 +1,9 @@
 import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
-import { empty, tensor } from '../tensor/create.ts'
+import { empty, rangeOf, tensor } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { type Shape, ShapeError } from '../tensor/shape.ts'
+import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import { blocksOf, groupsFor, requireRank, requireTensors, requireType, withScratch } from './support.ts'
@@ -14,6 +14,7 @@ const reduceBlock = new Kernel('cross_entropy', wgsl.cross_entropy, 'reduce_bloc
 const reduce = new Kernel('cross_entropy', wgsl.cross_entropy, 'reduce')
 const backward = new Kernel('cross_entropy', wgsl.cross_entropy, 'backward')
 
+type Range = readonly [number, number]
 export type Reduction = 'mean' | 'sum' | 'none'
 export interface CrossEntropyOptions {
   readonly reduction?: Reduction
@@ -34,12 +35,23 @@ function paramsOf(logits: Tensor, target: Tensor, reduction: Reduction) {
   }
 }
 
-function requireCount(logits: Shape, target: Shape): void {
-  if (target[0] !== logits[0]) {
-    throw new ShapeError('crossEntropy', `target has ${target[0]} labels, logits have ${logits[0]} rows`, [
-      ['logits', logits, 'N C'],
-      ['target', target, 'N'],
+/** Throws ShapeError, TypeError or RangeError unless the labels, whose range is null where unknown, fit the logits. */
+function requireTarget(logits: Tensor, target: Pick<Tensor, 'shape' | 'dtype'>, range: Range | null): void {
+  requireType('crossEntropy', 'logits', logits)
+  requireType('crossEntropy', 'target', target, ['int32', 'uint8'])
+  requireRank('crossEntropy', 'logits', logits.shape, 2, 'N C')
+  requireRank('crossEntropy', 'target', target.shape, 1, 'N')
+  const [N, C] = logits.shape as [number, number]
+  if (target.shape[0] !== N) {
+    throw new ShapeError('crossEntropy', `target has ${target.shape[0]} labels, logits have ${N} rows`, [
+      ['logits', logits.shape, 'N C'],
+      ['target', target.shape, 'N'],
     ])
+  }
+  if (N > 0 && range && (range[0] < 0 || range[1] >= C)) {
+    const label = range[0] < 0 ? range[0] : range[1]
+    const classes = C === 0 ? 'no classes' : `${C} classes, 0 to ${C - 1}`
+    throw new RangeError(`crossEntropy: label ${label} is no class; logits have ${classes}`)
   }
 }
 
@@ -57,19 +69,8 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
   name: 'crossEntropy',
 
   shape([logits, target], { reduction }) {
-    requireType('crossEntropy', 'logits', logits)
-    requireType('crossEntropy', 'target', target, ['int32', 'uint8'])
-    requireRank('crossEntropy', 'logits', logits.shape, 2, 'N C')
-    requireRank('crossEntropy', 'target', target.shape, 1, 'N')
-    requireCount(logits.shape, target.shape)
-    const [N, C] = logits.shape as [number, number]
-    const range = target.storage.integerRange
-    if (N > 0 && range && (range[0] < 0 || range[1] >= C)) {
-      const label = range[0] < 0 ? range[0] : range[1]
-      const classes = C === 0 ? 'no classes' : `${C} classes, 0 to ${C - 1}`
-      throw new RangeError(`crossEntropy: label ${label} is no class; logits have ${classes}`)
-    }
-    return reduction === 'none' ? [N] : []
+    requireTarget(logits, target, target.storage.integerRange)
+    return reduction === 'none' ? [logits.shape[0]!] : []
   },
 
   forward(gpu, [logits, target], { reduction }, shape) {
@@ -132,8 +133,9 @@ export function crossEntropy(
   if (!(target instanceof Int32Array || target instanceof Uint8Array)) {
     throw new TypeError('crossEntropy: target must be an int32 or uint8 tensor, an Int32Array or a Uint8Array')
   }
-  requireRank('crossEntropy', 'logits', logits.shape, 2, 'N C')
-  requireCount(logits.shape, [target.length]) // before anything is uploaded
+  logits.checkUsable('crossEntropy')
+  const dtype = target instanceof Int32Array ? 'int32' : 'uint8'
+  requireTarget(logits, { shape: [target.length], dtype }, rangeOf(target)) // before anything is uploaded
   const labels = tensor(target, [target.length], { gpu: logits.gpu })
   try {
     return apply(crossEntropyOp, [logits, labels], { reduction })

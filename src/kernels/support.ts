@@ -53,7 +53,12 @@ function kindOf(value: unknown): string {
 }
 
 /** Throws TypeError when a tensor is not of the type that the operation computes with. */
-export function requireType(operation: string, role: string, x: Tensor, dtypes: readonly DType[] = ['float32']): void {
+export function requireType(
+  operation: string,
+  role: string,
+  x: Pick<Tensor, 'dtype'>,
+  dtypes: readonly DType[] = ['float32'],
+): void {
   if (!dtypes.includes(x.dtype)) {
     throw new TypeError(`${operation}: ${role} must be ${dtypes.join(' or ')}, it is ${x.dtype}`)
   }

@@ -52,7 +52,7 @@ export function tensor(data: number | Nested | TypedArray, shape?: Shape, option
   gpu.write(result.storage, typed)
   // Labels are checked against the number of classes on the host: remember what they can be.
   const scanned = to.length === 1 || typed.length <= LARGEST_SCANNED
-  if (dtype !== 'float32' && scanned) result.storage.integerRange = range(typed)
+  if (dtype !== 'float32' && scanned) result.storage.integerRange = rangeOf(typed)
   result.name = options.name ?? ''
   result.requiresGrad = options.requiresGrad ?? false
   return result
@@ -106,7 +106,8 @@ function convert(
   return typed
 }
 
-function range(values: ArrayLike<number>): [number, number] {
+/** The smallest and the largest of the values; the infinities where there are none. */
+export function rangeOf(values: ArrayLike<number>): [number, number] {
   let low = Number.POSITIVE_INFINITY
   let high = Number.NEGATIVE_INFINITY
   for (let i = 0; i < values.length; i++) {
