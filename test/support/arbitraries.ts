@@ -41,7 +41,8 @@ function lowerToWork<K extends string>(
   return fitted
 }
 
-const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 })
+/** Seeds of values. */
+export const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 })
 
 export interface ConvConfig {
   kernel: Pair

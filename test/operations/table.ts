@@ -1,0 +1,22 @@
+// The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
+// the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
+import { addRow } from './add.ts'
+import { conv2dRow } from './conv2d.ts'
+import { crossEntropyRow } from './cross_entropy.ts'
+import { linearRow } from './linear.ts'
+import { matmulRow } from './matmul.ts'
+import { maxPool2dRow } from './max_pool2d.ts'
+import { reluRow } from './relu.ts'
+import { reshapeRow } from './reshape.ts'
+import type { Row } from './row.ts'
+
+export const table: readonly Row[] = [
+  addRow,
+  matmulRow,
+  linearRow,
+  reluRow,
+  conv2dRow,
+  maxPool2dRow,
+  crossEntropyRow,
+  reshapeRow,
+]
