@@ -1,9 +1,8 @@
-import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gatherIntegers } from '../../src/kernels/gather.ts'
 import * as wgsl from '../../src/kernels/wgsl.ts'
-import { crossEntropy, Kernel } from '../../src/node/index.ts'
-import { fill, mulberry32, sizes, sizesFrom } from '../support/arbitraries.ts'
+import { crossEntropy, Kernel, type Tensor } from '../../src/node/index.ts'
+import { fill, mulberry32 } from '../support/arbitraries.ts'
 import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
 import {
   crossEntropyBackward,
@@ -12,7 +11,7 @@ import {
   type Ref,
   ref,
 } from '../support/reference.ts'
-import { bitsOf, dispose, dot, expectExact, expectTensor, tensorOf } from './check.ts'
+import { bitsOf, dispose, expectExact, expectTensor, tensorOf } from './check.ts'
 
 beforeAll(testGpu)
 
@@ -37,30 +36,6 @@ async function check(x: Ref, labels: Int32Array | Uint8Array, reduction: Reducti
 }
 
 describe('crossEntropy', () => {
-  it('equals the reference on random shapes and scales', async () => {
-    const cases = fc
-      .record({
-        n: sizes,
-        classes: sizesFrom(1),
-        seed: fc.nat(1e6),
-        scale: fc.constantFrom(0.01, 1, 30, 1e4),
-        reduction: fc.constantFrom(...REDUCTIONS),
-        bytes: fc.boolean(),
-      })
-      .filter(({ n, classes }) => n * classes <= 20_000)
-    await fc.assert(
-      fc.asyncProperty(cases, async ({ n, classes, seed, scale, reduction, bytes }) => {
-        const x = ref(
-          [n, classes],
-          fill(n * classes, seed, 'normal').map((v) => v * scale),
-        )
-        const labels = labelsOf(n, Math.min(classes, 256), seed)
-        await check(x, bytes ? Uint8Array.from(labels) : labels, reduction)
-      }),
-      { seed: 1, numRuns: 60 },
-    )
-  })
-
   it.each(REDUCTIONS)('stays right at the ends of the range: %s', async (reduction) => {
     for (const big of [1e4, 3e38]) {
       const x = ref([5, 3], [big, 0, -big, -big, -big, -big, big, big, big, 0, -big, 1, 1, big, 2])
@@ -110,29 +85,9 @@ describe('crossEntropy', () => {
     for (const target of [bytes, tensor(labels), tensor(bytes)]) expect(await loss(target)).toEqual(expected)
     expect(await bitsOf(crossEntropy(x, labels))).toEqual(await bitsOf(crossEntropy(x, labels, { reduction: 'mean' })))
   })
-
-  it('asks for no gradient of constant logits', () => {
-    expect(crossEntropy(tensor([[1, 2]]), Int32Array.of(0)).requiresGrad).toBe(false)
-  })
 })
 
 describe('crossEntropy with numbers that are not finite', () => {
-  it('keeps NaN in its row', async () => {
-    for (const at of [0, 1, 2]) {
-      const data = fill(12, 1, 'normal')
-      data[3 + at] = nan
-      const logits = parameter(data, [4, 3])
-      const out = crossEntropy(logits, Int32Array.of(0, 1, 2, 0), { reduction: 'none' })
-      out.backward(tensor([1, 1, 1, 1]))
-      expect([...(await values(out))].map(Number.isNaN)).toEqual([false, true, false, false])
-      expect([...(await values(logits.grad))].map(Number.isNaN)).toEqual(Array.from(data, (_, i) => i >= 3 && i < 6))
-      for (const reduction of ['mean', 'sum'] as const) {
-        const total = crossEntropy(logits, Int32Array.of(0, 1, 2, 0), { reduction })
-        expect(Number.isNaN((await values(total))[0])).toBe(true)
-      }
-    }
-  })
-
   it('finds NaN by its bits, also where exp and log would launder it', async () => {
     const gpu = await testGpu()
     const laundered = ['exp', 'log'].reduce(
@@ -165,12 +120,6 @@ describe('crossEntropy with numbers that are not finite', () => {
     expect([...(await values(logits.grad))]).toEqual([0, -0.5, 0.5, -1, 0.5, 0.5])
   })
 
-  it('passes a NaN of the gradient to its row alone', async () => {
-    const logits = parameter(fill(6, 1, 'normal'), [2, 3])
-    crossEntropy(logits, Int32Array.of(1, 0), { reduction: 'none' }).backward(tensor([nan, 1]))
-    expect([...(await values(logits.grad))].map(Number.isNaN)).toEqual([true, true, true, false, false, false])
-  })
-
   it('gives NaN for a label that is no class where the host cannot see it', async () => {
     // Rows of two bytes: labels gathered as a matrix carry no range.
     const index = tensor(Int32Array.of(0, 1, 2))
@@ -186,40 +135,7 @@ describe('crossEntropy with numbers that are not finite', () => {
   })
 })
 
-describe('the algebra of crossEntropy', () => {
-  it('has gradients whose rows sum to 0', async () => {
-    const x = ref(
-      [50, 10],
-      fill(500, 3, 'normal').map((v) => 5 * v),
-    )
-    const labels = labelsOf(50, 10, 4)
-    const logits = parameter(x.data, x.shape)
-    crossEntropy(logits, labels, { reduction: 'sum' }).backward()
-    const { bound } = crossEntropyBackward(ref([], [1]), x, labels, 'sum')
-    const dx = await values(logits.grad)
-    const ones = new Float64Array(10).fill(1)
-    for (let row = 0; row < 50; row++) {
-      const sum = (data: Float32Array | Float64Array) => dot(data.slice(10 * row, 10 * row + 10), ones)
-      expect(Math.abs(sum(dx))).toBeLessThanOrEqual(sum(bound))
-    }
-  })
-
-  it('does not change when a whole number is added to all whole logits of a row', async () => {
-    const x = fill(320, 5, 'smallInts')
-    const labels = labelsOf(32, 10, 6)
-    const run = async (shift: number) => {
-      const logits = parameter(
-        x.map((v, i) => v + shift * (1 + Math.floor(i / 10))),
-        [32, 10],
-      )
-      const out = crossEntropy(logits, labels, { reduction: 'none' })
-      out.backward(tensor(fill(32, 7, 'normal')))
-      return [await bitsOf(out), await bitsOf(logits.grad)]
-    }
-    const unshifted = await run(0)
-    for (const shift of [0, 1, -1000, 65_536]) expect(await run(shift)).toEqual(unshifted)
-  })
-
+describe('the order of crossEntropy’s sums', () => {
   it('adds the rows in blocks, so that N decides nothing but the number of terms', async () => {
     const x = fill(64 * 4, 5, 'normal')
     const labels = labelsOf(64, 4, 6)
@@ -232,74 +148,15 @@ describe('the algebra of crossEntropy', () => {
 })
 
 describe('crossEntropy refuses', () => {
-  const logits = () => tensorOf(ref([2, 3]))
-
-  it.each<[string, () => unknown, string]>([
-    [
-      'a label past the last class',
-      () => crossEntropy(logits(), Int32Array.of(0, 3)),
-      'crossEntropy: label 3 is no class; logits have 3 classes, 0 to 2',
-    ],
-    [
-      'a negative label',
-      () => crossEntropy(logits(), Int32Array.of(-1, 5)),
-      'crossEntropy: label -1 is no class; logits have 3 classes, 0 to 2',
-    ],
-    [
-      'such a label in a tensor',
-      () => crossEntropy(logits(), tensor(Uint8Array.of(0, 255))),
+  it('a label that is no class also in tensors and in gathered labels', () => {
+    const logits = tensorOf(ref([2, 3]))
+    const message = (target: Tensor) => messageOf(() => crossEntropy(logits, target))
+    expect(message(tensor(Uint8Array.of(0, 255)))).toBe(
       'crossEntropy: label 255 is no class; logits have 3 classes, 0 to 2',
-    ],
-    [
-      'such a label in gathered labels',
-      () => {
-        const bytes = tensor(Uint8Array.of(0, 1, 9))
-        const selection = { index: tensor(Int32Array.of(2, 0)), first: 0, count: 2 }
-        return crossEntropy(logits(), gatherIntegers(bytes, selection))
-      },
+    )
+    const selection = { index: tensor(Int32Array.of(2, 0)), first: 0, count: 2 }
+    expect(message(gatherIntegers(tensor(Uint8Array.of(0, 1, 9)), selection))).toBe(
       'crossEntropy: label 9 is no class; logits have 3 classes, 0 to 2',
-    ],
-    [
-      'logits of integers',
-      () => crossEntropy(tensor(new Int32Array(6), [2, 3]), Int32Array.of(0, 0)),
-      'crossEntropy: logits must be float32, it is int32',
-    ],
-    [
-      'labels that are numbers with a fraction',
-      () => crossEntropy(logits(), tensor([0, 1])),
-      'crossEntropy: target must be int32 or uint8, it is float32',
-    ],
-    [
-      'logits of one dimension',
-      () => crossEntropy(tensor([1, 2]), Int32Array.of(0)),
-      'crossEntropy: logits has 1 dimensions, 2 are needed (N C)\n  logits [2]',
-    ],
-    [
-      'labels of two dimensions',
-      () => crossEntropy(logits(), tensor(new Int32Array(2), [2, 1])),
-      'crossEntropy: target has 2 dimensions, 1 are needed (N)\n  target [2, 1]',
-    ],
-    [
-      'more labels than rows',
-      () => crossEntropy(logits(), new Int32Array(12)),
-      'crossEntropy: target has 12 labels, logits have 2 rows\n  logits [2, 3]  N C\n  target [12]    N',
-    ],
-    [
-      'an unknown reduction',
-      () => crossEntropy(logits(), new Int32Array(2), { reduction: 'median' as 'mean' }),
-      "crossEntropy: reduction must be 'mean', 'sum' or 'none', not 'median'",
-    ],
-    [
-      'an option it does not have',
-      () => crossEntropy(logits(), new Int32Array(2), { labelSmoothing: 0.1 } as object),
-      'crossEntropy: unknown option labelSmoothing; known: reduction',
-    ],
-  ])('%s', (_, run, message) => {
-    expect(messageOf(run)).toBe(message)
-  })
-
-  it('with RangeError and TypeError where shapes are not the matter', () => {
-    expect(() => crossEntropy(logits(), Int32Array.of(0, 3))).toThrow(RangeError)
-    expect(() => crossEntropy(logits(), tensor([0, 1]))).toThrow(TypeError)
+    )
   })
 })

@@ -1,83 +1,25 @@
-import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { maxPool2d } from '../../src/node/index.ts'
-import { type FillKind, fill, POOL_CONFIGS, type PoolCase, poolCase } from '../support/arbitraries.ts'
-import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
-import {
-  convOutputSize,
-  maxPool2dBackward,
-  maxPool2d as maxPool2dReference,
-  type Ref,
-  ref,
-} from '../support/reference.ts'
-import { bitsOf, dispose, dot, expectExact, expectTensor, type Hold, tensorOf } from './check.ts'
+import { maxPool2dRow } from '../operations/max_pool2d.ts'
+import { randomRef } from '../operations/row.ts'
+import { checkAgainstReference } from '../operations/run.ts'
+import { fill, POOL_CONFIGS, type PoolConfig } from '../support/arbitraries.ts'
+import { parameter, tensor, testGpu, values } from '../support/gpu.ts'
+import { type Ref, ref } from '../support/reference.ts'
 
 beforeAll(testGpu)
 
-type Config = Pick<PoolCase, 'kernelSize' | 'stride' | 'padding'>
 const named = POOL_CONFIGS.map((config) => [JSON.stringify(config), config] as const)
 
-function inputOf({ n, c, h, w, seed }: PoolCase, kind: FillKind): Ref {
-  return ref([n, c, h, w], fill(n * c * h * w, seed, kind))
-}
-
-function gradientOf(x: Ref, { kernelSize, stride, padding }: Config, kind: FillKind): Ref {
+/** Holds maxima and gradient of these values to the oracle. */
+function check(x: Ref, config: PoolConfig): Promise<void> {
   const [n, c, h, w] = x.shape as [number, number, number, number]
-  const oh = convOutputSize(h, kernelSize[0], stride[0], padding[0])
-  const ow = convOutputSize(w, kernelSize[1], stride[1], padding[1])
-  return ref([n, c, oh, ow], fill(n * c * oh * ow, 99, kind))
-}
-
-/** Holds the maxima, which are exact, and the gradient to the oracle. */
-async function check(x: Ref, config: Config, kind: FillKind = 'normal', hold: Hold = expectTensor): Promise<void> {
-  const { kernelSize, stride, padding } = config
-  const dy = gradientOf(x, config, kind)
-  const input = parameter(x.data, x.shape)
-  const gradient = tensorOf(dy)
-  const out = maxPool2d(input, { kernelSize, stride, padding })
-  out.backward(gradient)
-  const expected = maxPool2dReference(x, config)
-  await expectExact(out, expected, 'out')
-  await hold(input.grad, maxPool2dBackward(dy, expected.indices, x.shape), 'dx')
-  dispose(input, gradient, out)
+  const given = { n, c, h, w, ...config, seed: 99 }
+  const dy = randomRef(maxPool2dRow.forward([x], given).shape, 99, 'normal')
+  return checkAgainstReference(maxPool2dRow, given, { inputs: [x], dy })
 }
 
 describe('maxPool2d', () => {
-  it('equals the reference on random shapes, ties included', async () => {
-    const kinds = fc.constantFrom<FillKind>('normal', 'ties', 'smallInts')
-    await fc.assert(
-      fc.asyncProperty(poolCase, kinds, (given, kind) => check(inputOf(given, kind), given)),
-      { seed: 1, numRuns: 60 },
-    )
-  })
-
-  it.each(named)('is exact on small integers: %s', async (_, config) => {
-    for (const [n, c, h, w] of [
-      [3, 2, 7, 8],
-      [1, 5, 31, 17],
-      [2, 1, 6, 6],
-    ] as const) {
-      await check(inputOf({ n, c, h, w, ...config, seed: h }, 'smallInts'), config, 'smallInts', expectExact)
-    }
-  })
-
-  it.each([
-    [0, 3],
-    [2, 0],
-    [0, 0],
-  ])('takes %s images of %s channels', async (n, c) => {
-    for (const config of POOL_CONFIGS.slice(0, 3)) await check(ref([n, c, 6, 7]), config)
-  })
-
-  it('takes one pixel, and windows that leave cells of the input out', async () => {
-    await check(ref([1, 1, 1, 1], [5]), { kernelSize: [1, 1], stride: [1, 1], padding: [0, 0] })
-    await check(ref([1, 1, 1, 1], [-5]), { kernelSize: [2, 2], stride: [2, 2], padding: [1, 1] })
-    const apart: Config = { kernelSize: [2, 1], stride: [4, 3], padding: [0, 0] }
-    await check(ref([2, 2, 11, 8], fill(352, 1, 'normal')), apart)
-    const reaching: Config = { kernelSize: [4, 4], stride: [5, 9], padding: [2, 2] }
-    await check(ref([2, 2, 9, 9], fill(324, 1, 'normal')), reaching)
-  })
-
   it('has stride = kernelSize and no padding unless given, and takes numbers for pairs', async () => {
     const x = tensor(fill(2 * 36, 3, 'normal'), [1, 2, 6, 6])
     const out = await values(maxPool2d(x, { kernelSize: 2 }))
@@ -133,90 +75,5 @@ describe('maxPool2d', () => {
     const shared = parameter([0, 0, 0, 0, 9, 0, 0, 0, 0], [1, 1, 3, 3])
     maxPool2d(shared, { kernelSize: 2, stride: 1 }).backward(tensor([nan, 1, 2, inf], [1, 1, 2, 2]))
     expect([...(await values(shared.grad))]).toEqual([0, 0, 0, 0, nan, 0, 0, 0, 0])
-  })
-
-  it.each(named)(
-    'has ⟨out, y⟩ = ⟨x, dx⟩, exactly so on small integers, and the same bits twice: %s',
-    async (_, config) => {
-      const x = inputOf({ n: 2, c: 3, h: 8, w: 9, ...config, seed: 5 }, 'smallInts')
-      const dy = gradientOf(x, config, 'smallInts')
-      const run = async () => {
-        const input = parameter(x.data, x.shape)
-        const out = maxPool2d(input, config)
-        out.backward(tensorOf(dy))
-        expect(dot(await values(out), dy.data)).toBe(dot(await values(input.grad), x.data))
-        return [await bitsOf(out), await bitsOf(input.grad)]
-      }
-      expect(await run()).toEqual(await run())
-    },
-  )
-})
-
-describe('maxPool2d refuses', () => {
-  const image = tensorOf.bind(null, ref([2, 3, 4, 5]))
-
-  it.each<[string, () => unknown, string]>([
-    [
-      'integers',
-      () => maxPool2d(tensor(new Int32Array(4), [1, 1, 2, 2]), { kernelSize: 2 }),
-      'maxPool2d: input must be float32, it is int32',
-    ],
-    [
-      'three dimensions',
-      () => maxPool2d(tensorOf(ref([3, 4, 5])), { kernelSize: 2 }),
-      'maxPool2d: input has 3 dimensions, 4 are needed (N C H W)\n  input [3, 4, 5]',
-    ],
-    [
-      'an input without rows, whose windows would hold padding alone',
-      () => maxPool2d(tensorOf(ref([1, 1, 0, 4])), { kernelSize: 2, padding: 1 }),
-      'maxPool2d: the input has no rows or no columns to pool\n  input [1, 1, 0, 4]  N C H W',
-    ],
-    [
-      'an input without columns',
-      () => maxPool2d(tensorOf(ref([1, 1, 4, 0])), { kernelSize: 2, padding: 1 }),
-      'maxPool2d: the input has no rows or no columns to pool\n  input [1, 1, 4, 0]  N C H W',
-    ],
-    [
-      'a window higher than the input',
-      () => maxPool2d(image(), { kernelSize: 5 }),
-      "maxPool2d: the window's height 5 exceeds the input's 4\n  input [2, 3, 4, 5]  N C H W",
-    ],
-    [
-      'a window wider than the padded input',
-      () => maxPool2d(image(), { kernelSize: [2, 8], padding: [0, 1] }),
-      "maxPool2d: the window's width 8 exceeds the input's 5 with padding 1\n  input [2, 3, 4, 5]  N C H W",
-    ],
-    [
-      'padding over half of the window',
-      () => maxPool2d(image(), { kernelSize: 3, padding: 2 }),
-      'maxPool2d: padding 2 is more than half of the kernel size 3: a window could be empty',
-    ],
-    [
-      'padding over half of its width',
-      () => maxPool2d(image(), { kernelSize: [3, 1], padding: [1, 1] }),
-      'maxPool2d: padding 1 is more than half of the kernel size 1: a window could be empty',
-    ],
-    [
-      'a window of size 0',
-      () => maxPool2d(image(), { kernelSize: 0 }),
-      'maxPool2d: kernelSize must be a whole number or two of them, 1 or more, not 0',
-    ],
-    [
-      'stride 0',
-      () => maxPool2d(image(), { kernelSize: 2, stride: [2, 0] }),
-      'maxPool2d: stride must be a whole number or two of them, 1 or more, not [2, 0]',
-    ],
-    [
-      'negative padding',
-      () => maxPool2d(image(), { kernelSize: 2, padding: -1 }),
-      'maxPool2d: padding must be a whole number or two of them, 0 or more, not -1',
-    ],
-    [
-      'an option it does not have',
-      () => maxPool2d(image(), { kernelSize: 2, dilation: 2 } as { kernelSize: number }),
-      'maxPool2d: unknown option dilation; known: kernelSize, stride, padding',
-    ],
-  ])('%s', (_, run, message) => {
-    expect(messageOf(run)).toBe(message)
   })
 })

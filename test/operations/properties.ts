@@ -2,6 +2,7 @@
 // each, the soak ever new ones.
 import fc from 'fast-check'
 import { noGrad, tensor } from '../../src/node/index.ts'
+import { dot, spread } from '../kernels/check.ts'
 import { values } from '../support/gpu.ts'
 import { type Ref, ref, sizeOf } from '../support/reference.ts'
 import type { Again, Refs, Row, Seeded } from './row.ts'
@@ -45,18 +46,6 @@ async function checkUntaped(row: Row, given: Seeded): Promise<void> {
   } finally {
     for (const t of [...tensors, out]) t?.dispose()
   }
-}
-
-/** Σ a·b in float64, and Σ |a|·bound: how far ⟨a, b⟩ may be off. */
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
-  return sum
-}
-function spread(a: ArrayLike<number>, bound: ArrayLike<number>): number {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += Math.abs(a[i]!) * bound[i]!
-  return sum
 }
 
 /**

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { ShapeError } from '../../src/node/index.ts'
 import { seeds, sizes } from '../support/arbitraries.ts'
 import { exact, ref, sizeOf } from '../support/reference.ts'
-import { type Row, random, type Seeded, zeros } from './row.ts'
+import { type Refusal, type Row, random, type Seeded, zeros } from './row.ts'
 
 interface ReshapeCase extends Seeded {
   shape: number[]
@@ -55,13 +55,15 @@ export const reshapeRow: Row<ReshapeCase> = {
   linear: true,
   laws: {},
   refused: [
-    [
-      'another number of elements',
-      [zeros(2, 3)],
-      (x) => x.reshape([4]),
-      ShapeError,
-      'reshape: 6 elements do not fill the new shape\n  tensor [2, 3]\n  shape  [4]',
-    ],
+    ...[[4], [4, -1], [0, -1], [-2, -3], [1.5, 4]].map(
+      (to): Refusal => [
+        `[${to}] for [2, 3]`,
+        [zeros(2, 3)],
+        (x) => x.reshape(to),
+        ShapeError,
+        `reshape: 6 elements do not fill the new shape\n  tensor [2, 3]\n  shape  [${to.join(', ')}]`,
+      ],
+    ),
     [
       'two sizes to work out',
       [zeros(2, 3)],
@@ -76,12 +78,14 @@ export const reshapeRow: Row<ReshapeCase> = {
       TypeError,
       'reshape: the shape must be an array, such as [2, 3]',
     ],
-    [
-      'a dimension that is not there',
-      [zeros(2, 3)],
-      (x) => x.flatten(2),
-      ShapeError,
-      'flatten: startDim 2 is no dimension of the tensor\n  tensor [2, 3]',
-    ],
+    ...[2, -3, 0.5].map(
+      (startDim): Refusal => [
+        `to flatten from dimension ${startDim} of two`,
+        [zeros(2, 3)],
+        (x) => x.flatten(startDim),
+        ShapeError,
+        `flatten: startDim ${startDim} is no dimension of the tensor\n  tensor [2, 3]`,
+      ],
+    ),
   ],
 }

@@ -77,6 +77,8 @@ describe('layouts', () => {
     expect([add(a, a), sums.a, sums.b].map((r) => r.roundings)).toEqual([1, 0, 7])
     const pool = maxPool2dBackward(ref([1, 1, 1, 3], [1, 1, 1]), Int32Array.of(2, 2, 0), [1, 1, 1, 4])
     expect([relu(a), reluBackward(a, a), pool].map((r) => r.roundings)).toEqual([0, 0, 1])
+    const signs = maxPool2dBackward(ref([1, 1, 1, 3], [1, -2, 4]), Int32Array.of(2, 2, 0), [1, 1, 1, 4])
+    expect([...signs.magnitude]).toEqual([4, 0, 3, 0])
   })
 })
 
