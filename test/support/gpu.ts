@@ -1,18 +1,40 @@
+import process from 'node:process'
 import { expect } from 'vitest'
+import { adapterInfo } from '../../src/gpu/info.ts'
 import { Gpu, open, type Shape, Tensor, tensor } from '../../src/node/index.ts'
+import { openAdapter } from '../../src/node/ladder.ts'
+import { setDefaultGpu } from '../../src/tensor/default.ts'
 
 let opened: Promise<Gpu> | null = null
 
 /**
  * The device that all tests share, so that every pipeline compiles once. Whatever memory it hands out is full of NaN, up
  * to the end of the buffer: an element that a kernel forgets, or reads without writing it first, shows.
+ * With DAWNGRAD_TEST_LIMITS=minimum its limits are the lowest that the specification allows.
  */
 export function testGpu(): Promise<Gpu> {
-  opened ??= open().then((gpu) => {
-    gpu.pool.poison = (buffer) => poison(gpu, buffer)
-    return gpu
+  opened ??= (limitsAreMinimal() ? openMinimal() : open()).then((gpu) => {
+    setDefaultGpu(gpu)
+    return poisoned(gpu)
   })
   return opened
+}
+
+/** A device of its own whose limits are WebGPU's defaults, which every adapter has; the default device stays as it is. */
+export async function openMinimal(): Promise<Gpu> {
+  const { adapter, rung } = await openAdapter()
+  return poisoned(new Gpu(await adapter.requestDevice(), { ...adapterInfo(adapter.info), rung }))
+}
+
+function limitsAreMinimal(): boolean {
+  const limits = process.env.DAWNGRAD_TEST_LIMITS ?? ''
+  if (!['', 'minimum'].includes(limits)) throw new Error(`DAWNGRAD_TEST_LIMITS may be 'minimum', not '${limits}'`)
+  return limits === 'minimum'
+}
+
+function poisoned(gpu: Gpu): Gpu {
+  gpu.pool.poison = (buffer) => poison(gpu, buffer)
+  return gpu
 }
 
 const POISON = 0x7fc0dead

@@ -1,0 +1,143 @@
+// Dawn's null backend runs nothing but checks everything: each kernel compiles as it stands, with every workgroup size
+// and every row of the tuning tables, and every dispatch of every operation passes validation.
+import { beforeAll, describe, expect, it } from 'vitest'
+import { create } from 'webgpu'
+import { reflect } from '../../src/gpu/reflect.ts'
+import { type CorrelateTuning, tuneCorrelate, tuneWeight, type WeightTuning } from '../../src/kernels/conv2d_tuning.ts'
+import * as wgsl from '../../src/kernels/wgsl.ts'
+import { Kernel } from '../../src/node/index.ts'
+import { Gpu, tensor } from '../support/gpu.ts'
+import { drawn } from './run.ts'
+import { table } from './table.ts'
+
+// Once an instance is collected as garbage its next call crashes: this one lives as long as the process.
+const instance = create(['backend=null'])
+let device: GPUDevice
+beforeAll(async () => {
+  const adapter = await instance.requestAdapter()
+  device = await adapter!.requestDevice()
+})
+
+const files = Object.entries({ ...wgsl } as Record<string, string>)
+const entryPoints = files.flatMap(([file, code]) =>
+  [...reflect(file, code).entryPoints.keys()].map((entryPoint) => ({ file, code, entryPoint })),
+)
+
+let last: { code: string; module: GPUShaderModule } | null = null
+
+/** Compiles a kernel for its layout; the text of what was wrong, or null. */
+async function compile({ code, entryPoint, bindings, constants }: Kernel): Promise<string | null> {
+  device.pushErrorScope('validation')
+  const entries = bindings.map(({ binding, type }) => ({ binding, visibility: 4, buffer: { type } }))
+  const layout = device.createPipelineLayout({ bindGroupLayouts: [device.createBindGroupLayout({ entries })] })
+  if (last?.code !== code) last = { code, module: device.createShaderModule({ code }) }
+  const { module } = last
+  device.createComputePipeline({ layout, compute: { module, entryPoint, constants: { ...constants } } })
+  return (await device.popErrorScope())?.message ?? null
+}
+
+describe('on the null backend', () => {
+  it('a kernel that is wrong is found', async () => {
+    const code =
+      '@group(0) @binding(0) var<storage, read_write> out: array<f32>;\n@compute @workgroup_size(1) fn f() { '
+    expect(await compile(new Kernel('bad', `${code} out[0] = 1; }`, 'f'))).toBe(null)
+    expect(await compile(new Kernel('bad', `${code} out[0] = 1u; }`, 'f'))).toContain('cannot assign')
+    const wide = new Kernel('bad', `override WG: u32 = 64u;\n${code.replace('(1)', '(WG)')} out[0] = 1; }`, 'f', {
+      constants: { WG: 512 },
+    })
+    expect(await compile(wide)).toContain('workgroup_size')
+  })
+
+  it.each(files)('%s.wgsl compiles as it stands', async (_, code) => {
+    const messages = (await device.createShaderModule({ code }).getCompilationInfo()).messages
+    expect(messages.map(({ message }) => message)).toEqual([])
+  })
+
+  it.each(entryPoints)('$file.$entryPoint compiles with every workgroup size', async ({ file, code, entryPoint }) => {
+    expect(await compile(new Kernel(file, code, entryPoint))).toBeNull()
+    expect(code).toContain('override WG: u32 = ')
+    for (const WG of [1, 2, 16, 32, 64, 128, 256]) {
+      expect(await compile(new Kernel(file, code, entryPoint, { constants: { WG } })), `WG = ${WG}`).toBeNull()
+    }
+  })
+
+  it('every file with PER compiles with other counts of elements a thread', async () => {
+    const kernels = entryPoints.filter(({ code }) => /^const PER: u32 = \d+u; \/\/ tune/m.test(code))
+    expect(kernels.length).toBeGreaterThan(6)
+    for (const { file, code, entryPoint } of kernels) {
+      for (const PER of [1, 4, 64])
+        expect(await compile(new Kernel(file, code, entryPoint, { tune: { PER } }))).toBeNull()
+    }
+  })
+
+  it('conv2d compiles with every row of its tuning tables', { timeout: 120_000 }, async () => {
+    const { correlate, weight } = tunings()
+    // Fewer would mean that the sizes tried no longer reach the tables.
+    expect(correlate.length).toBeGreaterThan(100)
+    expect(weight.length).toBeGreaterThan(50)
+    const compileAll = async (tunes: readonly Readonly<Record<string, number>>[], entryPoint: string, WG = 64) => {
+      for (const tune of tunes) {
+        const kernel = new Kernel('conv2d', wgsl.conv2d, entryPoint, { tune, constants: { WG } })
+        expect(await compile(kernel), `${entryPoint} ${JSON.stringify(tune)}`).toBeNull()
+      }
+    }
+    // Only some of the numbers reach the smaller entry points.
+    const distinct = <T>(tunes: readonly T[], key: (tune: T) => unknown) => [
+      ...new Map(tunes.map((tune) => [String(key(tune)), tune])).values(),
+    ]
+    for (const entryPoint of ['forward', 'backward_input']) await compileAll(correlate, entryPoint)
+    for (const entryPoint of ['pack_forward', 'pack_backward_input']) {
+      await compileAll(
+        distinct(correlate, ({ OCB }) => OCB),
+        entryPoint,
+      )
+    }
+    await compileAll(weight, 'backward_weight', 16)
+    for (const entryPoint of ['reduce', 'reduce_weight']) {
+      await compileAll(
+        distinct(weight, ({ IMAGES, LANES }) => [IMAGES, LANES]),
+        entryPoint,
+      )
+    }
+  })
+
+  it.each(table.map((row) => [row.name, row] as const))('every dispatch of %s is valid', async (_, row) => {
+    const own = await instance.requestAdapter().then((adapter) => Gpu.fromAdapter(adapter!))
+    for (const given of Object.values(row.fixed)) {
+      const { inputs, dy } = drawn(row, given, 'normal')
+      const upload = (r: (typeof inputs)[number], requiresGrad = true) =>
+        r && tensor(Float32Array.from(r.data), r.shape, { requiresGrad, gpu: own })
+      const out = row.run(
+        inputs.map((r) => upload(r)),
+        given,
+      )
+      out.backward(upload(dy, false))
+      await out.data() // reports what was wrong
+    }
+    await own.close()
+  })
+})
+
+/** All that conv2d_tuning.ts may answer: its tables asked for layers of all sorts, and what differs kept. */
+function tunings(): { correlate: CorrelateTuning[]; weight: WeightTuning[] } {
+  const correlate = new Map<string, CorrelateTuning>()
+  const weight = new Map<string, WeightTuning>()
+  const note = <T extends Readonly<Record<string, number>>>(into: Map<string, T>, tune: T) =>
+    into.set(Object.values(tune).join(), tune)
+  for (const outChannels of [1, 2, 3, 4, 5, 6, 7, 8, 16, 128]) {
+    for (const inChannels of [1, 64, 512]) {
+      for (const KH of [1, 2, 3, 4, 5, 6, 7]) {
+        for (const KW of [1, 2, 3, 4, 5, 6, 7, 9]) {
+          for (const OW of [4, 7, 8, 10, 14, 24, 28, 4000]) {
+            const layer = { inChannels, outChannels, KH, KW, OH: OW, OW }
+            for (const flag of [false, true]) {
+              note(correlate, tuneCorrelate(layer, flag))
+              note(weight, tuneWeight(layer, flag))
+            }
+          }
+        }
+      }
+    }
+  }
+  return { correlate: [...correlate.values()], weight: [...weight.values()] }
+}
