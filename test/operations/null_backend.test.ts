@@ -75,30 +75,26 @@ describe('on the null backend', () => {
     // Fewer would mean that the sizes tried no longer reach the tables.
     expect(correlate.length).toBeGreaterThan(100)
     expect(weight.length).toBeGreaterThan(50)
-    const compileAll = async (tunes: readonly Readonly<Record<string, number>>[], entryPoint: string, WG = 64) => {
+    type Tune = Readonly<Record<string, number>>
+    // All entry points of one text before the next: its module is made once.
+    const compileAll = async (tunes: readonly Tune[], entryPoints: readonly string[], WG = 64) => {
       for (const tune of tunes) {
-        const kernel = new Kernel('conv2d', wgsl.conv2d, entryPoint, { tune, constants: { WG } })
-        expect(await compile(kernel), `${entryPoint} ${JSON.stringify(tune)}`).toBeNull()
+        for (const entryPoint of entryPoints) {
+          const kernel = new Kernel('conv2d', wgsl.conv2d, entryPoint, { tune, constants: { WG } })
+          expect(await compile(kernel), `${entryPoint} ${JSON.stringify(tune)}`).toBeNull()
+        }
       }
     }
     // Only some of the numbers reach the smaller entry points.
     const distinct = <T>(tunes: readonly T[], key: (tune: T) => unknown) => [
       ...new Map(tunes.map((tune) => [String(key(tune)), tune])).values(),
     ]
-    for (const entryPoint of ['forward', 'backward_input']) await compileAll(correlate, entryPoint)
-    for (const entryPoint of ['pack_forward', 'pack_backward_input']) {
-      await compileAll(
-        distinct(correlate, ({ OCB }) => OCB),
-        entryPoint,
-      )
-    }
-    await compileAll(weight, 'backward_weight', 16)
-    for (const entryPoint of ['reduce', 'reduce_weight']) {
-      await compileAll(
-        distinct(weight, ({ IMAGES, LANES }) => [IMAGES, LANES]),
-        entryPoint,
-      )
-    }
+    const byBlock = distinct(correlate, ({ OCB }) => OCB)
+    const bySums = distinct(weight, ({ IMAGES, LANES }) => [IMAGES, LANES])
+    await compileAll(correlate, ['forward', 'backward_input'])
+    await compileAll(byBlock, ['pack_forward', 'pack_backward_input'])
+    await compileAll(weight, ['backward_weight'], 16)
+    await compileAll(bySums, ['reduce', 'reduce_weight'])
   })
 
   it.each(table.map((row) => [row.name, row] as const))('every dispatch of %s is valid', async (_, row) => {
@@ -118,6 +114,9 @@ describe('on the null backend', () => {
   })
 })
 
+/** Every width that is compiled in and one that is not, with heights of each kind. */
+const KERNELS = [...[1, 2, 3, 4, 5, 6, 7].map((k) => [k, k] as const), [1, 5], [5, 1], [2, 9], [9, 2]] as const
+
 /** All that conv2d_tuning.ts may answer: its tables asked for layers of all sorts, and what differs kept. */
 function tunings(): { correlate: CorrelateTuning[]; weight: WeightTuning[] } {
   const correlate = new Map<string, CorrelateTuning>()
@@ -126,14 +125,12 @@ function tunings(): { correlate: CorrelateTuning[]; weight: WeightTuning[] } {
     into.set(Object.values(tune).join(), tune)
   for (const outChannels of [1, 2, 3, 4, 5, 6, 7, 8, 16, 128]) {
     for (const inChannels of [1, 64, 512]) {
-      for (const KH of [1, 2, 3, 4, 5, 6, 7]) {
-        for (const KW of [1, 2, 3, 4, 5, 6, 7, 9]) {
-          for (const OW of [4, 7, 8, 10, 14, 24, 28, 4000]) {
-            const layer = { inChannels, outChannels, KH, KW, OH: OW, OW }
-            for (const flag of [false, true]) {
-              note(correlate, tuneCorrelate(layer, flag))
-              note(weight, tuneWeight(layer, flag))
-            }
+      for (const [KH, KW] of KERNELS) {
+        for (const OW of [4, 7, 8, 10, 14, 24, 28, 4000]) {
+          const layer = { inChannels, outChannels, KH, KW, OH: OW, OW }
+          for (const flag of [false, true]) {
+            note(correlate, tuneCorrelate(layer, flag))
+            note(weight, tuneWeight(layer, flag))
           }
         }
       }
