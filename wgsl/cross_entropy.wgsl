@@ -46,6 +46,10 @@ fn is_nan(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
 }
 
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u;
+}
+
 fn label(n: u32) -> u32 {
   if (params.label_bytes == 1u) {
     return (labels[n / 4u] >> (8u * (n % 4u))) & 0xffu;
@@ -79,8 +83,8 @@ fn forward(
   let t = label(n);
   var result = nan();
   if (t < params.C) { result = log(z) + (m - x[row + t]); }
-  // exp and log need not keep NaN, so a row that holds one says so itself.
-  if (is_nan(m)) { result = m; }
+  // Neither exp, log nor a difference of infinities need give NaN, so a row that must says so itself.
+  if (not_finite(m)) { result = nan(); }
   loss_out[n] = result;
   stats_out[n] = vec2f(m, z);
 }
@@ -128,7 +132,7 @@ fn backward(
     if (c == t) { p -= 1.0; }
     var result = p * g;
     if (t >= params.C) { result = nan(); }
-    if (is_nan(s.x)) { result = s.x; }
+    if (not_finite(s.x)) { result = nan(); }
     dx[i] = result;
   }
 }

@@ -120,6 +120,14 @@ describe('crossEntropy with numbers that are not finite', () => {
     expect([...(await values(logits.grad))]).toEqual([0, -0.5, 0.5, -1, 0.5, 0.5])
   })
 
+  it('gives NaN for a row with a logit of Infinity, and for one of -Infinity alone, as PyTorch does', async () => {
+    const logits = parameter([inf, 0, 1, -inf, -inf, -inf, 0, 0, 0], [3, 3])
+    const out = crossEntropy(logits, Int32Array.of(1, 0, 2), { reduction: 'none' })
+    out.backward(tensor([1, 1, 1]))
+    expect([...(await values(out))].map(Number.isNaN)).toEqual([true, true, false])
+    expect([...(await values(logits.grad))].map(Number.isNaN)).toEqual([...Array(6).fill(true), false, false, false])
+  })
+
   it('gives NaN for a label that is no class where the host cannot see it', async () => {
     // Rows of two bytes: labels gathered as a matrix carry no range.
     const index = tensor(Int32Array.of(0, 1, 2))

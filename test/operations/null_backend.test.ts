@@ -91,7 +91,10 @@ describe('on the null backend', () => {
     ]
     const byBlock = distinct(correlate, ({ OCB }) => OCB)
     const bySums = distinct(weight, ({ IMAGES, LANES }) => [IMAGES, LANES])
-    await compileAll(correlate, ['forward', 'backward_input'])
+    // Where the weights lie is one branch: with every width it is enough.
+    const places = distinct(correlate, ({ WEIGHTS_UNIFORM, KW_FIXED }) => [WEIGHTS_UNIFORM, KW_FIXED])
+    const blocks = distinct(correlate, ({ PX, OCB, KW_FIXED }) => [PX, OCB, KW_FIXED])
+    await compileAll([...new Set([...blocks, ...places])], ['forward', 'backward_input'])
     await compileAll(byBlock, ['pack_forward', 'pack_backward_input'])
     await compileAll(weight, ['backward_weight'], 16)
     await compileAll(bySums, ['reduce', 'reduce_weight'])
