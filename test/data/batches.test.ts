@@ -1,0 +1,66 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { ImageBatches, type ImageDataset } from '../../src/node/index.ts'
+import { messageOf, testGpu } from '../support/gpu.ts'
+
+const PIXELS = 28 * 28
+
+/** Images whose pixels tell them apart: pixel k of image n is (7n + k) mod 256. The labels are n mod 10. */
+function dataset(count: number): ImageDataset {
+  const images = Uint8Array.from({ length: count * PIXELS }, (_, i) => 7 * Math.floor(i / PIXELS) + (i % PIXELS))
+  const labels = Uint8Array.from({ length: count }, (_, n) => n % 10)
+  return { images, labels, count, channels: 1, height: 28, width: 28, classes: [] }
+}
+
+beforeAll(testGpu)
+
+describe('ImageBatches', () => {
+  it('has every image once, in the order given, the rest in a last batch, pixels in [0, 1]', async () => {
+    const set = dataset(7)
+    const batches = new ImageBatches(set, { batchSize: 3 })
+    expect([batches.batchSize, batches.size, batches.length]).toEqual([3, 7, 3])
+    for (const order of [null, Uint32Array.of(6, 2, 0, 5, 1, 4, 3)]) {
+      if (order) batches.setOrder(order)
+      const expected = order ?? Uint32Array.of(0, 1, 2, 3, 4, 5, 6)
+      for (let i = 0; i < 3; i++) {
+        const { images, labels, size } = batches.batch(i)
+        const taken = expected.slice(3 * i, 3 * i + 3)
+        expect([size, images.shape, labels.shape]).toEqual([taken.length, [taken.length, 1, 28, 28], [taken.length]])
+        expect([...(await labels.data())]).toEqual([...taken].map((n) => set.labels[n]))
+        const bytes = [...taken].flatMap((n) => [...set.images.subarray(n * PIXELS, (n + 1) * PIXELS)])
+        expect(await images.data()).toEqual(Float32Array.from(bytes, (byte) => byte * Math.fround(1 / 255)))
+        images.dispose()
+        labels.dispose()
+      }
+    }
+    batches.dispose()
+  })
+
+  it('gives the brightest pixel as 1', async () => {
+    const set = { ...dataset(1), images: new Uint8Array(PIXELS).fill(255) }
+    const batches = new ImageBatches(set, { batchSize: 256 })
+    expect([batches.size, batches.length]).toEqual([1, 1])
+    expect(new Set(await batches.batch(0).images.data())).toEqual(new Set([1]))
+  })
+
+  it('refuses sizes, orders and batches that do not fit', () => {
+    const batches = new ImageBatches(dataset(7), { batchSize: 3 })
+    for (const batchSize of [0, -1, 2.5, Number.NaN]) {
+      expect(messageOf(() => new ImageBatches(dataset(7), { batchSize }))).toBe(
+        `ImageBatches: batchSize must be a whole number, 1 or more, not ${batchSize}`,
+      )
+    }
+    for (const length of [0, 6, 8]) {
+      expect(messageOf(() => batches.setOrder(new Uint32Array(length)))).toBe(
+        `ImageBatches: an order of ${length} does not fit 7 images`,
+      )
+    }
+    expect(messageOf(() => batches.setOrder(Uint32Array.of(0, 1, 2, 3, 4, 5, 7)))).toBe(
+      'ImageBatches: there is no image 7 among 7',
+    )
+    for (const i of [-1, 3, 0.5, Number.NaN]) {
+      expect(messageOf(() => batches.batch(i))).toBe(
+        `ImageBatches: there is no batch ${i}; batches are numbered 0 to 2`,
+      )
+    }
+  })
+})

@@ -1,0 +1,44 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { root } from './copy.ts'
+import { type Mutant, mutate } from './mutant.ts'
+import { areas } from './table.ts'
+
+const mutants = areas.flatMap((area) => area.mutants)
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+describe('the table of mutants', () => {
+  it('has at least eighty to run, each under a name of its own, and touches every shader', () => {
+    expect(mutants.filter(({ equivalent }) => equivalent === undefined).length).toBeGreaterThanOrEqual(80)
+    expect(new Set(mutants.map(({ id }) => id)).size).toBe(mutants.length)
+  })
+
+  it.each(mutants.map((mutant) => [mutant.id, mutant] as const))('%s is there to be made', (id, mutant) => {
+    expect(id).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/)
+    expect(mutate(read(mutant.file), mutant)).not.toBe(read(mutant.file))
+    expect(mutant.tests.files.filter((file) => !existsSync(join(root, file)))).toEqual([])
+    // It holds the embedded shaders equal to their files, and would notice any change.
+    expect(mutant.tests.files).not.toContain('test/kernels/names.test.ts')
+  })
+})
+
+describe('mutate', () => {
+  const mutant: Mutant = { id: 'm', file: 'f.ts', find: 'x', replace: 'y', breaks: '', tests: { files: [] } }
+  const text = 'a x\nfn one(\n  p\n) {\n  {\n    x\n  }\n}\nfn two() {\n}\nb'
+
+  it('changes one place, which `in` narrows down to a block', () => {
+    expect(mutate('a x b', mutant)).toBe('a y b')
+    expect(mutate(text, { ...mutant, in: 'fn one(' })).toBe(text.replace('    x', '    y'))
+    expect(mutate(text, { ...mutant, find: 'b', replace: '$&' })).toBe(`${text.slice(0, -1)}$&`)
+  })
+
+  it('refuses a text that is not there exactly once', () => {
+    const refused = (more: Partial<Mutant>) => () => mutate(text, { ...mutant, ...more })
+    expect(refused({})).toThrow('mutant m: the text to be replaced must occur exactly once in f.ts, it occurs 2 times')
+    expect(refused({ in: 'fn two(' })).toThrow(
+      "mutant m: the text to be replaced after 'fn two(' must occur exactly once in f.ts, it occurs 0 times",
+    )
+    expect(refused({ in: 'fn' })).toThrow("mutant m: the text 'fn' must occur exactly once in f.ts, it occurs 2 times")
+  })
+})

@@ -1,0 +1,24 @@
+// All mutants, area by area. To add an area, add its table here.
+
+import type { Area } from './mutant.ts'
+import { conv2d } from './table/conv2d.ts'
+import { data } from './table/data.ts'
+import { device } from './table/device.ts'
+import { elementwise } from './table/elementwise.ts'
+import { matrices } from './table/matrices.ts'
+import { optimisation } from './table/optimiser.ts'
+import { poolAndLoss } from './table/pool_and_loss.ts'
+import { tensors } from './table/tensors.ts'
+import { training } from './table/training.ts'
+
+export const areas: readonly Area[] = [
+  conv2d,
+  matrices,
+  poolAndLoss,
+  elementwise,
+  tensors,
+  optimisation,
+  data,
+  device,
+  training,
+]

@@ -1,0 +1,275 @@
+import { type Area, mutantsOf } from '../mutant.ts'
+import * as tests from './tests.ts'
+
+const { conv2dAlgebra } = tests
+
+const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
+  {
+    id: 'conv2d-forward-bias',
+    find: 'acc[p * OCV + v][j] + b;',
+    replace: 'acc[p * OCV + v][j];',
+    breaks: 'The bias is left out.',
+  },
+  {
+    id: 'conv2d-padding-sign',
+    find: 'i32(ox) * g.step.x - g.pad.x',
+    replace: 'i32(ox) * g.step.x + g.pad.x',
+    breaks: 'Horizontal padding shifts the window the wrong way.',
+  },
+  {
+    id: 'conv2d-dilation-rows',
+    in: 'fn correlate(',
+    find: 'i32(ky) * g.dilate.y',
+    replace: 'i32(ky)',
+    breaks: 'Vertical dilation is ignored.',
+  },
+  {
+    id: 'conv2d-fixed-tap',
+    find: 'xs[p + kx] * w',
+    replace: 'xs[p] * w',
+    breaks: 'With a compiled-in width every tap meets the same cell.',
+  },
+  {
+    id: 'conv2d-fixed-right-edge',
+    in: 'fn correlate(',
+    find: 'ix < i32(g.IW)',
+    replace: 'ix <= i32(g.IW)',
+    breaks: 'With a compiled-in width the cell right of a row is the first of the next one.',
+  },
+  {
+    id: 'conv2d-general-step',
+    find: 'left + i32(p) * g.step.x',
+    replace: 'left + i32(p)',
+    breaks: 'The neighbours that a thread makes ignore the horizontal stride.',
+  },
+  {
+    id: 'conv2d-tiles',
+    find: '(g.OW + PX - 1u) / PX',
+    replace: 'max(g.OW / PX, 1u)',
+    breaks: 'Columns beyond the last whole tile are not computed.',
+  },
+  {
+    id: 'conv2d-row-end',
+    find: 'oc < g.OC && ox + p < g.OW',
+    replace: 'oc < g.OC',
+    breaks: 'A tile writes past the end of its row.',
+  },
+  {
+    id: 'conv2d-stride-holes',
+    find: 't >= 0 && q * i32(part) == t && q < i32(size)',
+    replace: 't >= 0 && q < i32(size)',
+    breaks: 'With a stride the input gradient also takes cells that no window reaches.',
+  },
+  {
+    id: 'conv2d-backward-input-pad',
+    find: 'i32((params.KH - 1u) * params.DH) - i32(params.PH)',
+    replace: 'i32(params.KH - 1u) - i32(params.PH)',
+    breaks: 'The input gradient is shifted where the kernel is dilated.',
+  },
+  {
+    id: 'conv2d-backward-input-stride',
+    find: 'vec2u(params.SW, params.SH)',
+    replace: 'vec2u(params.SH, params.SW)',
+    breaks: 'Height and width of the stride are exchanged in the input gradient.',
+  },
+  {
+    id: 'conv2d-pack-turn',
+    find: 'kernel - 1u - tap',
+    replace: 'tap',
+    breaks: 'The kernel is not turned round for the input gradient.',
+  },
+  {
+    id: 'conv2d-pack-filter',
+    find: 'let f = select(out, in, turned);',
+    replace: 'let f = out;',
+    breaks: 'For the input gradient the weights of the wrong filter are packed.',
+  },
+  {
+    id: 'conv2d-weights-uniform',
+    find: 'WEIGHTS_UNIFORM == 1u',
+    replace: 'WEIGHTS_UNIFORM == 0u',
+    breaks: 'Weights of more than 64 KiB are read through the binding that shows the first 64 KiB only.',
+  },
+  {
+    id: 'conv2d-exact-repair',
+    find: 'if (ok && again)',
+    replace: 'if (ok && again && params.N == 0u)',
+    breaks: 'Padding multiplied by an infinite weight makes NaN, and nobody repairs it.',
+    tests: conv2dAlgebra,
+  },
+  {
+    id: 'conv2d-exact-bound',
+    in: 'fn exact_output(',
+    find: 'iy >= 0 && ix >= 0',
+    replace: 'iy >= 0',
+    breaks: 'The repair of sums that are not finite reads cells outside of a row.',
+    tests: conv2dAlgebra,
+  },
+  {
+    id: 'conv2d-repair-nan-only',
+    find: '(bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u',
+    replace: '(bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u',
+    breaks: 'Sums that are infinite are not made again.',
+    tests: conv2dAlgebra,
+    equivalent:
+      'A cell outside the image changes a sum only as 0 times infinity or NaN, which is NaN: an infinite sum is right as it is.',
+  },
+  {
+    id: 'conv2d-repair-bias',
+    find: 'exact_output(g, n, oc, oy, x) + load_bias(oc, with_bias)',
+    replace: 'exact_output(g, n, oc, oy, x)',
+    breaks: 'Outputs that are made again lack the bias.',
+    tests: conv2dAlgebra,
+  },
+  {
+    id: 'conv2d-weight-dilation',
+    in: 'fn load_x(',
+    find: 'i32(kx * params.DW)',
+    replace: 'i32(kx)',
+    breaks: 'The weight gradient ignores horizontal dilation.',
+  },
+  {
+    id: 'conv2d-weight-padding',
+    in: 'fn load_x(',
+    find: ' - i32(params.PW)',
+    replace: '',
+    breaks: 'The weight gradient ignores horizontal padding.',
+  },
+  {
+    id: 'conv2d-weight-stride',
+    in: 'fn row_of_x(',
+    find: 'oy * params.SH',
+    replace: 'oy',
+    breaks: 'The weight gradient ignores vertical stride.',
+  },
+  {
+    id: 'conv2d-weight-last-block',
+    find: 't.n1 = min(t.n0 + IMAGES, params.N);',
+    replace: 't.n1 = t.n0 + IMAGES;',
+    breaks: 'The last block of images sums beyond the batch.',
+  },
+  {
+    id: 'conv2d-weight-slide',
+    find: 'var s = 1 - i32(DW_TX)',
+    replace: 'var s = 2 - i32(DW_TX)',
+    breaks: 'The sliding window starts a row with one column missing.',
+  },
+  {
+    id: 'conv2d-weight-bias',
+    find: 'acc_b[o] += g;',
+    replace: 'acc_b[o] = g;',
+    breaks: 'The bias gradient of a lane is that of one cell.',
+  },
+  {
+    id: 'conv2d-weight-filter-bound',
+    find: 'let f = min(t.f0 + o, params.F - 1u);',
+    replace: 'let f = t.f0 + o;',
+    breaks: 'Gradients of filters that do not exist are read.',
+    equivalent:
+      'What comes of a filter past the last one is never stored, and reads out of bounds are harmless in WGSL.',
+  },
+  {
+    id: 'conv2d-weight-lanes',
+    find: 't.n0 / IMAGES * LANES + t.lane',
+    replace: 't.n0 / IMAGES + t.lane',
+    breaks: 'Blocks of images overwrite one another’s partial sums.',
+  },
+  {
+    id: 'conv2d-weight-exact-row',
+    in: 'fn exact_partial(',
+    find: 'row >= 0 && ix >= 0',
+    replace: 'ix >= 0',
+    breaks: 'The repair of weight gradients that are not finite takes rows outside the image.',
+    tests: conv2dAlgebra,
+  },
+  {
+    id: 'conv2d-sum-blocks',
+    find: '(params.N + IMAGES - 1u) / IMAGES * LANES',
+    replace: 'params.N / IMAGES * LANES',
+    breaks: 'The last, smaller block of images is missing in the weight gradient.',
+  },
+  {
+    id: 'conv2d-reduce-bias',
+    find: 'db[i - weights] = sum_partial(i,',
+    replace: 'db[i - weights] = sum_partial(i - weights,',
+    breaks: 'The bias gradient is made of the partial sums of weights.',
+  },
+  {
+    id: 'conv2d-reduce-weight-stride',
+    in: 'fn reduce_weight(',
+    find: 'sum_partial(i, weights + params.F)',
+    replace: 'sum_partial(i, weights)',
+    breaks: 'Without a bias the partial sums of the weight gradient are added across their blocks.',
+  },
+])
+
+const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
+  {
+    id: 'conv2d-host-padding-pair',
+    find: 'const [PH, PW] = attributes.padding',
+    replace: 'const [PW, PH] = attributes.padding',
+    breaks: 'Height and width of the padding are exchanged.',
+  },
+  {
+    id: 'conv2d-host-channels',
+    find: "direction === 'forward' ? [C, F] : [F, C]",
+    replace: '[C, F]',
+    breaks: 'For the input gradient channels and filters are counted as for the output.',
+  },
+  {
+    id: 'conv2d-host-unit-step',
+    find: 'params.SW === 1 && params.DW === 1',
+    replace: 'params.SW === 1 || params.DW === 1',
+    breaks: 'The kernel with a compiled-in width is used where stride or dilation forbid it.',
+  },
+  {
+    id: 'conv2d-host-slide',
+    find: 'OH, OW }, SW === DW)',
+    replace: 'OH, OW }, true)',
+    breaks: 'The window of the weight gradient slides though stride and dilation differ.',
+  },
+  {
+    id: 'conv2d-host-scratch',
+    find: 'Math.max(4 * quads, 16_384)',
+    replace: 'Math.min(4 * quads, 16_384)',
+    breaks: 'The packed weights have too little memory.',
+  },
+])
+
+const tuning = mutantsOf('src/kernels/conv2d_tuning.ts', tests.conv2d, [
+  {
+    id: 'conv2d-tuning-uniform',
+    find: 'const UNIFORM_BYTES = 65_536',
+    replace: 'const UNIFORM_BYTES = 131_072',
+    breaks: 'Weights that a uniform buffer cannot hold are read through one.',
+  },
+  {
+    id: 'conv2d-tuning-images',
+    find: 'IMAGES: 32,',
+    replace: 'IMAGES: fixed ? 32 : 16,',
+    breaks: 'The order of additions in the weight gradient depends on the size of the layer.',
+  },
+])
+
+const shared = mutantsOf('src/kernels/support.ts', tests.conv2d, [
+  {
+    id: 'kernels-output-size',
+    find: 'Math.floor((input + 2 * padding - reach) / stride) + 1',
+    replace: 'Math.ceil((input + 2 * padding - reach) / stride) + 1',
+    breaks: 'Windows that stick out of the image count as outputs.',
+  },
+  {
+    id: 'kernels-window-fits',
+    find: 'reach > input + 2 * padding',
+    replace: 'reach > input + 2 * padding + stride',
+    breaks: 'A window larger than the padded input is not refused.',
+  },
+  {
+    id: 'kernels-groups',
+    find: 'Math.ceil(threads / WORKGROUP)',
+    replace: 'Math.max(1, Math.floor(threads / WORKGROUP))',
+    breaks: 'The last, partly filled workgroup is not run.',
+  },
+])
+
+export const conv2d: Area = { title: 'conv2d', mutants: [...kernel, ...host, ...tuning, ...shared] }

@@ -1,0 +1,235 @@
+import { type Area, mutantsOf } from '../mutant.ts'
+import * as tests from './tests.ts'
+
+const add = mutantsOf('wgsl/add.wgsl', tests.add, [
+  {
+    id: 'add-forward-channel',
+    find: 'c = (i / params.S) % params.C;',
+    replace: 'c = i % params.C;',
+    breaks: 'The value of a channel is added to neighbouring elements of a row instead of to its channel.',
+  },
+  {
+    id: 'add-forward-bound',
+    find: 'params.N * params.C * params.S); i += WG',
+    replace: 'params.N * params.C * params.S - 1u); i += WG',
+    breaks: 'The last element of the output is not written.',
+  },
+  {
+    id: 'add-forward-sign',
+    find: 'a[i] + b[c]',
+    replace: 'a[i] - b[c]',
+    breaks: 'b is taken away instead of added.',
+  },
+  {
+    id: 'add-forward-same-shape',
+    find: 'params.N == 1u && params.S == 1u',
+    replace: 'params.N == 1u || params.S == 1u',
+    breaks: 'A batch of one, or of single cells, is taken for the case of equal shapes.',
+  },
+  {
+    id: 'add-backward-last-block',
+    find: 'min(first + ROWS_PER_BLOCK, params.N)',
+    replace: 'first + ROWS_PER_BLOCK',
+    breaks: 'The last block of rows sums beyond the batch.',
+  },
+  {
+    id: 'add-backward-row-stride',
+    find: '(n * params.C + c) * params.S;',
+    replace: 'n * params.C + c;',
+    breaks: 'The gradient of a channel is summed at the wrong places where a channel has several cells.',
+  },
+  {
+    id: 'add-backward-reduction',
+    find: 'sum += row_sum;',
+    replace: 'sum = row_sum;',
+    breaks: 'Of 32 rows only the last counts in the gradient of b.',
+  },
+  {
+    id: 'add-reduce-first-block',
+    in: 'fn reduce(',
+    find: 'var block = 0u;',
+    replace: 'var block = 1u;',
+    breaks: 'The first 32 rows are missing in the gradient of b.',
+  },
+  {
+    id: 'add-rows-per-block',
+    find: 'const ROWS_PER_BLOCK: u32 = 32u;',
+    replace: 'const ROWS_PER_BLOCK: u32 = 16u;',
+    breaks: 'The kernel sums blocks of another length than the host made room for.',
+  },
+])
+
+const addHost = mutantsOf('src/kernels/add.ts', tests.add, [
+  {
+    id: 'add-host-both-gradients',
+    find: 'return [dy, db]',
+    replace: 'return [db, db]',
+    breaks: 'The gradient of b goes to a as well.',
+  },
+  {
+    id: 'add-host-channel-dimension',
+    find: 'S: sizeOf(shape.slice(2))',
+    replace: 'S: sizeOf(shape.slice(3))',
+    breaks: 'The first dimension after the channel is left out of its size.',
+  },
+])
+
+const relu = mutantsOf('wgsl/relu.wgsl', tests.relu, [
+  {
+    id: 'relu-forward-nan',
+    find: 'out[i] = select(v, 0.0, v <= 0.0);',
+    replace: 'out[i] = max(v, 0.0);',
+    breaks: 'NaN becomes 0 on adapters whose max drops it.',
+  },
+  {
+    id: 'relu-forward-keeps-negative',
+    find: 'select(v, 0.0, v <= 0.0)',
+    replace: 'select(v, 0.0, v <= -1.0)',
+    breaks: 'Small negative numbers pass.',
+  },
+  {
+    id: 'relu-backward-at-zero',
+    find: 'y[i] <= 0.0',
+    replace: 'y[i] < 0.0',
+    breaks: 'The gradient at 0 is 1 instead of 0.',
+  },
+  {
+    id: 'relu-backward-bound',
+    in: 'fn backward(',
+    find: 'params.size); i += WG',
+    replace: 'params.size - 1u); i += WG',
+    breaks: 'The last element of the gradient is not written.',
+  },
+  {
+    id: 'relu-backward-value',
+    find: 'select(dy[i], 0.0',
+    replace: 'select(y[i], 0.0',
+    breaks: 'The output is handed on as its own gradient.',
+  },
+])
+
+const fill = mutantsOf('wgsl/fill.wgsl', tests.fill, [
+  {
+    id: 'fill-bound',
+    find: 'min(start + WG * PER, params.size)',
+    replace: 'start + WG * PER',
+    breaks: 'The last thread writes past the end.',
+  },
+  {
+    id: 'fill-stride',
+    find: 'i += WG)',
+    replace: 'i += 2u * WG)',
+    breaks: 'Every other run of elements is left unwritten.',
+  },
+  {
+    id: 'fill-group-stride',
+    find: '(group.y * groups.x + group.x) * WG * PER + local',
+    replace: '(group.y * groups.x + group.x) * WG + local',
+    breaks: 'Workgroups overlap and leave the end of the tensor unwritten.',
+  },
+])
+
+const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
+  {
+    id: 'gather-first',
+    find: 'index[params.first + i / params.R]',
+    replace: 'index[i / params.R]',
+    breaks: 'Every batch takes the first rows of the list.',
+  },
+  {
+    id: 'gather-byte-in-word',
+    find: '(8u * (at % 4u))',
+    replace: '(8u * (i % 4u))',
+    breaks: 'The byte within the word is chosen by the output, not by the data.',
+  },
+  {
+    id: 'gather-byte-order',
+    find: '(8u * (at % 4u))',
+    replace: '(24u - 8u * (at % 4u))',
+    breaks: 'The bytes of a word are read in the wrong order.',
+  },
+  {
+    id: 'gather-scale',
+    find: 'f32(byte(i)) * params.scale',
+    replace: 'f32(byte(i))',
+    breaks: 'Bytes are not scaled.',
+  },
+  {
+    id: 'gather-mask',
+    find: '& 0xffu',
+    replace: '& 0x7fu',
+    breaks: 'Bytes above 127 lose their highest bit.',
+  },
+  {
+    id: 'gather-integers-bound',
+    in: 'fn integers(',
+    find: 'params.N * params.R)',
+    replace: 'params.N)',
+    breaks: 'Of rows of several integers only the first are written.',
+  },
+])
+
+const gatherHost = mutantsOf('src/kernels/gather.ts', tests.gather, [
+  {
+    id: 'gather-host-row-range',
+    find: 'range[1] >= rows',
+    replace: 'range[1] > rows',
+    breaks: 'The row just past the end of the data is accepted.',
+  },
+  {
+    id: 'gather-host-range-of-labels',
+    find: 'out.storage.integerRange = bytes.storage.integerRange',
+    replace: '',
+    breaks: 'Labels of a batch are no longer checked against the number of classes.',
+  },
+])
+
+const metrics = mutantsOf('wgsl/metrics.wgsl', tests.metrics, [
+  {
+    id: 'metrics-ties',
+    find: 'v > best',
+    replace: 'v >= best',
+    breaks: 'Of equal logits the last counts as the prediction instead of the first.',
+  },
+  {
+    id: 'metrics-extra-row',
+    find: 'n >= params.N',
+    replace: 'n > params.N',
+    breaks: 'A row past the end of the batch is looked at.',
+  },
+  {
+    id: 'metrics-nan-row',
+    find: 'at == label(n) && !nan_found',
+    replace: 'at == label(n)',
+    breaks: 'A row that holds NaN may count as right.',
+  },
+  {
+    id: 'metrics-count',
+    find: 'atomicAdd(&totals[1], params.N)',
+    replace: 'atomicAdd(&totals[1], 1u)',
+    breaks: 'A batch counts as one row.',
+  },
+  {
+    id: 'metrics-loss-weight',
+    find: 'loss[0] * f32(params.N)',
+    replace: 'loss[0]',
+    breaks: 'The last, smaller batch weighs as much in the loss as the others.',
+  },
+  {
+    id: 'metrics-label-byte',
+    find: '(8u * (n % 4u))',
+    replace: '(24u - 8u * (n % 4u))',
+    breaks: 'Labels given as bytes are read in the wrong order.',
+  },
+  {
+    id: 'metrics-last-class',
+    find: 'c < params.C; c++',
+    replace: 'c < params.C - 1u; c++',
+    breaks: 'The last class is never the prediction.',
+  },
+])
+
+export const elementwise: Area = {
+  title: 'Elementwise kernels, gather and metrics',
+  mutants: [...add, ...addHost, ...relu, ...fill, ...gather, ...gatherHost, ...metrics],
+}

@@ -1,0 +1,59 @@
+// Where each subject is tested: the one place to change when test files move.
+
+import type { Witness } from '../mutant.ts'
+
+function files(...paths: string[]): Witness {
+  return { files: paths.map((path) => `test/${path}.test.ts`) }
+}
+
+/** Of these files, the tests whose full names match: for files that take long. */
+export function only(name: string, { files }: Witness): Witness {
+  return { files, name }
+}
+
+export const add = files('kernels/add')
+export const conv2d = files('kernels/conv2d')
+export const conv2dAlgebra = files('kernels/conv2d_algebra')
+export const crossEntropy = files('kernels/cross_entropy')
+export const fill = files('kernels/fill')
+export const gather = files('kernels/gather')
+export const linear = files('kernels/linear')
+export const matmul = files('kernels/matmul')
+export const maxPool2d = files('kernels/max_pool2d')
+export const metrics = files('kernels/metrics')
+export const relu = files('kernels/relu')
+export const sgdKernel = files('kernels/sgd')
+/** Whether kernels keep to the memory they were lent. */
+export const scratch = files('kernels/scratch')
+
+export const autograd = files('tensor/autograd')
+export const random = files('tensor/random')
+export const scope = files('tensor/scope')
+export const tensor = files('tensor/tensor')
+export const view = files('tensor/view')
+
+export const gpu = files('gpu/gpu')
+export const gpuErrors = files('gpu/errors')
+export const kernel = files('gpu/kernel')
+export const params = files('gpu/params')
+export const pool = files('gpu/pool')
+export const recorder = files('gpu/recorder')
+export const reflect = files('gpu/reflect')
+
+export const optimiser = files('optim/sgd')
+export const parse = files('sched/parse')
+export const scheduler = files('sched/scheduler')
+export const schedules = files('sched/schedules')
+export const initialisation = files('nn/init')
+export const layers = files('nn/layers')
+export const modules = files('nn/module')
+
+export const batches = files('data/batches')
+export const fashionMnist = files('data/fashion_mnist')
+export const idx = files('data/idx')
+export const fashionMnistFiles = files('node/fashion_mnist', 'node/fashion_mnist_damage')
+
+export const history = files('train/history')
+export const curves = files('train/curves')
+export const training = files('train/run')
+export const runFolder = files('node/run_folder')

@@ -1,0 +1,240 @@
+import { type Area, mutantsOf } from '../mutant.ts'
+import * as tests from './tests.ts'
+
+const run = mutantsOf('src/train/run.ts', tests.training, [
+  {
+    id: 'train-zero-grad',
+    find: 'optimizer.zeroGrad()',
+    replace: '',
+    breaks: 'Gradients pile up from step to step.',
+  },
+  {
+    id: 'train-rate',
+    find: 'for (const group of optimizer.paramGroups) group.lr = lr',
+    replace: '',
+    breaks: 'The schedule is not obeyed.',
+  },
+  {
+    id: 'train-order',
+    find: 'permutation(seed, epoch, train.size)',
+    replace: 'permutation(seed, 0, train.size)',
+    breaks: 'Every epoch has the order of the first.',
+  },
+  {
+    id: 'train-meter-epoch',
+    in: 'async function trainEpoch(',
+    find: 'meter.reset()',
+    replace: '',
+    breaks: 'The means of training go on from the evaluation before.',
+  },
+  {
+    id: 'train-meter-evaluation',
+    in: 'export async function evaluate(',
+    find: 'meter.reset()',
+    replace: '',
+    breaks: 'The accuracy of the test set counts training images too.',
+  },
+  {
+    id: 'train-step-number',
+    find: 'const step = epoch * train.length + i',
+    replace: 'const step = i',
+    breaks: 'Steps are counted anew in every epoch.',
+  },
+  {
+    id: 'train-epoch-steps',
+    find: '(epoch + 1) * train.length',
+    replace: 'epoch * train.length',
+    breaks: 'The record of an epoch has the step at its start.',
+  },
+  {
+    id: 'train-diverged',
+    find: '!Number.isFinite(totals.loss)',
+    replace: 'Number.isNaN(totals.loss)',
+    breaks: 'Training goes on with an infinite loss.',
+  },
+  {
+    id: 'train-evaluation-set',
+    find: 'evaluate(options.net, options.test, meter)',
+    replace: 'evaluate(options.net, options.train, meter)',
+    breaks: 'The training set is evaluated instead of the test set.',
+  },
+  {
+    id: 'train-evaluation-tape',
+    find: 'noGrad(() => {',
+    replace: 'scope(() => {',
+    breaks: 'Evaluation records a tape that nobody walks.',
+    equivalent: 'The tape goes with the scope of its batch; it costs memory and time within a step only.',
+  },
+])
+
+const rates = mutantsOf('src/train/rates.ts', tests.training, [
+  {
+    id: 'rates-unit',
+    find: "per === 'epoch' ? epoch : step",
+    replace: "per === 'epoch' ? step : epoch",
+    breaks: 'Schedules count updates where epochs were asked for.',
+  },
+  {
+    id: 'rates-after-epoch',
+    find: 'schedule(t - 1)',
+    replace: 'schedule(t)',
+    breaks: "The notebook's order is one epoch ahead.",
+  },
+  {
+    id: 'rates-first',
+    find: 't === 0 ? lr',
+    replace: 't === 0 ? schedule(0)',
+    breaks: "In the notebook's order the first epoch does not run at the optimiser's rate.",
+  },
+])
+
+const figures = [
+  ...mutantsOf('src/train/meter.ts', tests.training, [
+    {
+      id: 'meter-mean-loss',
+      find: 'loss: loss / count',
+      replace: 'loss: loss / (count + 1)',
+      breaks: 'The mean loss is divided by one example too many.',
+    },
+    {
+      id: 'meter-accuracy',
+      find: 'accuracy: correct / count',
+      replace: 'accuracy: correct',
+      breaks: 'Accuracy is a number of images instead of a share.',
+    },
+  ]),
+  ...mutantsOf('src/train/hash.ts', tests.training, [
+    {
+      id: 'hash-offset',
+      find: 'offset += part.byteLength',
+      replace: 'offset += 0',
+      breaks: 'The hash of parameters depends on the last one only.',
+    },
+  ]),
+  ...mutantsOf('src/train/history.ts', tests.history, [
+    {
+      id: 'history-record-phase',
+      find: '(i + 1) % batchesPerRecord',
+      replace: 'i % batchesPerRecord',
+      breaks: 'Batch records come one batch late.',
+    },
+    {
+      id: 'history-test-point',
+      find: '[record.epoch + 1, record.testAcc]',
+      replace: '[record.epoch, record.testAcc]',
+      breaks: 'Test accuracy is drawn at the start of its epoch.',
+    },
+    {
+      id: 'history-short-epochs',
+      find: 'stepsPerEpoch >= batchesPerRecord',
+      replace: 'stepsPerEpoch > batchesPerRecord',
+      breaks: 'An epoch of exactly 50 batches is drawn twice.',
+    },
+    {
+      id: 'history-step-range',
+      find: 'i >= 0 && i < stepsPerEpoch',
+      replace: 'i >= 0 && i <= stepsPerEpoch',
+      breaks: "A record of the next epoch's first step is accepted.",
+    },
+  ]),
+  ...mutantsOf('src/train/curves.ts', tests.curves, [
+    {
+      id: 'curves-gap',
+      find: 'points.filter((point) => !isFinitePoint(point)).length',
+      replace: 'points.filter(isFinitePoint).length',
+      breaks: 'The note under the figure counts the points that are drawn.',
+    },
+  ]),
+]
+
+// The files of a run. What concerns its checkpoints belongs here too.
+const folder = mutantsOf('src/node/run_folder.ts', tests.runFolder, [
+  {
+    id: 'run-folder-lines',
+    find: '(line)}\\n`',
+    replace: '(line)}`',
+    breaks: 'Records are not on lines of their own.',
+  },
+  {
+    id: 'run-folder-file-in-the-way',
+    find: '!statSync(parent).isDirectory()',
+    replace: '!statSync(parent)',
+    breaks: 'A file where a folder is needed is not noticed beforehand.',
+  },
+  {
+    id: 'run-folder-rate',
+    find: 'train.count / trainSeconds',
+    replace: 'train.count * trainSeconds',
+    breaks: 'Images per second are images times seconds.',
+  },
+  {
+    id: 'run-folder-occupied',
+    find: '?.size ?? 0) > 0',
+    replace: '?.size ?? 0) > 1e9',
+    breaks: 'A folder that holds a run already is overwritten.',
+  },
+  {
+    id: 'run-folder-local-time',
+    find: 'now.getTime() - now.getTimezoneOffset() * 60_000',
+    replace: 'now.getTime() + now.getTimezoneOffset() * 60_000',
+    breaks: 'The default name of a folder is off by twice the time zone.',
+  },
+])
+
+const network = [
+  ...mutantsOf('src/nn/init.ts', tests.initialisation, [
+    {
+      id: 'init-bound',
+      find: '1 / Math.sqrt(fanIn)',
+      replace: '1 / fanIn',
+      breaks: 'Initial parameters are far too small.',
+    },
+    {
+      id: 'init-stream',
+      find: ".stream('init')",
+      replace: ".stream('noise')",
+      breaks: 'Initial parameters come from the stream of noise.',
+    },
+  ]),
+  ...mutantsOf('src/nn/layers.ts', tests.initialisation, [
+    {
+      id: 'layers-fan-in',
+      find: 'const fanIn = inChannels * KH * KW',
+      replace: 'const fanIn = outChannels * KH * KW',
+      breaks: 'Convolutions are initialised by their number of outputs.',
+    },
+  ]),
+  ...mutantsOf('src/nn/lenet.ts', tests.layers, [
+    {
+      id: 'lenet-padding',
+      find: 'new Conv2d(1, 6, 5, { padding: 2 })',
+      replace: 'new Conv2d(1, 6, 5)',
+      breaks: 'The first convolution does not pad.',
+    },
+    {
+      id: 'lenet-width',
+      find: 'new Linear(120, 84)',
+      replace: 'new Linear(120, 120)',
+      breaks: 'A layer does not fit the next one.',
+    },
+  ]),
+  ...mutantsOf('src/nn/module.ts', tests.modules, [
+    {
+      id: 'module-shared-parameter',
+      find: 'seen.add(value)',
+      replace: '',
+      breaks: 'A shared parameter is listed, and updated, twice.',
+    },
+    {
+      id: 'module-unknown-names',
+      find: '!own.has(name)',
+      replace: 'own.size === 0',
+      breaks: 'A state with parameters that the module does not have is loaded.',
+    },
+  ]),
+]
+
+export const training: Area = {
+  title: 'Network, training and its results',
+  mutants: [...network, ...run, ...rates, ...figures, ...folder],
+}
