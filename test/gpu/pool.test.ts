@@ -95,13 +95,23 @@ describe('BufferPool', () => {
   })
 
   it('counts bytes in use, waiting, and the most there were', () => {
-    const { pool, made } = makePool()
+    const { pool } = makePool()
     const [a, b] = [pool.acquire(1000, 'a'), pool.acquire(300, 'b')]
     expect(pool.stats()).toEqual({ live: 2, bytes: 1536, pooledBytes: 0, peakBytes: 1536 })
     a.release()
     expect(pool.stats()).toEqual({ live: 1, bytes: 512, pooledBytes: 1024, peakBytes: 1536 })
-    pool.acquire(1024, 'c')
+    const c = pool.acquire(1000, 'c')
     expect(pool.stats()).toEqual({ live: 2, bytes: 1536, pooledBytes: 0, peakBytes: 1536 })
+    c.release()
+    pool.acquire(1000, 'c again').release()
+    b.release()
+    pool.acquire(300, 'b again').release() // less than at the peak
+    expect(pool.stats()).toEqual({ live: 0, bytes: 0, pooledBytes: 1536, peakBytes: 1536 })
+  })
+
+  it('gives the buffers that wait back to the device', () => {
+    const { pool, made } = makePool()
+    const [, b] = [pool.acquire(1000, 'a'), pool.acquire(300, 'b')]
     b.release()
     pool.trim()
     expect(pool.stats()).toEqual({ live: 1, bytes: 1024, pooledBytes: 0, peakBytes: 1536 })

@@ -36,7 +36,7 @@ async function main(options: Options): Promise<void> {
       print(`${id} (${file}): ${breaks}${equivalent === undefined ? '' : ' [equivalent]'}`)
     return
   }
-  if (chosen.length === 0) throw new Error(`no mutant contains '${options.filter}'`)
+  if (chosen.length === 0) program.error(`error: no mutant contains '${options.filter}'`)
   const state = new State()
   const sound = await runAll(
     chosen.filter((mutant) => mutant.equivalent === undefined),
@@ -64,10 +64,10 @@ async function runAll(mutants: readonly Mutant[], state: State, { resume, for: l
   const open = mutants.filter((mutant) => !(resume && state.outcome(mutant)))
   if (open.length === 0) return true
   const copy = await Copy.make()
-  const leave = () => {
+  const leave = (signal: NodeJS.Signals) => {
     stop()
     copy.remove()
-    process.exit(130)
+    process.exit(signal === 'SIGINT' ? 130 : 143)
   }
   process.once('SIGINT', leave).once('SIGTERM', leave)
   const start = performance.now()

@@ -21,17 +21,17 @@ interface Entry extends Outcome {
 
 export class State {
   readonly #path: string
-  readonly #entries: Map<string, Entry>
+  #entries: Record<string, Entry>
   readonly #sources = hashOf(sharedSources())
 
   constructor(path = join(root, 'node_modules/.cache/dawngrad-mutants.json')) {
     this.#path = path
-    this.#entries = new Map(Object.entries(readEntries(path)))
+    this.#entries = readEntries(path)
   }
 
   /** The result of a mutant, unless something that it depends on has changed since. */
   outcome(mutant: Mutant): Outcome | undefined {
-    const found = this.#entries.get(mutant.id)
+    const found = this.#entries[mutant.id]
     return found?.key === this.#keyOf(mutant.tests, mutant) ? found : undefined
   }
 
@@ -41,7 +41,7 @@ export class State {
 
   /** Whether these tests are known to pass where nothing is broken. */
   sound(tests: Witness): boolean {
-    return this.#entries.get(baseline(tests))?.key === this.#keyOf(tests)
+    return this.#entries[baseline(tests)]?.key === this.#keyOf(tests)
   }
 
   recordSound(tests: Witness, seconds: number): void {
@@ -49,9 +49,10 @@ export class State {
   }
 
   #set(name: string, entry: Entry): void {
-    this.#entries.set(name, entry)
+    // Read again: another run may have added to it meanwhile.
+    this.#entries = { ...readEntries(this.#path), [name]: entry }
     mkdirSync(dirname(this.#path), { recursive: true })
-    writeFileSync(this.#path, JSON.stringify(Object.fromEntries(this.#entries), null, 1))
+    writeFileSync(this.#path, JSON.stringify(this.#entries, null, 1))
   }
 
   /** All that a result depends on: the sources, what the tests share, the tests named, and the mutant itself. */

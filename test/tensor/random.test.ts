@@ -211,6 +211,16 @@ describe('uniform', () => {
   })
 })
 
+test('normal is finite where a word has no upper bits', () => {
+  const stream = new Stream(0, 'noise')
+  const rare = 16_857_486 // found by search: one word in 2²⁴ is such
+  stream.position = rare
+  expect(stream.nextUint32()).toBe(81)
+  const u2 = (stream.nextUint32() >>> 8) * 2 ** -24
+  stream.position = rare
+  expect(stream.normal()).toBe(Math.fround(Math.sqrt(-2 * Math.log(2 ** -24)) * Math.cos(2 * Math.PI * u2)))
+})
+
 test('below equals big-integer arithmetic, redrawn words included', () => {
   // Just above 2³¹ nearly every second word is drawn again; at a power of two none is.
   const bound = fc.oneof(

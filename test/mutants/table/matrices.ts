@@ -61,8 +61,8 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
   {
     id: 'linear-backward-share',
     find: 'select(BLOCK, params.N, params.parts == 1u)',
-    replace: 'params.N',
-    breaks: 'Where the rows are split among threads, every thread sums all of them.',
+    replace: 'BLOCK',
+    breaks: 'A thread that has all rows to itself sums the first 32.',
   },
   {
     id: 'linear-backward-bias-blocks',

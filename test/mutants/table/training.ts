@@ -156,10 +156,10 @@ const folder = mutantsOf('src/node/run_folder.ts', tests.runFolder, [
     breaks: 'Records are not on lines of their own.',
   },
   {
-    id: 'run-folder-file-in-the-way',
-    find: '!statSync(parent).isDirectory()',
-    replace: '!statSync(parent)',
-    breaks: 'A file where a folder is needed is not noticed beforehand.',
+    id: 'run-folder-no-name',
+    find: "if (folder === '')",
+    replace: "if (folder === ' ')",
+    breaks: 'A folder without a name is not refused.',
   },
   {
     id: 'run-folder-rate',
