@@ -4,7 +4,7 @@ import { newWatch } from '../../src/kernels/finite.ts'
 import { accumulateMetrics } from '../../src/kernels/metrics.ts'
 import { type FillKind, fill, mulberry32 } from '../support/arbitraries.ts'
 import { gamma } from '../support/close.ts'
-import { messageOf, type Tensor, tensor, testGpu } from '../support/gpu.ts'
+import { messageOf, Tensor, tensor, testGpu } from '../support/gpu.ts'
 
 beforeAll(testGpu)
 
@@ -112,6 +112,15 @@ describe('accumulateMetrics', () => {
     const logits = tensor([Number.NaN, 0, 1, Number.NaN, 0, 1], [3, 2])
     accumulateMetrics(totals, logits, tensor(Int32Array.of(0, 0, 1)), tensor(1))
     expect(await read(totals)).toEqual({ correct: 1, rows: 3, loss: 3 })
+  })
+
+  it('looks at no row behind the batch', async () => {
+    const totals = tensor(new Int32Array(8))
+    const logits = tensor(new Float32Array(8).fill(1), [4, 2])
+    const labels = tensor(new Uint8Array(4)) // right in every row
+    const part = new Tensor(logits.gpu, logits.storage.retain(), [3, 2], 'float32')
+    accumulateMetrics(totals, part, labels, tensor(1))
+    expect(await read(totals)).toEqual({ correct: 3, rows: 3, loss: 3 })
   })
 
   it('adds nothing for a batch of no rows', async () => {

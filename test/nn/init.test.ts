@@ -40,7 +40,11 @@ describe('initialisation', () => {
   ] as const)('of %s lies within ±1/√fanIn, weights and biases', async (_, make, fanIn) => {
     manualSeed(11)
     const bound = Math.fround(1 / Math.sqrt(fanIn))
-    for (const list of await numbers(make())) {
+    const lists = await numbers(make())
+    const stream = manualSeed(11).stream('init')
+    const [low, high] = [-1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn)]
+    expect(lists.flat()).toEqual(lists.flat().map(() => stream.uniform(low, high)))
+    for (const list of lists) {
       for (const v of list) expect(Math.abs(v)).toBeLessThanOrEqual(bound)
       // n draws all miss the outer half of the range, on either side, with probability 2·(3/4)ⁿ.
       if (list.length > 100) {

@@ -76,6 +76,18 @@ describe('scope', () => {
     expect(left(() => tensor([1]))).toBe(1)
   })
 
+  it('releases what it makes after a nested scope threw', () => {
+    const stop = () => {
+      throw new Error('stop')
+    }
+    const run = () =>
+      scope(() => {
+        expect(() => scope(stop)).toThrow('stop')
+        tensor([1])
+      })
+    expect(left(run)).toBe(0)
+  })
+
   it('hands what a nested scope returns to the one around it', () => {
     let inner: Tensor | undefined
     const count = left(() =>

@@ -91,6 +91,12 @@ describe('tensor()', () => {
     expect(tensor([[], []]).shape).toEqual([2, 0])
   })
 
+  it('remembers the range of integers, wherever its ends stand', () => {
+    expect(tensor(Int32Array.of(3, -2, 9, 4)).storage.integerRange).toEqual([-2, 9])
+    expect(tensor(Uint8Array.of(7)).storage.integerRange).toEqual([7, 7])
+    expect(tensor([3, -2]).storage.integerRange).toBeNull()
+  })
+
   it('has the name and the need for a gradient it was given; its shape cannot be changed', () => {
     const x = tensor([1], [1], { name: 'x', requiresGrad: true })
     expect([x.name, x.requiresGrad, x.grad]).toEqual(['x', true, null])

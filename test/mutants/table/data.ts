@@ -64,6 +64,14 @@ const random = mutantsOf('src/tensor/random.ts', tests.random, [
     breaks: 'Some results of below() are a little more likely than others.',
   },
   {
+    id: 'random-below-endless',
+    find: '        low = Math.imul(word, n) >>> 0\n      }',
+    replace: '      }',
+    breaks: 'Where a word has to be drawn again below() never ends.',
+    tests: tests.only('below equals', tests.random),
+    hangs: true,
+  },
+  {
     id: 'random-shuffle-range',
     find: 'stream.below(i + 1)',
     replace: 'stream.below(i)',

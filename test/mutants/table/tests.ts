@@ -55,5 +55,7 @@ export const fashionMnistFiles = files('node/fashion_mnist', 'node/fashion_mnist
 
 export const history = files('train/history')
 export const curves = files('train/curves')
+export const rates = files('train/rates')
+export const parameterHash = files('train/hash')
 export const training = files('train/run')
 export const runFolder = files('node/run_folder')

@@ -67,7 +67,7 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   },
 ])
 
-const rates = mutantsOf('src/train/rates.ts', tests.training, [
+const rates = mutantsOf('src/train/rates.ts', tests.rates, [
   {
     id: 'rates-unit',
     find: "per === 'epoch' ? epoch : step",
@@ -103,7 +103,7 @@ const figures = [
       breaks: 'Accuracy is a number of images instead of a share.',
     },
   ]),
-  ...mutantsOf('src/train/hash.ts', tests.training, [
+  ...mutantsOf('src/train/hash.ts', tests.parameterHash, [
     {
       id: 'hash-offset',
       find: 'offset += part.byteLength',
