@@ -1,4 +1,4 @@
-// All mutants, area by area. To add an area, add its table here.
+// All mutants, area by area. A new area, such as that of checkpoints, is a file in table/ and a line here.
 
 import type { Area } from './mutant.ts'
 import { conv2d } from './table/conv2d.ts'

@@ -147,7 +147,7 @@ const figures = [
   ]),
 ]
 
-// The files of a run. What concerns its checkpoints belongs here too.
+// The files of a run.
 const folder = mutantsOf('src/node/run_folder.ts', tests.runFolder, [
   {
     id: 'run-folder-lines',
