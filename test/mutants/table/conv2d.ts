@@ -248,7 +248,7 @@ const tuning = mutantsOf('src/kernels/conv2d_tuning.ts', tests.conv2d, [
     find: 'IMAGES: 32,',
     replace: 'IMAGES: fixed ? 32 : 16,',
     breaks: 'The order of additions in the weight gradient depends on the size of the layer.',
-    tests: conv2dAlgebra,
+    tests: tests.conv2dBits,
   },
 ])
 

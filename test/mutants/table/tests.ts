@@ -14,6 +14,7 @@ export function only(name: string, { files }: Witness): Witness {
 export const add = files('kernels/add')
 export const conv2d = files('kernels/conv2d')
 export const conv2dAlgebra = files('kernels/conv2d_algebra')
+export const conv2dBits = files('kernels/conv2d_bits')
 export const crossEntropy = files('kernels/cross_entropy')
 export const fill = files('kernels/fill')
 export const gather = files('kernels/gather')

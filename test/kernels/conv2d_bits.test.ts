@@ -1,0 +1,29 @@
+import { beforeAll, expect, it } from 'vitest'
+import { conv2d } from '../../src/node/index.ts'
+import { fill } from '../support/arbitraries.ts'
+import { parameter, tensor, testGpu } from '../support/gpu.ts'
+import { bitsOf } from './check.ts'
+
+beforeAll(testGpu)
+
+it('gives the weight gradient the same bits when columns without a gradient follow, which another variant computes', async () => {
+  const [n, oh, narrow, wide] = [40, 4, 8, 360] // below and above what is worth a variant of its own
+  const run = async (ow: number) => {
+    // The values of the narrow images, then zeros.
+    const widened = (channels: number, h: number, extra: number, seed: number) => {
+      const values = fill(n * channels * h * (narrow + extra), seed, 'normal')
+      const row = (i: number) => Math.floor(i / (ow + extra))
+      const column = (i: number) => i % (ow + extra)
+      const shape = [n, channels, h, ow + extra]
+      const data = Float32Array.from({ length: n * channels * h * (ow + extra) }, (_, i) =>
+        column(i) < narrow + extra ? values[row(i) * (narrow + extra) + column(i)]! : 0,
+      )
+      return tensor(data, shape)
+    }
+    const weight = parameter(fill(4 * 2 * 9, 1, 'normal'), [4, 2, 3, 3])
+    const bias = parameter(fill(4, 2, 'normal'), [4])
+    conv2d(widened(2, oh + 2, 2, 3), weight, bias).backward(widened(4, oh, 0, 4))
+    return [await bitsOf(weight.grad), await bitsOf(bias.grad)]
+  }
+  expect(await run(wide)).toEqual(await run(narrow))
+})
