@@ -54,8 +54,8 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   },
   {
     id: 'train-evaluation-set',
-    find: 'evaluate(options.net, options.test, meter)',
-    replace: 'evaluate(options.net, options.train, meter)',
+    find: 'evaluate(options.net, options.test, meter',
+    replace: 'evaluate(options.net, options.train, meter',
     breaks: 'The training set is evaluated instead of the test set.',
   },
   {
