@@ -2,6 +2,7 @@
 import process from 'node:process'
 import { Command, CommanderError } from 'commander'
 import { DataError, GpuError } from '../index.ts'
+import { commandLine } from '../node/command.ts'
 import { WriteError } from '../node/run_folder.ts'
 import { SetupError } from '../node/setup/errors.ts'
 import { packageVersion } from '../node/version.ts'
@@ -38,8 +39,9 @@ async function main(args: readonly string[]): Promise<number> {
       outputError: (text, write) => {
         const line = plainText(text.trim()).replace(/\s*\n\s*/g, ' ')
         const helps = / is invalid\.|\(Did you mean /.test(line)
-        const name = command === program ? '' : ` ${command.name()}`
-        write(`${helps ? line : `${line.replace(/\.$/, '')}; see dawngrad${name} --help`}\n`)
+        const usual = command === program ? 'dawngrad --help' : `${commandLine(command.name())} --help`
+        const help = usual.replace(/^npm run \S+/, '$& --') // npm would take the option for its own
+        write(`${helps ? line : `${line.replace(/\.$/, '')}; see ${help}`}\n`)
       },
     })
   }

@@ -96,7 +96,7 @@ export class Gpu {
     if (!Number.isSafeInteger(groups) || groups < 0)
       throw new Error(`${kernel.name}: ${groups} is no count of workgroups`)
     for (const name of Object.keys(values)) {
-      if (!kernel.bindings.some((b) => b.name === name)) throw new Error(`${kernel.name} has no binding ${name}`)
+      if (!kernel.bindings.some((b) => b.name === name)) throw noBinding(kernel, name)
     }
     if (groups === 0) return
     if (this.#params.full) {
@@ -108,7 +108,7 @@ export class Gpu {
     const entries = kernel.bindings.map((declared): GPUBindGroupEntry => {
       const { binding, name, minBytes } = declared
       const value = values[name]
-      if (value === undefined) throw new Error(`${kernel.name} needs ${name}`)
+      if (value === undefined) throw new Error(`${kernel.name}: nothing is given for its binding ${name}`)
       if (declared.members) {
         if (isStorage(value)) throw new Error(`${kernel.name}: ${name} takes numbers, not a buffer`)
         const slot = this.#params.slot(packParams(kernel.name, declared, value) as Uint32Array<ArrayBuffer>)
@@ -230,6 +230,10 @@ export class Gpu {
     const usage = bufferUsage.MAP_READ | bufferUsage.COPY_DST
     return this.device.createBuffer({ label: 'read-back', size: 2 ** Math.ceil(Math.log2(Math.max(256, size))), usage })
   }
+}
+
+function noBinding(kernel: Kernel, name: string): Error {
+  return new Error(`${kernel.name} has no binding ${name}; it has ${kernel.bindings.map((b) => b.name).join(', ')}`)
 }
 
 /** WebGPU would drop the whole batch of commands: one buffer may not be written and bound a second time. */

@@ -22,7 +22,7 @@ export class Sequential extends Module {
   constructor(...modules: Module[]) {
     super()
     modules.forEach((module, i) => {
-      if (!(module instanceof Module)) throw new TypeError(`Sequential: argument ${i} is no module`)
+      if (!(module instanceof Module)) throw new TypeError(`nn.Sequential: argument ${i} is no module`)
     })
     this.#modules = modules
   }

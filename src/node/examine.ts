@@ -3,6 +3,7 @@ import { DataError } from '../data/idx.ts'
 import { GpuError } from '../gpu/errors.ts'
 import { Gpu } from '../gpu/gpu.ts'
 import { cacheDir } from './cache.ts'
+import { commandLine } from './command.ts'
 import {
   type ExpError,
   expErrors,
@@ -140,7 +141,7 @@ async function examineAdapter({ adapter, driver, rung }: OpenAdapter): Promise<A
   }
 }
 
-const SETUP = 'npx dawngrad setup'
+const SETUP = commandLine('setup')
 
 function missing(adapter: AdapterReport | null, data: boolean): Examination['missing'] {
   const found: { what: string; command: string | null }[] = []

@@ -13,6 +13,7 @@ import {
 } from '../data/fashion_mnist.ts'
 import { DataError } from '../data/idx.ts'
 import { cacheDir } from './cache.ts'
+import { commandLine } from './command.ts'
 
 /** Where to look, and what named that one place if something did. */
 export interface FashionMnistSearch {
@@ -31,8 +32,8 @@ const parts = ['trainImages', 'trainLabels', 'testImages', 'testLabels'] as cons
 const stems = parts.map((part) => FASHION_MNIST_FILES[part].stem)
 const systemFolders = ['/usr/share/datasets/fashion-mnist', '/usr/local/share/datasets/fashion-mnist']
 const remedy =
-  "delete it and fetch it again, or install Debian's package dataset-fashion-mnist, " +
-  'or set FASHION_MNIST_DIR to a folder that holds the right files'
+  `delete it and fetch it again (\`${commandLine('setup')}\` fetches what the cache folder lacks), or install Debian's ` +
+  'package dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files'
 
 /**
  * Loads Fashion-MNIST from disk: 60,000 training and 10,000 test images. The folder is the first of these that holds
@@ -105,12 +106,15 @@ async function inspect(dir: string): Promise<FashionMnistParts<string> | string>
 
 function notFound({ chosenBy }: FashionMnistSearch, findings: readonly string[]): string {
   const only = chosenBy === null ? '' : `, the only folder searched because ${chosenBy} names it`
+  const without = chosenBy === null ? '' : `, and leave out ${chosenBy}`
+  const other = '/folder/with/the/four/files'
   return [
     `Fashion-MNIST was not found. Looked in${only}:`,
     ...findings,
-    `One folder must hold ${stems.join(', ')}, each plain or .gz. Either of these helps:`,
-    `  apt-get install dataset-fashion-mnist${chosenBy === null ? '' : `, and leave out ${chosenBy}`}`,
-    '  export FASHION_MNIST_DIR=/folder/with/the/four/files',
+    `One folder must hold ${stems.join(', ')}, each plain or .gz. Any of these helps:`,
+    `  ${commandLine('setup')}${without}`,
+    `  apt-get install dataset-fashion-mnist${without}`,
+    chosenBy === 'the dir option' ? `  { dir: '${other}' }` : `  export FASHION_MNIST_DIR=${other}`,
   ].join('\n')
 }
 

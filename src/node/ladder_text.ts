@@ -1,5 +1,6 @@
 import process from 'node:process'
 import type { GpuInfo } from '../gpu/info.ts'
+import { commandLine } from './command.ts'
 import { forcedRung, type Rung, userDrivers } from './drivers.ts'
 import type { Attempt } from './ladder.ts'
 
@@ -7,7 +8,7 @@ import type { Attempt } from './ladder.ts'
 export function describeRung(info: GpuInfo): string {
   const { name } = info
   if (info.rung === 'swiftshader') {
-    return `${name} (SwiftShader, on the processor; lavapipe is several times faster: npx dawngrad setup)`
+    return `${name} (SwiftShader, on the processor; lavapipe is several times faster: ${commandLine('setup')})`
   }
   if (info.rung === 'lavapipe') {
     const kind = /llvmpipe|lavapipe/i.test(name) ? 'lavapipe' : 'software'
@@ -34,7 +35,7 @@ export function noAdapter(
   return [...lines, ...remedies(forced, platform)].join('\n')
 }
 
-const SETUP = ['npx dawngrad setup', 'a driver for the processor, into the cache folder; no root needed'] as const
+const SETUP = [commandLine('setup'), 'a driver for the processor, into the cache folder; no root needed'] as const
 const APT = [
   ['apt-get install mesa-vulkan-drivers libvulkan1', 'Debian 13, Ubuntu 24.04 and newer'],
   ['apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1', 'Debian 12'],

@@ -94,6 +94,12 @@ function collect(data: unknown, natural: Shape, depth: number, into: number[]): 
   } else for (const item of data) collect(item, natural, depth + 1, into)
 }
 
+/** What the integer types hold, for errors. */
+const INTEGERS = {
+  int32: 'a whole number from -2147483648 to 2147483647',
+  uint8: 'a whole number from 0 to 255',
+} as const
+
 function convert(
   values: ArrayLike<number>,
   dtype: DType,
@@ -101,7 +107,8 @@ function convert(
   if (dtype === 'float32') return new Float32Array(values)
   const typed = dtype === 'int32' ? new Int32Array(values) : new Uint8Array(values)
   for (let i = 0; i < typed.length; i++) {
-    if (typed[i] !== values[i]) throw new RangeError(`tensor: ${values[i]} at index ${i} is no ${dtype}`)
+    if (typed[i] !== values[i])
+      throw new RangeError(`tensor: ${values[i]} at index ${i} is no ${dtype}, ${INTEGERS[dtype]}`)
   }
   return typed
 }

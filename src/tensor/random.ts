@@ -123,7 +123,9 @@ export class Stream {
    */
   uniform(low = 0, high = 1): number {
     if (!(low <= high && Number.isFinite(Math.fround(low)) && Number.isFinite(Math.fround(high)))) {
-      throw new RangeError(`uniform: low ≤ high must be finite as float32, got low ${low}, high ${high}`)
+      throw new RangeError(
+        `uniform: low and high must be finite as float32, and low ≤ high, got low ${low}, high ${high}`,
+      )
     }
     return Math.fround(low + (high - low) * ((this.nextUint32() >>> 8) * STEP))
   }

@@ -59,7 +59,7 @@ describe('dawngrad doctor', () => {
     expect(report).toMatchObject({ adapter: null, data: null, ok: false, cacheFolder: join(cache, 'dawngrad') })
     expect(report.adapterError?.split('\n')[0]).toBe(head)
     expect(report.dataError).toContain(`${nowhere}: no such folder`)
-    const command = 'npx dawngrad setup'
+    const command = 'npm run setup'
     const adapter = { what: 'an adapter', command: process.platform === 'linux' ? command : null }
     expect(report.missing).toEqual([adapter, { what: 'Fashion-MNIST', command }])
     expect(existsSync(join(cache, 'dawngrad'))).toBe(false)

@@ -70,7 +70,7 @@ describe('dawngrad train refuses, with one line and exit code 2, and writes noth
       "error: option '--schedule': cosine: maxUpdate must be an integer ≥ 1, got 0 at character 18 of 'cosine(maxUpdate=0)'; " +
         'it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)',
     ],
-    [['extra'], "error: too many arguments for 'train'. Expected 0 arguments but got 1; see dawngrad train --help"],
+    [['extra'], "error: too many arguments for 'train'. Expected 0 arguments but got 1; see npm run train -- --help"],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await dawngrad(['train', ...args])
     expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: `${message}\n` })

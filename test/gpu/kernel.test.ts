@@ -104,10 +104,10 @@ describe('emit', () => {
   it('refuses what does not fit the bindings, and records nothing', () => {
     const [x, out] = [tensor([1]).storage, tensor([0]).storage]
     const cases: [Parameters<Gpu['emit']>[1], string][] = [
-      [{ params, x, output: out }, 'sample.forward has no binding output'],
-      [{ params, x, out, table: x }, 'sample.forward has no binding table'],
-      [{ params, x }, 'sample.forward needs out'],
-      [{ x, out }, 'sample.forward needs params'],
+      [{ params, x, output: out }, 'sample.forward has no binding output; it has params, x, out'],
+      [{ params, x, out, table: x }, 'sample.forward has no binding table; it has params, x, out'],
+      [{ params, x }, 'sample.forward: nothing is given for its binding out'],
+      [{ x, out }, 'sample.forward: nothing is given for its binding params'],
       [{ params: x, x, out }, 'sample.forward: params takes numbers, not a buffer'],
       [{ params, x, out: { size: 1 } }, 'sample.forward: out takes a buffer, not numbers'],
       [{ params: { size: 1 }, x, out }, 'sample.forward: params lacks value'],

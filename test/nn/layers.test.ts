@@ -138,7 +138,11 @@ describe('layers refuse', () => {
       () => new nn.MaxPool2d(2, { padding: 0.5 }),
       'nn.MaxPool2d: padding must be a whole number or two of them, 0 or more, not 0.5',
     ],
-    ['what is no module', () => new nn.Sequential(new nn.ReLU(), loose(relu)), 'Sequential: argument 1 is no module'],
+    [
+      'what is no module',
+      () => new nn.Sequential(new nn.ReLU(), loose(relu)),
+      'nn.Sequential: argument 1 is no module',
+    ],
   ])('%s', (_, make, message) => {
     expect(messageOf(make)).toBe(message)
   })

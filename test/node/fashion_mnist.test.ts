@@ -19,13 +19,16 @@ const [TI, TL, SI, SL] = [
 const system = '/usr/share/datasets/fashion-mnist'
 const sample = new URL('../../examples/sample/', import.meta.url)
 const help = [
-  `One folder must hold ${TI}, ${TL}, ${SI}, ${SL}, each plain or .gz. Either of these helps:`,
+  `One folder must hold ${TI}, ${TL}, ${SI}, ${SL}, each plain or .gz. Any of these helps:`,
+  '  npm run setup',
   '  apt-get install dataset-fashion-mnist',
   '  export FASHION_MNIST_DIR=/folder/with/the/four/files',
 ].join('\n')
 const tiny = tinyFashionMnist()
 const helpWithout = (source: string) =>
-  help.replace('dataset-fashion-mnist', `dataset-fashion-mnist, and leave out ${source}`)
+  help
+    .replace('npm run setup', `$&, and leave out ${source}`)
+    .replace('dataset-fashion-mnist', `$&, and leave out ${source}`)
 
 let root = ''
 let dir = ''
@@ -141,7 +144,7 @@ describe('where files are looked for', () => {
     await fails(
       load(),
       'Fashion-MNIST was not found. Looked in, the only folder searched because the dir option names it:\n' +
-        `  ${dir}: lacks ${TI}\n${helpWithout('the dir option')}`,
+        `  ${dir}: lacks ${TI}\n${helpWithout('the dir option').replace('export FASHION_MNIST_DIR=/folder/with/the/four/files', "{ dir: '/folder/with/the/four/files' }")}`,
     )
   })
 })

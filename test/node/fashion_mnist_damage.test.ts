@@ -18,8 +18,8 @@ const [TI, TL, SI, SL] = [
   't10k-labels-idx1-ubyte',
 ] as const
 const remedy =
-  "delete it and fetch it again, or install Debian's package dataset-fashion-mnist, " +
-  'or set FASHION_MNIST_DIR to a folder that holds the right files'
+  "delete it and fetch it again (`npm run setup` fetches what the cache folder lacks), or install Debian's package " +
+  'dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files'
 const tiny = tinyFashionMnist()
 
 let dir = ''

@@ -163,7 +163,7 @@ describe('an adapter', () => {
   it('is described in one line, with what a better one would bring', () => {
     const info = { name: 'n', vendor: '', architecture: '', device: '', adapterClass: 'cpu' } as const
     expect(describeRung({ ...info, description: '', name: 'SwiftShader driver 5.0.0', rung: 'swiftshader' })).toBe(
-      'SwiftShader driver 5.0.0 (SwiftShader, on the processor; lavapipe is several times faster: npx dawngrad setup)',
+      'SwiftShader driver 5.0.0 (SwiftShader, on the processor; lavapipe is several times faster: npm run setup)',
     )
     expect(describeRung({ ...info, description: '', name: 'llvmpipe: Mesa 25', rung: 'lavapipe' })).toBe(
       'llvmpipe: Mesa 25 (lavapipe, on the processor; a GPU with its driver is far faster)',
@@ -275,7 +275,7 @@ A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the 
 `
     expect(noAdapter(attempts, env, 'linux')).toBe(
       `${tried}Any of these helps:
-  npx dawngrad setup                                                    a driver for the processor, into the cache folder; no root needed
+  npm run setup                                                         a driver for the processor, into the cache folder; no root needed
   apt-get install mesa-vulkan-drivers libvulkan1                        Debian 13, Ubuntu 24.04 and newer
   apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1  Debian 12
 On Debian 12 the suite bookworm-backports must be among apt's sources: its own Mesa, 22.3, is too old.

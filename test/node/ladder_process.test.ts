@@ -107,7 +107,7 @@ const hasLavapipe = present('system-lavapipe') || present('cache-lavapipe')
 const isBare = linux && icdFiles(bare()).length === 0
 
 const HELP = `Any of these helps:
-  npx dawngrad setup                                                    a driver for the processor, into the cache folder; no root needed
+  npm run setup                                                         a driver for the processor, into the cache folder; no root needed
   apt-get install mesa-vulkan-drivers libvulkan1                        Debian 13, Ubuntu 24.04 and newer
   apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1  Debian 12
 On Debian 12 the suite bookworm-backports must be among apt's sources: its own Mesa, 22.3, is too old.

@@ -206,7 +206,7 @@ describe('uniform', () => {
     [Number.NEGATIVE_INFINITY, 0],
   ]
   test.each(refused)('refuses %s to %s', (low, high) => {
-    const message = `uniform: low ≤ high must be finite as float32, got low ${low}, high ${high}`
+    const message = `uniform: low and high must be finite as float32, and low ≤ high, got low ${low}, high ${high}`
     expect(() => new Stream(0, 'init').uniform(low, high)).toThrow(new RangeError(message))
   })
 })

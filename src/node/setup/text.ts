@@ -1,3 +1,4 @@
+import { commandLine } from '../command.ts'
 import type { Rung } from '../drivers.ts'
 import { LISTS_BYTES } from './apt.ts'
 import type { SetupContext } from './context.ts'
@@ -41,7 +42,7 @@ export function dataLine({ text }: DataState): string {
 
 /** A line for the adapter and one for the data; what is missing, and whether setup brings it. */
 export function checkLines(context: SetupContext, { adapter, data }: SetupState, plan: SetupPlan): string[] {
-  const brings = (what: string) => `; \`dawngrad setup\` brings ${what}`
+  const brings = (what: string) => `; \`${commandLine('setup')}\` brings ${what}`
   const [driver] = plan.drivers
   const cure = driver === undefined ? `; ${nothingToBring(context, adapter)}` : brings(WORDS[driver])
   const files = plan.data ? brings(`it: ${megabytes(DATASET_BYTES)}`) : ''
@@ -53,7 +54,7 @@ export function checkLines(context: SetupContext, { adapter, data }: SetupState,
 
 /** Why setup brings no driver, and what does. */
 export function nothingToBring({ platform, arch, env }: SetupContext, adapter: AdapterState): string {
-  if (adapter.bringable.length > 0) return 'run `dawngrad doctor` to see why'
+  if (adapter.bringable.length > 0) return `run \`${commandLine('doctor')}\` to see why`
   if (env.DAWNGRAD_ADAPTER === 'hardware') return "setup brings no hardware driver: install the vendor's"
   if (env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES) return 'without that variable setup can bring one'
   if (platform !== 'linux') return `setup brings none to ${platform}: install the graphics driver of the maker`
