@@ -6,7 +6,7 @@ import { requireOptions } from '../tensor/options.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import { blocksOf, groupsFor, requireRank, requireTensors, requireType, withScratch } from './support.ts'
+import { blocksOf, groupsFor, kindOf, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('cross_entropy', wgsl.cross_entropy, 'forward')
@@ -131,7 +131,8 @@ export function crossEntropy(
   const reduction = readReduction('crossEntropy', options)
   if (target instanceof Tensor) return apply(crossEntropyOp, [logits, target], { reduction })
   if (!(target instanceof Int32Array || target instanceof Uint8Array)) {
-    throw new TypeError('crossEntropy: target must be an int32 or uint8 tensor, an Int32Array or a Uint8Array')
+    const right = 'an int32 or uint8 tensor, an Int32Array or a Uint8Array'
+    throw new TypeError(`crossEntropy: target must be ${right}, not ${kindOf(target)}`)
   }
   logits.checkUsable('crossEntropy')
   const dtype = target instanceof Int32Array ? 'int32' : 'uint8'

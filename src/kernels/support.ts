@@ -48,7 +48,8 @@ export function requireTensors(operation: string, roles: Readonly<Record<string,
   }
 }
 
-function kindOf(value: unknown): string {
+/** What a value is, for errors: 'an array', 'a number'. */
+export function kindOf(value: unknown): string {
   return value === null || value === undefined ? String(value) : Array.isArray(value) ? 'an array' : `a ${typeof value}`
 }
 

@@ -114,7 +114,7 @@ function notFound({ chosenBy }: FashionMnistSearch, findings: readonly string[])
     `One folder must hold ${stems.join(', ')}, each plain or .gz. Any of these helps:`,
     `  ${commandLine('setup')}${without}`,
     `  apt-get install dataset-fashion-mnist${without}`,
-    chosenBy === 'the dir option' ? `  { dir: '${other}' }` : `  export FASHION_MNIST_DIR=${other}`,
+    chosenBy === 'the dir option' ? `  loadFashionMnist({ dir: '${other}' })` : `  export FASHION_MNIST_DIR=${other}`,
   ].join('\n')
 }
 

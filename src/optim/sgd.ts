@@ -198,8 +198,8 @@ function checkGroup(group: ParamGroup): void {
 function checkParameters(parameters: readonly Tensor[]): void {
   if (parameters.length === 0) throw new TypeError('optim.SGD: the list of parameters is empty')
   const seen = new Set<Tensor>()
-  for (const p of parameters) {
-    if (!(p instanceof Tensor)) throw new TypeError('optim.SGD: parameters must be tensors')
+  for (const [i, p] of parameters.entries()) {
+    if (!(p instanceof Tensor)) throw new TypeError(`optim.SGD: parameter ${i} is no tensor`)
     if (p.dtype !== 'float32') throw new TypeError(`optim.SGD: ${p.label} is ${p.dtype}; parameters are float32`)
     if (p.node) throw new TypeError(`optim.SGD: ${p.label} is no parameter: it was computed by an operation`)
     if (seen.has(p)) throw new TypeError(`optim.SGD: ${p.label} is listed twice`)

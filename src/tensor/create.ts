@@ -86,7 +86,7 @@ function collect(data: unknown, natural: Shape, depth: number, into: number[]): 
     if (typeof data !== 'number') throw new TypeError(`tensor: every element must be a number, found ${typeof data}`)
     into.push(data)
   } else if (!Array.isArray(data) || data.length !== natural[depth]) {
-    const found = Array.isArray(data) ? `${data.length} entries` : 'a number'
+    const found = Array.isArray(data) ? data.length : 'a number'
     throw new ShapeError(
       'tensor',
       `nested arrays must be of equal length: ${natural[depth]} entries at depth ${depth}, then ${found}`,

@@ -144,7 +144,7 @@ describe('where files are looked for', () => {
     await fails(
       load(),
       'Fashion-MNIST was not found. Looked in, the only folder searched because the dir option names it:\n' +
-        `  ${dir}: lacks ${TI}\n${helpWithout('the dir option').replace('export FASHION_MNIST_DIR=/folder/with/the/four/files', "{ dir: '/folder/with/the/four/files' }")}`,
+        `  ${dir}: lacks ${TI}\n${helpWithout('the dir option').replace('export FASHION_MNIST_DIR=/folder/with/the/four/files', "loadFashionMnist({ dir: '/folder/with/the/four/files' })")}`,
     )
   })
 })

@@ -310,7 +310,7 @@ describe('new optim.SGD refuses', () => {
     [
       'what is no tensor',
       () => new optim.SGD([{ params: loose([1]) }], { lr: 1 }),
-      'optim.SGD: parameters must be tensors',
+      'optim.SGD: parameter 0 is no tensor',
     ],
     [
       'computed tensors',

@@ -123,7 +123,7 @@ describe('tensor() refuses, and takes no memory,', () => {
     [
       'ragged arrays',
       () => tensor(loose([[1, 2], [3]])),
-      'tensor: nested arrays must be of equal length: 2 entries at depth 1, then 1 entries',
+      'tensor: nested arrays must be of equal length: 2 entries at depth 1, then 1',
     ],
     [
       'numbers beside arrays',

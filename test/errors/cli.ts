@@ -1,0 +1,141 @@
+import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
+import { ImageBatches, nn, optim } from '../../src/node/index.ts'
+import { RunFolder } from '../../src/node/run_folder.ts'
+import { run } from '../../src/train/index.ts'
+import { tinyFashionMnist } from '../support/idx_files.ts'
+import { type Area, COUNT } from './refusal.ts'
+
+const TRAIN = 'test/cli/train.test.ts'
+const error = 'exit code 2'
+
+export const cli: Area = {
+  title: 'Command line',
+  refusals: [
+    {
+      title: 'an unknown option',
+      error,
+      text: "error: unknown option '--epoch' (Did you mean --epochs?)",
+      by: 'commander',
+      args: ['train', '--epoch', '3'],
+    },
+    {
+      title: 'an unknown option, like no other',
+      error,
+      text: "error: unknown option '--verbose'; see npm run train -- --help",
+      by: 'commander',
+      args: ['train', '--verbose'],
+    },
+    {
+      title: 'an unknown command',
+      error,
+      text: "error: unknown command 'test'; see dawngrad --help",
+      by: 'commander',
+      args: ['test'],
+    },
+    {
+      title: 'a word too many',
+      error,
+      text: "error: too many arguments for 'train'. Expected 0 arguments but got 1; see npm run train -- --help",
+      by: 'commander',
+      args: ['train', 'extra'],
+    },
+    {
+      title: 'an option without its value',
+      error,
+      text: "error: option '--epochs <n>' argument missing; see npm run train -- --help",
+      by: 'commander',
+      args: ['train', '--epochs'],
+    },
+    {
+      title: 'a choice that there is not',
+      error,
+      text: "error: option '--schedule-per <unit>' argument 'batch' is invalid. Allowed choices are epoch, step.",
+      by: 'commander',
+      args: ['train', '--schedule-per', 'batch'],
+    },
+    {
+      title: 'options that exclude each other',
+      error,
+      text: "error: option '--remove' cannot be used with option '--check'; see npm run setup -- --help",
+      by: 'commander',
+      args: ['setup', '--check', '--remove'],
+    },
+    {
+      title: 'a number that must be whole',
+      error,
+      text: "error: option '--batch-size <n>' argument '2.5' is invalid. It must be a whole number, 1 or more.",
+      args: ['train', '--batch-size', '2.5'],
+    },
+    {
+      title: 'a number that is none',
+      error,
+      text: "error: option '--lr <rate>' argument 'fast' is invalid. It must be a number, 0 or more.",
+      args: ['train', '--lr', 'fast'],
+    },
+    {
+      title: 'a schedule with a mistake',
+      error,
+      text: "error: option '--schedule': cosine: maxUpdate must be an integer ≥ 1, got 0 at character 18 of 'cosine(maxUpdate=0)'; it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)",
+      args: ['train', '--schedule', 'cosine(maxUpdate=0)'],
+    },
+    {
+      title: 'no name for the folder of results',
+      error,
+      text: "error: option '--out': the name of a folder is needed",
+      args: ['train', '--out', ''],
+    },
+    {
+      title: 'a folder of results below a file',
+      error,
+      text: "error: option '--out': /dev/null/run can't be written (ENOTDIR); choose another folder",
+      args: ['train', '--out', '/dev/null/run'],
+    },
+    {
+      title: 'a folder that holds a run',
+      error,
+      text: "error: option '--out': <folder> holds a run already; choose another folder",
+      varies: { '<folder>': /.+/ },
+      pinnedBy: TRAIN,
+    },
+    {
+      title: 'more images than there are',
+      error,
+      text: "error: option '--limit-train': the set has 60000 images, not 60001",
+      cure: 'Give at most that many, or leave the option out.',
+      pinnedBy: TRAIN,
+    },
+    {
+      title: 'a batch that no buffer holds',
+      error,
+      text: "error: option '--batch-size': this adapter takes batches of at most <limit>, not 60000",
+      varies: { '<limit>': COUNT },
+      pinnedBy: TRAIN,
+    },
+    {
+      title: 'a result that cannot be written',
+      error: 'WriteError',
+      text: "/dev/null/run can't be written: ENOTDIR: not a directory, mkdir '/dev/null/run'",
+      cure: 'Make room, or the folder writable. What was written before is whole.',
+      run: async () => RunFolder.create('/dev/null/run'),
+    },
+    {
+      title: 'a training that diverged',
+      error: 'DivergedError',
+      text: 'the training loss became <loss> by step <step> (epoch <epoch>, learning rate 1e+38): a smaller --lr, or a warm-up, keeps it finite',
+      varies: { '<loss>': /NaN|Infinity/, '<step>': COUNT, '<epoch>': COUNT },
+      run: async () => {
+        const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 10))
+        const { train, test } = fashionMnistFromBytes(tinyFashionMnist())
+        await run({
+          net,
+          optimizer: new optim.SGD(net.parameters(), { lr: 1e38 }),
+          train: new ImageBatches(train, { batchSize: 1 }),
+          test: new ImageBatches(test),
+          epochs: 3,
+          seed: 0,
+          rates: { schedule: () => 1e38, per: 'epoch', timing: 'before-epoch', lr: 1e38 },
+        })
+      },
+    },
+  ],
+}

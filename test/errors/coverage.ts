@@ -1,0 +1,59 @@
+// Which entries of the table hold which places of the source.
+import { BY_HAND } from './exempt.ts'
+import type { Refusal } from './refusal.ts'
+import type { Site } from './sites.ts'
+
+/** How an error of a class presents itself, where that is not by the class's own name. */
+const SHOWN: Readonly<Record<string, string>> = {
+  DownloadError: 'SetupError',
+  BrokenOff: 'SetupError',
+  UsageError: 'exit code 2',
+  InvalidArgumentError: 'exit code 2',
+}
+
+interface Candidate {
+  readonly site: Site
+  readonly pattern: RegExp
+  /** How many of its characters are fixed. */
+  readonly fixed: number
+}
+
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+
+/** Whether a text of this place may be a part of a longer one: what setup could not do is told in lists. */
+const isPart = ({ error }: Site) => error === null || ['exit code 2', 'SetupError'].includes(SHOWN[error] ?? error)
+
+export function isAt(site: Site, place: { readonly file: string; readonly code: string }): boolean {
+  return site.file === place.file && site.code.startsWith(place.code)
+}
+
+function candidates(site: Site): Candidate[] {
+  const byHand = BY_HAND.filter((place) => isAt(site, place)).flatMap(({ texts }) => texts)
+  const texts = [...site.texts, ...byHand.map((text) => text.split(/(…)/).map((p) => (p === '…' ? null : p)))]
+  return texts.map((pieces) => {
+    const inLine = isPart(site) && !pieces.join('').includes('\n')
+    const hole = inLine ? '[^\\n]*' : '[\\s\\S]*'
+    const body = pieces.map((piece) => (piece === null ? hole : escaped(piece))).join('')
+    return { site, pattern: new RegExp(isPart(site) ? body : `^${body}$`), fixed: pieces.join('').length }
+  })
+}
+
+/**
+ * The sites that entries hold: of those whose texts an entry fits, the ones with the most fixed characters, and every one
+ * whose text is a part of it. Beside them the entries that fit none.
+ */
+export function coverage(sites: readonly Site[], refusals: readonly Refusal[]): { held: Set<Site>; idle: Refusal[] } {
+  const all = sites.flatMap(candidates)
+  const held = new Set<Site>()
+  const idle: Refusal[] = []
+  for (const refusal of refusals) {
+    const fits = all.filter(({ site: { error }, pattern }) => {
+      return (error === null || (SHOWN[error] ?? error) === refusal.error) && pattern.test(refusal.text)
+    })
+    const most = Math.max(...fits.filter(({ site }) => !isPart(site)).map(({ fixed }) => fixed))
+    const hit = fits.filter(({ site, fixed }) => isPart(site) || fixed === most)
+    for (const { site } of hit) held.add(site)
+    if (hit.length === 0 && refusal.by === undefined) idle.push(refusal)
+  }
+  return { held, idle }
+}

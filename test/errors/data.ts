@@ -1,0 +1,276 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { FASHION_MNIST_FILES, fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
+import { decodeIdx } from '../../src/data/idx.ts'
+import { ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
+import { idxFile, tinyFashionMnist, writeTinyFashionMnist } from '../support/idx_files.ts'
+import { type Area, HASH, PATH, type Place } from './refusal.ts'
+
+const NAME = 'train-labels-idx1-ubyte'
+const set = () => fashionMnistFromBytes(tinyFashionMnist()).train
+const decode = (...bytes: number[]) => decodeIdx(Uint8Array.from(bytes), NAME)
+const { testLabels } = tinyFashionMnist()
+const varies = { '<folder>': PATH }
+
+/** Loads a set in which the file of test labels has these bytes. */
+const withLabels = (bytes: Uint8Array, ending = '.gz') => {
+  return async ({ folder }: Place) => {
+    await writeTinyFashionMnist(folder, ending === '' ? ['testLabels'] : [])
+    await writeFile(join(folder, `${FASHION_MNIST_FILES.testLabels.stem}${ending}`), bytes)
+    return loadFashionMnist({ dir: folder, verify: false })
+  }
+}
+
+export const data: Area = {
+  title: 'Data',
+  refusals: [
+    {
+      title: 'Fashion-MNIST is not where FASHION_MNIST_DIR points',
+      error: 'DataError',
+      text: `Fashion-MNIST was not found. Looked in, the only folder searched because FASHION_MNIST_DIR names it:
+  <folder>: none of the four files
+One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz. Any of these helps:
+  npm run setup, and leave out FASHION_MNIST_DIR
+  apt-get install dataset-fashion-mnist, and leave out FASHION_MNIST_DIR
+  export FASHION_MNIST_DIR=/folder/with/the/four/files`,
+      varies,
+      run: async ({ folder }) => {
+        const before = process.env.FASHION_MNIST_DIR
+        process.env.FASHION_MNIST_DIR = folder
+        try {
+          return await loadFashionMnist()
+        } finally {
+          if (before === undefined) delete process.env.FASHION_MNIST_DIR
+          else process.env.FASHION_MNIST_DIR = before
+        }
+      },
+    },
+    {
+      title: 'Fashion-MNIST is not in the folder of the option dir',
+      error: 'DataError',
+      text: `Fashion-MNIST was not found. Looked in, the only folder searched because the dir option names it:
+  <folder>/none: no such folder
+One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz. Any of these helps:
+  npm run setup, and leave out the dir option
+  apt-get install dataset-fashion-mnist, and leave out the dir option
+  loadFashionMnist({ dir: '/folder/with/the/four/files' })`,
+      varies,
+      run: ({ folder }) => loadFashionMnist({ dir: join(folder, 'none') }),
+    },
+    {
+      title: 'Fashion-MNIST is not all there',
+      error: 'DataError',
+      text: `Fashion-MNIST was not found. Looked in, the only folder searched because the dir option names it:
+  <folder>: lacks train-images-idx3-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte
+One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz. Any of these helps:
+  npm run setup, and leave out the dir option
+  apt-get install dataset-fashion-mnist, and leave out the dir option
+  loadFashionMnist({ dir: '/folder/with/the/four/files' })`,
+      varies,
+      run: async ({ folder }) => {
+        await writeFile(join(folder, `${NAME}.gz`), '')
+        return loadFashionMnist({ dir: folder })
+      },
+    },
+    {
+      title: 'Fashion-MNIST is looked for in a file',
+      error: 'DataError',
+      text: `Fashion-MNIST was not found. Looked in, the only folder searched because the dir option names it:
+  <folder>/set.zip: not a folder
+One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz. Any of these helps:
+  npm run setup, and leave out the dir option
+  apt-get install dataset-fashion-mnist, and leave out the dir option
+  loadFashionMnist({ dir: '/folder/with/the/four/files' })`,
+      varies,
+      run: async ({ folder }) => {
+        await writeFile(join(folder, 'set.zip'), '')
+        return loadFashionMnist({ dir: join(folder, 'set.zip') })
+      },
+    },
+    {
+      title: 'a folder that cannot be read',
+      error: 'DataError',
+      text: `Fashion-MNIST was not found. Looked in, the only folder searched because the dir option names it:
+  <path>: cannot be read (ENAMETOOLONG)
+One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz. Any of these helps:
+  npm run setup, and leave out the dir option
+  apt-get install dataset-fashion-mnist, and leave out the dir option
+  loadFashionMnist({ dir: '/folder/with/the/four/files' })`,
+      varies: { '<path>': PATH },
+      run: ({ folder }) => loadFashionMnist({ dir: join(folder, 'x'.repeat(300)) }),
+    },
+    {
+      title: 'another file than the published one',
+      error: 'DataError',
+      text: "<folder>/train-images-idx3-ubyte.gz: not the published file: the SHA-256 of its 2368 decompressed bytes is <sha256>, but must be c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888: delete it and fetch it again (`npm run setup` fetches what the cache folder lacks), or install Debian's package dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files (verify: false accepts other data of this form)",
+      varies: { ...varies, '<sha256>': HASH },
+      run: async ({ folder }) => {
+        await writeTinyFashionMnist(folder)
+        return loadFashionMnist({ dir: folder })
+      },
+    },
+    {
+      title: 'a file that is no gzip',
+      error: 'DataError',
+      text: "<folder>/t10k-labels-idx1-ubyte.gz: not a gzip file: delete it and fetch it again (`npm run setup` fetches what the cache folder lacks), or install Debian's package dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files",
+      varies,
+      run: withLabels(new TextEncoder().encode('<!doctype html>')),
+    },
+    {
+      title: 'a gzip file that is cut off',
+      error: 'DataError',
+      text: "<folder>/t10k-labels-idx1-ubyte.gz: cut off: the gzip stream has no end: delete it and fetch it again (`npm run setup` fetches what the cache folder lacks), or install Debian's package dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files",
+      varies,
+      run: withLabels(gzipSync(testLabels).subarray(0, 14)),
+    },
+    {
+      title: 'a gzip file that is damaged',
+      error: 'DataError',
+      text: "<folder>/t10k-labels-idx1-ubyte.gz: damaged gzip file (incorrect data check): delete it and fetch it again (`npm run setup` fetches what the cache folder lacks), or install Debian's package dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files",
+      varies,
+      run: withLabels(gzipSync(testLabels).map((byte, i, all) => (i === all.length - 8 ? byte ^ 1 : byte))),
+    },
+    {
+      title: 'a gzip file that holds too much',
+      error: 'DataError',
+      text: "<folder>/t10k-labels-idx1-ubyte.gz: too long: decompresses to more than the 10008 bytes of t10k-labels-idx1-ubyte: delete it and fetch it again (`npm run setup` fetches what the cache folder lacks), or install Debian's package dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files",
+      varies,
+      run: withLabels(gzipSync(new Uint8Array(10_009))),
+    },
+    {
+      title: 'a file that is too long',
+      error: 'DataError',
+      text: "<folder>/t10k-labels-idx1-ubyte.gz: too long: 20017 bytes, but must be at most 20016: delete it and fetch it again (`npm run setup` fetches what the cache folder lacks), or install Debian's package dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files",
+      varies,
+      run: withLabels(new Uint8Array(20_017)),
+    },
+    {
+      title: 'a folder in the place of a file',
+      error: 'DataError',
+      text: "<folder>/t10k-labels-idx1-ubyte: not a regular file: delete it and fetch it again (`npm run setup` fetches what the cache folder lacks), or install Debian's package dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files",
+      varies,
+      run: async ({ folder }) => {
+        await writeTinyFashionMnist(folder)
+        await mkdir(join(folder, FASHION_MNIST_FILES.testLabels.stem))
+        return loadFashionMnist({ dir: folder, verify: false })
+      },
+    },
+    {
+      title: 'a file that cannot be read',
+      error: 'DataError',
+      text: '<path>: cannot be read (EACCES): make it readable, or set FASHION_MNIST_DIR to another folder',
+      varies: { '<path>': PATH },
+      pinnedBy: 'test/node/fashion_mnist_damage.test.ts',
+    },
+    {
+      title: 'IDX: less than a header',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: cut off: 3 bytes, but an IDX file has at least 8',
+      cure: 'Fetch the file again: it was not written to its end.',
+      run: () => decode(0, 0, 8),
+    },
+    {
+      title: 'IDX: part of a header',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: cut off: 9 bytes, but an IDX header of rank 3 has 16',
+      cure: 'Fetch the file again: it was not written to its end.',
+      run: () => decode(0, 0, 8, 3, 0, 0, 0, 1, 0),
+    },
+    {
+      title: 'IDX: another kind of file',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: not an IDX file: it starts with 1f 8b 08 00, not with 00 00 08 and its rank (this is gzip: decompress it first)',
+      cure: 'Fetch the file again, or give the file that the name promises.',
+      run: () => decode(0x1f, 0x8b, 8, 0, 0),
+    },
+    {
+      title: 'IDX: another type of elements',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: IDX type 0x0d (float32) is not supported, it must be 0x08 (unsigned byte)',
+      cure: 'Only files of bytes are read, as those of MNIST and Fashion-MNIST are.',
+      run: () => decode(0, 0, 13, 1, 0, 0, 0, 0),
+    },
+    {
+      title: 'IDX: too many dimensions',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: IDX rank 5 is not supported, it must be 1 to 4',
+      cure: 'The file is damaged, or of another format.',
+      run: () => decode(0, 0, 8, 5),
+    },
+    {
+      title: 'IDX: sizes that overflow',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: the IDX sizes [2147483648, 2147483648, 4] overflow, their product must be below 2^53',
+      cure: 'The header is damaged: fetch the file again.',
+      run: () => decodeIdx(idxFile([2 ** 31, 2 ** 31, 4], []), NAME),
+    },
+    {
+      title: 'IDX: fewer or more bytes than the sizes ask for',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: cut off: 17 bytes, but the IDX sizes [2, 3] ask for 18',
+      cure: 'Fetch the file again.',
+      run: () => decodeIdx(idxFile([2, 3], [1, 2, 3, 4, 5]), NAME),
+    },
+    {
+      title: 'images of another size',
+      error: 'DataError',
+      text: 'train-images-idx3-ubyte: sizes [1, 2, 2], but images must be [n, 28, 28] with n at least 1',
+      cure: 'Only images of 28 × 28 are read; the file of labels may have the name of the file of images.',
+      run: () => fashionMnistFromBytes({ ...tinyFashionMnist(), trainImages: idxFile([1, 2, 2], [0, 0, 0, 0]) }),
+    },
+    {
+      title: 'labels of several dimensions',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: sizes [3, 1], but labels must be [n]',
+      cure: 'The file of images may have the name of the file of labels.',
+      run: () => fashionMnistFromBytes({ ...tinyFashionMnist(), trainLabels: idxFile([3, 1], [1, 2, 3]) }),
+    },
+    {
+      title: 'not one label an image',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: 2 labels, but train-images-idx3-ubyte holds 3 images: they must be as many',
+      cure: 'Take both files from one data set.',
+      run: () => fashionMnistFromBytes({ ...tinyFashionMnist(), trainLabels: idxFile([2], [1, 2]) }),
+    },
+    {
+      title: 'a label that is no class',
+      error: 'DataError',
+      text: 'train-labels-idx1-ubyte: label 1 (counted from 0) is 10, labels must be 0 to 9',
+      cure: 'The file is damaged, or of a set with more classes.',
+      run: () => fashionMnistFromBytes({ ...tinyFashionMnist(), trainLabels: idxFile([3], [1, 10, 2]) }),
+    },
+    {
+      title: 'take: more examples than there are',
+      error: 'RangeError',
+      text: 'take: n is 4, it must be an integer from 1 to 3 (the examples in the data set)',
+      run: () => take(set(), 4),
+    },
+    {
+      title: 'ImageBatches: a batch size that is none',
+      error: 'RangeError',
+      text: 'ImageBatches: batchSize must be a whole number, 1 or more, not 0',
+      run: () => new ImageBatches(set(), { batchSize: 0 }),
+    },
+    {
+      title: 'ImageBatches: an order of another length',
+      error: 'RangeError',
+      text: 'ImageBatches: an order of 2 does not fit 3 images',
+      cure: 'Give an image number for each image of the set: permutation(seed, epoch, batches.size).',
+      run: () => new ImageBatches(set()).setOrder(Uint32Array.of(0, 1)),
+    },
+    {
+      title: 'ImageBatches: an order with an image that there is not',
+      error: 'RangeError',
+      text: 'ImageBatches: there is no image 3 among 3',
+      cure: 'Images count from 0.',
+      run: () => new ImageBatches(set()).setOrder(Uint32Array.of(1, 2, 3)),
+    },
+    {
+      title: 'ImageBatches: a batch that there is not',
+      error: 'RangeError',
+      text: 'ImageBatches: there is no batch 2; batches are numbered 0 to 1',
+      run: () => new ImageBatches(set(), { batchSize: 2 }).batch(2),
+    },
+  ],
+}

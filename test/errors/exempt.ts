@@ -1,0 +1,98 @@
+// Places in src/ that make an error which needs no entry of its own in the table, or whose text the source hides.
+
+interface Place {
+  readonly file: string
+  /** How the place in the source begins. */
+  readonly code: string
+}
+
+/** What cannot happen, whatever a user does: other code has made sure of it before. */
+export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
+  {
+    file: 'src/kernels/gather.ts',
+    code: 'new RangeError(`gather: row ',
+    why: 'only ImageBatches gathers, and its setOrder refuses such an order',
+  },
+  {
+    file: 'src/kernels/gather.ts',
+    code: 'new RangeError(`gather: entries ',
+    why: 'only ImageBatches gathers, and its batch() refuses such a number',
+  },
+  {
+    file: 'src/node/run_folder.ts',
+    code: `\`\${parent} is no folder`,
+    why: "on Windows alone: elsewhere the file system's own ENOTDIR comes first",
+  },
+  {
+    file: 'src/node/setup/tar.ts',
+    code: 'new Error(`tar: ',
+    why: 'the archive is compared with its pinned SHA-512 before it is read',
+  },
+  {
+    file: 'src/node/setup/tar.ts',
+    code: "new Error('tar: ",
+    why: 'the archive is compared with its pinned SHA-512 before it is read',
+  },
+  {
+    file: 'src/node/setup/download.ts',
+    code: "new NetworkFault('the network failed'",
+    why: 'it is caught in the same file, and told as what its cause was',
+  },
+  {
+    file: 'src/train/history.ts',
+    code: 'new Error( `curvePoints: ',
+    why: 'the package does not export it, and the command hands it what it has recorded itself',
+  },
+  {
+    file: 'src/train/history.ts',
+    code: 'new Error(`curvePoints: ',
+    why: 'the package does not export it, and a set that was loaded has at least one batch',
+  },
+  {
+    file: 'src/train/curves.ts',
+    code: 'new Error(`drawCurves: ',
+    why: 'the package does not export it, and --epochs is 1 or more',
+  },
+  {
+    file: 'src/train/svg.ts',
+    code: 'new Error(`drawFigure: ',
+    why: 'the package does not export it, and drawCurves gives it axes of some length',
+  },
+]
+
+/** Places that hand on what others have made: the texts are found there, or are the driver's own. */
+export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
+  { file: 'src/gpu/gpu.ts', code: 'new GpuError(errorKind(error)', from: "the device's own report" },
+  { file: 'src/node/fashion_mnist.ts', code: `new DataError(\`\${path}: \${gzipProblem(`, from: 'gzipProblem' },
+  { file: 'src/node/setup/index.ts', code: 'new SetupError(failures.map(', from: 'the errors of each thing to bring' },
+  {
+    file: 'src/sched/parse.ts',
+    code: 'this.#fail(start, error instanceof Error',
+    from: 'the constructor of the schedule',
+  },
+  { file: 'src/sched/parse.ts', code: 'this.#fail(at, message, right)', from: 'fault' },
+  { file: 'src/sched/parse.ts', code: `new SyntaxError(\`\${what}`, from: 'those who call #fail' },
+  { file: 'src/sched/scheduler.ts', code: 'new RangeError(message)', from: 'fault' },
+]
+
+/** Texts that the source hides, such as those put together by another file; … stands for what is put in. */
+export const BY_HAND: readonly (Place & { readonly texts: readonly string[] })[] = [
+  {
+    file: 'src/node/ladder.ts',
+    code: "new GpuError('unavailable', noAdapter(",
+    texts: [
+      'no WebGPU adapter was found. Tried, in this order:\n…',
+      'DAWNGRAD_ADAPTER is …, but there is no such adapter. Tried:\n…',
+    ],
+  },
+  {
+    file: 'src/node/setup/index.ts',
+    code: "new SetupError(lacking.join('\\n'))",
+    texts: ['data: not all four files are in …, which FASHION_MNIST_DIR names'],
+  },
+  {
+    file: 'src/node/setup/apt.ts',
+    code: `new SetupError(\`\${command} \${status}`,
+    texts: ['…apt-get … failed with status …: …', '…apt-get … was ended by a signal'],
+  },
+]

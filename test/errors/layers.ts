@@ -1,0 +1,61 @@
+import { nn, relu, tensor } from '../../src/index.ts'
+import { type Area, loose } from './refusal.ts'
+
+export const layers: Area = {
+  title: 'Layers and modules',
+  refusals: [
+    {
+      title: 'a number of channels or features that is none',
+      error: 'ShapeError',
+      text: 'nn.Linear: inFeatures must be a whole number, 1 or more, not 0',
+      run: () => new nn.Linear(0, 10),
+    },
+    {
+      title: 'nn.Sequential: a function where a module belongs',
+      error: 'TypeError',
+      text: 'nn.Sequential: argument 1 is no module',
+      cure: 'Give layers, such as new nn.ReLU(), not functions; several in a list need nn.Sequential(...list).',
+      run: () => new nn.Sequential(new nn.Linear(2, 3), loose(relu)),
+    },
+    {
+      title: 'nn.Flatten: a dimension that is none',
+      error: 'TypeError',
+      text: 'nn.Flatten: startDim must be a whole number, not 0.5',
+      run: () => new nn.Flatten(0.5),
+    },
+    {
+      title: 'loadStateDict: no state',
+      error: 'TypeError',
+      text: 'loadStateDict: the state must be a map or an object of tensors',
+      run: () => new nn.Linear(1, 1).loadStateDict(loose('weights.bin')),
+    },
+    {
+      title: 'loadStateDict: the state of another network',
+      error: 'Error',
+      text: `loadStateDict: the state does not fit this module
+  shape: weight is [2, 3], given [2, 1]
+  missing: bias [2]
+  unknown: scale [1]
+  unknown: other`,
+      cure: 'Build the network as it was when the state was taken: same layers, same sizes, same order. Nothing was changed.',
+      run: () =>
+        new nn.Linear(3, 2).loadStateDict({ weight: tensor([1, 2], [2, 1]), scale: tensor([1]), other: loose(1) }),
+    },
+    {
+      title: 'loadStateDict: values that are no float32 tensors of this device',
+      error: 'Error',
+      text: `loadStateDict: the state does not fit this module
+  type: 0.weight is float32, given int32
+  type: 1.weight is given as something that is no tensor
+  device: 2.weight lives on another device`,
+      cure: 'Make float32 tensors of the values, on the device of the module.',
+      run: async ({ ownGpu, gpu }) => {
+        const state = { '0.weight': tensor(new Int32Array(1), [1, 1], { gpu }), '1.weight': loose([1]) }
+        const net = new nn.Sequential(new nn.Linear(1, 1), new nn.Linear(1, 1), new nn.Linear(1, 1))
+        const bias = () => tensor([0], [1], { gpu })
+        const far = tensor([1], [1, 1], { gpu: await ownGpu() })
+        net.loadStateDict({ ...state, '0.bias': bias(), '1.bias': bias(), '2.weight': far, '2.bias': bias() })
+      },
+    },
+  ],
+}

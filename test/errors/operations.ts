@@ -1,0 +1,199 @@
+import { add, conv2d, crossEntropy, linear, matmul, maxPool2d, relu, type Shape, tensor } from '../../src/index.ts'
+import { sizeOf } from '../../src/tensor/shape.ts'
+import { type Area, loose } from './refusal.ts'
+
+const zeros = (...shape: Shape) => tensor(new Float32Array(sizeOf(shape)), shape)
+const labels = (...values: number[]) => Uint8Array.from(values)
+
+export const operations: Area = {
+  title: 'Operations',
+  refusals: [
+    {
+      title: 'something given that is no tensor',
+      error: 'TypeError',
+      text: 'relu: input must be a tensor, not an array',
+      cure: 'Make one of it by tensor(…).',
+      run: () => relu(loose([1, 2])),
+    },
+    {
+      title: 'a tensor of another type of elements',
+      error: 'TypeError',
+      text: 'relu: input must be float32, it is int32',
+      cure: 'Make it of the type named; images in bytes become float32 by tensor(Float32Array.from(bytes, (b) => b / 255), shape).',
+      run: () => relu(tensor(new Int32Array(2))),
+    },
+    {
+      title: 'another number of dimensions',
+      error: 'ShapeError',
+      text: `conv2d: input has 3 dimensions, 4 are needed (N C H W)
+  input [1, 28, 28]`,
+      cure: 'Add the missing dimension by reshape: one image [C, H, W] becomes a batch [1, C, H, W].',
+      run: () => conv2d(zeros(1, 28, 28), zeros(6, 1, 5, 5)),
+    },
+    {
+      title: 'tensors of two devices in one operation',
+      error: 'Error',
+      text: 'add: its tensors live on two devices',
+      cure: 'Make all of them on one device: give tensor() the option gpu, or open() only once.',
+      run: async ({ gpu, ownGpu }) => {
+        const near = tensor([1], [1], { gpu })
+        return add(near, tensor([1], [1], { gpu: await ownGpu() }))
+      },
+    },
+    {
+      title: 'add: shapes that do not fit',
+      error: 'ShapeError',
+      text: `add: b must have a's shape, or one value for each of a's 3 channels
+  a [2, 3]
+  b [2]
+Channels are dimension 1; reshape for anything else.`,
+      run: () => add(zeros(2, 3), zeros(2)),
+    },
+    {
+      title: 'add: shapes of one dimension that differ',
+      error: 'ShapeError',
+      text: `add: b must have a's shape
+  a [3]
+  b [2]`,
+      cure: 'Both need the same number of elements.',
+      run: () => add(zeros(3), zeros(2)),
+    },
+    {
+      title: 'matmul: inner sizes that differ',
+      error: 'ShapeError',
+      text: `matmul: a sums over 3 elements, b over 2
+  a [2, 3]  M K
+  b [2, 3]  K N`,
+      cure: 'The columns of the first must be as many as the rows of the second; transposeA and transposeB read them the other way.',
+      run: () => matmul(zeros(2, 3), zeros(2, 3)),
+    },
+    {
+      title: 'linear: input features that differ',
+      error: 'ShapeError',
+      text: `linear: weight takes 2 input features, input has 3
+  input  [4, 3]  N I
+  weight [3, 2]  O I`,
+      cure: 'The weight is [output features, input features], as in PyTorch; nn.Linear takes (input, output).',
+      run: () => linear(zeros(4, 3), zeros(3, 2)),
+    },
+    {
+      title: 'linear: a bias of another size',
+      error: 'ShapeError',
+      text: `linear: bias must have one value for each of the 2 output features
+  weight [2, 3]  O I
+  bias   [3]     O`,
+      cure: 'Give one value an output feature, the first size of the weight, or null.',
+      run: () => linear(zeros(4, 3), zeros(2, 3), zeros(3)),
+    },
+    {
+      title: 'linear: images of another size than the network is made for',
+      error: 'ShapeError',
+      text: `linear: weight takes 400 input features, input has 576
+  input  [1, 576]    N I
+  weight [120, 400]  O I`,
+      cure: 'nn.lenet() takes images of 28 × 28; for others, change the first nn.Linear to the number of features given.',
+      run: () => linear(zeros(1, 576), zeros(120, 400)),
+    },
+    {
+      title: 'conv2d: the channels differ',
+      error: 'ShapeError',
+      text: `conv2d: weight takes 1 input channels, input has 3
+  input  [1, 3, 28, 28]  N C H W
+  weight [6, 1, 5, 5]    F C KH KW`,
+      cure: 'The weight is [filters, channels, height, width]; colour images have 3 channels, grey ones 1.',
+      run: () => conv2d(zeros(1, 3, 28, 28), zeros(6, 1, 5, 5)),
+    },
+    {
+      title: 'conv2d: a kernel without elements',
+      error: 'ShapeError',
+      text: `conv2d: the kernel has no elements
+  input  [1, 1, 4, 4]  N C H W
+  weight [1, 1, 0, 3]  F C KH KW`,
+      cure: 'Height and width of the weight must be 1 or more.',
+      run: () => conv2d(zeros(1, 1, 4, 4), zeros(1, 1, 0, 3)),
+    },
+    {
+      title: 'conv2d: a bias of another size',
+      error: 'ShapeError',
+      text: `conv2d: bias must have one value for each of the 6 filters
+  input  [1, 1, 4, 4]  N C H W
+  weight [6, 1, 3, 3]  F C KH KW
+  bias   [3]           F`,
+      cure: 'Give one value a filter, the first size of the weight, or null.',
+      run: () => conv2d(zeros(1, 1, 4, 4), zeros(6, 1, 3, 3), zeros(3)),
+    },
+    {
+      title: 'conv2d: a kernel larger than the image',
+      error: 'ShapeError',
+      text: `conv2d: the window's height 5 (3 at dilation 2) exceeds the input's 4
+  input  [1, 1, 4, 4]  N C H W
+  weight [1, 1, 3, 3]  F C KH KW`,
+      cure: 'Give padding, a smaller kernel or dilation, or leave out a pooling layer before.',
+      run: () => conv2d(zeros(1, 1, 4, 4), zeros(1, 1, 3, 3), null, { dilation: 2 }),
+    },
+    {
+      title: 'a stride, padding, dilation or kernel size that is none',
+      error: 'ShapeError',
+      text: 'conv2d: stride must be a whole number or two of them, 1 or more, not [1, 0]',
+      run: () => conv2d(zeros(1, 1, 4, 4), zeros(1, 1, 3, 3), null, { stride: [1, 0] }),
+    },
+    {
+      title: 'a stride, padding, dilation or kernel size far too large',
+      error: 'ShapeError',
+      text: 'conv2d: padding must be a whole number or two of them, at most 65,535, not 1048576',
+      run: () => conv2d(zeros(1, 1, 4, 4), zeros(1, 1, 3, 3), null, { padding: 2 ** 20 }),
+    },
+    {
+      title: 'maxPool2d: images without rows or columns',
+      error: 'ShapeError',
+      text: `maxPool2d: the input has no rows or no columns to pool
+  input [1, 1, 0, 4]  N C H W`,
+      cure: 'Look at the shape before this layer: the layers before have left nothing of the image.',
+      run: () => maxPool2d(zeros(1, 1, 0, 4), { kernelSize: 2, padding: 1 }),
+    },
+    {
+      title: 'maxPool2d: a window larger than the image',
+      error: 'ShapeError',
+      text: `maxPool2d: the window's width 8 exceeds the input's 5 with padding 1
+  input [1, 6, 4, 5]  N C H W`,
+      cure: 'Give a smaller kernelSize, or leave out a pooling layer before.',
+      run: () => maxPool2d(zeros(1, 6, 4, 5), { kernelSize: [2, 8], padding: [0, 1] }),
+    },
+    {
+      title: 'maxPool2d: too much padding',
+      error: 'ShapeError',
+      text: 'maxPool2d: padding 2 is more than half of the kernel size 3: a window could be empty',
+      cure: 'Padding may be at most half of the kernel size.',
+      run: () => maxPool2d(zeros(1, 1, 4, 4), { kernelSize: 3, padding: 2 }),
+    },
+    {
+      title: 'crossEntropy: a target that is neither tensor nor integers',
+      error: 'TypeError',
+      text: 'crossEntropy: target must be an int32 or uint8 tensor, an Int32Array or a Uint8Array, not an array',
+      cure: 'Class numbers are wanted, not probabilities: Int32Array.from(labels).',
+      run: () => crossEntropy(zeros(2, 3), loose([0, 1])),
+    },
+    {
+      title: 'crossEntropy: not one label a row',
+      error: 'ShapeError',
+      text: `crossEntropy: target has 2 labels, logits have 3 rows
+  logits [3, 10]  N C
+  target [2]      N`,
+      cure: 'Give a label for each row of the logits.',
+      run: () => crossEntropy(zeros(3, 10), labels(1, 2)),
+    },
+    {
+      title: 'crossEntropy: a label that is no class',
+      error: 'RangeError',
+      text: 'crossEntropy: label 3 is no class; logits have 3 classes, 0 to 2',
+      cure: 'Labels count from 0; the network needs as many outputs as there are classes.',
+      run: () => crossEntropy(zeros(2, 3), labels(0, 3)),
+    },
+    {
+      title: 'crossEntropy: an unknown reduction',
+      error: 'TypeError',
+      text: "crossEntropy: reduction must be 'mean', 'sum' or 'none', not 'avg'",
+      run: () => crossEntropy(zeros(2, 3), labels(0, 1), { reduction: loose('avg') }),
+    },
+  ],
+}

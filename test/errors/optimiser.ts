@@ -1,0 +1,119 @@
+import { optim, relu, tensor } from '../../src/index.ts'
+import { type Area, loose } from './refusal.ts'
+
+const weight = (n = 3) => tensor(new Float32Array(n), [n], { requiresGrad: true, name: 'weight' })
+const sgd = (n = 3) => new optim.SGD([weight(n)], { lr: 0.1, momentum: 0.9 })
+
+export const optimiser: Area = {
+  title: 'Optimiser',
+  refusals: [
+    {
+      title: 'optim.SGD: one tensor in place of a list',
+      error: 'TypeError',
+      text: 'optim.SGD: params must be an array of tensors or groups, such as net.parameters()',
+      run: () => new optim.SGD(loose(weight()), { lr: 0.1 }),
+    },
+    {
+      title: 'optim.SGD: tensors and groups mixed',
+      error: 'TypeError',
+      text: 'optim.SGD: entry 1 is neither a tensor like the first nor a group { params, … }',
+      cure: 'Give either tensors or groups; a tensor beside groups becomes { params: [tensor] }.',
+      run: () => new optim.SGD(loose([{ params: [weight()] }, weight()]), { lr: 0.1 }),
+    },
+    {
+      title: 'optim.SGD: no rate',
+      error: 'TypeError',
+      text: 'optim.SGD: lr is needed, for example { lr: 0.1 }',
+      run: () => new optim.SGD([weight()]),
+    },
+    {
+      title: 'optim.SGD: an unknown option',
+      error: 'TypeError',
+      text: 'optim.SGD: unknown option weight_decay; known: lr, momentum, dampening, weightDecay, nesterov, maximize',
+      run: () => new optim.SGD([weight()], loose({ lr: 0.1, weight_decay: 0.01 })),
+    },
+    {
+      title: 'optim.SGD: a switch that is neither true nor false',
+      error: 'TypeError',
+      text: 'optim.SGD: maximize must be true or false, not 1',
+      run: () => new optim.SGD([weight()], { lr: 0.1, maximize: loose(1) }),
+    },
+    {
+      title: 'optim.SGD: a rate, momentum or decay that is none',
+      error: 'RangeError',
+      text: 'optim.SGD: lr must be a number, 0 or more, not NaN',
+      cure: 'A rate that has become NaN comes from a schedule: look at what it returns.',
+      run: () => new optim.SGD([weight()], { lr: Number.NaN }),
+    },
+    {
+      title: 'optim.SGD: a dampening that is none',
+      error: 'RangeError',
+      text: 'optim.SGD: dampening must be a number, not Infinity',
+      run: () => new optim.SGD([weight()], { lr: 0.1, dampening: Number.POSITIVE_INFINITY }),
+    },
+    {
+      title: 'optim.SGD: Nesterov momentum without momentum',
+      error: 'RangeError',
+      text: 'optim.SGD: nesterov needs a momentum above 0 and a dampening of 0',
+      run: () => new optim.SGD([weight()], { lr: 0.1, nesterov: true }),
+    },
+    {
+      title: 'optim.SGD: no parameters',
+      error: 'TypeError',
+      text: 'optim.SGD: the list of parameters is empty',
+      cure: 'Give net.parameters(); a module finds those that are its own properties, or of modules that are.',
+      run: () => new optim.SGD([], { lr: 0.1 }),
+    },
+    {
+      title: 'optim.SGD: something among the parameters that is no tensor',
+      error: 'TypeError',
+      text: 'optim.SGD: parameter 0 is no tensor',
+      cure: 'Give the tensors alone: [...net.namedParameters().values()], which is net.parameters().',
+      run: () => new optim.SGD([{ params: loose([['weight', weight()]]) }], { lr: 0.1 }),
+    },
+    {
+      title: 'optim.SGD: a parameter of integers',
+      error: 'TypeError',
+      text: 'optim.SGD: tensor [2] is int32; parameters are float32',
+      cure: 'Leave out what is not trained.',
+      run: () => new optim.SGD([tensor(new Int32Array(2))], { lr: 0.1 }),
+    },
+    {
+      title: 'optim.SGD: the result of an operation among the parameters',
+      error: 'TypeError',
+      text: 'optim.SGD: tensor [3] is no parameter: it was computed by an operation',
+      cure: 'Give the leaves that it was computed from, or detach() it and set requiresGrad.',
+      run: () => new optim.SGD([relu(weight())], { lr: 0.1 }),
+    },
+    {
+      title: 'optim.SGD: a parameter listed twice',
+      error: 'TypeError',
+      text: 'optim.SGD: weight [3] is listed twice',
+      cure: 'List a parameter that several layers share once, in one group.',
+      run: () => {
+        const w = weight()
+        return new optim.SGD([w, w], { lr: 0.1 })
+      },
+    },
+    {
+      title: 'optim.SGD.loadStateDict: no state',
+      error: 'TypeError',
+      text: 'optim.SGD: a state is { paramGroups, momentum }, as stateDict() gives it',
+      run: () => sgd().loadStateDict(loose({})),
+    },
+    {
+      title: 'optim.SGD.loadStateDict: the state of other groups or parameters',
+      error: 'Error',
+      text: 'optim.SGD: the state has 1 groups and 2 parameters, this optimiser 1 and 1',
+      cure: 'Make the optimiser with the groups and parameters that the state was taken with. Nothing was changed.',
+      run: () => sgd().loadStateDict({ ...sgd().stateDict(), momentum: [null, null] }),
+    },
+    {
+      title: 'optim.SGD.loadStateDict: momentum of another shape',
+      error: 'Error',
+      text: 'optim.SGD: momentum 0 is [2], its parameter weight [3]',
+      cure: 'The parameters must come in the order in which they were when the state was taken. Nothing was changed.',
+      run: () => sgd().loadStateDict({ ...sgd().stateDict(), momentum: [tensor([1, 2])] }),
+    },
+  ],
+}

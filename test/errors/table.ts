@@ -1,0 +1,27 @@
+// Every error that a user can meet. See CONTRIBUTING.md, "A new error".
+import { autograd } from './autograd.ts'
+import { cli } from './cli.ts'
+import { data } from './data.ts'
+import { device } from './device.ts'
+import { kernels } from './kernels.ts'
+import { layers } from './layers.ts'
+import { operations } from './operations.ts'
+import { optimiser } from './optimiser.ts'
+import type { Area } from './refusal.ts'
+import { schedules } from './schedules.ts'
+import { setups } from './setup.ts'
+import { tensors } from './tensors.ts'
+
+export const AREAS: readonly Area[] = [
+  tensors,
+  operations,
+  autograd,
+  layers,
+  optimiser,
+  schedules,
+  data,
+  device,
+  kernels,
+  setups,
+  cli,
+]
