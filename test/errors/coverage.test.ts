@@ -45,9 +45,9 @@ describe('the table of errors', () => {
 describe('the search for errors in the source', () => {
   const found = (text: string) => {
     const source = parse('src/new.ts', text)
-    return sitesIn(source, errorClasses([source])).map(({ error, texts }) => [
+    return sitesIn(source, errorClasses([source])).map(({ error, text }) => [
       error,
-      ...texts.map((t) => t.map((piece) => piece ?? '…').join('')),
+      text?.map((piece) => piece ?? '…').join('') ?? null,
     ])
   }
   const entry = (error: string, text: string): Refusal => ({ title: 't', error, text, run: () => undefined })
@@ -63,7 +63,10 @@ describe('the search for errors in the source', () => {
     expect(found("function f() { const s = 'some ' + 'text'; throw new RangeError(s) }")).toEqual([
       ['RangeError', 'some text'],
     ])
-    expect(found("throw new Error(a ? 'first text' : 'second text')")).toEqual([['Error', 'first text', 'second text']])
+    expect(found("throw new Error(a ? 'first text' : 'second text')")).toEqual([
+      ['Error', 'first text'],
+      ['Error', 'second text'],
+    ])
     expect(found(`throw new Error(made(1))\nfunction made(n: number) { return \`made of \${n}\` }`)).toEqual([
       ['Error', 'made of …'],
     ])
@@ -81,7 +84,7 @@ describe('the search for errors in the source', () => {
       [null, 'another thing'],
     ])
     expect(found(`problems.push(\`missing: \${x}\`)`)).toEqual([[null, 'missing: …']])
-    expect(found('throw new Error(message)')).toEqual([['Error']]) // a text that cannot be read is still a site
+    expect(found('throw new Error(message)')).toEqual([['Error', null]]) // a text that cannot be read is still a site
   })
 
   test('finds an error without an entry, and one whose entry has another text or class', () => {
@@ -91,6 +94,9 @@ describe('the search for errors in the source', () => {
     expect(holds(source, entry('RangeError', 'take: n is 4, it must be fewer'))).toBe(false)
     expect(holds(source, entry('TypeError', 'take: n is 4, it must be less'))).toBe(false)
     expect(holds('throw new Error(message)', entry('Error', 'any text'))).toBe(false)
+    const either = "throw new Error(a ? 'first text' : 'second text')"
+    expect(holds(either, entry('Error', 'first text'))).toBe(false)
+    expect(holds(either, entry('Error', 'first text'), entry('Error', 'second text'))).toBe(true)
   })
 
   test('counts an entry for the most exact of the texts that it fits', () => {

@@ -6,7 +6,7 @@ import { DATASET_PACKAGE } from '../../src/node/setup/dataset.ts'
 import { type SetupContext, setup } from '../../src/node/setup/index.ts'
 import { elfOf, tarOf } from '../support/archives.ts'
 import { ABSENT, makeWorld, PRESENT, serveTiny, TINY, type World } from '../support/setup_world.ts'
-import { type Area, HASH } from './refusal.ts'
+import { type Area, HASH, PATH } from './refusal.ts'
 
 const DATASET = 'test/node/setup_dataset.test.ts'
 const DOWNLOAD = 'test/node/setup_download.test.ts'
@@ -288,7 +288,7 @@ Either of these helps:
       title: 'a package without its bundle',
       error,
       text: `no driver for an adapter could be brought:
-  swiftshader: carrier@1.0.0: has no package/bin/s.tar.br`,
+  swiftshader: carrier@1.0.0: the package has no package/bin/s.tar.br`,
       cure: "Look at npm's registry: it serves another package under this name.",
       run: () => setupIn(() => carrier({ 'package/package.json': '{}' })),
     },
@@ -314,6 +314,19 @@ Either of these helps:
       varies: { '<folder>': /.+/ },
       cure: 'Put the four files there, or unset FASHION_MNIST_DIR and let setup bring them.',
       pinnedBy: DATASET,
+    },
+    {
+      title: 'data that setup may not mend',
+      error,
+      text: 'data: <folder>/train-images-idx3-ubyte.gz: it cannot be read (EISDIR)',
+      varies: { '<folder>': PATH },
+      cure: 'Put the four published files into the folder that FASHION_MNIST_DIR names, or unset it and let setup bring them.',
+      run: () =>
+        setupIn(async ({ folder }) => {
+          for (const name of TINY.keys()) await mkdir(join(folder, name))
+          const search = { folders: [folder], chosenBy: 'FASHION_MNIST_DIR' } as const
+          return { search: { ...search, folders: [folder] }, probe: async () => PRESENT }
+        }),
     },
     {
       title: 'no driver for this machine',

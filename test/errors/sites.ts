@@ -12,8 +12,8 @@ export interface Site {
   readonly file: string
   /** The error's class; null for a text that some error holds a part of. */
   readonly error: string | null
-  /** The texts that it may make; none where the source does not show any. */
-  readonly texts: readonly Pieces[]
+  /** Its text; null where the source does not show any. A place that chooses between two texts is two sites. */
+  readonly text: Pieces | null
   /** The place in the source, on one line. */
   readonly code: string
 }
@@ -70,7 +70,10 @@ export function sitesIn(source: ts.SourceFile, classes: ReadonlySet<string>): Si
     const code = node.getText().replace(/\s+/g, ' ')
     const file = source.fileName
     const whole = error === 'Error' && CATCH_THEIR_OWN.includes(file) ? null : error
-    found.push({ at: `${file}:${line}`, file, error: whole, texts: texts.filter(speaks), code })
+    const shown = texts.filter(speaks)
+    for (const text of shown.length === 0 ? [null] : shown) {
+      found.push({ at: `${file}:${line}`, file, error: whole, text, code })
+    }
   }
   each(source, (node) => {
     if (ts.isNewExpression(node) && classes.has(node.expression.getText())) {

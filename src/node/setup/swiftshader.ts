@@ -109,7 +109,7 @@ function npmReason(output: string): string {
 async function filesOf(archive: Uint8Array, source: SwiftShaderSource): Promise<Map<string, Uint8Array>> {
   const limit = { maxOutputLength: MOST_UNPACKED }
   const bundle = readTar(await gunzipAsync(archive, limit)).get(source.bundle)
-  if (!bundle) throw new SetupError(`${source.spec}: has no ${source.bundle}`)
+  if (!bundle) throw new SetupError(`${source.spec}: the package has no ${source.bundle}`)
   const entries = readTar(await brotliAsync(bundle, limit))
   const byName = new Map([...entries].map(([path, bytes]) => [basename(path), bytes]))
   return new Map(
