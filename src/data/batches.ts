@@ -48,7 +48,8 @@ export class ImageBatches {
       throw new RangeError(`ImageBatches: an order of ${order.length} does not fit ${this.size} images`)
     }
     for (const image of order) {
-      if (image >= this.size) throw new RangeError(`ImageBatches: there is no image ${image} among ${this.size}`)
+      if (image >= this.size)
+        throw new RangeError(`ImageBatches: there is no image ${image}; images are numbered 0 to ${this.size - 1}`)
     }
     this.#order.gpu.write(this.#order.storage, new Uint32Array(order))
   }

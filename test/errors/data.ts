@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { FASHION_MNIST_FILES, fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { decodeIdx } from '../../src/data/idx.ts'
+import { findFashionMnist } from '../../src/node/fashion_mnist.ts'
 import { ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
 import { idxFile, tinyFashionMnist, writeTinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, HASH, PATH, type Place } from './refusal.ts'
@@ -25,6 +26,19 @@ const withLabels = (bytes: Uint8Array, ending = '.gz') => {
 export const data: Area = {
   title: 'Data',
   refusals: [
+    {
+      title: 'Fashion-MNIST is nowhere',
+      error: 'DataError',
+      text: `Fashion-MNIST was not found. Looked in:
+  <folder>/fashion-mnist: no such folder
+  /none: no such folder
+One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz. Any of these helps:
+  npm run setup
+  apt-get install dataset-fashion-mnist
+  export FASHION_MNIST_DIR=/folder/with/the/four/files`,
+      varies,
+      run: ({ folder }) => findFashionMnist({ folders: [join(folder, 'fashion-mnist'), '/none'], chosenBy: null }),
+    },
     {
       title: 'Fashion-MNIST is not where FASHION_MNIST_DIR points',
       error: 'DataError',
@@ -262,8 +276,7 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'ImageBatches: an order with an image that there is not',
       error: 'RangeError',
-      text: 'ImageBatches: there is no image 3 among 3',
-      cure: 'Images count from 0.',
+      text: 'ImageBatches: there is no image 3; images are numbered 0 to 2',
       run: () => new ImageBatches(set()).setOrder(Uint32Array.of(1, 2, 3)),
     },
     {

@@ -79,7 +79,7 @@ export const device: Area = {
       kind: 'validation',
       text: 'bad.main: <report>',
       by: 'Dawn',
-      cure: 'The name in front is the file and entry point of the kernel, and what follows is the compiler’s own report.',
+      cure: "The name in front is the file and entry point of the kernel, and what follows is the compiler's own report.",
       varies: { '<report>': /[\s\S]+/ },
       run: async ({ ownGpu }) => {
         const gpu = await ownGpu()

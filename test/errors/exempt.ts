@@ -6,7 +6,7 @@ interface Place {
   readonly code: string
 }
 
-/** What cannot happen, whatever a user does: other code has made sure of it before. */
+/** What cannot happen, whatever a user does, since other code has made sure of it before; or on no machine known. */
 export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
   {
     file: 'src/kernels/gather.ts',
@@ -17,6 +17,11 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     file: 'src/kernels/gather.ts',
     code: 'new RangeError(`gather: entries ',
     why: 'only ImageBatches gathers, and its batch() refuses such a number',
+  },
+  {
+    file: 'src/node/ladder.ts',
+    code: 'missing',
+    why: 'no driver is known that works in a process of its own and then not in this one; the text is a line of what was tried',
   },
   {
     file: 'src/node/run_folder.ts',

@@ -1,4 +1,4 @@
-import { add, conv2d, crossEntropy, linear, matmul, maxPool2d, relu, type Shape, tensor } from '../../src/index.ts'
+import { add, conv2d, crossEntropy, linear, matmul, maxPool2d, nn, relu, type Shape, tensor } from '../../src/index.ts'
 import { sizeOf } from '../../src/tensor/shape.ts'
 import { type Area, loose } from './refusal.ts'
 
@@ -92,7 +92,7 @@ Channels are dimension 1; reshape for anything else.`,
   input  [1, 576]    N I
   weight [120, 400]  O I`,
       cure: 'nn.lenet() takes images of 28 × 28; for others, change the first nn.Linear to the number of features given.',
-      run: () => linear(zeros(1, 576), zeros(120, 400)),
+      run: () => nn.lenet().forward(zeros(1, 1, 32, 32)),
     },
     {
       title: 'conv2d: the channels differ',

@@ -1,12 +1,13 @@
 // Provokes the errors of the table, in this process or, for the command line, in one child process.
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Gpu } from '../../src/gpu/gpu.ts'
 import { open } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
+import { scope } from '../../src/tensor/scope.ts'
 import type { Place } from './refusal.ts'
 
 /** The error that `run` throws or rejects with. Devices and folder are given back. */
@@ -20,7 +21,7 @@ export async function provoke(run: (place: Place) => unknown, gpu: Gpu): Promise
   }
   const folder = mkdtempSync(join(tmpdir(), 'dawngrad-errors-'))
   try {
-    await run({ folder, gpu, ownGpu })
+    await released(() => run({ folder, gpu, ownGpu }), run.constructor.name === 'AsyncFunction')
   } catch (error) {
     return error
   } finally {
@@ -30,12 +31,26 @@ export async function provoke(run: (place: Place) => unknown, gpu: Gpu): Promise
   throw new Error('no error was thrown')
 }
 
+/** Runs `fn` in a scope, so that its tensors don't lie about in later tests; but for an asynchronous one, which has none. */
+function released(fn: () => unknown, asynchronous: boolean): unknown {
+  if (asynchronous) return fn()
+  let result: unknown
+  scope(() => {
+    result = fn()
+  })
+  return result
+}
+
 export interface Ended {
   readonly code: number
+  readonly stdout: string
   readonly stderr: string
 }
 
-/** What the command line answers to each of these lists of arguments: all of them in one process, which takes a second. */
+/**
+ * What the command line answers to each of these lists of arguments: all of them in one process, which takes a second. It
+ * runs in an empty folder, and rejects where anything was left in there.
+ */
 export function answers(lists: readonly (readonly string[])[]): Promise<Ended[]> {
   const tsx = new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url).href
   const program = fileURLToPath(new URL('./command.ts', import.meta.url))
@@ -43,8 +58,10 @@ export function answers(lists: readonly (readonly string[])[]): Promise<Ended[]>
   return new Promise((resolve, reject) => {
     const options = { cwd: folder, timeout: 50_000 }
     execFile(process.execPath, ['--import', tsx, program, JSON.stringify(lists)], options, (error, stdout) => {
+      const left = readdirSync(folder)
       rmSync(folder, { recursive: true, force: true })
       if (error) reject(error)
+      else if (left.length > 0) reject(new Error(`a refused command has made ${left.join(', ')}`))
       else resolve(JSON.parse(stdout) as Ended[])
     })
   })

@@ -45,9 +45,9 @@ describe.each(AREAS.map((area) => [area.title, area.refusals] as const))('%s', (
       expect(error.name).toBe(refusal.error)
       if (error instanceof GpuError) expect(error.kind).toBe(refusal.kind)
     } else if ('args' in refusal) {
-      const { code, stderr } = ended[lists.indexOf(refusal.args)]!
+      const { code, stdout, stderr } = ended[lists.indexOf(refusal.args)]!
       expectText(stderr, { ...refusal, text: `${refusal.text}\n` })
-      expect(`exit code ${code}`).toBe(refusal.error)
+      expect([`exit code ${code}`, stdout]).toEqual([refusal.error, ''])
     } else {
       const source = textsIn(refusal.pinnedBy)
       expect(clausesOf(refusal).filter((clause) => !source.includes(clause))).toEqual([])

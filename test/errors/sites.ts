@@ -86,6 +86,8 @@ export function sitesIn(source: ts.SourceFile, classes: ReadonlySet<string>): Si
       if (name === 'push' && LISTS.includes(list)) for (const item of node.arguments) addPart(item, add)
     } else if (ts.isPropertyAssignment(node) && PROPERTIES.includes(node.name.getText())) {
       addPart(node.initializer, add)
+    } else if (ts.isShorthandPropertyAssignment(node) && PROPERTIES.includes(node.name.text)) {
+      addPart(node.name, add)
     } else if (ts.isFunctionDeclaration(node) && GIVES_TEXT.includes(node.name?.text ?? '')) {
       for (const value of returned(node)) addPart(value, add)
     }

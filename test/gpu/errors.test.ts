@@ -311,15 +311,6 @@ describe('a closed device', () => {
 })
 
 describe('the default device', () => {
-  it('is needed by tensor()', () => {
-    setDefaultGpu(null)
-    try {
-      expect(messageOf(() => tensor([1]))).toBe('no device is open; call `await open()` first')
-    } finally {
-      setDefaultGpu(shared)
-    }
-  })
-
   it('may differ from that of a tensor; two do not mix in one operation', async () => {
     await onOwnDevice(async () => {
       const far = tensor([2], [1], { gpu: shared })

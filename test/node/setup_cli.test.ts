@@ -67,10 +67,4 @@ describe('dawngrad setup', () => {
     })
     expect(existsSync(cache)).toBe(false)
   })
-
-  test('--check and --remove exclude each other', async () => {
-    const { code, stderr } = await dawngrad('setup', '--check', '--remove')
-    expect(code).toBe(2)
-    expect(stderr).toContain("error: option '--remove' cannot be used with option '--check'")
-  })
 })

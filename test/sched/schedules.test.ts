@@ -175,7 +175,6 @@ describe('refused options', () => {
   const ascending = 'multiStep: milestones must be a list of integers ≥ 0 in ascending order'
   const s = (): number => 1
   const ranges: [string, unknown[], string][] = [
-    ['constant', [Number.NaN], `constant: lr ${rate}, got NaN`],
     ['constant', [], `constant: lr ${rate}, got undefined`],
     ['constant', [{ lr: 1 }], `constant: lr ${rate}, got an object`],
     ['constant', ['0.1'], `constant: lr ${rate}, got '0.1'`],
@@ -183,7 +182,6 @@ describe('refused options', () => {
     ['squareRoot', [{ lr: null }], `squareRoot: lr ${rate}, got null`],
     ['factor', [{ factor: Number.POSITIVE_INFINITY }], `factor: factor ${rate}, got Infinity`],
     ['factor', [{ stopFactorLr: Number.NaN }], `factor: stopFactorLr ${rate}, got NaN`],
-    ['multiStep', [{ lr: 1, milestones: [30, 15] }], `${ascending}, got [30, 15]`],
     ['multiStep', [{ lr: 1, milestones: [-1] }], `${ascending}, got [-1]`],
     ['multiStep', [{ lr: 1, milestones: [1.5] }], `${ascending}, got [1.5]`],
     ['multiStep', [{ lr: 1, milestones: 15 }], `${ascending}, got 15`],
@@ -203,11 +201,8 @@ describe('refused options', () => {
   test.each(ranges)('%s(...%j)', (name, args, message) => {
     expect(() => untyped[name]!(...args)).toThrow(new RangeError(message))
   })
-  const cosineTakes = 'maxUpdate, baseLr, finalLr, warmupSteps, warmupBeginLr'
   const unknowns: [string, unknown[], string][] = [
-    ['cosine', [{ max_update: 20 }], `cosine: unknown option 'max_update'; it takes ${cosineTakes}`],
     ['cosine', [{}], 'cosine: maxUpdate is required'],
-    ['cosine', [20], `cosine: options must be an object with ${cosineTakes}, got 20`],
     ['multiStep', [{ milestones: [1] }], 'multiStep: lr is required'],
     ['multiStep', [{ lr: 1 }], 'multiStep: milestones is required'],
     ['squareRoot', [{ toString: 1 }], "squareRoot: unknown option 'toString'; it takes lr"],
