@@ -79,10 +79,14 @@ describe('the search for errors in the source', () => {
     expect(
       found("class Odd extends TypeError {}\nclass Own extends Odd {}\nconst f = () => new Own('own text')"),
     ).toEqual([['Own', 'own text']])
-    expect(found("this.#fail(at, 'no such thing', right)\nfail(at, 'another thing')")).toEqual([
+    expect(found("this.#fail(at, 'no such thing', right)\nfail('another thing')")).toEqual([
       [null, 'no such thing'],
       [null, 'another thing'],
     ])
+    expect(found("function why(x: X): Promise<string | null> { return x ? 'it is not there' : null }")).toEqual([
+      [null, 'it is not there'],
+    ])
+    expect(found("function label(x: X): string { return 'no error at all' }")).toEqual([])
     expect(found(`problems.push(\`missing: \${x}\`)`)).toEqual([[null, 'missing: …']])
     expect(found('throw new Error(message)')).toEqual([['Error', null]]) // a text that cannot be read is still a site
   })

@@ -18,12 +18,15 @@ export interface Site {
   readonly code: string
 }
 
+/** Functions that throw the text which they are given, such as `fail(at, 'too many arguments')`. */
+const TAKES_TEXT = ['fail', '#fail']
 /**
- * Functions that make texts which errors then hold, alone or among others. A text handed to one of the first kind is its
- * argument of that number; one of the second kind returns its texts.
+ * Functions whose text becomes an error, alone or as a part of one. Besides these, every function is searched whose type
+ * says that it returns a text or something else, such as `string | null`: why not, or null.
  */
-export const TAKES_TEXT: Readonly<Record<string, number>> = { fail: 1, '#fail': 1 }
-export const GIVES_TEXT = ['fault', 'refusal', 'gzipProblem', 'problemOf', 'inspect', 'nothingToBring']
+const GIVES_TEXT = ['gzipProblem', 'nothingToBring']
+/** Functions of that type which return something else than words. */
+const NO_WORDS = ['backports']
 /** Lists whose entries end up in an error, `problems.push(…)`, and properties that do, `{ why: … }`. */
 const LISTS = ['problems', 'failures', 'findings', 'lacking']
 const PROPERTIES = ['why', 'missing']
@@ -80,19 +83,27 @@ export function sitesIn(source: ts.SourceFile, classes: ReadonlySet<string>): Si
       add(node, node.expression.getText(), textsOfError(node))
     } else if (ts.isCallExpression(node)) {
       const name = calledName(node)
-      const index = TAKES_TEXT[name]
-      if (index !== undefined && node.arguments[index]) add(node, null, textsOf(node.arguments[index]))
+      const texts = node.arguments.map(textsOf)
+      if (TAKES_TEXT.includes(name)) add(node, null, texts.find((some) => some.some(speaks)) ?? [])
       const list = ts.isPropertyAccessExpression(node.expression) ? node.expression.expression.getText() : ''
       if (name === 'push' && LISTS.includes(list)) for (const item of node.arguments) addPart(item, add)
     } else if (ts.isPropertyAssignment(node) && PROPERTIES.includes(node.name.getText())) {
       addPart(node.initializer, add)
     } else if (ts.isShorthandPropertyAssignment(node) && PROPERTIES.includes(node.name.text)) {
       addPart(node.name, add)
-    } else if (ts.isFunctionDeclaration(node) && GIVES_TEXT.includes(node.name?.text ?? '')) {
+    } else if (ts.isFunctionDeclaration(node) && givesText(node)) {
       for (const value of returned(node)) addPart(value, add)
     }
   })
   return found
+}
+
+function givesText(node: ts.FunctionDeclaration): boolean {
+  const name = node.name?.text ?? ''
+  const type = node.type?.getText().replace(/^Promise<(.*)>$/s, '$1') ?? ''
+  const alternatives = type.split('|').map((part) => part.trim())
+  const either = alternatives.length > 1 && alternatives.includes('string')
+  return GIVES_TEXT.includes(name) || (either && !NO_WORDS.includes(name))
 }
 
 /** A part of an error's text; parts that only pass on what another function made are no sites. */
