@@ -55,7 +55,8 @@ export function coverage(sites: readonly Site[], refusals: readonly Refusal[]): 
   for (const refusal of refusals) {
     const { text } = refusal
     const fits = all.filter(({ site: { error }, pattern }) => {
-      return (error === null || (SHOWN[error] ?? error) === refusal.error) && pattern.test(text)
+      const known = error === null || [error, SHOWN[error]].includes(refusal.error)
+      return known && pattern.test(text)
     })
     const parts = fits.filter(({ site }) => site.error === null)
     const inLines = fits.filter(({ site }) => isPart(site)).length === 0 ? [] : text.split('\n')

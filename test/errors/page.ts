@@ -27,6 +27,7 @@ function anchor(title: string): string {
 }
 
 function classOf({ error, kind, by }: Refusal): string {
+  if (error === 'UsageError') return 'exit code 2, behind `error: `'
   const name = /^[A-Z]\w+$/.test(error) ? `\`${error}\`${kind === undefined ? '' : ` of kind \`${kind}\``}` : error
   return by === undefined ? name : `${name}, in the words of ${by}`
 }

@@ -13,7 +13,7 @@ export interface Place {
 interface Words {
   /** What happened, in a few words: 'conv2d: the channels differ'. */
   readonly title: string
-  /** The name of the error's class, or how the command line ends. */
+  /** The name of the error's class, or how the command line ends: 'exit code 2'. */
   readonly error: string
   /** The kind of a GpuError. */
   readonly kind?: string
