@@ -79,6 +79,8 @@ describe('the search for errors in the source', () => {
     expect(
       found("class Odd extends TypeError {}\nclass Own extends Odd {}\nconst f = () => new Own('own text')"),
     ).toEqual([['Own', 'own text']])
+    const own = "class Odd extends Error { constructor(n: number) { super('own text' + n) } }"
+    expect(found(`${own}\nthrow new Odd(1)`)).toEqual([['Odd', 'own text…']])
     expect(found("this.#fail(at, 'no such thing', right)\nfail('another thing')")).toEqual([
       [null, 'no such thing'],
       [null, 'another thing'],

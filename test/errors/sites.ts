@@ -51,22 +51,38 @@ export function parse(file: string, text: string): ts.SourceFile {
   return ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
 }
 
-/** Error and what extends it, however far, in these sources; and Node's and commander's own. */
-export function errorClasses(sources: readonly ts.SourceFile[]): Set<string> {
-  const names = new Set(['Error', 'TypeError', 'RangeError', 'SyntaxError', 'AggregateError', 'InvalidArgumentError'])
-  for (let before = 0; before !== names.size; ) {
-    before = names.size
+/**
+ * Error and what extends it, however far, in these sources; and Node's and commander's own. With each, whether its
+ * constructor makes the text itself.
+ */
+export function errorClasses(sources: readonly ts.SourceFile[]): Map<string, boolean> {
+  const known = ['Error', 'TypeError', 'RangeError', 'SyntaxError', 'AggregateError', 'InvalidArgumentError']
+  const classes = new Map(known.map((name) => [name, false]))
+  for (let before = 0; before !== classes.size; ) {
+    before = classes.size
     for (const source of sources) {
       each(source, (node) => {
         const parent = ts.isClassDeclaration(node) ? node.heritageClauses?.[0]?.types[0]?.expression : undefined
-        if (ts.isClassDeclaration(node) && parent && names.has(parent.getText())) names.add(node.name?.text ?? '')
+        if (parent && classes.has(parent.getText())) classes.set(classAround(node), makesOwnText(node))
       })
     }
   }
-  return names
+  return classes
 }
 
-export function sitesIn(source: ts.SourceFile, classes: ReadonlySet<string>): Site[] {
+function makesOwnText(node: ts.Node): boolean {
+  let found = false
+  each(node, (inner) => {
+    if (isSuperCall(inner) && inner.arguments[0]) found ||= textsOf(inner.arguments[0]).some(speaks)
+  })
+  return found
+}
+
+function isSuperCall(node: ts.Node): node is ts.CallExpression {
+  return ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.SuperKeyword
+}
+
+export function sitesIn(source: ts.SourceFile, classes: ReadonlyMap<string, boolean>): Site[] {
   const found: Site[] = []
   const add = (node: ts.Node, error: string | null, texts: Pieces[]) => {
     const line = source.getLineAndCharacterOfPosition(node.getStart()).line + 1
@@ -80,7 +96,11 @@ export function sitesIn(source: ts.SourceFile, classes: ReadonlySet<string>): Si
   }
   each(source, (node) => {
     if (ts.isNewExpression(node) && classes.has(node.expression.getText())) {
-      add(node, node.expression.getText(), textsOfError(node))
+      const name = node.expression.getText()
+      if (!classes.get(name)) add(node, name, textsOfError(node))
+    } else if (isSuperCall(node)) {
+      const name = classAround(node)
+      if (classes.get(name)) add(node, name, textsOf(node.arguments[0]!))
     } else if (ts.isCallExpression(node)) {
       const name = calledName(node)
       const texts = node.arguments.map(textsOf)
@@ -96,6 +116,12 @@ export function sitesIn(source: ts.SourceFile, classes: ReadonlySet<string>): Si
     }
   })
   return found
+}
+
+/** The name of the class that a node stands in. */
+function classAround(node: ts.Node): string {
+  if (ts.isClassDeclaration(node)) return node.name?.text ?? ''
+  return node.parent ? classAround(node.parent) : ''
 }
 
 function givesText(node: ts.FunctionDeclaration): boolean {
