@@ -174,6 +174,13 @@ Channels are dimension 1; reshape for anything else.`,
       run: () => crossEntropy(zeros(2, 3), loose([0, 1])),
     },
     {
+      title: 'crossEntropy: labels that are no integers',
+      error: 'TypeError',
+      text: 'crossEntropy: target must be int32 or uint8, it is float32',
+      cure: "Give tensor(labels, [n], { dtype: 'int32' }), or Int32Array.from(labels).",
+      run: () => crossEntropy(zeros(2, 3), tensor([0, 1])),
+    },
+    {
       title: 'crossEntropy: not one label a row',
       error: 'ShapeError',
       text: `crossEntropy: target has 2 labels, logits have 3 rows
