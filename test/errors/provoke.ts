@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url'
 import type { Gpu } from '../../src/gpu/gpu.ts'
 import { open } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
-import { scope } from '../../src/tensor/scope.ts'
 import type { Place } from './refusal.ts'
 
 /** The error that `run` throws or rejects with. Devices and folder are given back. */
@@ -21,7 +20,7 @@ export async function provoke(run: (place: Place) => unknown, gpu: Gpu): Promise
   }
   const folder = mkdtempSync(join(tmpdir(), 'dawngrad-errors-'))
   try {
-    await released(() => run({ folder, gpu, ownGpu }), run.constructor.name === 'AsyncFunction')
+    await run({ folder, gpu, ownGpu })
   } catch (error) {
     return error
   } finally {
@@ -29,16 +28,6 @@ export async function provoke(run: (place: Place) => unknown, gpu: Gpu): Promise
     rmSync(folder, { recursive: true, force: true })
   }
   throw new Error('no error was thrown')
-}
-
-/** Runs `fn` in a scope, so that its tensors don't lie about in later tests; but for an asynchronous one, which has none. */
-function released(fn: () => unknown, asynchronous: boolean): unknown {
-  if (asynchronous) return fn()
-  let result: unknown
-  scope(() => {
-    result = fn()
-  })
-  return result
 }
 
 export interface Ended {
