@@ -11,21 +11,26 @@ export function only(name: string, { files }: Witness): Witness {
   return { files, name }
 }
 
-export const add = files('kernels/add')
-export const conv2d = files('kernels/conv2d')
-export const conv2dAlgebra = files('kernels/conv2d_algebra')
+/** An operation's row in the table of operations, and what only it has. */
+function operation(name: string, ...paths: string[]): Witness {
+  return only(`\\b${name}\\b`, files('operations/operations', ...paths))
+}
+
+export const add = operation('add', 'kernels/add')
+export const conv2d = operation('conv2d', 'kernels/conv2d')
+export const conv2dAlgebra = conv2d
 export const conv2dBits = files('kernels/conv2d_bits')
-export const crossEntropy = files('kernels/cross_entropy')
+export const crossEntropy = operation('crossEntropy', 'kernels/cross_entropy')
 export const fill = files('kernels/fill')
 export const gather = files('kernels/gather')
-export const linear = files('kernels/linear')
-export const matmul = files('kernels/matmul')
-export const maxPool2d = files('kernels/max_pool2d')
+export const linear = operation('linear', 'kernels/linear')
+export const matmul = operation('matmul', 'kernels/matmul')
+export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d')
 export const metrics = files('kernels/metrics')
-export const relu = files('kernels/relu')
+export const relu = operation('relu', 'kernels/relu')
 export const sgdKernel = files('kernels/sgd')
 /** Whether kernels keep to the memory they were lent. */
-export const scratch = files('kernels/scratch')
+export const scratch = only('past the end', files('operations/operations'))
 
 export const autograd = files('tensor/autograd')
 export const random = files('tensor/random')
