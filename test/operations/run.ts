@@ -27,7 +27,9 @@ export async function runOn(
     const tensors: Tensors = inputs.map((r, i) => r && upload(r, needs[i]!))
     const out = row.run(tensors, given)
     made.push(out)
-    if (out.requiresGrad) out.backward(upload(dy, false))
+    const taped = tensors.some((t) => t?.requiresGrad ?? false)
+    if (out.requiresGrad !== taped) throw new Error(`${row.name}: requiresGrad is ${out.requiresGrad}, not ${taped}`)
+    if (taped) out.backward(upload(dy, false))
     const gradients = await Promise.all(tensors.map((t) => (t?.grad ? values(t.grad) : null)))
     tensors.forEach((t, i) => {
       const wanted = t !== null && needs[i]!
