@@ -67,7 +67,8 @@ export class GradcheckError extends Error {
  * PyTorch's step of 1e-6 drowns in float32's rounding. Here h is near 1e-2 · max(1, |x|): the error of the method is then
  * h²/6 of the third derivative, and that of rounding, u · |f| / h, about 1e-5. h is taken as float32 rounds it, and
  * differences and sums are made in float64. Allowed is rtol · |difference| + atol, where atol is 16 · 2⁻²⁴ · s / step and s
- * the largest magnitude in the inputs and the output. Keep inputs further than the step from kinks such as that of relu.
+ * the largest magnitude in the inputs and the output; along a random direction, whose length is one step, atol is that times
+ * √n for n elements of output. Keep inputs further than the step from kinks such as that of relu.
  *
  * Returns true. Rejects with GradcheckError for the worst element that is out of bounds; with TypeError for inputs that are
  * no float32 tensors or require no gradient, and for outputs that do not come from them; with Error for an `fn` whose
