@@ -1,13 +1,16 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { DataError } from '../index.ts'
 import { newestCheckpoint } from '../node/checkpoint_folder.ts'
+import { readWhole } from '../node/files.ts'
 import type { loadFashionMnist } from '../node/index.ts'
 import { CHECKPOINTS, HISTORY, RESULT } from '../node/run_folder.ts'
 import { parseSchedule, UsageError } from './options.ts'
 import { type Change, changes, restored, type TrainOptions } from './train_options.ts'
 import { trainRun } from './train_run.ts'
+
+const MOST_RESULT_BYTES = 1 << 20
 
 /** `dawngrad train --resume`: goes on with the run in a folder. `given` is what stands on the command line besides. */
 export async function resume(
@@ -17,7 +20,7 @@ export async function resume(
   load: typeof loadFashionMnist,
 ): Promise<void> {
   if (path === '' || !existsSync(path)) throw new UsageError(`option '--resume': there is no folder '${path}'`)
-  const finished = epochsOfResult(join(path, RESULT))
+  const finished = await epochsOfResult(join(path, RESULT))
   if (finished !== null && (given.epochs ?? 0) <= finished) {
     const more = `for more: --resume ${path} --epochs N --allow-changes`
     process.stdout.write(`${path} is finished: it has its ${finished} epochs (${more})\n`)
@@ -38,10 +41,11 @@ export async function resume(
 }
 
 /** The epochs of a finished run; null for one that is not. */
-function epochsOfResult(path: string): number | null {
+async function epochsOfResult(path: string): Promise<number | null> {
   if (!existsSync(path)) return null
+  const bytes = await readWhole(path, MOST_RESULT_BYTES)
   try {
-    const result = JSON.parse(readFileSync(path, 'utf8')) as { epochs?: unknown } | null
+    const result = JSON.parse(String(bytes)) as { epochs?: unknown } | null
     if (Number.isSafeInteger(result?.epochs)) return result?.epochs as number
   } catch {
     // The same as any other text that is none of ours.

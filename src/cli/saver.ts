@@ -42,7 +42,7 @@ export class Saver {
   /** The lines that belong to the checkpoint are on the disk before it is. */
   async save(position: Position = START): Promise<void> {
     const { net, optimizer, folder, options, adapter } = this.#of
-    const values = await valuesOf(net, optimizer)
+    const values = await valuesOf(net, optimizer, position.step)
     const about = { seconds: this.seconds(), version: packageVersion(), adapter }
     const checkpoint = {
       ...values,

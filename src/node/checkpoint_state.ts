@@ -6,8 +6,11 @@ import { toDevice, toHost } from './safetensors.ts'
 
 type Values = Pick<Checkpoint, 'parameters' | 'momentum'>
 
-/** The parameters of a network and the momentum of the optimiser of all of them. Throws DivergedError where one is NaN. */
-export async function valuesOf(net: nn.Module, optimizer: optim.SGD): Promise<Values> {
+/**
+ * The parameters of a network after a step, and the momentum of the optimiser of all of them. Throws DivergedError where
+ * one is not finite: a checkpoint to go on from is not to hold that.
+ */
+export async function valuesOf(net: nn.Module, optimizer: optim.SGD, step: number): Promise<Values> {
   const named = net.namedParameters()
   const { momentum } = optimizer.stateDict()
   const buffers = [...named.keys()].map((name, i) => [name, momentum[i] ?? null] as const)
@@ -15,10 +18,15 @@ export async function valuesOf(net: nn.Module, optimizer: optim.SGD): Promise<Va
     parameters: await toHost(named),
     momentum: await toHost(buffers.filter((entry): entry is [string, Tensor] => entry[1] !== null)),
   }
-  const nowhere = { epoch: null, step: null, lr: null }
-  for (const [name, { data }] of [...values.parameters, ...values.momentum]) {
-    if (data.every(Number.isFinite)) continue
-    throw new DivergedError(`the parameter ${name} is no longer finite`, { what: `parameter ${name}`, ...nowhere })
+  for (const [kind, tensors] of Object.entries(values)) {
+    for (const [name, { data }] of tensors) {
+      if (data.every(Number.isFinite)) continue
+      const what = kind === 'momentum' ? `momentum of ${name}` : `parameter ${name}`
+      throw new DivergedError(
+        `the ${what} is no longer finite after step ${step}: a smaller --lr, or a warm-up, keeps it finite`,
+        { what, epoch: null, step, lr: null },
+      )
+    }
   }
   return values
 }

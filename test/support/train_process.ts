@@ -67,13 +67,13 @@ export class TrainProcess {
     void this.ended.then(() => {
       over = true
     })
-    while (!over && !this.#stdout.includes(text)) await sleep(2)
+    while (!over && !this.#stdout.includes(text)) await sleep(5)
   }
 }
 
 /** Waits until something is so, at most a minute. */
 export async function until(is: () => boolean): Promise<void> {
-  for (const end = performance.now() + 60_000; !is(); await sleep(2)) {
+  for (const end = performance.now() + 60_000; !is(); await sleep(10)) {
     if (performance.now() > end) throw new Error('waited a minute for nothing')
   }
 }
