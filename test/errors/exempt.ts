@@ -24,6 +24,21 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     why: 'no driver is known that works in a process of its own and then not in this one; the text is a line of what was tried',
   },
   {
+    file: 'src/train/meter.ts',
+    code: 'new RangeError(`Meter: ',
+    why: 'a checkpoint with another count is refused when it is read',
+  },
+  {
+    file: 'src/train/run.ts',
+    code: 'new RangeError(`run: no run of ',
+    why: 'the command refuses such a checkpoint before',
+  },
+  {
+    file: 'src/cli/train_run.ts',
+    code: 'new Stopped(',
+    why: 'it is caught in the same file: a run that a signal stops says so on stdout',
+  },
+  {
     file: 'src/node/run_folder.ts',
     code: `\`\${parent} is no folder`,
     why: "on Windows alone: elsewhere the file system's own ENOTDIR comes first",
@@ -68,6 +83,11 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
 /** Places that hand on what others have made: the texts are found there, or are the driver's own. */
 export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/gpu/gpu.ts', code: 'new GpuError(errorKind(error)', from: "the device's own report" },
+  { file: 'src/cli/resume.ts', code: `new DataError(\`\${found.path}: \${before}`, from: 'restored' },
+  { file: 'src/data/safetensors.ts', code: `fail(\`\${tensor}: \${refused}`, from: 'nameProblem' },
+  { file: 'src/data/safetensors.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
+  { file: 'src/node/checkpoint_folder.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
+  { file: 'src/node/safetensors.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
   { file: 'src/node/fashion_mnist.ts', code: `new DataError(\`\${path}: \${gzipProblem(`, from: 'gzipProblem' },
   { file: 'src/node/setup/index.ts', code: 'new SetupError(failures.map(', from: 'the errors of each thing to bring' },
   {

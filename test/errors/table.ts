@@ -1,5 +1,6 @@
 // Every error that a user can meet. See CONTRIBUTING.md, "A new error".
 import { autograd } from './autograd.ts'
+import { checkpoints } from './checkpoints.ts'
 import { cli } from './cli.ts'
 import { data } from './data.ts'
 import { device } from './device.ts'
@@ -8,6 +9,7 @@ import { layers } from './layers.ts'
 import { operations } from './operations.ts'
 import { optimiser } from './optimiser.ts'
 import type { Area } from './refusal.ts'
+import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
 import { setups } from './setup.ts'
 import { tensors } from './tensors.ts'
@@ -20,6 +22,8 @@ export const AREAS: readonly Area[] = [
   optimiser,
   schedules,
   data,
+  safetensors,
+  checkpoints,
   device,
   kernels,
   setups,
