@@ -1,4 +1,16 @@
-import { apply, linear, nn, type Op, optim, relu, type Tensor, tensor } from '../../src/index.ts'
+import {
+  add,
+  apply,
+  detectAnomaly,
+  linear,
+  nn,
+  type Op,
+  optim,
+  relu,
+  setDetectAnomaly,
+  type Tensor,
+  tensor,
+} from '../../src/index.ts'
 import { type Area, loose } from './refusal.ts'
 
 const leaf = (...data: number[]) => tensor(data, [data.length], { requiresGrad: true })
@@ -13,6 +25,25 @@ const careless: Op<readonly [Tensor], null> = {
 export const autograd: Area = {
   title: 'Autograd',
   refusals: [
+    {
+      title: 'detectAnomaly: the first NaN or infinity',
+      error: 'AnomalyError',
+      text: 'add, forward: its result [1] is the first tensor with a NaN or infinite value',
+      cure: 'Look at what this operation was given: what lies before it was finite.',
+      run: () => detectAnomaly(() => void add(tensor([3e38]), tensor([3e38]))),
+    },
+    {
+      title: 'detectAnomaly: a switch where a function belongs',
+      error: 'TypeError',
+      text: 'detectAnomaly: a function is needed, not true; setDetectAnomaly takes true or false',
+      run: () => detectAnomaly(loose(true)),
+    },
+    {
+      title: 'setDetectAnomaly: a function where a switch belongs',
+      error: 'TypeError',
+      text: 'setDetectAnomaly: mode must be true or false, not 1; detectAnomaly takes a function',
+      run: () => setDetectAnomaly(loose(1)),
+    },
     {
       title: 'backward of a tensor of several elements',
       error: 'ShapeError',

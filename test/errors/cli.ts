@@ -1,12 +1,19 @@
 import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
-import { ImageBatches, nn, optim } from '../../src/node/index.ts'
+import { ImageBatches, nn, optim, tensor } from '../../src/node/index.ts'
 import { RunFolder } from '../../src/node/run_folder.ts'
-import { run } from '../../src/train/index.ts'
+import { evaluate, Meter, run } from '../../src/train/index.ts'
 import { tinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, COUNT } from './refusal.ts'
 
 const TRAIN = 'test/cli/train.test.ts'
 const error = 'exit code 2'
+
+/** A network with NaN among its parameters. */
+function notFinite(): nn.Sequential {
+  const layer = new nn.Linear(784, 10)
+  layer.loadStateDict({ weight: layer.weight, bias: tensor(new Array<number>(10).fill(Number.NaN)) })
+  return new nn.Sequential(new nn.Flatten(), layer)
+}
 
 export const cli: Area = {
   title: 'Command line',
@@ -121,20 +128,29 @@ export const cli: Area = {
     {
       title: 'a training that diverged',
       error: 'DivergedError',
-      text: 'the training loss became <loss> by step <step> (epoch <epoch>, learning rate 1e+38): a smaller --lr, or a warm-up, keeps it finite',
-      varies: { '<loss>': /NaN|Infinity/, '<step>': COUNT, '<epoch>': COUNT },
+      text: "the logits became NaN or infinite at step 1 (epoch 1, learning rate 0.3): a smaller --lr, or a warm-up such as --schedule 'warmup(constant, steps=5)', keeps it finite; in code, detectAnomaly names the operation",
       run: async () => {
-        const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 10))
+        const net = notFinite()
         const { train, test } = fashionMnistFromBytes(tinyFashionMnist())
         await run({
           net,
-          optimizer: new optim.SGD(net.parameters(), { lr: 1e38 }),
-          train: new ImageBatches(train, { batchSize: 1 }),
+          optimizer: new optim.SGD(net.parameters(), { lr: 0.3 }),
+          train: new ImageBatches(train),
           test: new ImageBatches(test),
-          epochs: 3,
+          epochs: 1,
           seed: 0,
-          rates: { schedule: () => 1e38, per: 'epoch', timing: 'before-epoch', lr: 1e38 },
+          rates: { schedule: () => 0.3, per: 'epoch', timing: 'before-epoch', lr: 0.3 },
         })
+      },
+    },
+    {
+      title: 'an evaluation that meets NaN or infinity',
+      error: 'DivergedError',
+      text: 'the logits became NaN or infinite in batch 1 of 1 of the evaluation: the parameters, or the images, hold values too large for the network',
+      cure: 'Evaluate the parameters of an epoch before, and train on from there with a smaller rate.',
+      run: async ({ gpu }) => {
+        const batches = new ImageBatches(fashionMnistFromBytes(tinyFashionMnist()).test)
+        await evaluate(notFinite(), batches, new Meter(gpu))
       },
     },
   ],

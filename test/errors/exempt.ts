@@ -88,6 +88,7 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/data/safetensors.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
   { file: 'src/node/checkpoint_folder.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
   { file: 'src/node/safetensors.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
+  { file: 'src/gpu/gpu.ts', code: 'new GpuError(kind, withKernelName(', from: "the device's own report" },
   { file: 'src/node/fashion_mnist.ts', code: `new DataError(\`\${path}: \${gzipProblem(`, from: 'gzipProblem' },
   { file: 'src/node/setup/index.ts', code: 'new SetupError(failures.map(', from: 'the errors of each thing to bring' },
   {
