@@ -4,6 +4,7 @@ import { checkpoints } from './checkpoints.ts'
 import { cli } from './cli.ts'
 import { data } from './data.ts'
 import { device } from './device.ts'
+import { gradchecks } from './gradcheck.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
 import { operations } from './operations.ts'
@@ -18,6 +19,7 @@ export const AREAS: readonly Area[] = [
   tensors,
   operations,
   autograd,
+  gradchecks,
   layers,
   optimiser,
   schedules,
