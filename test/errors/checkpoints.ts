@@ -328,12 +328,12 @@ export const checkpoints: Area = {
     {
       title: 'a parameter that is NaN when it is to be saved',
       error: 'DivergedError',
-      text: 'the parameter weight is no longer finite',
-      cure: 'A smaller rate, or a warm-up, keeps it finite; the checkpoint before is whole.',
+      text: 'the parameter weight is no longer finite after step 7: a smaller --lr, or a warm-up, keeps it finite',
+      cure: 'The checkpoint before is whole.',
       run: () => {
         const own = net()
         own.loadStateDict({ weight: tensor([[Number.NaN, 1]]) })
-        return valuesOf(own, new optim.SGD(own.parameters(), { lr: 1 }))
+        return valuesOf(own, new optim.SGD(own.parameters(), { lr: 1 }), 7)
       },
     },
     {

@@ -82,7 +82,6 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
 
 /** Places that hand on what others have made: the texts are found there, or are the driver's own. */
 export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
-  { file: 'src/gpu/gpu.ts', code: 'new GpuError(errorKind(error)', from: "the device's own report" },
   { file: 'src/cli/resume.ts', code: `new DataError(\`\${found.path}: \${before}`, from: 'restored' },
   { file: 'src/data/safetensors.ts', code: `fail(\`\${tensor}: \${refused}`, from: 'nameProblem' },
   { file: 'src/data/safetensors.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },

@@ -48,9 +48,10 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   },
   {
     id: 'train-diverged',
-    find: '!Number.isFinite(totals.loss)',
-    replace: 'Number.isNaN(totals.loss)',
-    breaks: 'Training goes on with an infinite loss.',
+    find: 'if (!totals.notFinite) return totals',
+    replace: 'if (Number.isFinite(totals.loss)) return totals',
+    breaks: 'Training goes on with gradients or parameters that are not finite.',
+    tests: [tests.diverged],
   },
   {
     id: 'train-evaluation-set',
