@@ -20,8 +20,11 @@ import { DataError } from '../../src/index.ts'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/node/checkpoint.ts'
 import { checkpointNames, newestCheckpoint, saveCheckpoint, setAside } from '../../src/node/checkpoint_folder.ts'
 import { WriteError } from '../../src/node/files.ts'
+import { METER_WORDS } from '../../src/train/index.ts'
 import { readSafetensors } from '../support/safetensors.ts'
 
+/** Any bits: the last stands for a float's. */
+const WORDS = Int32Array.from({ length: METER_WORDS }, (_, i) => [5, 8, -1082130432][i] ?? -i)
 const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex')
 const tensorOf = (...values: number[]): HostTensor => {
   return { dtype: 'float32', shape: [values.length], data: Float32Array.from(values) }
@@ -29,13 +32,7 @@ const tensorOf = (...values: number[]): HostTensor => {
 
 function checkpointOf(step: number, history = ''): Checkpoint {
   return {
-    position: {
-      epoch: 1,
-      step,
-      words: Int32Array.of(5, 8, -1082130432, -1, -1),
-      trainSeconds: 1.5,
-      epochSeconds: 0.25,
-    },
+    position: { epoch: 1, step, words: WORDS, trainSeconds: 1.5, epochSeconds: 0.25 },
     files: { historyBytes: history.length, historySha256: sha256(history), timingBytes: 0 },
     seconds: 3,
     options: { lr: 0.1, schedule: 'constant', limitTrain: null },
@@ -96,7 +93,7 @@ describe('a checkpoint', () => {
     expect(Object.keys(metadata)).toEqual(['sha256', 'format', 'state'])
     expect(JSON.parse(metadata.state!)).toMatchObject({
       options: { lr: 0.1 },
-      position: { words: [5, 8, -1082130432, -1, -1] },
+      position: { words: [...WORDS] },
     })
   })
 
@@ -151,7 +148,7 @@ describe('a checkpoint', () => {
     ],
     [
       'with sums past 32 bits',
-      withState((s) => ({ ...s, position: { ...(s.position as object), words: [1, 2, 2 ** 31, -1, -1] } })),
+      withState((s) => ({ ...s, position: { ...(s.position as object), words: [...WORDS.slice(1), 2 ** 31] } })),
       "its state's position.words is missing or not what it can be",
     ],
     [
