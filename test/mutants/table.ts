@@ -1,6 +1,7 @@
-// All mutants, area by area. A new area, such as that of checkpoints, is a file in table/ and a line here.
+// All mutants, area by area. A new area is a file in table/ and a line here.
 
 import type { Area } from './mutant.ts'
+import { checkpoints } from './table/checkpoints.ts'
 import { conv2d } from './table/conv2d.ts'
 import { data } from './table/data.ts'
 import { device } from './table/device.ts'
@@ -21,4 +22,5 @@ export const areas: readonly Area[] = [
   data,
   device,
   training,
+  checkpoints,
 ]

@@ -229,7 +229,77 @@ const metrics = mutantsOf('wgsl/metrics.wgsl', tests.metrics, [
   },
 ])
 
+const finite = mutantsOf('wgsl/finite.wgsl', tests.finite, [
+  {
+    id: 'finite-infinity',
+    find: '>= 0x7f800000u',
+    replace: '> 0x7f800000u',
+    breaks: 'Infinities are taken for finite.',
+  },
+  {
+    id: 'finite-sign',
+    find: '& 0x7fffffffu',
+    replace: '& 0xffffffffu',
+    breaks: 'Negative numbers are taken for NaN.',
+  },
+  {
+    id: 'finite-last',
+    find: 'params.size); i += WG',
+    replace: 'params.size - 1u); i += WG',
+    breaks: 'The last element is not looked at.',
+  },
+  {
+    id: 'finite-earliest',
+    find: 'if (atomicLoad(&watch[3]) < now) { return; }',
+    replace: '',
+    breaks: 'The code of a later clock takes the place of the first.',
+  },
+  {
+    id: 'finite-least-code',
+    find: 'atomicMin(&watch[4], code)',
+    replace: 'atomicStore(&watch[4], code)',
+    breaks: 'The last code of a clock is kept instead of the least.',
+  },
+])
+
+const meaning = mutantsOf('src/kernels/finite.ts', tests.finite, [
+  {
+    id: 'finite-host-gradient',
+    find: 'index: 1 + parameters - code',
+    replace: 'index: code - 2',
+    breaks: 'The gradient of another parameter is named.',
+  },
+])
+
+const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
+  {
+    id: 'sgd-watch-parameter',
+    in: 'fn step_watched(',
+    find: 'bad_p || not_finite(updated)',
+    replace: 'bad_p || not_finite(dp[i])',
+    breaks: 'A parameter that overflows is not noted.',
+  },
+  {
+    id: 'sgd-watch-gradient',
+    in: 'fn step_momentum_watched(',
+    find: 'if (bad_dp) { note(params.code_dp); }',
+    replace: '',
+    breaks: 'With momentum, a gradient that is not finite is taken for a parameter.',
+  },
+])
+
 export const elementwise: Area = {
-  title: 'Elementwise kernels, gather and metrics',
-  mutants: [...add, ...addHost, ...relu, ...fill, ...gather, ...gatherHost, ...metrics],
+  title: 'Elementwise kernels, gather, metrics and the watch',
+  mutants: [
+    ...add,
+    ...addHost,
+    ...relu,
+    ...fill,
+    ...gather,
+    ...gatherHost,
+    ...metrics,
+    ...finite,
+    ...meaning,
+    ...watched,
+  ],
 }

@@ -51,7 +51,7 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
     find: 'if (!totals.notFinite) return totals',
     replace: 'if (Number.isFinite(totals.loss)) return totals',
     breaks: 'Training goes on with gradients or parameters that are not finite.',
-    tests: [tests.diverged],
+    tests: tests.diverged,
   },
   {
     id: 'train-evaluation-set',
