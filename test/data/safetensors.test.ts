@@ -67,6 +67,11 @@ describe('encodeSafetensors', () => {
       'safetensors: tensor "__metadata__": no tensor can be called that',
     ],
     [
+      'the name of the prototype',
+      new Map([['__proto__', f32([], [1])]]),
+      'safetensors: tensor "__proto__": no tensor can be called that',
+    ],
+    [
       'half a character',
       new Map([['\ud83d', f32([], [1])]]),
       'safetensors: tensor "\\ud83d": a name must not hold half a character',

@@ -253,6 +253,15 @@ describe('a folder of checkpoints', () => {
     expect(checkpoints()).toHaveLength(6)
   })
 
+  it('does not believe a file that was given the name of an earlier step', async () => {
+    await saveCheckpoint(folder, checkpointOf(2), 9)
+    renameSync(join(folder, 'step-00000002.safetensors'), join(folder, 'step-00000001.safetensors'))
+    expect((await fails(found())).message.replaceAll(folder, 'F')).toBe(
+      'F: no checkpoint is of use:\n' +
+        '  F/step-00000001.safetensors: its name does not go with its content, which is of step 2',
+    )
+  })
+
   it('of which none is of use says so of every one', async () => {
     expect((await fails(found())).message).toBe(`${folder}: there is no checkpoint to go on from`)
     expect((await fails(newestCheckpoint(join(folder, 'none'), history))).message).toBe(

@@ -23,7 +23,7 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   {
     id: 'train-meter-epoch',
     in: 'async function trainEpoch(',
-    find: 'meter.reset()',
+    find: 'else meter.reset()',
     replace: '',
     breaks: 'The means of training go on from the evaluation before.',
   },
