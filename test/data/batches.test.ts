@@ -55,7 +55,7 @@ describe('ImageBatches', () => {
       )
     }
     expect(messageOf(() => batches.setOrder(Uint32Array.of(0, 1, 2, 3, 4, 5, 7)))).toBe(
-      'ImageBatches: there is no image 7 among 7',
+      'ImageBatches: there is no image 7; images are numbered 0 to 6',
     )
     for (const i of [-1, 3, 0.5, Number.NaN]) {
       expect(messageOf(() => batches.batch(i))).toBe(

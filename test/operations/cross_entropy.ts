@@ -156,7 +156,7 @@ export const crossEntropyRow: Row<CrossEntropyCase> = {
       [zeros(2, 3)],
       (x) => crossEntropy(x, [0, 1] as never),
       TypeError,
-      'crossEntropy: target must be an int32 or uint8 tensor, an Int32Array or a Uint8Array',
+      'crossEntropy: target must be an int32 or uint8 tensor, an Int32Array or a Uint8Array, not an array',
     ],
     [
       'logits of one dimension',
