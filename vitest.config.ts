@@ -10,7 +10,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 1,
     isolate: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // SwiftShader on a busy machine needs a minute for what lavapipe does in two seconds.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 })
