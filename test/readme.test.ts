@@ -26,10 +26,14 @@ describe('the README', () => {
       expect(Math.abs(n - numbers(block('text'))[i]!)).toBeLessThan(1e-3)
     })
   })
-
-  it('names only files that exist', () => {
-    for (const [, link] of readme.matchAll(/\]\((?!#|http)([^)#]+)\)/g)) {
-      expect(() => readFileSync(new URL(link!, root)), link).not.toThrow(/ENOENT/)
-    }
-  })
 })
+
+it.each(['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/guarantees.md'])(
+  '%s names only files that exist',
+  (page) => {
+    const at = new URL(page, root)
+    for (const [, link] of readFileSync(at, 'utf8').matchAll(/\]\((?!#|http)([^)#]+)\)/g)) {
+      expect(() => readFileSync(new URL(link!, at)), link).not.toThrow(/ENOENT/)
+    }
+  },
+)
