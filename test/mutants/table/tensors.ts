@@ -67,12 +67,14 @@ const backward = mutantsOf('src/tensor/autograd.ts', tests.autograd, [
     find: 'gradient && !sameShape(gradient.shape, root.shape)',
     replace: 'gradient && gradient.size !== root.size',
     breaks: 'A gradient of another shape is accepted if it has as many elements.',
+    tests: tests.autogradRefusals,
   },
   {
     id: 'autograd-needs-gradient',
     find: '!gradient && root.size !== 1',
     replace: '!gradient && root.size === 0',
     breaks: 'Backward from many elements starts with ones.',
+    tests: tests.autogradRefusals,
   },
   {
     id: 'autograd-keeps-gradient',
@@ -215,6 +217,7 @@ const values = [
       find: '[view(dy, from)]',
       replace: '[dy]',
       breaks: 'The gradient of a reshaped tensor keeps the new shape.',
+      tests: tests.reshape,
     },
     {
       id: 'reshape-open-size',

@@ -38,6 +38,9 @@ export const random = files('tensor/random')
 export const scope = files('tensor/scope')
 export const tensor = files('tensor/tensor')
 export const view = files('tensor/view')
+export const reshape = operation('reshape', 'tensor/view')
+/** What backward refuses. */
+export const autogradRefusals = only('Autograd', files('errors/refusals'))
 
 export const gpu = files('gpu/gpu')
 export const gpuErrors = files('gpu/errors')
