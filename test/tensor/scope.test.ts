@@ -204,13 +204,22 @@ describe('a loss returned from a scope', () => {
 })
 
 describe('memory in training', () => {
-  /** Runs `steps` training steps, without an await: what other tests forgot cannot come back in between. */
+  /**
+   * Runs `steps` training steps, without an await: what other tests forgot cannot come back in between. The network is
+   * small, since whoever reads next waits for all of it.
+   */
   function train(steps: number, step: (net: nn.Sequential, x: Tensor, i: number) => void): string[] {
     const { poison } = gpu.pool
     gpu.pool.poison = null
     manualSeed(1)
-    const net = nn.lenet()
-    const x = tensor(fill(8 * 784, 1, 'normal'), [8, 1, 28, 28])
+    const net = new nn.Sequential(
+      new nn.Conv2d(1, 2, 3, { padding: 1 }),
+      new nn.ReLU(),
+      new nn.MaxPool2d(2),
+      new nn.Flatten(),
+      new nn.Linear(32, 8),
+    )
+    const x = tensor(fill(8 * 64, 1, 'normal'), [8, 1, 8, 8])
     const seen: string[] = []
     try {
       for (let i = 0; i < steps; i++) {
