@@ -39,8 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
       outputError: (text, write) => {
         const line = plainText(text.trim()).replace(/\s*\n\s*/g, ' ')
         const helps = / is invalid\.|\(Did you mean /.test(line)
-        const usual = command === program ? 'dawngrad --help' : `${commandLine(command.name())} --help`
-        const help = usual.replace(/^npm run \S+/, '$& --') // npm would take the option for its own
+        const help = command === program ? 'dawngrad --help' : commandLine(command.name(), ['--help'])
         write(`${helps ? line : `${line.replace(/\.$/, '')}; see ${help}`}\n`)
       },
     })

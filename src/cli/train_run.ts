@@ -3,6 +3,7 @@ import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, o
 import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
 import { setAside } from '../node/checkpoint_folder.ts'
 import { restoreValues } from '../node/checkpoint_state.ts'
+import { commandLine } from '../node/command.ts'
 import { type loadFashionMnist, open } from '../node/index.ts'
 import { describeRung } from '../node/ladder_text.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'
@@ -144,7 +145,7 @@ async function trainOn(
   } catch (error) {
     if (error instanceof DivergedError) error.message += `; the last good checkpoint is ${saver.last}`
     if (!(error instanceof Stopped)) throw error
-    progress.finish(`${error.message}; saved in ${saver.last}\nto go on: dawngrad train --resume ${path}`)
+    progress.finish(`${error.message}; saved in ${saver.last}\nto go on: ${commandLine('train', ['--resume', path])}`)
   } finally {
     progress.finish()
     signals.release()

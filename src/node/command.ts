@@ -2,6 +2,9 @@
  * How a command of this package is run where this file lies: `npm run setup` in a checkout, which runs from its sources
  * and has no `dawngrad` to find, and `npx dawngrad setup` where the package is built.
  */
-export function commandLine(name: string, here = import.meta.url): string {
-  return here.endsWith('.ts') ? `npm run ${name}` : `npx dawngrad ${name}`
+export function commandLine(name: string, options: readonly string[] = [], here = import.meta.url): string {
+  const checkout = here.endsWith('.ts')
+  const words = [checkout ? `npm run ${name}` : `npx dawngrad ${name}`, ...options]
+  if (checkout && options.length > 0) words.splice(1, 0, '--') // npm would take the options for its own
+  return words.join(' ')
 }

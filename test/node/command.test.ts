@@ -3,5 +3,8 @@ import { commandLine } from '../../src/node/command.ts'
 
 test('a command is named as it is run: by npm in a checkout, by npx where the package is built', () => {
   expect(commandLine('setup')).toBe('npm run setup')
-  expect(commandLine('setup', 'file:///x/node_modules/dawngrad/dist/node/command.js')).toBe('npx dawngrad setup')
+  expect(commandLine('train', ['--resume', 'runs/a'])).toBe('npm run train -- --resume runs/a')
+  const built = 'file:///x/node_modules/dawngrad/dist/node/command.js'
+  expect(commandLine('setup', [], built)).toBe('npx dawngrad setup')
+  expect(commandLine('train', ['--resume', 'runs/a'], built)).toBe('npx dawngrad train --resume runs/a')
 })

@@ -44,7 +44,10 @@ export async function adapterState(context: SetupContext, thorough: boolean): Pr
   const best = attempts.find(({ driver }) => driver === choice)
   if (choice && best) {
     remember(env, key, choice.id)
-    return { rung: best.rung ?? choice.rung, text: `${best.detail} (${choice.label})`, bringable }
+    const rung = best.rung ?? choice.rung
+    // Asked for a hardware adapter, the system may give another that it has.
+    const label = rung === choice.rung ? choice.label : "of the system's drivers"
+    return { rung, text: `${best.detail} (${label})`, bringable }
   }
   const named = userDrivers(env)
   const only = forced ? `DAWNGRAD_ADAPTER is ${forced}` : named ? `${named.variable} names the only drivers` : null
