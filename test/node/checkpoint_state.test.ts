@@ -32,7 +32,8 @@ it('parameters and momentum come back, and the next step has the same bits; no t
   const b = trained(2, 1)
   const { tensors } = (await testGpu()).memory()
   restoreValues(b.net, b.optimizer, values, 'x')
-  expect((await testGpu()).memory().tensors).toBe(tensors)
+  // Fewer where the garbage of other tests was collected meanwhile.
+  expect((await testGpu()).memory().tensors).toBeLessThanOrEqual(tensors)
   expect(await valuesOf(b.net, b.optimizer, 3)).toEqual(values)
   a.step()
   b.step()

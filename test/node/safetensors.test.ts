@@ -41,7 +41,8 @@ it('a network goes into a file under PyTorch’s names, and comes out of it with
   const loaded = await loadSafetensors(path)
   other.loadStateDict(loaded)
   for (const t of loaded.values()) t.dispose()
-  expect((await testGpu()).memory().tensors).toBe(tensors)
+  // Fewer where the garbage of other tests was collected meanwhile.
+  expect((await testGpu()).memory().tensors).toBeLessThanOrEqual(tensors)
   for (const [name, parameter] of net.namedParameters()) {
     expect(await other.namedParameters().get(name)!.data()).toEqual(await parameter.data())
     expect(stored.tensors.get(name)).toMatchObject({ dtype: 'F32', shape: [...parameter.shape] })
@@ -104,5 +105,6 @@ it('what can’t be loaded is told by name, and no tensor is left', async () => 
     expect(error).toBeInstanceOf(DataError)
     expect(error.message).toBe(`${file}: ${message}`)
   }
-  expect((await testGpu()).memory().tensors).toBe(tensors)
+  // Fewer where the garbage of other tests was collected meanwhile.
+  expect((await testGpu()).memory().tensors).toBeLessThanOrEqual(tensors)
 })

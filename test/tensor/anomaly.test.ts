@@ -240,7 +240,8 @@ describe('switching', () => {
     expect(isAnomalyEnabled()).toBe(true)
     setDetectAnomaly(false)
     expect(isAnomalyEnabled()).toBe(false)
-    expect(gpu.memory().tensors).toBe(before)
+    // Fewer where the garbage of other tests was collected meanwhile.
+    expect(gpu.memory().tensors).toBeLessThanOrEqual(before)
   })
 
   it('off forgets what was found; off, nothing is looked at and nothing is dispatched', async () => {
