@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import type { GpuMemory } from '../../src/node/index.ts'
+import { testGpu } from '../support/gpu.ts'
 
 interface Ended {
   /** The exit code; null when it was killed, as it is after 40 seconds. */
@@ -95,11 +96,14 @@ describe('a process', () => {
       // Per 100 steps. A leak grows in every hundred, and over all of them. A driver's own memory jumps now and then, by up
       // to 32 MiB, which the median of neighbours' growths passes over, and goes up and down on a busy machine, which the
       // median of all growths (Theil's and Sen's slope) passes over. 0.75 MiB in 100 steps of some 20 dispatches are 400
-      // bytes a dispatch, less than what the binding holds for one.
+      // bytes a dispatch, less than what the binding holds for one. SwiftShader's own memory wanders by 10 MiB where
+      // tensors, buffers and heap stay the same (140, 151, 163, 152 were seen): there only a leak of bind groups, which
+      // would be 11 MiB in 100 steps, can be told from it.
+      const most100 = (await testGpu()).info.rung === 'swiftshader' ? 5 : 0.75
       const rss = samples.slice(1).map((sample) => sample.rss / 2 ** 20)
       const growths = (far: number) =>
         rss.flatMap((x, i) => rss.slice(i + 1, i + 1 + far).map((y, k) => (y - x) / (k + 1)))
-      expect(Math.min(median(growths(1)), median(growths(9))), rss.join(' ')).toBeLessThan(0.75)
+      expect(Math.min(median(growths(1)), median(growths(9))), rss.join(' ')).toBeLessThan(most100)
       expect((last.heapUsed - first.heapUsed) / 2 ** 20).toBeLessThan(1)
       expect(Object.keys(failed)).toHaveLength(percent === 0 ? 0 : 8)
     },
