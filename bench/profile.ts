@@ -1,4 +1,5 @@
-import type { BindingValue, Gpu } from '../src/gpu/gpu.ts'
+import type { BindingValues } from '../src/gpu/bind.ts'
+import type { Gpu } from '../src/gpu/gpu.ts'
 import type { Kernel } from '../src/gpu/kernel.ts'
 import type { Storage } from '../src/gpu/pool.ts'
 import { type Fence, measure } from './timing.ts'
@@ -14,7 +15,7 @@ export interface ProfileRow {
 
 interface Dispatch {
   readonly kernel: Kernel
-  readonly values: Readonly<Record<string, BindingValue>>
+  readonly values: BindingValues
   readonly groups: number
 }
 
@@ -53,6 +54,6 @@ function capture(gpu: Gpu, step: () => void): Dispatch[] {
   return found.filter(({ groups }) => groups > 0)
 }
 
-function storages(values: Readonly<Record<string, BindingValue>>): Storage[] {
+function storages(values: BindingValues): Storage[] {
   return Object.values(values).filter((value): value is Storage => 'buffer' in value)
 }

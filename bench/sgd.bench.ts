@@ -1,15 +1,21 @@
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { type SgdUpdate, sgdStep } from '../src/kernels/sgd.ts'
+import { rowsOf, sgdSettings, sgdStep, sgdTable } from '../src/kernels/sgd.ts'
+import { tensor } from '../src/tensor/create.ts'
 import { type Case, check, disposeAll, type Expected, type Prepared, randomInput, within } from './support.ts'
 
-const UPDATE: SgdUpdate = { lr: 0.01, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false }
+const UPDATE = { lr: 0.01, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false }
 
 /** p -= lr · dp, or with momentum b = momentum · b + dp and p -= lr · b. */
 function prepare(gpu: Gpu, size: number, momentum: number): Prepared {
   const p = randomInput(gpu, [size], 1)
   const dp = randomInput(gpu, [size], 2, false)
   const b = momentum === 0 ? null : randomInput(gpu, [size], 3, false)
-  const run = () => sgdStep(p.tensor, dp.tensor, b?.tensor ?? null, false, { ...UPDATE, momentum })
+  const words = sgdTable([{ at: 0, gradientAt: 0, size, gradientCode: 0, parameterCode: 0 }])
+  const table = tensor(new Int32Array(words.buffer), [words.length], { gpu })
+  const settings = tensor(sgdSettings({ ...UPDATE, momentum }), undefined, { gpu })
+  const storages = { table: table.storage, settings: settings.storage, parameters: p.tensor.storage, watch: null }
+  const run = () =>
+    sgdStep(gpu, { ...storages, gradients: dp.tensor.storage, momentum: b?.tensor.storage ?? null }, rowsOf(words))
   const slope = (i: number): Expected => {
     if (!b) return within(dp.data[i]!, 0)
     const [decayed, added] = [momentum * b.data[i]!, dp.data[i]!]
@@ -32,7 +38,7 @@ function prepare(gpu: Gpu, size: number, momentum: number): Prepared {
       }
       await check('p', p.tensor, { cost: 1, at })
     },
-    dispose: () => disposeAll([p.tensor, dp.tensor, ...(b ? [b.tensor] : [])]),
+    dispose: () => disposeAll([p.tensor, dp.tensor, table, settings, ...(b ? [b.tensor] : [])]),
   }
 }
 

@@ -1,10 +1,12 @@
+import { type BindingValues, bind, checkNames } from './bind.ts'
 import { bufferUsage, mapModeRead, shaderStageCompute } from './constants.ts'
 import { GpuError } from './errors.ts'
 import { adapterInfo, type GpuInfo } from './info.ts'
 import type { Kernel } from './kernel.ts'
-import { ParamsCache, packParams } from './params.ts'
+import { ParamsCache, StepNumbers } from './params.ts'
 import { BufferPool, type Storage } from './pool.ts'
-import { Recorder } from './recorder.ts'
+import { type Dispatch, type Place, Recorder } from './recorder.ts'
+import { PlanMemory, type Recording } from './recording.ts'
 import { Waiter } from './wait.ts'
 
 const MAX_GROUPS = 65_535 // workgroups in one dimension, by the specification's default limits
@@ -16,8 +18,6 @@ export interface GpuMemory {
   readonly peakBytes: number
 }
 
-export type BindingValue = Storage | Readonly<Record<string, number>>
-
 interface Compiled {
   readonly pipeline: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
@@ -27,11 +27,14 @@ interface Compiled {
 export class Gpu {
   readonly info: GpuInfo
   readonly device: GPUDevice
-  readonly pool: BufferPool
   /** Tensors alive, counted by the tensor layer. */
   tensors = 0
   readonly #recorder: Recorder
+  readonly #pool: BufferPool
   readonly #params: ParamsCache
+  readonly #steps: StepNumbers
+  readonly #plans = new Set<PlanMemory>()
+  #recording: Recording | null = null
   readonly #waiter: Waiter
   readonly #compiled = new Map<Kernel, Compiled>()
   readonly #staging: GPUBuffer[] = []
@@ -58,9 +61,10 @@ export class Gpu {
   constructor(device: GPUDevice, info: GpuInfo) {
     this.device = device
     this.info = info
-    this.pool = new BufferPool(device)
+    this.#pool = new BufferPool(device)
     this.#recorder = new Recorder(device)
     this.#params = new ParamsCache(device)
+    this.#steps = new StepNumbers(device)
     this.#waiter = new Waiter(info.adapterClass === 'cpu')
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault() // it is thrown by the next call instead of being printed
@@ -69,7 +73,7 @@ export class Gpu {
       this.#error ??= new GpuError(kind, withKernelName(error.message.trim()))
       if (kind !== 'out-of-memory') return
       this.#recorder.submit()
-      this.pool.distrust()
+      for (const { pool } of [...this.#plans, { pool: this.#pool }]) pool.distrust()
     })
     device.lost.then(
       ({ reason, message }) => {
@@ -91,70 +95,108 @@ export class Gpu {
    * Records one dispatch. `values` names every binding of the kernel: a storage, or the numbers of a uniform struct.
    * `groups` workgroups are folded into a second dimension beyond 65,535; with 0 nothing is recorded.
    */
-  emit(kernel: Kernel, values: Readonly<Record<string, BindingValue>>, groups: number): void {
+  emit(kernel: Kernel, values: BindingValues, groups: number): void {
     this.check()
     if (!Number.isSafeInteger(groups) || groups < 0)
       throw new Error(`${kernel.name}: ${groups} is no count of workgroups`)
-    for (const name of Object.keys(values)) {
-      if (!kernel.bindings.some((b) => b.name === name)) throw noBinding(kernel, name)
-    }
+    checkNames(kernel, values)
     if (groups === 0) return
-    if (this.#params.full) {
+    const recording = this.#recording
+    if (this.#params.full && !recording) {
       this.#recorder.submit()
       this.#params.clear()
     }
     const { pipeline, layout } = this.#compile(kernel)
-    const buffers: GPUBuffer[] = []
-    const entries = kernel.bindings.map((declared): GPUBindGroupEntry => {
-      const { binding, name, minBytes } = declared
-      const value = values[name]
-      if (value === undefined) throw new Error(`${kernel.name}: nothing is given for its binding ${name}`)
-      if (declared.members) {
-        if (isStorage(value)) throw new Error(`${kernel.name}: ${name} takes numbers, not a buffer`)
-        const slot = this.#params.slot(packParams(kernel.name, declared, value) as Uint32Array<ArrayBuffer>)
-        return { binding, resource: { ...slot, size: minBytes } }
-      }
-      if (!isStorage(value)) throw new Error(`${kernel.name}: ${name} takes a buffer, not numbers`)
-      if (value.buffer.size < minBytes) {
-        throw new Error(`${kernel.name}: ${name} needs ${minBytes} bytes, the buffer has ${value.buffer.size}`)
-      }
-      buffers.push(value.buffer)
-      const size = declared.type === 'uniform' ? minBytes : undefined
-      return { binding, resource: size === undefined ? { buffer: value.buffer } : { buffer: value.buffer, size } }
-    })
-    refuseAliases(kernel, values)
+    const bound = bind(kernel, values, recording?.memory.params ?? this.#params, this.#steps)
+    const { entries, storages, perStep } = bound
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
-    this.#recorder.dispatch({ pipeline, bindGroup, grid: fold(groups) }, buffers)
+    const dispatch = { pipeline, bindGroup, grid: fold(groups), perStep }
+    if (recording) recording.dispatch(dispatch, kernel, bound)
+    else
+      this.#recorder.dispatch(
+        dispatch,
+        storages.map((s) => s.buffer),
+      )
   }
 
-  /** Copies host bytes to the start of a storage, after all commands recorded so far. */
-  write(storage: Storage, data: ArrayBufferView<ArrayBuffer>): void {
+  /** Where memory is asked for: the device's pool, or while a function is captured that of its plan. */
+  get pool(): BufferPool {
+    return this.#recording?.memory.pool ?? this.#pool
+  }
+
+  /** Memory for a plan; `dropPlanMemory` ends it. */
+  newPlanMemory(): PlanMemory {
+    const memory = new PlanMemory(this.device)
+    memory.pool.poison = this.#pool.poison
+    this.#plans.add(memory)
+    return memory
+  }
+
+  dropPlanMemory(memory: PlanMemory): void {
+    this.#recorder.submit()
+    memory.close()
+    this.#plans.delete(memory)
+  }
+
+  /** Runs `fn` with what it dispatches noted in a recording instead of run; with null, outside of the recording again. */
+  during<T>(recording: Recording | null, fn: () => T): T {
+    const before = this.#recording
+    this.#recording = recording
+    try {
+      return fn()
+    } finally {
+      this.#recording = before
+    }
+  }
+
+  /** Runs recorded dispatches `steps` times over, in one submit. At most MAX_STEPS. */
+  replay(dispatches: readonly Dispatch[], steps: number): void {
+    this.check()
+    this.#recorder.replay(dispatches, steps)
+  }
+
+  /** Copies host bytes to a storage, `at` bytes (a multiple of 4) from its start, after all commands recorded so far. */
+  write(storage: Storage, data: ArrayBufferView<ArrayBuffer>, at = 0): void {
     this.check()
     if (data.byteLength === 0) return
-    if (this.#recorder.touches(storage.buffer)) this.#recorder.submit()
+    this.#recording?.refuse('values from the host would be the same in every step; make such tensors beforehand')
+    const { buffer } = storage
+    const offset = storage.offset + at
+    if (this.#recorder.touches(buffer)) this.#recorder.submit()
     const whole = Math.floor(data.byteLength / 4) * 4
     const { queue } = this.device
-    if (whole > 0) queue.writeBuffer(storage.buffer, 0, data.buffer, data.byteOffset, whole)
+    if (whole > 0) queue.writeBuffer(buffer, offset, data.buffer, data.byteOffset, whole)
     if (whole < data.byteLength) {
       const tail = new Uint8Array(4)
       tail.set(new Uint8Array(data.buffer, data.byteOffset + whole, data.byteLength - whole))
-      queue.writeBuffer(storage.buffer, whole, tail)
+      queue.writeBuffer(buffer, offset + whole, tail)
     }
   }
 
   /** Copies the first `bytes` bytes of one storage to another. */
-  copy(from: Storage, to: Storage, bytes: number): void {
+  copy(from: Place, to: Place, bytes: number): void {
     this.check()
-    if (bytes > 0) this.#recorder.copy(from.buffer, to.buffer, Math.ceil(bytes / 4) * 4)
+    this.#recording?.refuse('the function copies memory, which a plan cannot')
+    const whole = Math.ceil(bytes / 4) * 4
+    if (whole === 0) return
+    if (from.buffer !== to.buffer) this.#recorder.copy(from, to, whole)
+    else {
+      // A copy within one buffer is refused: it goes by way of another.
+      const between = this.pool.acquire(whole, 'a copy')
+      this.#recorder.copy(from, between, whole)
+      this.#recorder.copy(between, to, whole)
+      between.release()
+    }
   }
 
   /** Waits for all work recorded so far and returns the first `bytes` bytes of the storage: a sync point. */
   async read(storage: Storage, bytes = storage.byteLength): Promise<ArrayBuffer> {
     this.check()
+    this.#recording?.refuse('the function reads values back; read them after plan.run()')
     if (bytes === 0) return new ArrayBuffer(0)
     const size = Math.ceil(bytes / 4) * 4
     const staging = this.#takeStaging(size)
-    this.#recorder.copy(storage.buffer, staging, size)
+    this.#recorder.copy(storage, { buffer: staging, offset: 0 }, size)
     this.#recorder.submit()
     let result: ArrayBuffer | null = null
     // The values are taken in the same turn in which they arrive: a close() may follow at once.
@@ -188,8 +230,9 @@ export class Gpu {
   }
 
   memory(): GpuMemory {
-    const { bytes, pooledBytes, peakBytes } = this.pool.stats()
-    return { tensors: this.tensors, bytes, pooledBytes, peakBytes }
+    const pools = [this.#pool, ...[...this.#plans].map(({ pool }) => pool)].map((pool) => pool.stats())
+    const sum = (key: 'bytes' | 'pooledBytes' | 'peakBytes') => pools.reduce((total, stats) => total + stats[key], 0)
+    return { tensors: this.tensors, bytes: sum('bytes'), pooledBytes: sum('pooledBytes'), peakBytes: sum('peakBytes') }
   }
 
   /** Waits for the work under way and gives the device back. Safe to call twice. Throws what was still to be reported. */
@@ -210,7 +253,9 @@ export class Gpu {
     const { name: label, code, entryPoint, bindings, constants } = kernel
     const layout = this.device.createBindGroupLayout({
       label,
-      entries: bindings.map(({ binding, type }) => ({ binding, visibility: shaderStageCompute, buffer: { type } })),
+      entries: bindings.map(({ binding, type, perStep: hasDynamicOffset }) => {
+        return { binding, visibility: shaderStageCompute, buffer: { type, hasDynamicOffset } }
+      }),
     })
     const pipeline = this.device.createComputePipeline({
       label,
@@ -230,28 +275,6 @@ export class Gpu {
     const usage = bufferUsage.MAP_READ | bufferUsage.COPY_DST
     return this.device.createBuffer({ label: 'read-back', size: 2 ** Math.ceil(Math.log2(Math.max(256, size))), usage })
   }
-}
-
-function noBinding(kernel: Kernel, name: string): Error {
-  return new Error(`${kernel.name} has no binding ${name}; it has ${kernel.bindings.map((b) => b.name).join(', ')}`)
-}
-
-/** WebGPU would drop the whole batch of commands: one buffer may not be written and bound a second time. */
-function refuseAliases(kernel: Kernel, values: Readonly<Record<string, BindingValue>>): void {
-  for (const { name, type } of kernel.bindings) {
-    const written = values[name]!
-    if (type !== 'storage' || !isStorage(written)) continue
-    for (const other of kernel.bindings) {
-      const value = values[other.name]!
-      if (other.name !== name && isStorage(value) && value.buffer === written.buffer) {
-        throw new GpuError('validation', `${kernel.name}: ${name} is written and shares its memory with ${other.name}`)
-      }
-    }
-  }
-}
-
-function isStorage(value: BindingValue): value is Storage {
-  return 'buffer' in value
 }
 
 function fold(groups: number): [number, number] {

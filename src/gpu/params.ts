@@ -5,10 +5,15 @@ const SLOT_BYTES = 256 // uniform offsets are multiples of 256
 const SLOTS_PER_CHUNK = 256
 const MAX_CHUNKS = 64
 
+/** Steps that one submit of a plan may have: as many numbers as `steps()` holds. */
+export const MAX_STEPS = 1024
+
 export interface ParamsSlot {
   readonly buffer: GPUBuffer
   readonly offset: number
 }
+
+export const stepOffset = (step: number): number => SLOT_BYTES * step
 
 /** The bytes of a uniform struct. Throws an Error for a member that is missing, unknown or not a number. */
 export function packParams(kernel: string, binding: Binding, values: Readonly<Record<string, number>>): Uint32Array {
@@ -74,5 +79,25 @@ export class ParamsCache {
     this.#device.queue.writeBuffer(slot.buffer, slot.offset, words)
     this.#slots.set(key, slot)
     return slot
+  }
+}
+
+/** The numbers 0, 1, 2, … for the kernels' `replay.step`: a dynamic offset of {@link stepOffset} binds one of them. */
+export class StepNumbers {
+  readonly #device: GPUDevice
+  #buffer: GPUBuffer | null = null
+
+  constructor(device: GPUDevice) {
+    this.#device = device
+  }
+
+  get buffer(): GPUBuffer {
+    if (this.#buffer) return this.#buffer
+    const words = new Uint32Array((SLOT_BYTES / 4) * MAX_STEPS)
+    for (let step = 0; step < MAX_STEPS; step++) words[(SLOT_BYTES / 4) * step] = step
+    const usage = bufferUsage.UNIFORM | bufferUsage.COPY_DST
+    this.#buffer = this.#device.createBuffer({ label: 'steps', size: words.byteLength, usage })
+    this.#device.queue.writeBuffer(this.#buffer, 0, words)
+    return this.#buffer
   }
 }

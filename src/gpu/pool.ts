@@ -3,23 +3,66 @@ import { GpuError } from './errors.ts'
 
 /**
  * A piece of GPU memory with a count of those who hold it. Tensors, views and what the tape saves hold one reference
- * each; at zero the buffer goes back to the pool.
+ * each; at zero the memory goes back to where it came from: to the pool, or to the larger storage that it is a part of.
  */
 export class Storage {
   readonly pool: BufferPool
-  readonly buffer: GPUBuffer
-  /** Bytes in use; the buffer may be larger. */
+  /** Bytes in use. */
   readonly byteLength: number
   /** Smallest and largest value, where the content is a list of integers that the host has seen. */
   integerRange: readonly [number, number] | null = null
   /** Counts writes in place, so that a gradient is never computed from a value that has changed since. */
   version = 0
+  #buffer: GPUBuffer
+  #offset = 0
+  #whole: Storage | null = null
+  #onFree: (() => void) | null = null
   #references = 1
 
   constructor(pool: BufferPool, buffer: GPUBuffer, byteLength: number) {
     this.pool = pool
-    this.buffer = buffer
+    this.#buffer = buffer
     this.byteLength = byteLength
+  }
+
+  get buffer(): GPUBuffer {
+    return this.#buffer
+  }
+
+  /** Bytes from the start of the buffer; 0 unless it is a part of a larger storage, then a multiple of 256. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** Bytes that it may fill without touching what others own. */
+  get capacity(): number {
+    return this.#whole ? alignedSize(this.byteLength) : this.#buffer.size
+  }
+
+  /** The storage whose buffer this one lies in: itself, unless it is a part. */
+  get whole(): Storage {
+    return this.#whole ?? this
+  }
+
+  /** A part of this storage, `offset` a multiple of 256. `onFree` is called when nobody holds the part any more. */
+  part(offset: number, byteLength: number, onFree: (() => void) | null = null): Storage {
+    const part = new Storage(this.pool, this.#buffer, byteLength)
+    part.#lieIn(this, offset)
+    part.#onFree = onFree
+    return part
+  }
+
+  /** Gives up its memory for a part of `whole`, whoever holds it; what it held must have been copied there. */
+  moveTo(whole: Storage, offset: number): void {
+    if (this.#whole) this.#whole.release()
+    else this.pool.reclaim(this)
+    this.#lieIn(whole, offset)
+  }
+
+  #lieIn(whole: Storage, offset: number): void {
+    this.#whole = whole.retain()
+    this.#buffer = whole.buffer
+    this.#offset = offset
   }
 
   retain(): this {
@@ -28,8 +71,16 @@ export class Storage {
   }
 
   release(): void {
-    if (--this.#references === 0) this.pool.reclaim(this)
+    if (--this.#references !== 0) return
+    if (this.#whole) this.#whole.release()
+    else this.pool.reclaim(this)
+    this.#onFree?.()
   }
+}
+
+/** Bytes that a part of a larger storage takes up: bindings start at multiples of 256. */
+export function alignedSize(bytes: number): number {
+  return Math.max(256, Math.ceil(bytes / 256) * 256)
 }
 
 /** Multiples of 256 that step by a quarter of a power of two: above 1 KiB at most a quarter of a buffer is slack. */
@@ -46,6 +97,7 @@ export class BufferPool {
   #pooledBytes = 0
   #peakBytes = 0
   #live = 0
+  #closed = false
   /** Buffers that may be handed out again. */
   #reusable = new WeakSet<GPUBuffer>()
   /** For tests: every buffer handed out is filled with NaN, up to its very end, by this function. */
@@ -86,6 +138,7 @@ export class BufferPool {
     const { buffer } = storage
     this.#live--
     this.#bytes -= buffer.size
+    if (this.#closed) buffer.destroy()
     if (!this.#reusable.has(buffer)) return
     const list = this.#free.get(buffer.size)
     if (list) list.push(buffer)
@@ -105,6 +158,12 @@ export class BufferPool {
   /** `bytes` and `peakBytes` count buffers in use, `pooledBytes` those that wait to be used again. */
   stats() {
     return { live: this.#live, bytes: this.#bytes, pooledBytes: this.#pooledBytes, peakBytes: this.#peakBytes }
+  }
+
+  /** As `trim`, and from now on every buffer given back is destroyed: its last holder ends it. */
+  close(): void {
+    this.distrust()
+    this.#closed = true
   }
 
   /** Gives the waiting buffers back to the device. None of them may be in use by commands not yet submitted. */

@@ -1,10 +1,22 @@
+import { stepOffset } from './params.ts'
+
 const DISPATCHES_PER_SUBMIT = 64
 
 export interface Dispatch {
   readonly pipeline: GPUComputePipeline
   readonly bindGroup: GPUBindGroup
   readonly grid: readonly [number, number]
+  /** Whether the bind group has the number of the step, by a dynamic offset. */
+  readonly perStep: boolean
 }
+
+/** A range of a buffer, from its first byte on. */
+export interface Place {
+  readonly buffer: GPUBuffer
+  readonly offset: number
+}
+
+const FIRST_STEP = [0]
 
 /** Collects dispatches into one open compute pass and submits it when it is long enough or when somebody must wait. */
 export class Recorder {
@@ -23,17 +35,41 @@ export class Recorder {
   dispatch(item: Dispatch, buffers: readonly GPUBuffer[]): void {
     this.#pass ??= this.#commands().beginComputePass()
     this.#pass.setPipeline(item.pipeline)
-    this.#pass.setBindGroup(0, item.bindGroup)
+    if (item.perStep) this.#pass.setBindGroup(0, item.bindGroup, FIRST_STEP)
+    else this.#pass.setBindGroup(0, item.bindGroup)
     this.#pass.dispatchWorkgroups(item.grid[0], item.grid[1])
     for (const buffer of buffers) this.#touched.add(buffer)
     this.dispatches++
     if (++this.#pending >= DISPATCHES_PER_SUBMIT) this.submit()
   }
 
-  copy(from: GPUBuffer, to: GPUBuffer, bytes: number): void {
+  copy(from: Place, to: Place, bytes: number): void {
     this.#endPass()
-    this.#commands().copyBufferToBuffer(from, 0, to, 0, bytes)
-    this.#touched.add(from).add(to)
+    this.#commands().copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, bytes)
+    this.#touched.add(from.buffer).add(to.buffer)
+  }
+
+  /**
+   * Submits what was recorded, then the dispatches `steps` times over, in one pass: nothing is made or looked up, so a
+   * step costs the calls themselves.
+   */
+  replay(dispatches: readonly Dispatch[], steps: number): void {
+    this.submit()
+    const encoder = this.#device.createCommandEncoder()
+    const pass = encoder.beginComputePass()
+    const offset = new Uint32Array(1)
+    for (let step = 0; step < steps; step++) {
+      offset[0] = stepOffset(step)
+      for (const { pipeline, bindGroup, grid, perStep } of dispatches) {
+        pass.setPipeline(pipeline)
+        if (perStep) pass.setBindGroup(0, bindGroup, offset, 0, 1)
+        else pass.setBindGroup(0, bindGroup)
+        pass.dispatchWorkgroups(grid[0], grid[1])
+      }
+    }
+    pass.end()
+    this.dispatches += steps * dispatches.length
+    this.#device.queue.submit([encoder.finish()])
   }
 
   /** Whether commands not yet submitted read or write the buffer: the queue's own writes would overtake them. */

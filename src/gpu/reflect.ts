@@ -12,6 +12,8 @@ export interface Binding {
   readonly members: readonly { name: string; type: ScalarType }[] | null
   /** Bytes that a uniform binding must cover; 0 for storage. */
   readonly minBytes: number
+  /** For `var<uniform> replay`, which the device fills in: the number of the step in the run of a plan, 0 outside one. */
+  readonly perStep: boolean
 }
 
 export interface Reflection {
@@ -69,14 +71,22 @@ function readBindings(file: string, code: string): Binding[] {
     if (group !== '0') throw new Error(`${file}.wgsl: ${name} is in group ${group}; kernels use group 0`)
     if (space === 'storage') {
       const bindingType = access === 'read_write' ? 'storage' : 'read-only-storage'
-      found.push({ name: name!, binding: Number(binding), type: bindingType, members: null, minBytes: 0 })
+      found.push({
+        name: name!,
+        binding: Number(binding),
+        type: bindingType,
+        members: null,
+        minBytes: 0,
+        perStep: false,
+      })
       continue
     }
     const array = /^array<\s*vec4<?\w+>?\s*,\s*(\d+)u?\s*>$/.exec(type!.trim())
     const members = array ? null : readMembers(file, code, type!.trim())
     if (!members && !array) throw new Error(`${file}.wgsl: uniform ${name} must be a struct or array<vec4f, COUNT>`)
     const minBytes = members ? Math.ceil((members.length * 4) / 16) * 16 : Number(array![1]) * 16
-    found.push({ name: name!, binding: Number(binding), type: 'uniform', members, minBytes })
+    const perStep = name === 'replay'
+    found.push({ name: name!, binding: Number(binding), type: 'uniform', members, minBytes, perStep })
   }
   return found.sort((a, b) => a.binding - b.binding)
 }

@@ -40,10 +40,10 @@ const addOp: Op<readonly [Tensor, Tensor], Attributes> = {
     return { out, saved: [] }
   },
 
-  backward(gpu, dy, _, { channels }, [, needsB]) {
+  backward(gpu, dy, _, { channels }, [, needsB], memory) {
     if (!channels || !needsB) return [dy, dy]
     const { N, C } = channels
-    const db = empty(gpu, [C], 'float32', 'add')
+    const db = memory(1, [C])
     const blocks = blocksOf(N)
     withScratch(gpu, 'add', blocks * C, (partial) => {
       gpu.emit(backwardBlock, { params: channels, dy: dy.storage, partial_out: partial }, groupsFor(blocks * C))

@@ -141,7 +141,7 @@ const conv2dOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     return { out, saved: [input, weight] }
   },
 
-  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias]) {
+  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias], memory) {
     const [input, weight] = saved as [Tensor, Tensor]
     const params = paramsOf(input.shape, weight.shape, dy.shape, attributes, false)
     let dx: Tensor | null = null
@@ -158,8 +158,8 @@ const conv2dOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
       weightGradients(gpu, paramsOf(x.shape, w.shape, dy.shape, attributes, false), x.storage, dy.storage, dw, db)
       return [dx, empty(gpu, weight.shape, 'float32', 'conv2d'), db]
     }
-    const dw = empty(gpu, weight.shape, 'float32', 'conv2d')
-    const db = needsBias ? empty(gpu, [weight.shape[0]!], 'float32', 'conv2d') : null
+    const dw = memory(1, weight.shape)
+    const db = needsBias ? memory(2, [weight.shape[0]!]) : null
     weightGradients(gpu, params, input.storage, dy.storage, dw, db)
     return [dx, dw, db]
   },

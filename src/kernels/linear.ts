@@ -67,17 +67,17 @@ const linearOp: Op<readonly [Tensor, Tensor, Tensor | null], null> = {
     return { out, saved: [input, weight] }
   },
 
-  backward(gpu, dy, saved, _, [needsInput, needsWeight, needsBias]) {
+  backward(gpu, dy, saved, _, [needsInput, needsWeight, needsBias], memory) {
     const [input, weight] = saved as [Tensor, Tensor]
     const [N, I] = asRows(input)
     const O = weight.shape[0]!
     const needsParameters = needsWeight || needsBias
     // Where a sum has no terms its result is 0; nothing is left for the kernels then.
     const none = N === 0 || O === 0 || I === 0
-    const result = (shape: Shape) => (none ? full(gpu, shape, 0) : empty(gpu, shape, 'float32', 'linear'))
-    const dx = needsInput ? result(input.shape) : null
-    const dw = needsParameters ? result(weight.shape) : null
-    const db = !needsParameters ? null : none ? biasOnly(gpu, dy) : result([O])
+    const result = (i: number, shape: Shape) => (none ? full(gpu, shape, 0) : memory(i, shape))
+    const dx = needsInput ? result(0, input.shape) : null
+    const dw = needsParameters ? result(1, weight.shape) : null
+    const db = !needsParameters ? null : none ? biasOnly(gpu, dy) : result(2, [O])
     if (!none && (dx || dw)) gradients(gpu, { input, weight, dy }, dx, dw, db)
     return [dx, dw, db]
   },

@@ -1,6 +1,7 @@
+import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
-import type { Tensor } from '../tensor/tensor.ts'
-import { groupsForElements } from './support.ts'
+import type { Storage } from '../gpu/pool.ts'
+import { ELEMENTS_A_WORKGROUP } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const step = new Kernel('sgd', wgsl.sgd, 'step')
@@ -8,8 +9,15 @@ const stepMomentum = new Kernel('sgd', wgsl.sgd, 'step_momentum')
 const stepWatched = new Kernel('sgd', wgsl.sgd, 'step_watched')
 const stepMomentumWatched = new Kernel('sgd', wgsl.sgd, 'step_momentum_watched')
 
+/** What a momentum buffer holds, in every element, before the first step with momentum: the bits of a NaN. */
+export const NO_MOMENTUM = 0x7fc00b0e
+
+const WORDS_A_ROW = 5
+const WORDS_BEFORE_RATES = 6
+
 export interface SgdUpdate {
-  readonly lr: number
+  /** One rate, or one for each step of a run. */
+  readonly lr: number | readonly number[]
   readonly momentum: number
   readonly dampening: number
   readonly weightDecay: number
@@ -17,47 +25,63 @@ export interface SgdUpdate {
   readonly maximize: boolean
 }
 
-/** Where an update notes numbers that are not finite, as finite.ts describes, and the codes it uses. */
-export interface SgdWatch {
-  readonly watch: Tensor
+/** One parameter among those that an update covers; places count elements. */
+export interface SgdEntry {
+  readonly at: number
+  readonly gradientAt: number
+  readonly size: number
+  /** What is noted in the watch when the gradient, or the parameter, is not finite: codes as finite.ts has them. */
   readonly gradientCode: number
   readonly parameterCode: number
 }
 
-/**
- * Updates a parameter in place from its gradient, by the formula of torch.optim.SGD. With momentum, `buffer` has the
- * parameter's shape and is updated too; `first` says that it holds nothing yet. `watched` costs nothing but its binding.
- */
-export function sgdStep(
-  parameter: Tensor,
-  gradient: Tensor,
-  buffer: Tensor | null,
-  first: boolean,
-  update: SgdUpdate,
-  watched: SgdWatch | null = null,
-): void {
-  const { size, gpu } = parameter
+/** The update's options as the kernel reads them; rates are rounded to float32. */
+export function sgdSettings(update: SgdUpdate): Float32Array<ArrayBuffer> {
   const { lr, momentum, dampening, weightDecay, nesterov, maximize } = update
-  const params = {
-    size,
-    lr,
-    momentum,
-    dampening,
-    weight_decay: weightDecay,
-    nesterov: nesterov ? 1 : 0,
-    maximize: maximize ? 1 : 0,
-    first: first ? 1 : 0,
-    code_dp: watched?.gradientCode ?? 0,
-    code_p: watched?.parameterCode ?? 0,
-  }
-  const kernel = watched ? (buffer ? stepMomentumWatched : stepWatched) : buffer ? stepMomentum : step
-  const bindings = {
-    params,
-    dp: gradient.storage,
-    p: parameter.storage,
-    ...(buffer && { b: buffer.storage }),
-    ...(watched && { watch: watched.watch.storage }),
-  }
-  gpu.emit(kernel, bindings, groupsForElements(size))
-  parameter.storage.version++
+  const rates = typeof lr === 'number' ? [lr] : lr
+  return Float32Array.of(rates.length, momentum, dampening, weightDecay, nesterov ? 1 : 0, maximize ? 1 : 0, ...rates)
 }
+
+/** Bytes of settings for so many rates. */
+export const settingsBytes = (rates: number): number => 4 * (WORDS_BEFORE_RATES + rates)
+
+/** The table of who updates what: a row for each workgroup. */
+export function sgdTable(entries: readonly SgdEntry[]): Uint32Array<ArrayBuffer> {
+  const rows: number[] = []
+  for (const { at, gradientAt, size, gradientCode, parameterCode } of entries) {
+    for (let i = 0; i < size; i += ELEMENTS_A_WORKGROUP) {
+      rows.push(at + i, gradientAt + i, Math.min(size - i, ELEMENTS_A_WORKGROUP), gradientCode, parameterCode)
+    }
+  }
+  return Uint32Array.from(rows)
+}
+
+export interface SgdStorages {
+  readonly table: Storage
+  readonly settings: Storage
+  readonly parameters: Storage
+  readonly gradients: Storage
+  /** As large as the parameters; null: without momentum. */
+  readonly momentum: Storage | null
+  /** Where numbers that are not finite are noted, as finite.ts describes. */
+  readonly watch: Storage | null
+}
+
+/** Updates parameters in place from their gradients, by the formula of torch.optim.SGD; `rows` of the table. */
+export function sgdStep(gpu: Gpu, storages: SgdStorages, rows: number): void {
+  const { table, settings, parameters, gradients, momentum, watch } = storages
+  const kernel = watch ? (momentum ? stepMomentumWatched : stepWatched) : momentum ? stepMomentum : step
+  const bindings = {
+    params: { rows },
+    settings,
+    table,
+    dp: gradients,
+    p: parameters,
+    ...(momentum && { b: momentum }),
+    ...(watch && { watch }),
+  }
+  gpu.emit(kernel, bindings, rows)
+}
+
+/** How many rows a table has. */
+export const rowsOf = (table: Uint32Array): number => table.length / WORDS_A_ROW

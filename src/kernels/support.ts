@@ -9,6 +9,9 @@ const WORKGROUP = 64
 /** Elements a thread takes in elementwise kernels, as their `const PER` says. */
 const ELEMENTS_PER_THREAD = 16
 
+/** Elements that a workgroup of an elementwise kernel takes. */
+export const ELEMENTS_A_WORKGROUP = WORKGROUP * ELEMENTS_PER_THREAD
+
 /** Rows that share a partial sum, in every kernel that sums over the batch. */
 export const ROWS_PER_BLOCK = 32
 
@@ -19,7 +22,7 @@ export function groupsFor(threads: number): number {
 
 /** Workgroups of an elementwise kernel, whose threads take PER elements each. */
 export function groupsForElements(elements: number): number {
-  return Math.ceil(elements / (WORKGROUP * ELEMENTS_PER_THREAD))
+  return Math.ceil(elements / ELEMENTS_A_WORKGROUP)
 }
 
 /** Strips of elements that one thread packs for matmul and linear, as their `const STRIP` says. */

@@ -1683,64 +1683,92 @@ fn backward(
 }
 `
 
-export const sgd = `// sgd: one parameter's update, as torch.optim.SGD defines it.
+export const sgd = `// sgd: the update of many parameters in one dispatch, as torch.optim.SGD defines it for each.
 //
 //   g = maximize ? -dp : dp;  g += weight_decay * p
 //   first step:  b = g        later:  b = momentum * b + (1 - dampening) * g
 //   p -= lr * (nesterov ? g + momentum * b : b)        without momentum:  p -= lr * g
 //
-//   p, dp, b  [size]  parameter, gradient, momentum buffer
-//   watch     [5]     u32, as finite.wgsl describes it
+// The parameters lie side by side in p, their momentum at the same places in b, their gradients anywhere in dp.
 //
-// step                    One thread updates PER elements; no momentum.
+//   p, dp     f32
+//   b         momentum buffers, as bits: NO_MOMENTUM where there was no step with momentum yet
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and b), the first in dp, how many elements
+//             (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  [6 + COUNT]  how many rates follow (COUNT), momentum, dampening, weight_decay, nesterov, maximize (0 or 1),
+//             then the learning rates, one for each step of a run; the last one holds for all steps beyond
+//   watch     [5]  u32, as finite.wgsl describes it
+//
+// step                    A workgroup updates what its row says, a thread PER elements; no momentum.
 // step_momentum           The same with the momentum buffer.
 // step_watched, step_momentum_watched
 //                         The same, and a gradient or a new parameter that is not finite is noted in the watch.
 
 struct Params {
-  size: u32,
-  lr: f32,
-  momentum: f32,
-  dampening: f32,
-  weight_decay: f32,
-  nesterov: u32,
-  maximize: u32,
-  first: u32, // 1 on the first step with momentum
-  code_dp: u32, // what is noted for the gradient
-  code_p: u32, // what is noted for the parameter
+  rows: u32,
+}
+
+struct Replay {
+  step: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> dp: array<f32>;
-@group(0) @binding(2) var<storage, read_write> p: array<f32>;
-@group(0) @binding(3) var<storage, read_write> b: array<f32>;
-@group(0) @binding(4) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<f32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> b: array<u32>;
+@group(0) @binding(7) var<storage, read_write> watch: array<atomic<u32>>;
 
 override WG: u32 = 64u;
-const PER: u32 = 16u; // tune
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const RATES: u32 = 6u;
+const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
 
-// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
-fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
-  return (group.y * groups.x + group.x) * WG * PER + local;
+struct Settings {
+  lr: f32, momentum: f32, dampening: f32, weight_decay: f32, nesterov: bool, maximize: bool,
 }
 
-fn gradient(i: u32) -> f32 {
-  var g = dp[i];
-  if (params.maximize == 1u) { g = -g; }
-  if (params.weight_decay != 0.0) { g += params.weight_decay * p[i]; }
+fn read_settings() -> Settings {
+  let rate = min(replay.step, u32(settings[0]) - 1u);
+  return Settings(
+    settings[RATES + rate], settings[1], settings[2], settings[3], settings[4] != 0.0, settings[5] != 0.0,
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn gradient(s: Settings, i: u32, i_dp: u32) -> f32 {
+  var g = dp[i_dp];
+  if (s.maximize) { g = -g; }
+  if (s.weight_decay != 0.0) { g += s.weight_decay * p[i]; }
   return g;
 }
 
-fn update(i: u32) -> f32 {
-  return p[i] - params.lr * gradient(i);
+fn update(s: Settings, i: u32, i_dp: u32) -> f32 {
+  return p[i] - s.lr * gradient(s, i, i_dp);
 }
 
-fn update_momentum(i: u32) -> f32 {
-  let g = gradient(i);
+fn update_momentum(s: Settings, i: u32, i_dp: u32) -> f32 {
+  let g = gradient(s, i, i_dp);
+  let before = b[i];
   var m = g;
-  if (params.first == 0u) { m = params.momentum * b[i] + (1.0 - params.dampening) * g; }
-  b[i] = m;
-  return p[i] - params.lr * select(m, g + params.momentum * m, params.nesterov == 1u);
+  if (before != NO_MOMENTUM) { m = s.momentum * bitcast<f32>(before) + (1.0 - s.dampening) * g; }
+  b[i] = bitcast<u32>(m);
+  return p[i] - s.lr * select(m, g + s.momentum * m, s.nesterov);
 }
 
 fn not_finite(v: f32) -> bool {
@@ -1760,9 +1788,10 @@ fn step(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    p[i] = update(i);
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  for (var i = local; i < row.count; i += WG) {
+    p[row.at + i] = update(s, row.at + i, row.at_dp + i);
   }
 }
 
@@ -1772,9 +1801,10 @@ fn step_momentum(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    p[i] = update_momentum(i);
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  for (var i = local; i < row.count; i += WG) {
+    p[row.at + i] = update_momentum(s, row.at + i, row.at_dp + i);
   }
 }
 
@@ -1784,17 +1814,18 @@ fn step_watched(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
   var bad_dp = false;
   var bad_p = false;
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    let updated = update(i);
-    p[i] = updated;
-    bad_dp = bad_dp || not_finite(dp[i]);
+  for (var i = local; i < row.count; i += WG) {
+    let updated = update(s, row.at + i, row.at_dp + i);
+    p[row.at + i] = updated;
+    bad_dp = bad_dp || not_finite(dp[row.at_dp + i]);
     bad_p = bad_p || not_finite(updated);
   }
-  if (bad_dp) { note(params.code_dp); }
-  if (bad_p) { note(params.code_p); }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
 }
 
 @compute @workgroup_size(WG)
@@ -1803,16 +1834,17 @@ fn step_momentum_watched(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
   var bad_dp = false;
   var bad_p = false;
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    let updated = update_momentum(i);
-    p[i] = updated;
-    bad_dp = bad_dp || not_finite(dp[i]);
+  for (var i = local; i < row.count; i += WG) {
+    let updated = update_momentum(s, row.at + i, row.at_dp + i);
+    p[row.at + i] = updated;
+    bad_dp = bad_dp || not_finite(dp[row.at_dp + i]);
     bad_p = bad_p || not_finite(updated);
   }
-  if (bad_dp) { note(params.code_dp); }
-  if (bad_p) { note(params.code_p); }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
 }
 `

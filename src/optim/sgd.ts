@@ -1,10 +1,12 @@
 import { codeOf } from '../kernels/finite.ts'
-import { sgdStep } from '../kernels/sgd.ts'
 import { detector, layerOf } from '../tensor/anomaly.ts'
-import { empty } from '../tensor/create.ts'
+import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { type Arena, arenasOf } from './arena.ts'
+import { checkGroup, checkParameters, defined, OPTIONS } from './check.ts'
+import { GroupUpdate, type Part } from './group_update.ts'
 
 export interface SGDOptions {
   /** Learning rate, 0 or more. */
@@ -19,6 +21,12 @@ export interface SGDOptions {
 /** Parameters that share their options. Every option may be set at any time and is in force from the next step. */
 export type ParamGroup = { params: Tensor[] } & Required<SGDOptions>
 
+interface Updated {
+  readonly group: ParamGroup
+  readonly update: GroupUpdate
+  readonly parts: readonly Part[]
+}
+
 export interface SGDState {
   readonly paramGroups: readonly Omit<ParamGroup, 'params'>[]
   /** Momentum buffers in the order of the parameters; null where no step with momentum has been taken. */
@@ -26,7 +34,6 @@ export interface SGDState {
 }
 
 const DEFAULTS = { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false } as const
-const OPTIONS = ['lr', 'momentum', 'dampening', 'weightDecay', 'nesterov', 'maximize'] as const
 
 /**
  * Stochastic gradient descent as torch.optim.SGD defines it, with momentum, dampening, weight decay, Nesterov momentum
@@ -34,7 +41,10 @@ const OPTIONS = ['lr', 'momentum', 'dampening', 'weightDecay', 'nesterov', 'maxi
  */
 export class SGD {
   readonly paramGroups: ParamGroup[]
-  readonly #momentum = new Map<Tensor, Tensor>()
+  readonly #arenas = new Map<Tensor, Arena>()
+  readonly #updates = new Map<ParamGroup, GroupUpdate>()
+  /** Parameters that have had a step with momentum. */
+  readonly #moving = new Set<Tensor>()
 
   /**
    * `params` is a list of tensors or of groups `{ params, lr, … }` whose options override the given ones.
@@ -60,6 +70,7 @@ export class SGD {
       return made
     })
     checkParameters(this.paramGroups.flatMap((group) => group.params))
+    for (const arena of arenasOf(this.#parameters())) this.#adopt(arena)
   }
 
   /** Forgets the gradients: the next backward starts anew. */
@@ -83,30 +94,23 @@ export class SGD {
       checkGroup(group)
       for (const p of group.params) for (const t of [p, p.grad]) t?.checkUsable('optim.SGD')
     }
-    const count = watch ? this.#parameters().length : 0
-    let index = -1
-    for (const group of this.paramGroups) {
-      for (const p of group.params) {
-        index++
-        if (!p.grad) continue
-        const watched = watch && {
-          watch,
-          gradientCode: codeOf.gradient(index, count),
-          parameterCode: codeOf.parameter(index, count),
-        }
-        const before = this.#momentum.get(p)
-        const buffer = group.momentum === 0 ? null : (before ?? this.#newBuffer(p))
-        sgdStep(p, p.grad, buffer, before === undefined, group, watched)
-        if (buffer) checkUpdate(buffer, p, 'the momentum of')
-        checkUpdate(p, p, 'the parameter')
+    const groups = this.#groups()
+    const capturing = groups.some(({ parts }) => parts.some(({ parameter }) => isCapturing(parameter.gpu)))
+    for (const { group, update, parts } of groups) {
+      if (!capturing) update.write(group)
+      for (const arena of new Set(parts.map(({ parameter }) => this.#arenas.get(parameter)!))) {
+        const own = parts.filter(({ parameter }) => this.#arenas.get(parameter) === arena)
+        update.dispatch(arena, own, group.momentum !== 0, watch?.storage ?? null)
       }
+      if (!capturing) this.#stepped(group, parts)
     }
+    if (capturing) takePart(this, this.#participant(groups))
   }
 
   /** Options and momentum buffers; the buffers are the optimiser's own, not copies. */
   stateDict(): SGDState {
     const paramGroups = this.paramGroups.map(({ params: _, ...options }) => options)
-    const momentum = this.#parameters().map((p) => this.#momentum.get(p) ?? null)
+    const momentum = this.#parameters().map((p) => (this.#moving.has(p) ? this.#arenas.get(p)!.momentumOf(p) : null))
     return { paramGroups, momentum }
   }
 
@@ -135,33 +139,96 @@ export class SGD {
     state.paramGroups.forEach((options, i) => {
       Object.assign(this.paramGroups[i]!, options)
     })
+    this.#adoptNew()
     parameters.forEach((p, i) => {
       const given = state.momentum[i]
-      const own = this.#momentum.get(p)
-      if (given === own) return
-      if (given) p.gpu.copy(given.storage, (own ?? this.#newBuffer(p)).storage, 4 * p.size)
-      else {
-        own?.release('the state loaded has no momentum for it')
-        this.#momentum.delete(p)
-      }
+      const arena = this.#arenas.get(p)!
+      if (given) {
+        const own = arena.momentumOf(p)
+        if (given !== own) p.gpu.copy(given.storage, own.storage, 4 * p.size)
+        this.#moving.add(p)
+      } else if (this.#moving.delete(p)) arena.forgetMomentum(p)
     })
   }
 
-  /** Releases the momentum buffers. */
+  /** Releases the momentum buffers, and what updates need beside the parameters. */
   dispose(): void {
-    for (const buffer of this.#momentum.values()) buffer.dispose()
-    this.#momentum.clear()
+    for (const part of [...new Set(this.#arenas.values()), ...this.#updates.values()]) part.dispose()
+    this.#arenas.clear()
+    this.#updates.clear()
+    this.#moving.clear()
+  }
+
+  /** The parameters of each group that have a gradient. */
+  #groups(): Updated[] {
+    this.#adoptNew()
+    const count = this.#parameters().length
+    let index = -1
+    return this.paramGroups.map((group) => {
+      const update = this.#updates.get(group) ?? new GroupUpdate(this.#parameters()[0]!.gpu)
+      this.#updates.set(group, update)
+      const parts: Part[] = []
+      for (const parameter of group.params) {
+        index++
+        const gradient = parameter.grad
+        const codes = { gradientCode: codeOf.gradient(index, count), parameterCode: codeOf.parameter(index, count) }
+        if (gradient) parts.push({ parameter, gradient, ...codes })
+      }
+      return { group, update, parts }
+    })
+  }
+
+  /** In a plan the options are read before every run; with or without momentum is part of what was captured. */
+  #participant(groups: readonly Updated[]): Participant {
+    const withMomentum = groups.map(({ group }) => group.momentum !== 0)
+    return {
+      takesRates: true,
+      before: (steps, lr) => {
+        const rates = typeof lr === 'object' ? lr : lr === undefined ? null : [lr]
+        groups.forEach(({ group }, i) => {
+          for (const rate of rates ?? []) checkGroup({ ...group, lr: rate })
+          checkGroup(group)
+          if ((group.momentum !== 0) !== withMomentum[i]) {
+            const now = group.momentum === 0 ? 'without momentum' : 'with momentum'
+            throw new Error(`optim.SGD: the plan was captured otherwise, the group is now ${now}; capture again`)
+          }
+        })
+        if (steps === 0) return
+        for (const { group, update } of groups) {
+          if (rates) group.lr = rates.at(-1)!
+          update.write({ ...group, lr: rates ?? group.lr })
+        }
+      },
+      after: () => {
+        for (const { group, parts } of groups) this.#stepped(group, parts)
+      },
+    }
+  }
+
+  /** Notes that the parameters were updated, and has them looked at where anomalies are looked for. */
+  #stepped(group: ParamGroup, parts: readonly Part[]): void {
+    for (const { parameter: p } of parts) {
+      p.storage.version++
+      if (group.momentum !== 0) this.#moving.add(p)
+      if (!detector()) continue
+      if (group.momentum !== 0) checkUpdate(this.#arenas.get(p)!.momentumOf(p), p, 'the momentum of')
+      checkUpdate(p, p, 'the parameter')
+    }
+  }
+
+  #adopt(arena: Arena): void {
+    for (const p of arena.parameters) this.#arenas.set(p, arena)
+  }
+
+  /** Parameters that were put into a group since. */
+  #adoptNew(): void {
+    const strangers = this.#parameters().filter((p) => !this.#arenas.has(p))
+    if (strangers.length === 0) return
+    for (const arena of strangers[0]!.gpu.during(null, () => arenasOf(strangers))) this.#adopt(arena)
   }
 
   #parameters(): Tensor[] {
     return this.paramGroups.flatMap((group) => group.params)
-  }
-
-  #newBuffer(p: Tensor): Tensor {
-    const buffer = empty(p.gpu, p.shape, 'float32', 'momentum').keep()
-    buffer.name = `${p.name}.momentum`
-    this.#momentum.set(p, buffer)
-    return buffer
   }
 }
 
@@ -169,40 +236,4 @@ export class SGD {
 function checkUpdate(written: Tensor, parameter: Tensor, what: string): void {
   const place = { operation: 'SGD', direction: 'update', layer: layerOf.get(parameter) ?? null } as const
   detector()?.check(written, { ...place, part: `${what} ${parameter.label}` }, true)
-}
-
-/** The entries that have a value: an option given as undefined has its default. */
-function defined<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
-}
-
-function checkGroup(group: ParamGroup): void {
-  requireOptions('optim.SGD', group, ['params', ...OPTIONS])
-  for (const name of ['nesterov', 'maximize'] as const) {
-    if (typeof group[name] !== 'boolean')
-      throw new TypeError(`optim.SGD: ${name} must be true or false, not ${String(group[name])}`)
-  }
-  for (const name of ['lr', 'momentum', 'weightDecay'] as const) {
-    if (typeof group[name] !== 'number' || !Number.isFinite(group[name]) || group[name] < 0) {
-      throw new RangeError(`optim.SGD: ${name} must be a number, 0 or more, not ${group[name]}`)
-    }
-  }
-  if (!Number.isFinite(group.dampening)) {
-    throw new RangeError(`optim.SGD: dampening must be a number, not ${group.dampening}`)
-  }
-  if (group.nesterov && (group.momentum === 0 || group.dampening !== 0)) {
-    throw new RangeError('optim.SGD: nesterov needs a momentum above 0 and a dampening of 0')
-  }
-}
-
-function checkParameters(parameters: readonly Tensor[]): void {
-  if (parameters.length === 0) throw new TypeError('optim.SGD: the list of parameters is empty')
-  const seen = new Set<Tensor>()
-  for (const [i, p] of parameters.entries()) {
-    if (!(p instanceof Tensor)) throw new TypeError(`optim.SGD: parameter ${i} is no tensor`)
-    if (p.dtype !== 'float32') throw new TypeError(`optim.SGD: ${p.label} is ${p.dtype}; parameters are float32`)
-    if (p.node) throw new TypeError(`optim.SGD: ${p.label} is no parameter: it was computed by an operation`)
-    if (seen.has(p)) throw new TypeError(`optim.SGD: ${p.label} is listed twice`)
-    seen.add(p)
-  }
 }

@@ -1,8 +1,10 @@
+import type { Gpu } from '../gpu/gpu.ts'
 import { at, checkGradients, detector } from './anomaly.ts'
+import { empty } from './create.ts'
 import { noGrad } from './modes.ts'
 import type { TapeNode } from './node.ts'
 import { scope } from './scope.ts'
-import { ShapeError, sameShape } from './shape.ts'
+import { type Shape, ShapeError, sameShape } from './shape.ts'
 import { Tensor } from './tensor.ts'
 
 /** What the engine needs of the kernels: to add a second gradient, and the gradient 1 to start with. */
@@ -54,7 +56,7 @@ function step(node: TapeNode, dy: Tensor, waiting: Map<TapeNode, Tensor>): void 
   const { op, attributes, edges } = node
   const saved = node.saved!.map((s) => new Tensor(dy.gpu, s.storage.retain(), s.shape, s.dtype))
   const needs = edges.map((edge) => edge !== null)
-  const gradients = op.backward(dy.gpu, dy, saved, attributes, needs)
+  const gradients = op.backward(dy.gpu, dy, saved, attributes, needs, (i, shape) => memoryFor(dy.gpu, node, i, shape))
   checkGradients(op.name, gradients)
   edges.forEach((edge, i) => {
     if (!edge) return
@@ -67,6 +69,14 @@ function step(node: TapeNode, dy: Tensor, waiting: Map<TapeNode, Tensor>): void 
       before?.release('it was an intermediate gradient')
     }
   })
+}
+
+/** Memory for the gradient of an input: where the leaf has a place for it that is free, there. */
+function memoryFor(gpu: Gpu, { op, edges }: TapeNode, input: number, shape: Shape): Tensor {
+  const edge = edges[input]
+  const leaf = edge && 'leaf' in edge && !edge.leaf.released ? edge.leaf : null
+  const place = leaf && leaf.grad === null && sameShape(leaf.shape, shape) ? leaf.gradPlace : null
+  return (leaf && place?.take(leaf)) ?? empty(gpu, shape, 'float32', op.name)
 }
 
 function checkStart(root: Tensor, gradient: Tensor | null): void {

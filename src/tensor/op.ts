@@ -13,14 +13,26 @@ export interface Forward {
   readonly saved: readonly Tensor[]
 }
 
+export type GradientMemory = (input: number, shape: Shape) => Tensor
+
 /** A differentiable operation. All parts are mandatory: a half-finished one does not type-check. */
 export interface Op<I extends Inputs = Inputs, A = unknown> {
   readonly name: string
   /** The output's shape. Throws ShapeError for inputs that do not fit; nothing has touched the GPU yet. */
   shape(inputs: I, attributes: A): Shape
   forward(gpu: Gpu, inputs: I, attributes: A, shape: Shape): Forward
-  /** Gradients of the inputs, each exactly where `needs` says so; `dy` has the output's shape. */
-  backward(gpu: Gpu, dy: Tensor, saved: readonly Tensor[], attributes: A, needs: readonly boolean[]): Inputs
+  /**
+   * Gradients of the inputs, each exactly where `needs` says so; `dy` has the output's shape. `memory` gives a tensor for
+   * the gradient of an input; of a parameter, where its optimiser wants it.
+   */
+  backward(
+    gpu: Gpu,
+    dy: Tensor,
+    saved: readonly Tensor[],
+    attributes: A,
+    needs: readonly boolean[],
+    memory: GradientMemory,
+  ): Inputs
 }
 
 /** Runs an operation and, where an input wants a gradient, puts it on the tape. */

@@ -20,10 +20,10 @@ export function unregister(tensor: Tensor): void {
 export function scope<T>(fn: () => T): T {
   const made = new Set<Tensor>()
   open.push(made)
-  let returned: Set<unknown> | null = null
+  let returned: Set<Tensor> | null = null
   try {
     const result = refusePromise('scope', fn())
-    returned = reachable(result)
+    returned = tensorsIn(result)
     return result
   } finally {
     open.pop()
@@ -34,16 +34,19 @@ export function scope<T>(fn: () => T): T {
   }
 }
 
-function reachable(result: unknown): Set<unknown> {
+/** The tensors in a value: itself, or in arrays, sets, maps and objects' properties, however deep. */
+export function tensorsIn(result: unknown): Set<Tensor> {
+  const tensors = new Set<Tensor>()
   const seen = new Set<unknown>()
   const queue = [result]
   while (queue.length > 0) {
     const value = queue.pop()
     if (typeof value !== 'object' || value === null || seen.has(value)) continue
     seen.add(value)
-    if (value instanceof Map) queue.push(...value.values())
+    if (value instanceof Tensor) tensors.add(value)
+    else if (value instanceof Map) queue.push(...value.values())
     else if (Array.isArray(value) || value instanceof Set) queue.push(...value)
-    else if (!ArrayBuffer.isView(value) && !(value instanceof Tensor)) queue.push(...Object.values(value))
+    else if (!ArrayBuffer.isView(value)) queue.push(...Object.values(value))
   }
-  return seen
+  return tensors
 }

@@ -2,6 +2,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { detector } from './anomaly.ts'
 import { backward } from './autograd.ts'
+import type { GradPlace } from './grad_place.ts'
 import type { TapeNode } from './node.ts'
 import { requireOptions } from './options.ts'
 import { register, unregister } from './scope.ts'
@@ -43,6 +44,8 @@ export class Tensor {
   readonly size: number
   /** Shown in errors; layers give their parameters PyTorch's names. */
   name = ''
+  /** Where its gradient should lie, if an optimiser wants it somewhere. */
+  gradPlace: GradPlace | null = null
   readonly #held: Held
   #requiresGrad = false
   #grad: Tensor | null = null

@@ -27,6 +27,15 @@ export const optimiser: Area = {
       run: () => new optim.SGD([weight()]),
     },
     {
+      title: 'optim.SGD: parameters on two devices',
+      error: 'Error',
+      text: 'optim.SGD: its parameters live on two devices',
+      run: async ({ ownGpu }) => {
+        const gpu = await ownGpu()
+        new optim.SGD([weight(), tensor([1], [1], { requiresGrad: true, gpu })], { lr: 0.1 })
+      },
+    },
+    {
       title: 'optim.SGD: an unknown option',
       error: 'TypeError',
       text: 'optim.SGD: unknown option weight_decay; known: lr, momentum, dampening, weightDecay, nesterov, maximize',

@@ -1,5 +1,6 @@
 // Every error that a user can meet. See CONTRIBUTING.md, "A new error".
 import { autograd } from './autograd.ts'
+import { captures } from './capture.ts'
 import { checkpoints } from './checkpoints.ts'
 import { cli } from './cli.ts'
 import { data } from './data.ts'
@@ -22,6 +23,7 @@ export const AREAS: readonly Area[] = [
   gradchecks,
   layers,
   optimiser,
+  captures,
   schedules,
   data,
   safetensors,

@@ -6,7 +6,14 @@ import { messageOf } from '../support/gpu.ts'
 
 function binding(...types: ScalarType[]): Binding {
   const members = types.map((type, i) => ({ name: `m${i}`, type }))
-  return { name: 'params', binding: 0, type: 'uniform', members, minBytes: Math.ceil(types.length / 4) * 16 }
+  return {
+    name: 'params',
+    binding: 0,
+    type: 'uniform',
+    members,
+    minBytes: Math.ceil(types.length / 4) * 16,
+    perStep: false,
+  }
 }
 
 const pack = (types: ScalarType[], values: Record<string, number>) => packParams('file.main', binding(...types), values)

@@ -28,10 +28,10 @@ describe('reflect', () => {
       { name: 'scale', type: 'f32' },
     ]
     expect(reflect('sample', code).entryPoints.get('main')).toEqual([
-      { name: 'params', binding: 0, type: 'uniform', members, minBytes: 16 },
-      { name: 'x', binding: 1, type: 'read-only-storage', members: null, minBytes: 0 },
-      { name: 'out', binding: 2, type: 'storage', members: null, minBytes: 0 },
-      { name: 'y', binding: 3, type: 'read-only-storage', members: null, minBytes: 0 },
+      { name: 'params', binding: 0, type: 'uniform', members, minBytes: 16, perStep: false },
+      { name: 'x', binding: 1, type: 'read-only-storage', members: null, minBytes: 0, perStep: false },
+      { name: 'out', binding: 2, type: 'storage', members: null, minBytes: 0, perStep: false },
+      { name: 'y', binding: 3, type: 'read-only-storage', members: null, minBytes: 0, perStep: false },
     ])
   })
 
@@ -80,13 +80,19 @@ fn a() { b(); } fn b() { a(); c(); } fn c() { out[0] = 1.0; }
     expect(reflect('sample', code).entryPoints.get('main')![0]!.minBytes).toBe(minBytes)
   })
 
+  it('knows the binding that the device fills in', () => {
+    const code = `struct Replay { step: u32 } @group(0) @binding(0) var<uniform> replay: Replay;
+@compute @workgroup_size(1) fn main() { _ = replay.step; }`
+    expect(reflect('sample', code).entryPoints.get('main')![0]).toMatchObject({ minBytes: 16, perStep: true })
+  })
+
   it('reads uniform arrays of vectors, which take a buffer', () => {
     const code = `@group(0) @binding(0) var<uniform> w: array<vec4f, 100u>;
 @group(0) @binding(1) var<uniform> v: array<vec4<u32>, 3>;
 @compute @workgroup_size(1) fn main() { _ = w[0]; _ = v[0]; }`
     expect(reflect('sample', code).entryPoints.get('main')).toEqual([
-      { name: 'w', binding: 0, type: 'uniform', members: null, minBytes: 1600 },
-      { name: 'v', binding: 1, type: 'uniform', members: null, minBytes: 48 },
+      { name: 'w', binding: 0, type: 'uniform', members: null, minBytes: 1600, perStep: false },
+      { name: 'v', binding: 1, type: 'uniform', members: null, minBytes: 48, perStep: false },
     ])
   })
 

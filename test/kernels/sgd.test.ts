@@ -1,18 +1,21 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { newWatch } from '../../src/kernels/finite.ts'
-import { type SgdUpdate, sgdStep } from '../../src/kernels/sgd.ts'
+import type { SgdUpdate } from '../../src/kernels/sgd.ts'
 import { type FillKind, fill } from '../support/arbitraries.ts'
 import { parameter, tensor, testGpu, values } from '../support/gpu.ts'
 import { ref, sgdStep as sgdReference } from '../support/reference.ts'
+import { sgdStep } from '../support/sgd.ts'
 import { bitsOf, expectExact, expectTensor, type Hold, tensorOf } from './check.ts'
 
 beforeAll(testGpu)
 
-const PLAIN: SgdUpdate = { lr: 0.1, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false }
+type OneRate = SgdUpdate & { readonly lr: number }
+
+const PLAIN: OneRate = { lr: 0.1, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false }
 
 /** Every combination: without momentum, and with it and each dampening or Nesterov's. */
-const combinations: SgdUpdate[] = [0, 0.01].flatMap((weightDecay) =>
+const combinations: OneRate[] = [0, 0.01].flatMap((weightDecay) =>
   [false, true].flatMap((maximize) => [
     { ...PLAIN, weightDecay, maximize },
     { ...PLAIN, weightDecay, maximize, dampening: 0.3 },
@@ -31,7 +34,7 @@ const combinations: SgdUpdate[] = [0, 0.01].flatMap((weightDecay) =>
 async function check(
   size: number,
   steps: number,
-  update: SgdUpdate,
+  update: OneRate,
   seed = 1,
   kind: FillKind = 'normal',
   hold: Hold = expectTensor,
@@ -110,12 +113,10 @@ describe('sgdStep', () => {
     if (buffer) expect([...(await values(buffer))]).toEqual([nan, inf, 1, 1, -inf])
   })
 
-  it('marks the parameter as changed, and leaves the gradient as it was', async () => {
+  it('leaves the gradient as it was', async () => {
     const p = parameter([1, 2], [2])
-    const { version } = p.storage
     const gradient = tensor([3, 4])
     sgdStep(p, gradient, null, true, PLAIN)
-    expect(p.storage.version).toBe(version + 1)
     expect([...(await values(gradient))]).toEqual([3, 4])
   })
 

@@ -188,10 +188,10 @@ describe('the state', () => {
     one.step()
     give(b, [8])
     other.step()
-    const { tensors } = gpu.memory()
+    const momentum = other.stateDict().momentum[1]!
     other.loadStateDict(one.stateDict())
     expect(other.stateDict().momentum[1]).toBeNull()
-    expect(gpu.memory().tensors).toBe(tensors - 1)
+    expect(momentum.released).toBe(true)
     other.step() // a goes on dampened, b starts undampened
     expect([await a.item(), await b.item()]).toEqual([-8 - 8 - (4 + 4), -8 - 8])
     other.loadStateDict(new optim.SGD([a, b], { lr: 3 }).stateDict())
@@ -237,13 +237,17 @@ describe('the state', () => {
 
   it('is released by dispose', () => {
     const p = weights()
-    const sgd = new optim.SGD([p], options)
     give(p, [1, 2, 3])
+    const { live } = gpu.pool.stats()
     const { tensors } = gpu.memory()
+    const sgd = new optim.SGD([p], options)
     sgd.step()
-    expect(gpu.memory().tensors).toBe(tensors + 1)
+    expect(sgd.stateDict().momentum[0]!.released).toBe(false)
+    // Parameters, gradients, momentum, settings, a table; and the view of the momentum.
+    expect(gpu.memory().tensors).toBe(tensors + 6)
     sgd.dispose()
     expect(gpu.memory().tensors).toBe(tensors)
+    expect(gpu.pool.stats().live).toBe(live) // the parameter's own buffer went, the one it lies in stays
   })
 })
 

@@ -56,7 +56,7 @@ export function parameter(data: ArrayLike<number>, shape: Shape): Tensor {
 export async function values(t: Tensor | null): Promise<Float32Array> {
   if (!t) throw new Error('there is no tensor')
   const { storage, size, gpu } = t
-  const words = new Uint32Array(await gpu.read(storage, storage.buffer.size))
+  const words = new Uint32Array(await gpu.read(storage, storage.capacity))
   for (let i = size; i < words.length; i++) {
     if (words[i] !== POISON) throw new Error(`${t.label}: element ${i}, past the end, was overwritten`)
   }

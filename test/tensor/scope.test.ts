@@ -177,7 +177,7 @@ describe('keep', () => {
         layer.dispose()
         sgd.dispose()
       }),
-    ).toBe(-6)
+    ).toBe(-11) // with the buffers of all parameters, gradients and momentum, the settings and the table
   })
 })
 

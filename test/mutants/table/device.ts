@@ -101,8 +101,8 @@ const recorder = mutantsOf('src/gpu/recorder.ts', tests.recorder, [
   },
   {
     id: 'recorder-touched-copy',
-    find: 'this.#touched.add(from).add(to)',
-    replace: 'this.#touched.add(to)',
+    find: 'this.#touched.add(from.buffer).add(to.buffer)',
+    replace: 'this.#touched.add(to.buffer)',
     breaks: 'A write overtakes a copy that was to read before it.',
   },
   {
@@ -136,7 +136,7 @@ const gpu = mutantsOf('src/gpu/gpu.ts', tests.gpu, [
   },
   {
     id: 'gpu-write-order',
-    find: 'if (this.#recorder.touches(storage.buffer)) this.#recorder.submit()',
+    find: 'if (this.#recorder.touches(buffer)) this.#recorder.submit()',
     replace: '',
     breaks: 'A write overtakes commands recorded before it.',
     tests: tests.recorder,
@@ -172,13 +172,6 @@ const gpu = mutantsOf('src/gpu/gpu.ts', tests.gpu, [
     find: 'this.#error ??= new GpuError',
     replace: 'this.#error = new GpuError',
     breaks: 'Of several errors the last is reported, not the cause.',
-    tests: tests.gpuErrors,
-  },
-  {
-    id: 'gpu-aliases',
-    find: "type !== 'storage' || !isStorage(written)",
-    replace: "type === 'storage' || !isStorage(written)",
-    breaks: 'A buffer may be written and read by one dispatch.',
     tests: tests.gpuErrors,
   },
   {
@@ -226,4 +219,82 @@ const kernels = [
   ]),
 ]
 
-export const device: Area = { title: 'Device', mutants: [...pool, ...params, ...recorder, ...gpu, ...kernels] }
+const bindings = mutantsOf('src/gpu/bind.ts', tests.gpuErrors, [
+  {
+    id: 'bind-aliases',
+    find: "type !== 'storage' || !(written instanceof Storage)",
+    replace: "type === 'storage' || !(written instanceof Storage)",
+    breaks: 'A buffer may be written and read by one dispatch.',
+  },
+  {
+    id: 'bind-offset',
+    find: '{ buffer } : { buffer, offset, size: capacity }',
+    replace: '{ buffer } : { buffer, offset: 0, size: capacity }',
+    breaks: 'A part of a larger storage is taken to begin where that begins.',
+    tests: tests.capture,
+  },
+])
+
+const plans = [
+  ...mutantsOf('src/gpu/recorder.ts', tests.capture, [
+    {
+      id: 'replay-order',
+      in: '  replay(',
+      find: 'this.submit()',
+      replace: '',
+      breaks: 'A plan overtakes what was recorded before it.',
+    },
+    {
+      id: 'replay-step',
+      find: 'stepOffset(step)',
+      replace: '0',
+      breaks: 'Every step of a run is its first.',
+    },
+  ]),
+  ...mutantsOf('src/gpu/recording.ts', tests.captureRefusals, [
+    {
+      id: 'recording-words',
+      find: 'if (a.words !== b.words)',
+      replace: 'if (a.words.length !== b.words.length)',
+      breaks: 'A function may give other numbers in every step.',
+    },
+    {
+      id: 'recording-buffers',
+      find: 'a.buffers[i] === b.buffers[i] && ',
+      replace: '',
+      breaks: 'A function may take another tensor in every step.',
+    },
+    {
+      id: 'recording-moved',
+      find: 's.buffer !== buffers[i]',
+      replace: 's.buffer === null',
+      breaks: 'A plan goes on with memory that its parameters have left.',
+    },
+  ]),
+  ...mutantsOf('src/tensor/capture.ts', tests.capture, [
+    {
+      id: 'capture-retain',
+      find: 'for (const storage of recording.externals()) storage.retain()',
+      replace: '',
+      breaks: 'A plan does not hold the memory it works on.',
+    },
+    {
+      id: 'capture-chunk',
+      find: 'options.lr.slice(done, done + count)',
+      replace: 'options.lr.slice(0, count)',
+      breaks: 'From the second submit of a run on, the rates begin anew.',
+    },
+    {
+      id: 'capture-refused',
+      find: 'if (recording.refused) throw recording.refused',
+      replace: '',
+      breaks: 'A refusal that the function caught is forgotten.',
+      tests: tests.captureRefusals,
+    },
+  ]),
+]
+
+export const device: Area = {
+  title: 'Device',
+  mutants: [...pool, ...params, ...recorder, ...gpu, ...bindings, ...plans, ...kernels],
+}

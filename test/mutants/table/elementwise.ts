@@ -282,7 +282,7 @@ const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   {
     id: 'sgd-watch-gradient',
     in: 'fn step_momentum_watched(',
-    find: 'if (bad_dp) { note(params.code_dp); }',
+    find: 'if (bad_dp) { note(row.code_dp); }',
     replace: '',
     breaks: 'With momentum, a gradient that is not finite is taken for a parameter.',
   },

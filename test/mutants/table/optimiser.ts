@@ -10,74 +10,75 @@ const kernel = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   },
   {
     id: 'sgd-weight-decay-sign',
-    find: 'g += params.weight_decay * p[i]',
-    replace: 'g -= params.weight_decay * p[i]',
+    find: 'g += s.weight_decay * p[i]',
+    replace: 'g -= s.weight_decay * p[i]',
     breaks: 'Weight decay lets the weights grow.',
   },
   {
     id: 'sgd-sign',
-    find: 'params.lr * gradient(i)',
-    replace: 'params.lr * -gradient(i)',
+    find: 's.lr * gradient(s, i, i_dp)',
+    replace: 's.lr * -gradient(s, i, i_dp)',
     breaks: 'Parameters go up the gradient.',
   },
   {
     id: 'sgd-dampening',
-    find: '(1.0 - params.dampening) * g',
+    find: '(1.0 - s.dampening) * g',
     replace: 'g',
     breaks: 'Dampening is ignored.',
   },
   {
     id: 'sgd-first-step',
-    find: 'params.first == 0u',
-    replace: 'params.first <= 1u',
+    find: 'before != NO_MOMENTUM',
+    replace: 'before >= 0u',
     breaks: 'The first step reads a momentum buffer that holds nothing yet.',
   },
   {
     id: 'sgd-nesterov',
-    find: 'g + params.momentum * m,',
+    find: 'g + s.momentum * m,',
     replace: 'g + m,',
     breaks: "Nesterov's look ahead is not scaled by the momentum.",
   },
   {
     id: 'sgd-buffer',
-    find: 'b[i] = m;',
-    replace: 'b[i] = g;',
+    find: 'b[i] = bitcast<u32>(m);',
+    replace: 'b[i] = bitcast<u32>(g);',
     breaks: 'The momentum buffer forgets all but the last gradient.',
   },
 ])
 
 const host = mutantsOf('src/kernels/sgd.ts', tests.sgdKernel, [
   {
-    id: 'sgd-host-version',
-    find: 'parameter.storage.version++',
-    replace: '',
-    breaks: 'An update in place is not noticed by the tape.',
-  },
-  {
     id: 'sgd-host-nesterov',
-    find: 'nesterov: nesterov ? 1 : 0',
-    replace: 'nesterov: maximize ? 1 : 0',
+    find: 'nesterov ? 1 : 0',
+    replace: 'maximize ? 1 : 0',
     breaks: 'The wrong option switches Nesterov momentum on.',
   },
   {
     id: 'sgd-host-weight-decay',
-    find: 'weight_decay: weightDecay',
-    replace: 'weight_decay: dampening',
+    find: 'dampening, weightDecay, nesterov ?',
+    replace: 'dampening, dampening, nesterov ?',
     breaks: 'Dampening is taken for weight decay.',
+  },
+  {
+    id: 'sgd-host-rows',
+    find: 'Math.min(size - i, ELEMENTS_A_WORKGROUP)',
+    replace: 'ELEMENTS_A_WORKGROUP',
+    breaks: 'The last workgroup of a parameter goes on past its end.',
   },
 ])
 
 const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   {
-    id: 'optim-first-step',
-    find: 'before === undefined',
-    replace: 'false',
-    breaks: 'The first step of momentum starts with whatever is in memory.',
+    id: 'optim-version',
+    find: 'p.storage.version++',
+    replace: '',
+    breaks: 'An update in place is not noticed by the tape.',
+    tests: tests.capture,
   },
   {
     id: 'optim-momentum-off',
-    find: 'group.momentum === 0 ? null',
-    replace: 'group.momentum <= 0.5 ? null',
+    find: 'own, group.momentum !== 0,',
+    replace: 'own, group.momentum > 0.5,',
     breaks: 'A small momentum is ignored.',
   },
   {
@@ -106,12 +107,6 @@ const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
     breaks: 'Options set wrong between steps are used.',
   },
   {
-    id: 'optim-nesterov-check',
-    find: 'group.momentum === 0 || group.dampening !== 0',
-    replace: 'group.momentum === 0 && group.dampening !== 0',
-    breaks: 'Nesterov momentum without a momentum, or with dampening, is accepted.',
-  },
-  {
     id: 'optim-load-options',
     find: 'Object.assign(this.paramGroups[i]!, options)',
     replace: '',
@@ -125,9 +120,18 @@ const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   },
   {
     id: 'optim-load-null',
-    find: 'this.#momentum.delete(p)',
-    replace: '',
-    breaks: 'Loading a state without momentum keeps the released buffer.',
+    find: 'arena.forgetMomentum(p)',
+    replace: '{}',
+    breaks: 'Loading a state without momentum leaves the momentum in memory, and it is used.',
+  },
+])
+
+const checks = mutantsOf('src/optim/check.ts', tests.optimiser, [
+  {
+    id: 'optim-nesterov-check',
+    find: 'group.momentum === 0 || group.dampening !== 0',
+    replace: 'group.momentum === 0 && group.dampening !== 0',
+    breaks: 'Nesterov momentum without a momentum, or with dampening, is accepted.',
   },
   {
     id: 'optim-twice',
@@ -136,6 +140,53 @@ const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
     breaks: 'A parameter may be listed twice, and is then updated twice.',
   },
 ])
+
+const places = [
+  ...mutantsOf('src/optim/arena.ts', tests.optimiser, [
+    {
+      id: 'arena-empty',
+      find: '.fill(NO_MOMENTUM)',
+      replace: '',
+      breaks: 'The first step of momentum is dampened: it starts from zero.',
+    },
+    {
+      id: 'arena-copy',
+      find: 'gpu.copy(storage, { buffer: whole.storage.buffer, offset }, 4 * size)',
+      replace: '',
+      breaks: 'An optimiser loses the values of its parameters.',
+    },
+  ]),
+  ...mutantsOf('src/optim/group_update.ts', tests.optimiser, [
+    {
+      id: 'group-update-written',
+      find: 'this.#written?.length === words.length &&',
+      replace: 'this.#written?.length === words.length ||',
+      breaks: 'Options that are changed later are not used.',
+    },
+    {
+      id: 'group-update-elsewhere',
+      find: 'inPlace ? gradient.storage.offset / 4 : 0',
+      replace: 'gradient.storage.offset / 4',
+      breaks: 'A gradient in a place of its own is read from a place among the others.',
+      equivalent:
+        'A gradient elsewhere begins at the start of its buffer, unless it lies among those of another optimiser.',
+    },
+  ]),
+  ...mutantsOf('src/tensor/grad_place.ts', tests.optimiser, [
+    {
+      id: 'grad-place-taken',
+      find: 'this.#taken = true',
+      replace: '',
+      breaks: 'A gradient that somebody holds is overwritten by the next.',
+    },
+    {
+      id: 'grad-place-free',
+      find: 'this.#taken = false\n    })',
+      replace: '})',
+      breaks: 'From the second step on gradients lie anywhere, and each needs a dispatch of its own.',
+    },
+  ]),
+]
 
 const schedules = mutantsOf('src/sched/schedules.ts', tests.schedules, [
   {
@@ -265,5 +316,5 @@ const driving = [
 
 export const optimisation: Area = {
   title: 'Optimiser and schedules',
-  mutants: [...kernel, ...host, ...optimiser, ...schedules, ...driving],
+  mutants: [...kernel, ...host, ...optimiser, ...checks, ...places, ...schedules, ...driving],
 }

@@ -42,6 +42,8 @@ export const reshape = operation('reshape', 'tensor/view')
 /** What backward refuses. */
 export const autogradRefusals = only('Autograd', files('errors/refusals'))
 
+export const capture = files('tensor/capture')
+export const captureRefusals = only('Capture and replay', files('errors/refusals'))
 export const gpu = files('gpu/gpu')
 export const gpuErrors = files('gpu/errors')
 export const kernel = files('gpu/kernel')

@@ -1,0 +1,89 @@
+import type { Bound } from './bind.ts'
+import type { Kernel } from './kernel.ts'
+import { ParamsCache } from './params.ts'
+import { BufferPool, type Storage } from './pool.ts'
+import type { Dispatch } from './recorder.ts'
+
+/** Memory that belongs to one plan: nothing else is ever put where its dispatches write. */
+export class PlanMemory {
+  readonly pool: BufferPool
+  readonly params: ParamsCache
+
+  constructor(device: GPUDevice) {
+    this.pool = new BufferPool(device)
+    this.params = new ParamsCache(device)
+  }
+
+  close(): void {
+    this.pool.close()
+    this.params.clear()
+  }
+}
+
+interface Entry extends Dispatch {
+  readonly kernel: Kernel
+  readonly words: string
+  readonly storages: readonly Storage[]
+  /** The buffers that were bound: one that moves later is another. */
+  readonly buffers: readonly GPUBuffer[]
+}
+
+/** The dispatches of a captured function, kept instead of run, with the memory they refer to. */
+export class Recording {
+  readonly memory: PlanMemory
+  readonly entries: Entry[] = []
+  /** The first thing that the function did and may not. */
+  refused: Error | null = null
+
+  constructor(memory: PlanMemory) {
+    this.memory = memory
+  }
+
+  dispatch(dispatch: Dispatch, kernel: Kernel, { words, storages }: Bound): void {
+    this.entries.push({ ...dispatch, kernel, words, storages, buffers: storages.map((s) => s.buffer) })
+  }
+
+  /** Notes what the function may not do, and throws it. */
+  refuse(what: string): never {
+    const error = new Error(`capture: ${what}`)
+    this.refused ??= error
+    throw error
+  }
+
+  /** What another recording of the same function did differently, in words; null where nothing. */
+  difference(other: Recording): string | null {
+    const pairs = Math.max(this.entries.length, other.entries.length)
+    for (let i = 0; i < pairs; i++) {
+      const what = differs(this.entries[i], other.entries[i], this.memory.pool)
+      if (what) return `dispatch ${i} ${what}`
+    }
+    return null
+  }
+
+  /** Memory outside of the plan's own that the dispatches refer to, once each. */
+  externals(): Storage[] {
+    const whole = this.entries.flatMap(({ storages }) => storages.map((s) => s.whole))
+    return [...new Set(whole)].filter((s) => s.pool !== this.memory.pool)
+  }
+
+  /** A storage that has been moved to other memory since it was recorded, or null. */
+  moved(): boolean {
+    return this.entries.some(({ storages, buffers }) => storages.some((s, i) => s.buffer !== buffers[i]))
+  }
+}
+
+function differs(a: Entry | undefined, b: Entry | undefined, own: BufferPool): string | null {
+  const name = (entry: Entry | undefined) => entry?.kernel.name ?? 'nothing'
+  if (!a || !b || a.kernel !== b.kernel) return `was ${name(a)}, then ${name(b)}`
+  if (a.words !== b.words) return `(${name(a)}) had other numbers: ${a.words.trim()}, then ${b.words.trim()}`
+  if (a.grid[0] !== b.grid[0] || a.grid[1] !== b.grid[1]) return `(${name(a)}) had another size`
+  for (const [i, storage] of a.storages.entries()) {
+    const now = b.storages[i]!
+    const same =
+      storage.pool === own || now.pool === own
+        ? storage.pool === now.pool && storage.byteLength === now.byteLength
+        : a.buffers[i] === b.buffers[i] && storage.offset === now.offset
+    if (!same) return `(${name(a)}) used another tensor`
+  }
+  return null
+}

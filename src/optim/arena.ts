@@ -1,0 +1,121 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import { alignedSize, type Storage } from '../gpu/pool.ts'
+import { NO_MOMENTUM } from '../kernels/sgd.ts'
+import { empty } from '../tensor/create.ts'
+import { GradPlace } from '../tensor/grad_place.ts'
+import { Tensor } from '../tensor/tensor.ts'
+
+/** Bytes written at once where momentum buffers are made. */
+const CHUNK = 1 << 20
+
+/**
+ * Parameters side by side in one buffer, their gradients in a second and their momentum in a third, at the same places:
+ * one dispatch updates them all. Parameters that lie in one buffer already stay where they are.
+ */
+export class Arena {
+  readonly parameters: readonly Tensor[]
+  /** All of the parameters' buffer; as a tensor, so that the memory comes back with the arena. */
+  readonly #whole: Tensor
+  readonly #gradients: Tensor
+  #momentum: Tensor | null = null
+  readonly #momentumOf = new Map<Tensor, Tensor>()
+
+  constructor(gpu: Gpu, parameters: readonly Tensor[]) {
+    this.parameters = parameters
+    const first = parameters[0]!.storage
+    const together = first.whole !== first && parameters.every(({ storage }) => storage.whole === first.whole)
+    if (together) this.#whole = new Tensor(gpu, first.whole.retain(), [first.whole.byteLength / 4], 'float32').keep()
+    else this.#whole = gather(gpu, parameters)
+    this.#gradients = empty(gpu, this.#whole.shape, 'float32', 'gradients').keep()
+    for (const p of parameters) p.gradPlace = new GradPlace(this.#gradients, p.storage.offset)
+  }
+
+  get whole(): Storage {
+    return this.#whole.storage
+  }
+
+  get gradients(): Storage {
+    return this.#gradients.storage
+  }
+
+  /** The momentum of all parameters, made when it is first asked for. */
+  get momentum(): Storage {
+    this.#momentum ??= this.#newMomentum()
+    return this.#momentum.storage
+  }
+
+  /** The momentum buffer of one parameter. */
+  momentumOf(p: Tensor): Tensor {
+    let buffer = this.#momentumOf.get(p)
+    if (!buffer) {
+      const { shape, size, gpu } = p
+      buffer = new Tensor(gpu, this.momentum.part(p.storage.offset, 4 * size), shape, 'float32').keep()
+      buffer.name = `${p.name}.momentum`
+      this.#momentumOf.set(p, buffer)
+    }
+    return buffer
+  }
+
+  /** Makes a parameter one that had no step with momentum. */
+  forgetMomentum(p: Tensor): void {
+    const buffer = this.momentumOf(p)
+    clear(buffer.storage, p.gpu, 0, 4 * p.size)
+    buffer.release('the state loaded has no momentum for it')
+    this.#momentumOf.delete(p)
+  }
+
+  dispose(): void {
+    for (const tensor of [this.#whole, this.#gradients, this.#momentum, ...this.#momentumOf.values()]) tensor?.dispose()
+    this.#momentum = null
+    this.#momentumOf.clear()
+  }
+
+  #newMomentum(): Tensor {
+    const { gpu, shape } = this.#whole
+    // Once, whoever asks: in a function that is captured it is no part of the step.
+    return gpu.during(null, () => {
+      const momentum = empty(gpu, shape, 'float32', 'momentum').keep()
+      for (const p of this.parameters) clear(momentum.storage, gpu, p.storage.offset, 4 * p.size)
+      return momentum
+    })
+  }
+}
+
+/** Moves the parameters into one buffer, each to a place where a binding may begin. */
+function gather(gpu: Gpu, parameters: readonly Tensor[]): Tensor {
+  const bytes = parameters.reduce((sum, p) => sum + alignedSize(4 * p.size), 0)
+  const whole = empty(gpu, [bytes / 4], 'float32', 'parameters').keep()
+  let offset = 0
+  for (const { storage, size } of parameters) {
+    gpu.copy(storage, { buffer: whole.storage.buffer, offset }, 4 * size)
+    storage.moveTo(whole.storage, offset)
+    offset += alignedSize(4 * size)
+  }
+  return whole
+}
+
+function clear(momentum: Storage, gpu: Gpu, from: number, bytes: number): void {
+  const words = new Uint32Array(Math.min(bytes, CHUNK) / 4).fill(NO_MOMENTUM)
+  for (let at = 0; at < bytes; at += CHUNK) {
+    gpu.write(momentum, words.subarray(0, Math.min(bytes - at, CHUNK) / 4), from + at)
+  }
+}
+
+/** Cuts parameters into runs that each fit one binding. */
+export function arenasOf(parameters: readonly Tensor[]): Arena[] {
+  const gpu = parameters[0]!.gpu
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits
+  const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize)
+  const runs: Tensor[][] = []
+  let bytes = Number.POSITIVE_INFINITY
+  for (const p of parameters) {
+    const size = alignedSize(4 * p.size)
+    if (bytes + size > limit) {
+      runs.push([])
+      bytes = 0
+    }
+    runs.at(-1)!.push(p)
+    bytes += size
+  }
+  return runs.map((run) => new Arena(gpu, run))
+}

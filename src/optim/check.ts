@@ -1,0 +1,42 @@
+import { requireOptions } from '../tensor/options.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import type { ParamGroup } from './sgd.ts'
+
+export const OPTIONS = ['lr', 'momentum', 'dampening', 'weightDecay', 'nesterov', 'maximize'] as const
+
+/** The entries that have a value: an option given as undefined has its default. */
+export function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}
+
+export function checkGroup(group: ParamGroup): void {
+  requireOptions('optim.SGD', group, ['params', ...OPTIONS])
+  for (const name of ['nesterov', 'maximize'] as const) {
+    if (typeof group[name] !== 'boolean')
+      throw new TypeError(`optim.SGD: ${name} must be true or false, not ${String(group[name])}`)
+  }
+  for (const name of ['lr', 'momentum', 'weightDecay'] as const) {
+    if (typeof group[name] !== 'number' || !Number.isFinite(group[name]) || group[name] < 0) {
+      throw new RangeError(`optim.SGD: ${name} must be a number, 0 or more, not ${group[name]}`)
+    }
+  }
+  if (!Number.isFinite(group.dampening)) {
+    throw new RangeError(`optim.SGD: dampening must be a number, not ${group.dampening}`)
+  }
+  if (group.nesterov && (group.momentum === 0 || group.dampening !== 0)) {
+    throw new RangeError('optim.SGD: nesterov needs a momentum above 0 and a dampening of 0')
+  }
+}
+
+export function checkParameters(parameters: readonly Tensor[]): void {
+  if (parameters.length === 0) throw new TypeError('optim.SGD: the list of parameters is empty')
+  const seen = new Set<Tensor>()
+  for (const [i, p] of parameters.entries()) {
+    if (!(p instanceof Tensor)) throw new TypeError(`optim.SGD: parameter ${i} is no tensor`)
+    if (p.dtype !== 'float32') throw new TypeError(`optim.SGD: ${p.label} is ${p.dtype}; parameters are float32`)
+    if (p.node) throw new TypeError(`optim.SGD: ${p.label} is no parameter: it was computed by an operation`)
+    if (seen.has(p)) throw new TypeError(`optim.SGD: ${p.label} is listed twice`)
+    if (p.gpu !== parameters[0]!.gpu) throw new Error('optim.SGD: its parameters live on two devices')
+    seen.add(p)
+  }
+}

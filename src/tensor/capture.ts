@@ -1,0 +1,149 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import { MAX_STEPS } from '../gpu/params.ts'
+import { Recording } from '../gpu/recording.ts'
+import { detector } from './anomaly.ts'
+import { defaultGpu } from './default.ts'
+import { requireOptions } from './options.ts'
+import { scope, tensorsIn, unregister } from './scope.ts'
+import type { Tensor } from './tensor.ts'
+
+export interface RunOptions {
+  /** The learning rate of all parameter groups from now on, or one for each of the steps. */
+  readonly lr?: number | readonly number[] | undefined
+}
+
+/** What takes part in a plan and changes from step to step: an optimiser by its rates, batches by their position. */
+export interface Participant {
+  /** Called before every run, to upload what it needs; throws, and the run does not begin, where it cannot take place. */
+  before(steps: number, lr: RunOptions['lr']): void
+  /** Called when the steps have been submitted. */
+  after(steps: number): void
+  readonly takesRates: boolean
+}
+
+type Participants = Map<object, Participant>
+let current: { readonly gpu: Gpu; readonly participants: Participants } | null = null
+
+/** Whether a function is being captured on this device. */
+export function isCapturing(gpu: Gpu): boolean {
+  return current?.gpu === gpu
+}
+
+/** For what a captured function uses: takes part in the runs of its plan, once however often it is used in a step. */
+export function takePart(part: object, participant: Participant): void {
+  current?.participants.set(part, participant)
+}
+
+/**
+ * The steps of a captured function. Every run does what the function would do, in the same order and with the same bits,
+ * without running any of its JavaScript.
+ */
+export class Plan<T = unknown> {
+  /** What the function returned; its tensors hold the values of the last step run, until `dispose()`. */
+  readonly result: T
+  /** Dispatches in a step. */
+  readonly dispatches: number
+  readonly #gpu: Gpu
+  readonly #recording: Recording
+  readonly #participants: Participants
+  #disposed = false
+
+  constructor(gpu: Gpu, recording: Recording, participants: Participants, result: T) {
+    this.#gpu = gpu
+    this.#recording = recording
+    this.#participants = participants
+    this.result = result
+    this.dispatches = recording.entries.length
+    for (const storage of recording.externals()) storage.retain()
+  }
+
+  /**
+   * Takes so many steps; returns as soon as they are on their way to the device. `lr` is given to every optimiser in the
+   * function, as if it were assigned to its groups: one number, or one for each step. Without it the groups' own are in
+   * force. Throws before anything is done: RangeError for a count or rates that do not fit, Error after `dispose()`.
+   */
+  run(steps = 1, options: RunOptions = {}): void {
+    requireOptions('plan.run', options, ['lr'])
+    this.#check(steps, options.lr)
+    for (let done = 0; done < steps; done += MAX_STEPS) {
+      const count = Math.min(MAX_STEPS, steps - done)
+      const lr = typeof options.lr === 'object' ? options.lr.slice(done, done + count) : options.lr
+      for (const participant of this.#participants.values()) participant.before(count, lr)
+      this.#gpu.replay(this.#recording.entries, count)
+      for (const participant of this.#participants.values()) participant.after(count)
+    }
+  }
+
+  /** Gives the plan's memory back, that of its result included. */
+  dispose(): void {
+    if (this.#disposed) throw new Error('plan.dispose: the plan was disposed before')
+    this.#disposed = true
+    for (const tensor of tensorsIn(this.result)) tensor.release('its plan was disposed')
+    for (const storage of this.#recording.externals()) storage.release()
+    this.#gpu.dropPlanMemory(this.#recording.memory)
+  }
+
+  #check(steps: number, lr: RunOptions['lr']): void {
+    if (this.#disposed) throw new Error('plan.run: the plan was disposed')
+    if (!Number.isSafeInteger(steps) || steps < 0) {
+      throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
+    }
+    if (lr !== undefined && ![...this.#participants.values()].some(({ takesRates }) => takesRates)) {
+      throw new Error('plan.run: lr is given, and the captured function has no optimizer.step()')
+    }
+    if (typeof lr === 'object' && lr.length !== steps) {
+      throw new RangeError(`plan.run: ${lr.length} rates are given for ${steps} steps`)
+    }
+    if (this.#recording.moved()) {
+      throw new Error(
+        'plan.run: an optimiser made after the capture has moved parameters; make optimisers first, then capture',
+      )
+    }
+  }
+}
+
+/**
+ * Records what `fn` does, without doing it, as a plan whose `run(n)` does it n times: a whole training step, with
+ * zeroGrad, forward, backward and step, or an evaluation. `fn` is run twice, and must do the same both times: what varies
+ * from step to step must live on the device, as the position of `batches.next()` and learning rates do. Its own tensors
+ * lie in memory that belongs to the plan, the gradients it leaves included.
+ *
+ * Throws an Error where `fn` uploads values, reads them back, copies memory, or does not do the same twice.
+ */
+export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
+  requireOptions('capture', options, ['gpu'])
+  if (typeof fn !== 'function') throw new TypeError(`capture: a function is needed, not ${typeof fn}`)
+  if (current) throw new Error('capture: a function is being captured already')
+  if (detector()) throw new Error('capture: anomalies are looked for one operation at a time; capture without it')
+  const gpu = options.gpu ?? defaultGpu()
+  gpu.flush()
+  const memory = gpu.newPlanMemory()
+  try {
+    const record = () => {
+      const recording = new Recording(memory)
+      const participants: Participants = new Map()
+      current = { gpu, participants }
+      const result = gpu.during(recording, () => scope(fn))
+      if (recording.refused) throw recording.refused // whoever caught it
+      return { recording, participants, result }
+    }
+    const first = record()
+    for (const tensor of tensorsIn(first.result)) tensor.release('it was the result of the first of two recordings')
+    const { recording, participants, result } = record()
+    const difference = first.recording.difference(recording)
+    if (difference) {
+      throw new Error(
+        `capture: the function did not do the same twice: ${difference}. It may not depend on values of the host, and ` +
+          'a step begins with zeroGrad()',
+      )
+    }
+    if (recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
+    for (const tensor of tensorsIn(result) as Iterable<Tensor>) unregister(tensor)
+    return new Plan(gpu, recording, participants, result)
+  } catch (error) {
+    gpu.dropPlanMemory(memory)
+    throw error
+  } finally {
+    current = null
+  }
+}

@@ -1,0 +1,217 @@
+import { capture, crossEntropy, detectAnomaly, Kernel, linear, optim, relu, tensor } from '../../src/index.ts'
+import { type Area, loose, type Place } from './refusal.ts'
+
+const weight = () => tensor([[1, 2]], [1, 2], { requiresGrad: true, name: 'weight' })
+const training = (momentum = 0) => {
+  const [w, x, labels] = [weight(), tensor([[1, 2]]), tensor(new Int32Array(1))]
+  const optimizer = new optim.SGD([w], { lr: 0.1, momentum })
+  const step = (zero = true) => {
+    if (zero) optimizer.zeroGrad()
+    crossEntropy(linear(x, w), labels).backward()
+    optimizer.step()
+  }
+  return { w, optimizer, step }
+}
+const plan = (momentum = 0) => capture(training(momentum).step)
+const evaluation = () => {
+  const x = tensor([1, 2])
+  return capture(() => relu(x))
+}
+
+const own = new Kernel(
+  'own',
+  '@group(0) @binding(0) var<storage, read_write> out: array<f32>; @compute @workgroup_size(1) fn main() { out[0] = 1.0; }',
+  'main',
+)
+
+export const captures: Area = {
+  title: 'Capture and replay',
+  refusals: [
+    {
+      title: 'capture: no function',
+      error: 'TypeError',
+      text: 'capture: a function is needed, not object',
+      run: () => capture(loose({})),
+    },
+    {
+      title: 'capture within a capture',
+      error: 'Error',
+      text: 'capture: a function is being captured already',
+      run: () => capture(() => capture(() => undefined)),
+    },
+    {
+      title: 'capture while anomalies are looked for',
+      error: 'Error',
+      text: 'capture: anomalies are looked for one operation at a time; capture without it',
+      run: () => detectAnomaly(async () => capture(() => undefined)),
+    },
+    {
+      title: 'a captured function that does nothing',
+      error: 'Error',
+      text: 'capture: the function dispatched nothing',
+      run: () => capture(() => undefined),
+    },
+    {
+      title: 'a captured function that makes a tensor of values',
+      error: 'Error',
+      text: 'capture: values from the host would be the same in every step; make such tensors beforehand',
+      run: () => capture(() => relu(tensor([1, 2]))),
+    },
+    {
+      title: 'a captured function that reads',
+      error: 'Error',
+      text: 'capture: the function reads values back; read them after plan.run()',
+      run: () => {
+        const x = tensor([1, 2])
+        capture(() => {
+          relu(x)
+            .data()
+            .catch(() => undefined)
+        })
+      },
+    },
+    {
+      title: 'a captured function that copies',
+      error: 'Error',
+      text: 'capture: the function copies memory, which a plan cannot',
+      run: ({ gpu }: Place) => {
+        const [x, y] = [tensor([1, 2]), tensor([3, 4])]
+        capture(() => gpu.copy(x.storage, y.storage, 8))
+      },
+    },
+    {
+      title: 'a captured function that depends on the host: another operation',
+      error: 'Error',
+      text:
+        'capture: the function did not do the same twice: dispatch 1 was nothing, then relu.forward. ' +
+        'It may not depend on values of the host, and a step begins with zeroGrad()',
+      run: () => {
+        const x = tensor([1, 2])
+        let times = 0
+        capture(() => {
+          const y = relu(x)
+          if (times++ > 0) relu(y)
+        })
+      },
+    },
+    {
+      title: 'a captured function that depends on the host: other numbers',
+      error: 'Error',
+      text:
+        'capture: the function did not do the same twice: dispatch 0 (relu.forward) had other numbers: 3,0,0,0, ' +
+        'then 2,0,0,0. It may not depend on values of the host, and a step begins with zeroGrad()',
+      run: () => {
+        const sizes = [tensor([1, 2, 3]), tensor([1, 2])]
+        capture(() => relu(sizes.shift()!))
+      },
+    },
+    {
+      title: 'a captured function that depends on the host: another tensor',
+      error: 'Error',
+      text:
+        'capture: the function did not do the same twice: dispatch 0 (relu.forward) used another tensor. ' +
+        'It may not depend on values of the host, and a step begins with zeroGrad()',
+      run: () => {
+        const batches = [tensor([1, 2]), tensor([3, 4])]
+        capture(() => relu(batches.shift()!))
+      },
+    },
+    {
+      title: 'a captured function that depends on the host: another size',
+      error: 'Error',
+      text:
+        'capture: the function did not do the same twice: dispatch 0 (own.main) had another size. ' +
+        'It may not depend on values of the host, and a step begins with zeroGrad()',
+      run: ({ gpu }: Place) => {
+        const out = tensor([1])
+        let groups = 0
+        capture(() => gpu.emit(own, { out: out.storage }, ++groups))
+      },
+    },
+    {
+      title: 'a captured step that adds to the gradients of the one before',
+      error: 'Error',
+      text:
+        'capture: the function did not do the same twice: dispatch <n> (linear.backward) used another tensor. ' +
+        'It may not depend on values of the host, and a step begins with zeroGrad()',
+      varies: { '<n>': /\d+/ },
+      cure: 'Call optimizer.zeroGrad() inside the function.',
+      run: () => {
+        const { step } = training()
+        capture(() => step(false))
+      },
+    },
+    {
+      title: 'plan.run: steps that are no count',
+      error: 'RangeError',
+      text: 'plan.run: steps must be a whole number, 0 or more, not 1.5',
+      run: () => plan().run(1.5),
+    },
+    {
+      title: 'plan.run: rates for another number of steps',
+      error: 'RangeError',
+      text: 'plan.run: 2 rates are given for 3 steps',
+      run: () => plan().run(3, { lr: [0.1, 0.2] }),
+    },
+    {
+      title: 'plan.run: a rate that is none',
+      error: 'RangeError',
+      text: 'optim.SGD: lr must be a number, 0 or more, not -1',
+      run: () => plan().run(2, { lr: [0.1, -1] }),
+    },
+    {
+      title: 'plan.run: a rate where nothing takes one',
+      error: 'Error',
+      text: 'plan.run: lr is given, and the captured function has no optimizer.step()',
+      run: () => evaluation().run(1, { lr: 0.1 }),
+    },
+    {
+      title: 'plan.run: an unknown option',
+      error: 'TypeError',
+      text: 'plan.run: unknown option rate; known: lr',
+      run: () => plan().run(1, loose({ rate: 0.1 })),
+    },
+    {
+      title: 'plan.run: momentum switched on since the capture',
+      error: 'Error',
+      text: 'optim.SGD: the plan was captured otherwise, the group is now with momentum; capture again',
+      run: () => {
+        const { optimizer, step } = training()
+        const made = capture(step)
+        optimizer.paramGroups[0]!.momentum = 0.9
+        made.run()
+      },
+    },
+    {
+      title: 'plan.run: parameters moved by an optimiser',
+      error: 'Error',
+      text: 'plan.run: an optimiser made after the capture has moved parameters; make optimisers first, then capture',
+      run: () => {
+        const [w, x] = [weight(), tensor([[1, 2]])]
+        const made = capture(() => linear(x, w))
+        new optim.SGD([w], { lr: 0.1 })
+        made.run()
+      },
+    },
+    {
+      title: 'plan.run after dispose',
+      error: 'Error',
+      text: 'plan.run: the plan was disposed',
+      run: () => {
+        const made = plan()
+        made.dispose()
+        made.run()
+      },
+    },
+    {
+      title: 'plan.dispose twice',
+      error: 'Error',
+      text: 'plan.dispose: the plan was disposed before',
+      run: () => {
+        const made = plan()
+        made.dispose()
+        made.dispose()
+      },
+    },
+  ],
+}

@@ -1,0 +1,43 @@
+import {
+  sgdStep as dispatch,
+  NO_MOMENTUM,
+  rowsOf,
+  type SgdUpdate,
+  sgdSettings,
+  sgdTable,
+} from '../../src/kernels/sgd.ts'
+import { type Tensor, tensor } from './gpu.ts'
+
+/** Codes and the watch they are noted in. */
+export interface SgdWatch {
+  readonly watch: Tensor
+  readonly gradientCode: number
+  readonly parameterCode: number
+}
+
+/** One update of one parameter by the kernel; `first`: its buffer is filled with what says that it holds nothing yet. */
+export function sgdStep(
+  p: Tensor,
+  gradient: Tensor,
+  buffer: Tensor | null,
+  first: boolean,
+  update: SgdUpdate,
+  watched: SgdWatch | null = null,
+): void {
+  const { gpu, size } = p
+  if (buffer && first) gpu.write(buffer.storage, new Uint32Array(size).fill(NO_MOMENTUM))
+  const codes = { gradientCode: watched?.gradientCode ?? 0, parameterCode: watched?.parameterCode ?? 0 }
+  const words = sgdTable([{ at: 0, gradientAt: 0, size, ...codes }])
+  const [table, settings] = [tensor(new Int32Array(words.buffer)), tensor(sgdSettings(update))]
+  const storages = {
+    table,
+    settings,
+    parameters: p,
+    gradients: gradient,
+    momentum: buffer,
+    watch: watched?.watch ?? null,
+  }
+  const entries = Object.entries(storages).map(([name, t]) => [name, t?.storage ?? null])
+  dispatch(gpu, Object.fromEntries(entries), rowsOf(words))
+  for (const t of [table, settings]) t.dispose()
+}
