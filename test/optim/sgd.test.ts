@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { nn, optim, sched, scope, type Tensor } from '../../src/node/index.ts'
+import { linear, nn, optim, sched, scope, type Tensor } from '../../src/node/index.ts'
 import { expectClose } from '../support/close.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
@@ -142,6 +142,50 @@ it('leaves a frozen parameter as it is', async () => {
   const p = tensor([1], [1], { requiresGrad: false })
   new optim.SGD([p], { lr: 0.1 }).step()
   expect(await p.item()).toBe(1)
+})
+
+describe('gradients lie side by side', () => {
+  it('so that every step is one dispatch a group', () => {
+    const all = [weights(3), weights(100), weights(1)]
+    const sgd = new optim.SGD([{ params: all.slice(0, 2) }, { params: all.slice(2), lr: 1 }], {
+      lr: 0.1,
+      momentum: 0.9,
+    })
+    const [x, w, b] = [tensor([[1, 2]]), parameter([1, 2, 3, 4], [2, 2]), parameter([1, 2], [2])]
+    const other = new optim.SGD([w, b], { lr: 0.1 })
+    const dispatchesOf = (step: () => void) => {
+      const before = gpu.dispatches
+      step()
+      return gpu.dispatches - before
+    }
+    for (let i = 0; i < 3; i++) {
+      sgd.zeroGrad()
+      for (const p of all) give(p, new Float32Array(p.size))
+      // These were given from elsewhere: each needs its own.
+      expect(dispatchesOf(() => sgd.step())).toBe(3)
+      other.zeroGrad()
+      linear(x, w, b).backward(tensor([[1, 1]]))
+      expect(dispatchesOf(() => other.step())).toBe(1)
+    }
+  })
+
+  it('but one that somebody holds is not overwritten by the next', async () => {
+    const [x, w] = [tensor([[1, 2]]), parameter([1, 2], [1, 2])]
+    const sgd = new optim.SGD([w], { lr: 0.5 })
+    const gradient = (dy: number) => {
+      sgd.zeroGrad()
+      linear(x, w).backward(tensor([[dy]]))
+      sgd.step()
+      return w.grad!.detach()
+    }
+    const held = [gradient(1), gradient(2), gradient(4)]
+    expect(await Promise.all(held.map(async (g) => [...(await g.data())]))).toEqual([
+      [1, 2],
+      [2, 4],
+      [4, 8],
+    ])
+    expect([...(await w.data())]).toEqual([1 - 3.5, 2 - 7])
+  })
 })
 
 describe('zeroGrad', () => {
