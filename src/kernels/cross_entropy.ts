@@ -1,42 +1,62 @@
 import { Kernel } from '../gpu/kernel.ts'
-import type { Storage } from '../gpu/pool.ts'
 import { empty, rangeOf, tensor } from '../tensor/create.ts'
+import { gradEnabled } from '../tensor/modes.ts'
 import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import { blocksOf, groupsFor, kindOf, requireRank, requireTensors, requireType, withScratch } from './support.ts'
+import { groupsFor, kindOf, requireRank, requireTensors, requireType } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('cross_entropy', wgsl.cross_entropy, 'forward')
-const reduceBlock = new Kernel('cross_entropy', wgsl.cross_entropy, 'reduce_block')
 const reduce = new Kernel('cross_entropy', wgsl.cross_entropy, 'reduce')
+const fused = new Kernel('cross_entropy', wgsl.cross_entropy, 'fused')
 const backward = new Kernel('cross_entropy', wgsl.cross_entropy, 'backward')
+
+/** What the kernels note of a row: its largest logit, its sum of exponentials, its loss, and whether it counts. */
+const WORDS_OF_A_ROW = 4
+
+/** Up to so many rows and logits one workgroup does all: more of them on a GPU, or cores, would be worth a dispatch. */
+const FUSED_ROWS = 4096
+const FUSED_LOGITS = 65_536
 
 type Range = readonly [number, number]
 export type Reduction = 'mean' | 'sum' | 'none'
 export interface CrossEntropyOptions {
   readonly reduction?: Reduction
+  /** The label of rows that do not count; -100 unless given. */
+  readonly ignoreIndex?: number
 }
 
 interface Attributes {
   readonly reduction: Reduction
+  readonly ignoreIndex: number
 }
 
-function paramsOf(logits: Tensor, target: Tensor, reduction: Reduction) {
+function paramsOf(logits: Tensor, target: Tensor, { reduction, ignoreIndex }: Attributes) {
   const [N, C] = logits.shape as [number, number]
   return {
     N,
     C,
     label_bytes: target.dtype === 'uint8' ? 1 : 0,
-    dy_stride: reduction === 'none' ? 1 : 0,
-    divisor: reduction === 'mean' ? N : 1,
+    ignore: ignoreIndex,
+    each: reduction === 'none' ? 1 : 0,
+    mean: reduction === 'mean' ? 1 : 0,
+    needX: 0,
   }
 }
 
-/** Throws ShapeError, TypeError or RangeError unless the labels, whose range is null where unknown, fit the logits. */
-function requireTarget(logits: Tensor, target: Pick<Tensor, 'shape' | 'dtype'>, range: Range | null): void {
+/**
+ * Throws ShapeError, TypeError or RangeError unless the labels, whose range is null where unknown, fit the logits.
+ * Between the label that is ignored and the classes there may be labels that the range does not show: they give NaN.
+ */
+function requireTarget(
+  logits: Tensor,
+  target: Pick<Tensor, 'shape' | 'dtype'>,
+  range: Range | null,
+  ignoreIndex: number,
+): void {
   requireType('crossEntropy', 'logits', logits)
   requireType('crossEntropy', 'target', target, ['int32', 'uint8'])
   requireRank('crossEntropy', 'logits', logits.shape, 2, 'N C')
@@ -48,16 +68,21 @@ function requireTarget(logits: Tensor, target: Pick<Tensor, 'shape' | 'dtype'>, 
       ['target', target.shape, 'N'],
     ])
   }
-  if (N > 0 && range && (range[0] < 0 || range[1] >= C)) {
-    const label = range[0] < 0 ? range[0] : range[1]
+  const isWrong = (label: number) => (label < 0 || label >= C) && label !== ignoreIndex
+  const wrong = range?.find((label) => Number.isFinite(label) && isWrong(label)) // of no labels the range is infinite
+  if (N > 0 && wrong !== undefined) {
     const classes = C === 0 ? 'no classes' : `${C} classes, 0 to ${C - 1}`
-    throw new RangeError(`crossEntropy: label ${label} is no class; logits have ${classes}`)
+    throw new RangeError(`crossEntropy: label ${wrong} is no class; logits have ${classes}`)
   }
 }
 
-/** The reduction asked for; throws TypeError for an unknown one, or for an unknown option. */
-export function readReduction(operation: string, options: CrossEntropyOptions): Reduction {
-  requireOptions(operation, options, ['reduction'])
+/** The reduction asked for; throws TypeError for an unknown one, or for an option that is none of the `known` ones. */
+export function readReduction(
+  operation: string,
+  options: CrossEntropyOptions,
+  known: readonly (keyof CrossEntropyOptions)[] = ['reduction'],
+): Reduction {
+  requireOptions(operation, options, known)
   const reduction = options.reduction ?? 'mean'
   if (!['mean', 'sum', 'none'].includes(reduction)) {
     throw new TypeError(`${operation}: reduction must be 'mean', 'sum' or 'none', not '${reduction}'`)
@@ -65,62 +90,68 @@ export function readReduction(operation: string, options: CrossEntropyOptions): 
   return reduction
 }
 
+function readIgnoreIndex({ ignoreIndex = -100 }: CrossEntropyOptions): number {
+  if (Number.isInteger(ignoreIndex) && ignoreIndex === (ignoreIndex | 0)) return ignoreIndex
+  throw new RangeError(`crossEntropy: ignoreIndex must be a whole number of 32 bits, not ${String(ignoreIndex)}`)
+}
+
 const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
   name: 'crossEntropy',
 
-  shape([logits, target], { reduction }) {
-    requireTarget(logits, target, target.storage.integerRange)
+  shape([logits, target], { reduction, ignoreIndex }) {
+    requireTarget(logits, target, target.storage.integerRange, ignoreIndex)
     return reduction === 'none' ? [logits.shape[0]!] : []
   },
 
-  forward(gpu, [logits, target], { reduction }, shape) {
+  forward(gpu, [logits, target], attributes, shape) {
     const N = logits.shape[0]!
+    const { reduction } = attributes
     // Without rows the sum is 0 and the mean 0/0, as in PyTorch.
     if (N === 0) {
       const value = reduction === 'mean' ? Number.NaN : 0
       return { out: full(gpu, shape, value), saved: [logits, target] }
     }
-    const params = paramsOf(logits, target, reduction)
-    const stats = empty(gpu, [N, 2], 'float32', 'crossEntropy')
+    const params = paramsOf(logits, target, attributes)
+    const rows = empty(gpu, [N + 1, WORDS_OF_A_ROW], 'float32', 'crossEntropy')
     const out = empty(gpu, shape, 'float32', 'crossEntropy')
-    const rows = (loss: Storage) => {
-      const bindings = { x: logits.storage, labels: target.storage, loss_out: loss, stats_out: stats.storage }
-      gpu.emit(forward, { params, ...bindings }, groupsFor(N))
+    const results = { rows: rows.storage, out: out.storage }
+    const bindings = { params, x: logits.storage, labels: target.storage, ...results }
+    const saved = [logits, target, rows]
+    if (reduction === 'none' || N > FUSED_ROWS || logits.size > FUSED_LOGITS) {
+      gpu.emit(forward, bindings, groupsFor(N))
+      if (reduction !== 'none') gpu.emit(reduce, { params, ...results }, 1)
+      return { out, saved }
     }
-    if (reduction === 'none') rows(out.storage)
-    else {
-      const blocks = blocksOf(N)
-      withScratch(gpu, 'crossEntropy', N, (loss) =>
-        withScratch(gpu, 'crossEntropy', blocks, (partial) => {
-          rows(loss)
-          gpu.emit(reduceBlock, { params, loss, partial_out: partial }, groupsFor(blocks))
-          gpu.emit(reduce, { params, partial, out: out.storage }, 1)
-        }),
-      )
-    }
-    const saved = [logits, target, stats]
+    const needX = logits.requiresGrad && gradEnabled() ? 1 : 0
+    const dx = empty(gpu, needX ? logits.shape : [1], 'float32', 'crossEntropy')
+    gpu.emit(fused, { ...bindings, params: { ...params, needX }, dx: dx.storage }, 1)
+    if (needX) return { out, saved, ready: [dx, null] }
+    dx.release('nothing was written to it')
     return { out, saved }
   },
 
-  backward(gpu, dy, [logits, target, stats], { reduction }) {
+  backward(gpu, dy, [logits, target, rows], attributes) {
     const dx = empty(gpu, logits!.shape, 'float32', 'crossEntropy')
     if (dx.size === 0) return [dx, null]
     const bindings = {
+      params: paramsOf(logits!, target!, attributes),
       x: logits!.storage,
       labels: target!.storage,
-      stats: stats!.storage,
+      rows: rows!.storage,
       dy: dy.storage,
       dx: dx.storage,
     }
-    gpu.emit(backward, { params: paramsOf(logits!, target!, reduction), ...bindings }, groupsFor(logits!.shape[0]!))
+    gpu.emit(backward, bindings, groupsFor(logits!.shape[0]!))
     return [dx, null]
   },
 }
 
 /**
  * Softmax cross-entropy of logits [N, C] with integer labels [N]: an int32 or uint8 tensor, Int32Array or Uint8Array.
- * Returns the mean over the rows, their sum, or with 'none' the loss of each, [N]. Stable for any finite logits.
- * Throws RangeError for a label that is no class; for labels that were computed on the GPU the loss is NaN instead.
+ * Returns the mean over the rows, their sum, or with 'none' the loss of each, [N]. Rows whose label is `ignoreIndex`,
+ * -100 unless given, do not count: the loss of such a row is 0, as is its gradient, and the mean is over the others, NaN
+ * where there are none. Stable for any finite logits. Throws RangeError for a label that is no class; for labels that
+ * were computed on the GPU the loss is NaN instead.
  */
 export function crossEntropy(
   logits: Tensor,
@@ -128,18 +159,22 @@ export function crossEntropy(
   options: CrossEntropyOptions = {},
 ): Tensor {
   requireTensors('crossEntropy', { logits })
-  const reduction = readReduction('crossEntropy', options)
-  if (target instanceof Tensor) return apply(crossEntropyOp, [logits, target], { reduction })
+  const reduction = readReduction('crossEntropy', options, ['reduction', 'ignoreIndex'])
+  const ignoreIndex = readIgnoreIndex(options)
+  const attributes: Attributes = { reduction, ignoreIndex }
+  if (target instanceof Tensor) return apply(crossEntropyOp, [logits, target], attributes)
   if (!(target instanceof Int32Array || target instanceof Uint8Array)) {
     const right = 'an int32 or uint8 tensor, an Int32Array or a Uint8Array'
     throw new TypeError(`crossEntropy: target must be ${right}, not ${kindOf(target)}`)
   }
   logits.checkUsable('crossEntropy')
   const dtype = target instanceof Int32Array ? 'int32' : 'uint8'
-  requireTarget(logits, { shape: [target.length], dtype }, rangeOf(target)) // before anything is uploaded
+  // Before anything is uploaded; here every label can be seen.
+  const range = rangeOf(target.filter((label) => label !== ignoreIndex))
+  requireTarget(logits, { shape: [target.length], dtype }, range, ignoreIndex)
   const labels = tensor(target, [target.length], { gpu: logits.gpu })
   try {
-    return apply(crossEntropyOp, [logits, labels], { reduction })
+    return apply(crossEntropyOp, [logits, labels], attributes)
   } finally {
     labels.dispose() // the tape holds what backward needs
   }

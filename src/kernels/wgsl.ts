@@ -562,46 +562,59 @@ fn reduce_weight(
 export const cross_entropy = `// cross_entropy: softmax cross-entropy with integer labels, fused so that it is stable for any logits.
 //
 //   m[n] = max_c x[n, c]        z[n] = sum_c exp(x[n, c] - m[n])
-//   loss[n] = log z[n] + (m[n] - x[n, t[n]])
-//   dx[n, c] = (exp(x[n, c] - m[n]) / z[n] - [c = t[n]]) * dy / divisor      dy of the row, or of the reduced loss
+//   loss[n] = log z[n] + (m[n] - x[n, t[n]])                   0 where t[n] = ignore
+//   dx[n, c] = (exp(x[n, c] - m[n]) / z[n] - [c = t[n]]) * (dy / divisor)      0 where t[n] = ignore
 //
-//   x, dx   [N, C]  logits
-//   labels  [N]     int32, or bytes, four a word
-//   loss    [N]
-//   stats   [N, 2]  m and z, saved for backward
-//   partial [blocks of 32 rows]
+//   x, dx   [N, C]    logits
+//   labels  [N]       int32, or bytes, four a word
+//   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
+//   out     [N], or [1] when the losses are reduced
+//   dy                as out
 //
-// A label that is no class gives NaN; the host refuses those it can see.
+// The divisor is the number of rows that are not ignored for the mean, or 1 if there is none; 1 for the sum. The mean
+// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, and then the blocks in order:
+// ignored rows after the last one that is not change no bit.
 //
-// forward         One thread computes one row.
-// reduce_block    One thread adds the losses of 32 rows in order.
-// reduce          One thread adds the blocks in order and divides.
-// backward        One thread computes one row of dx.
+// A label that is neither a class nor ignored gives NaN; the host refuses those it can see.
+//
+// forward   One thread computes one row.
+// reduce    One workgroup. One thread adds the losses of a block, the first thread the blocks.
+// backward  One thread computes one row of dx.
+// fused     forward, reduce and, if needX = 1, backward for a dy of 1, to the same bits. One workgroup: for batches of
+//           up to some thousands of rows, where dispatches cost more than the threads that lie idle.
 
 struct Params {
   N: u32,
   C: u32,
   label_bytes: u32, // 1 when labels are bytes
-  dy_stride: u32,   // 1 when dy has a value for each row, 0 when it has one for all
-  divisor: f32,     // N for the mean, 1 for the sum
+  ignore: i32,      // the label of rows that do not count
+  each: u32,        // 1 when out and dy have a value for each row, 0 when they have one for all
+  mean: u32,        // 1 for the mean, 0 for the sum
+  needX: u32,       // read by fused alone
+}
+
+struct Row {
+  m: f32,
+  z: f32,
+  loss: f32,
+  counts: u32, // 1, or 0 for an ignored row
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
-@group(0) @binding(3) var<storage, read_write> loss_out: array<f32>;
-@group(0) @binding(4) var<storage, read_write> stats_out: array<vec2f>;
-@group(0) @binding(5) var<storage, read> loss: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partial_out: array<f32>;
-@group(0) @binding(7) var<storage, read> partial: array<f32>;
-@group(0) @binding(8) var<storage, read_write> out: array<f32>;
-@group(0) @binding(9) var<storage, read> stats: array<vec2f>;
-@group(0) @binding(10) var<storage, read> dy: array<f32>;
-@group(0) @binding(11) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(3) var<storage, read_write> rows: array<Row>;
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(5) var<storage, read> dy: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 
 override WG: u32 = 64u;
-const ROWS_PER_BLOCK: u32 = 32u;
+const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
+const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits of the loss
 const NAN_BITS: u32 = 0x7fc00000u;
+
+var<workgroup> block_loss: array<f32, GROUP>;
+var<workgroup> block_counts: array<u32, GROUP>;
 
 fn is_nan(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
@@ -623,79 +636,119 @@ fn nan() -> f32 {
   return bitcast<f32>(NAN_BITS | (params.N & 1u));
 }
 
-@compute @workgroup_size(WG)
-fn forward(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let n = (group.y * groups.x + group.x) * WG + local;
-  if (n >= params.N) { return; }
-  let row = n * params.C;
-  var m = x[row];
+fn forward_row(n: u32) {
+  let first = n * params.C;
+  var m = x[first];
   for (var c = 1u; c < params.C; c++) {
-    let v = x[row + c];
+    let v = x[first + c];
     if (v > m || is_nan(v)) { m = v; }
   }
   var z = 0.0;
   for (var c = 0u; c < params.C; c++) {
-    z += exp(x[row + c] - m);
+    z += exp(x[first + c] - m);
   }
   let t = label(n);
-  var result = nan();
-  if (t < params.C) { result = log(z) + (m - x[row + t]); }
+  var loss = nan();
+  if (t < params.C) { loss = log(z) + (m - x[first + t]); }
   // Neither exp, log nor a difference of infinities need give NaN, so a row that must says so itself.
-  if (not_finite(m)) { result = nan(); }
-  loss_out[n] = result;
-  stats_out[n] = vec2f(m, z);
+  if (not_finite(m)) { loss = nan(); }
+  let ignored = t == bitcast<u32>(params.ignore);
+  if (ignored) { loss = 0.0; }
+  rows[n] = Row(m, z, loss, select(1u, 0u, ignored));
+  if (params.each == 1u) { out[n] = loss; }
+}
+
+fn reduce_rows(lane: u32) {
+  let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
+  // The first thread's.
+  var loss = 0.0;
+  var counted = 0u;
+  for (var first = 0u; first < blocks; first += GROUP) {
+    let begin = (first + lane) * ROWS_PER_BLOCK;
+    var sum = 0.0;
+    var counts = 0u;
+    for (var n = begin; n < min(begin + ROWS_PER_BLOCK, params.N); n++) {
+      sum += rows[n].loss;
+      counts += rows[n].counts;
+    }
+    block_loss[lane] = sum;
+    block_counts[lane] = counts;
+    workgroupBarrier();
+    if (lane == 0u) {
+      for (var block = 0u; block < min(GROUP, blocks - first); block++) {
+        loss += block_loss[block];
+        counted += block_counts[block];
+      }
+    }
+    workgroupBarrier();
+  }
+  if (lane > 0u) { return; }
+  var divisor = 1.0;
+  if (params.mean == 1u) { divisor = f32(max(counted, 1u)); }
+  var result = loss / divisor;
+  if (params.mean == 1u && counted == 0u) { result = nan(); }
+  out[0] = result;
+  rows[params.N] = Row(divisor, 0.0, 0.0, 0u);
+}
+
+// \`g\` is the gradient of the row's loss.
+fn backward_row(n: u32, g: f32) {
+  let t = label(n);
+  let m = rows[n].m;
+  let z = rows[n].z;
+  let wrong = t >= params.C || not_finite(m);
+  for (var c = 0u; c < params.C; c++) {
+    let i = n * params.C + c;
+    var p = exp(x[i] - m) / z;
+    if (c == t) { p -= 1.0; }
+    var result = p * g;
+    if (wrong) { result = nan(); }
+    if (rows[n].counts == 0u) { result = 0.0; }
+    dx[i] = result;
+  }
 }
 
 @compute @workgroup_size(WG)
-fn reduce_block(
+fn forward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
+  @builtin(local_invocation_index) lane: u32,
 ) {
-  let block = (group.y * groups.x + group.x) * WG + local;
-  let first = block * ROWS_PER_BLOCK;
-  if (first >= params.N) { return; }
-  var sum = 0.0;
-  for (var n = first; n < min(first + ROWS_PER_BLOCK, params.N); n++) {
-    sum += loss[n];
-  }
-  partial_out[block] = sum;
+  let n = (group.y * groups.x + group.x) * WG + lane;
+  if (n < params.N) { forward_row(n); }
 }
 
-@compute @workgroup_size(1)
-fn reduce() {
-  let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
-  var sum = 0.0;
-  for (var block = 0u; block < blocks; block++) {
-    sum += partial[block];
+@compute @workgroup_size(GROUP)
+fn reduce(@builtin(local_invocation_index) lane: u32) {
+  reduce_rows(lane);
+}
+
+@compute @workgroup_size(GROUP)
+fn fused(@builtin(local_invocation_index) lane: u32) {
+  for (var n = lane; n < params.N; n += GROUP) {
+    forward_row(n);
   }
-  out[0] = sum / params.divisor;
+  storageBarrier();
+  reduce_rows(lane);
+  storageBarrier();
+  if (params.needX == 0u) { return; }
+  let g = 1.0 / rows[params.N].m;
+  for (var n = lane; n < params.N; n += GROUP) {
+    backward_row(n, g);
+  }
 }
 
 @compute @workgroup_size(WG)
 fn backward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
+  @builtin(local_invocation_index) lane: u32,
 ) {
-  let n = (group.y * groups.x + group.x) * WG + local;
+  let n = (group.y * groups.x + group.x) * WG + lane;
   if (n >= params.N) { return; }
-  let t = label(n);
-  let s = stats[n];
-  let g = dy[n * params.dy_stride] / params.divisor;
-  for (var c = 0u; c < params.C; c++) {
-    let i = n * params.C + c;
-    var p = exp(x[i] - s.x) / s.y;
-    if (c == t) { p -= 1.0; }
-    var result = p * g;
-    if (t >= params.C) { result = nan(); }
-    if (not_finite(s.x)) { result = nan(); }
-    dx[i] = result;
-  }
+  var g = dy[n * params.each];
+  if (params.each == 0u) { g /= rows[params.N].m; }
+  backward_row(n, g);
 }
 `
 

@@ -2,7 +2,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { at, checkGradients, detector } from './anomaly.ts'
 import { empty } from './create.ts'
 import { noGrad } from './modes.ts'
-import type { TapeNode } from './node.ts'
+import type { Saved, TapeNode } from './node.ts'
 import { scope } from './scope.ts'
 import { type Shape, ShapeError, sameShape } from './shape.ts'
 import { Tensor } from './tensor.ts'
@@ -26,23 +26,26 @@ export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boo
   gradient?.checkUsable('backward')
   checkStart(root, gradient)
   noGrad(() => {
-    const start = gradient?.detach() ?? arithmetic!.onesLike(root)
+    const { node: first } = root
+    // Null for a 1 that nobody needs as a tensor.
+    const start = gradient?.detach() ?? (first?.ready ? null : arithmetic!.onesLike(root))
     const part = 'the gradient to start with'
-    detector()?.check(start, { operation: 'backward', direction: 'backward', layer: null, part })
-    if (!root.node) {
-      accumulateLeaf(root, start)
-      return start.release('it was the gradient to start with')
+    if (start) detector()?.check(start, { operation: 'backward', direction: 'backward', layer: null, part })
+    if (!first) {
+      accumulateLeaf(root, start!)
+      return start!.release('it was the gradient to start with')
     }
     // Gradients on their way, one for each operation not yet walked; each is released as soon as it has been used.
-    const waiting = new Map<TapeNode, Tensor>([[root.node, start.keep()]])
+    const waiting = new Map<TapeNode, Tensor>()
+    if (start) waiting.set(first, start.keep())
     try {
-      const order = topological(root.node)
+      const order = topological(first)
       checkSaved(order)
       for (const node of order) {
-        const dy = waiting.get(node)!
-        at({ direction: 'backward', layer: node.layer }, () => scope(() => step(node, dy, waiting)))
+        const dy = waiting.get(node) ?? null
+        at({ direction: 'backward', layer: node.layer }, () => scope(() => step(root.gpu, node, dy, waiting)))
         waiting.delete(node)
-        dy.release('it was an intermediate gradient')
+        dy?.release('it was an intermediate gradient')
         if (!retainGraph) node.releaseSaved()
       }
     } finally {
@@ -51,12 +54,15 @@ export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boo
   })
 }
 
-/** Runs one operation's backward and hands its gradients on. */
-function step(node: TapeNode, dy: Tensor, waiting: Map<TapeNode, Tensor>): void {
+/** Runs one operation's backward, or takes what is ready where `dy` is null, and hands the gradients on. */
+function step(gpu: Gpu, node: TapeNode, dy: Tensor | null, waiting: Map<TapeNode, Tensor>): void {
   const { op, attributes, edges } = node
-  const saved = node.saved!.map((s) => new Tensor(dy.gpu, s.storage.retain(), s.shape, s.dtype))
+  const tensorOf = (s: Saved) => new Tensor(gpu, s.storage.retain(), s.shape, s.dtype)
   const needs = edges.map((edge) => edge !== null)
-  const gradients = op.backward(dy.gpu, dy, saved, attributes, needs, (i, shape) => memoryFor(dy.gpu, node, i, shape))
+  const memory = (input: number, shape: Shape) => memoryFor(gpu, node, input, shape)
+  const gradients = dy
+    ? op.backward(gpu, dy, node.saved!.map(tensorOf), attributes, needs, memory)
+    : node.ready!.map((s) => s && tensorOf(s))
   checkGradients(op.name, gradients)
   edges.forEach((edge, i) => {
     if (!edge) return

@@ -12,6 +12,12 @@ export interface Saved {
   readonly label: string
 }
 
+/** All that an operation left for backward: what its own takes, and the gradients that need none, as `Forward` has them. */
+export interface Left {
+  readonly saved: readonly Saved[]
+  readonly ready: readonly (Saved | null)[] | null
+}
+
 /** Where the gradient of an input goes: to the operation that made it, to a leaf, or nowhere. */
 export type Edge = { readonly node: TapeNode } | { readonly leaf: Tensor } | null
 
@@ -26,7 +32,7 @@ export class TapeNode {
   readonly shape: Shape
   /** The layer that applied the operation, where that was noted. */
   readonly layer: string | null
-  #saved: readonly Saved[] | null
+  #left: Left | null
   #references = 1
 
   constructor(
@@ -34,7 +40,7 @@ export class TapeNode {
     attributes: unknown,
     edges: readonly Edge[],
     shape: Shape,
-    saved: readonly Saved[],
+    left: Left,
     layer: string | null = null,
   ) {
     this.op = op
@@ -42,13 +48,18 @@ export class TapeNode {
     this.edges = edges
     this.shape = shape
     this.layer = layer
-    this.#saved = saved
+    this.#left = left
     for (const edge of edges) if (edge && 'node' in edge) edge.node.#references++
   }
 
   /** What was saved; null once it has been released by a backward. */
   get saved(): readonly Saved[] | null {
-    return this.#saved
+    return this.#left?.saved ?? null
+  }
+
+  /** The gradients of the inputs for an output's gradient of 1, where forward computed them. */
+  get ready(): Left['ready'] {
+    return this.#left?.ready ?? null
   }
 
   retain(): this {
@@ -67,7 +78,8 @@ export class TapeNode {
   }
 
   releaseSaved(): void {
-    for (const { storage } of this.#saved ?? []) storage.release()
-    this.#saved = null
+    const { saved = [], ready } = this.#left ?? {}
+    for (const kept of [...saved, ...(ready ?? [])]) kept?.storage.release()
+    this.#left = null
   }
 }

@@ -11,6 +11,11 @@ export interface Forward {
   readonly out: Tensor
   /** Tensors that backward will be given, in this order. */
   readonly saved: readonly Tensor[]
+  /**
+   * For an output of one element: the gradients of the inputs where the output's is 1, if forward computed them along
+   * with it. `out.backward()` takes them, and asks the operation's `backward` for no others.
+   */
+  readonly ready?: Inputs
 }
 
 export type GradientMemory = (input: number, shape: Shape) => Tensor
@@ -45,18 +50,19 @@ export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: 
   }
   const shape = op.shape(inputs, attributes)
   gpu.check()
-  const { out, saved } = op.forward(gpu, inputs, attributes, shape)
+  const { out, saved, ready } = op.forward(gpu, inputs, attributes, shape)
   checkOperation(op.name, inputs, out)
-  const ownSaved = saved.filter((t) => t !== out && !present.includes(t))
+  const ownSaved = [...saved, ...(ready ?? [])].filter((t) => t !== null && t !== out && !present.includes(t))
   if (gradEnabled() && present.some((t) => t.requiresGrad)) {
     const edges = inputs.map((t): Edge => (t?.requiresGrad ? (t.node ? { node: t.node } : { leaf: t }) : null))
-    const kept = saved.map((t): Saved => {
+    const keep = (t: Tensor): Saved => {
       const { storage, shape, dtype } = t
       return { storage: storage.retain(), shape, dtype, version: storage.version, label: t.label }
-    })
-    out.attach(new TapeNode(op as unknown as Op, attributes, edges, shape, kept, currentPlace().layer))
+    }
+    const values = { saved: saved.map(keep), ready: ready?.map((t) => t && keep(t)) ?? null }
+    out.attach(new TapeNode(op as unknown as Op, attributes, edges, shape, values, currentPlace().layer))
   }
   // The tape holds the memory of what was saved; nobody else knows these tensors.
-  for (const t of ownSaved) t.release('it was an intermediate of an operation')
+  for (const t of ownSaved) t!.release('it was an intermediate of an operation')
   return out
 }

@@ -197,6 +197,12 @@ Channels are dimension 1; reshape for anything else.`,
       run: () => crossEntropy(zeros(2, 3), labels(0, 3)),
     },
     {
+      title: 'crossEntropy: an ignoreIndex that no label can be',
+      error: 'RangeError',
+      text: 'crossEntropy: ignoreIndex must be a whole number of 32 bits, not 0.5',
+      run: () => crossEntropy(zeros(2, 3), labels(0, 1), { ignoreIndex: 0.5 }),
+    },
+    {
       title: 'crossEntropy: an unknown reduction',
       error: 'TypeError',
       text: "crossEntropy: reduction must be 'mean', 'sum' or 'none', not 'avg'",

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gatherIntegers } from '../../src/kernels/gather.ts'
 import * as wgsl from '../../src/kernels/wgsl.ts'
-import { crossEntropy, Kernel, type Tensor } from '../../src/node/index.ts'
+import { add, crossEntropy, Kernel, noGrad, scope, type Tensor } from '../../src/node/index.ts'
+import { lentTo } from '../operations/memory.ts'
 import { fill, mulberry32 } from '../support/arbitraries.ts'
 import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
 import {
@@ -96,15 +97,15 @@ describe('crossEntropy with numbers that are not finite', () => {
         fn tame_${f}(v: f32) -> f32 { return select(${f}(v), 1.0, is_nan(v)); }`,
       wgsl.cross_entropy,
     )
-    const params = { N: 3, C: 3, label_bytes: 0, dy_stride: 1, divisor: 1 }
+    const params = { N: 3, C: 3, label_bytes: 0, ignore: -100, each: 1, mean: 0 }
     const x = tensor([nan, 1, 2, 1, nan, 2, 1, 2, nan])
     const labels = tensor(Int32Array.of(1, 0, 0))
     const made = (size: number) => tensor(new Float32Array(size))
-    const [loss, stats, dx, dy] = [made(3), made(6), made(9), tensor([1, 1, 1])]
-    const common = { params, x: x.storage, labels: labels.storage }
-    const forward = { ...common, loss_out: loss.storage, stats_out: stats.storage }
+    const [loss, rows, dx, dy] = [made(3), made(16), made(9), tensor([1, 1, 1])]
+    const common = { params, x: x.storage, labels: labels.storage, rows: rows.storage }
+    const forward = { ...common, out: loss.storage }
     gpu.emit(new Kernel('cross_entropy', laundered, 'forward'), forward, 1)
-    const backward = { ...common, stats: stats.storage, dy: dy.storage, dx: dx.storage }
+    const backward = { ...common, dy: dy.storage, dx: dx.storage }
     gpu.emit(new Kernel('cross_entropy', laundered, 'backward'), backward, 1)
     expect([...(await values(loss))]).toEqual(Array(3).fill(nan))
     expect([...(await values(dx))]).toEqual(Array(9).fill(nan))
@@ -140,6 +141,149 @@ describe('crossEntropy with numbers that are not finite', () => {
     expect([...(await values(out))].map(Number.isNaN)).toEqual([false, true, true])
     const gradients = [...(await values(logits.grad))].map(Number.isNaN)
     expect(gradients).toEqual([false, false, false, true, true, true, true, true, true])
+  })
+})
+
+describe('one dispatch for loss and gradient', () => {
+  const make = (n: number, classes: number) => {
+    const logits = parameter(fill(n * classes, 21, 'normal'), [n, classes])
+    return { logits, labels: tensor(labelsOf(n, classes, 22)) }
+  }
+
+  it.each(['mean', 'sum'] as const)(
+    'is all there is in training, also for thousands of rows: %s',
+    async (reduction) => {
+      const gpu = await testGpu()
+      for (const n of [1, 256, 257, 4096]) {
+        const { logits, labels } = make(n, 3)
+        const before = gpu.dispatches
+        const out = crossEntropy(logits, labels, { reduction })
+        expect(gpu.dispatches - before).toBe(1)
+        out.backward()
+        expect(gpu.dispatches - before).toBe(1)
+      }
+    },
+  )
+
+  it('has the bits of several dispatches', async () => {
+    for (const [n, classes] of [
+      [1, 1],
+      [70, 10],
+      [256, 10],
+      [300, 3],
+    ] as const) {
+      for (const reduction of ['mean', 'sum'] as const) {
+        const { logits, labels } = make(n, classes)
+        crossEntropy(logits, labels, { reduction }).backward()
+        const ready = await bitsOf(logits.grad)
+        logits.grad = null
+        crossEntropy(logits, labels, { reduction }).backward(tensor(1))
+        expect(await bitsOf(logits.grad)).toEqual(ready)
+      }
+    }
+    // A row more than one workgroup takes; it is ignored.
+    const { logits, labels } = make(4096, 3)
+    const more = { logits: parameter([...(await values(logits)), 1, 2, 3], [4097, 3]), labels: new Int32Array(4097) }
+    more.labels.set([...((await labels.data()) as Int32Array), -100])
+    const losses = [crossEntropy(logits, labels), crossEntropy(more.logits, more.labels)]
+    for (const loss of losses) loss.backward()
+    expect(await bitsOf(losses[0]!)).toEqual(await bitsOf(losses[1]!))
+    expect(await bitsOf(logits.grad)).toEqual((await bitsOf(more.logits.grad)).slice(0, -3))
+  })
+
+  it('computes no gradient where none is wanted', async () => {
+    const gpu = await testGpu()
+    const { logits, labels } = make(256, 10)
+    const bytesFor = (run: () => unknown) =>
+      lentTo(gpu, () => void scope(run)).reduce((sum, { byteLength }) => sum + byteLength, 0)
+    const wanted = bytesFor(() => crossEntropy(logits, labels))
+    const without = [
+      () => noGrad(() => crossEntropy(logits, labels)),
+      () => crossEntropy(logits.detach(), labels),
+    ] as const
+    for (const run of without) expect(bytesFor(run)).toBeLessThan(wanted - 4 * 2550)
+  })
+
+  it('keeps the gradient for a second backward, and computes it anew for another gradient', async () => {
+    const { logits, labels } = make(5, 3)
+    const loss = crossEntropy(logits, labels)
+    loss.backward(null, { retainGraph: true })
+    const once = await values(logits.grad)
+    loss.backward(null, { retainGraph: true })
+    expect(await values(logits.grad)).toEqual(once.map((g) => 2 * g))
+    loss.backward(tensor(2))
+    expect(await values(logits.grad)).toEqual(once.map((g) => 4 * g))
+    logits.grad = null
+    add(crossEntropy(logits, labels), crossEntropy(logits, labels)).backward()
+    expect(await values(logits.grad)).toEqual(once.map((g) => 2 * g))
+  })
+
+  it('leaves no memory behind', async () => {
+    const gpu = await testGpu()
+    const { logits, labels } = make(5, 3)
+    const { bytes, tensors } = gpu.memory()
+    scope(() => void crossEntropy(logits, labels)) // walked by nobody
+    scope(() => crossEntropy(logits, labels).backward())
+    logits.grad!.dispose()
+    logits.grad = null
+    expect(gpu.memory()).toMatchObject({ bytes, tensors })
+  })
+})
+
+describe('ignored rows', () => {
+  it('add nothing, whatever their logits are; the mean is over the others', async () => {
+    const x = [1, 2, nan, nan, 3, 0, inf, -inf]
+    for (const [reduction, divisor] of [
+      ['mean', 2],
+      ['sum', 1],
+    ] as const) {
+      const logits = parameter(x, [4, 2])
+      const out = crossEntropy(logits, Int32Array.of(1, -100, 0, -100), { reduction })
+      out.backward()
+      const few = parameter([1, 2, 3, 0], [2, 2])
+      const expected = crossEntropy(few, Int32Array.of(1, 0), { reduction })
+      expected.backward()
+      expect(await bitsOf(out)).toEqual(await bitsOf(expected))
+      const [a, b, c, d] = await values(few.grad)
+      expect([...(await values(logits.grad))]).toEqual([a, b, 0, 0, c, d, 0, 0])
+      const soft = 1 / (1 + Math.exp(-1))
+      expect(b).toBeCloseTo((soft - 1) / divisor, 6)
+    }
+  })
+
+  it('of all rows leave the mean NaN, the sum 0 and the gradient 0, as in PyTorch', async () => {
+    for (const [reduction, loss] of [
+      ['mean', [nan]],
+      ['sum', [0]],
+      ['none', [0, 0]],
+    ] as const) {
+      const logits = parameter([1, 2, 3, 4], [2, 2])
+      const out = crossEntropy(logits, Int32Array.of(7, 7), { reduction, ignoreIndex: 7 })
+      out.backward(reduction === 'none' ? tensor([1, 1]) : null)
+      expect([...(await values(out))]).toEqual(loss)
+      expect([...(await values(logits.grad))]).toEqual([0, 0, 0, 0])
+    }
+  })
+
+  it.each(['mean', 'sum'] as const)('appended change no bit: %s', async (reduction) => {
+    const x = fill(200 * 3, 11, 'normal')
+    const labels = labelsOf(200, 3, 12)
+    const run = async (n: number) => {
+      const logits = parameter(x.slice(0, 3 * n), [n, 3])
+      const out = crossEntropy(logits, Int32Array.from(labels.slice(0, n)).fill(-100, 41), { reduction })
+      out.backward()
+      return [...(await bitsOf(out)), ...(await bitsOf(logits.grad)).slice(0, 3 * 41)]
+    }
+    const alone = await run(41)
+    for (const n of [42, 64, 65, 200]) expect(await run(n)).toEqual(alone)
+  })
+
+  it('are passed by the host where it knows only the range of the labels', async () => {
+    const logits = tensor(fill(12, 1, 'normal'), [4, 3])
+    // -3 lies in the range that the ignored label opens: the device finds it.
+    const found = await values(crossEntropy(logits, tensor(Int32Array.of(-100, 2, -3, 0)), { reduction: 'none' }))
+    expect([...found].map(Number.isNaN)).toEqual([false, false, true, false])
+    expect(found[0]).toBe(0)
   })
 })
 

@@ -17,22 +17,37 @@ interface CrossEntropyCase extends Seeded {
   reduction: Reduction
   /** Labels as bytes. */
   bytes: boolean
+  /** How many of ten rows are ignored. */
+  ignored?: number
+  /** The label of ignored rows; -100, or 255 for bytes. */
+  ignoreIndex?: number
 }
 
 const REDUCTIONS = ['mean', 'sum', 'none'] as const
 const reductions = fc.constantFrom(...REDUCTIONS)
 const small = fc.integer({ min: 1, max: 5 })
 
-function labelsOf({ n, classes, seed, bytes }: CrossEntropyCase): Int32Array | Uint8Array {
+function ignoreIndexOf({ ignoreIndex, bytes }: CrossEntropyCase): number {
+  return ignoreIndex ?? (bytes ? 255 : -100)
+}
+
+function labelsOf(given: CrossEntropyCase): Int32Array | Uint8Array {
+  const { n, classes, seed, bytes, ignored = 0 } = given
   const next = mulberry32(seed)
-  const labels = Int32Array.from({ length: n }, () => next() % Math.min(classes, 256))
+  const labels = Int32Array.from({ length: n }, () => next() % Math.min(classes, 255))
+  for (let i = 0; i < n; i++) if (next() % 10 < ignored) labels[i] = ignoreIndexOf(given)
   return bytes ? Uint8Array.from(labels) : labels
 }
 
-function inAllReductions(name: string, n: number, classes: number, scale = 1): [string, CrossEntropyCase][] {
+function inAllReductions(
+  name: string,
+  n: number,
+  classes: number,
+  { scale = 1, ignored = 0 } = {},
+): [string, CrossEntropyCase][] {
   return REDUCTIONS.map((reduction, i) => [
     `${name}, ${reduction}`,
-    { n, classes, scale, reduction, bytes: i === 1, seed: 4 },
+    { n, classes, scale, reduction, bytes: i === 1, ignored, seed: 4 },
   ])
 }
 
@@ -40,7 +55,7 @@ function inAllReductions(name: string, n: number, classes: number, scale = 1): [
 const rowsOfTheGradientSumToZero: Law<CrossEntropyCase>['check'] = ({ gradients }, given, inputs) => {
   const { n, classes, reduction } = given
   const ones = ref(reduction === 'none' ? [n] : [], new Float64Array(reduction === 'none' ? n : 1).fill(1))
-  const { bound } = crossEntropyBackward(ones, inputs[0]!, labelsOf(given), reduction)
+  const { bound } = crossEntropyBackward(ones, inputs[0]!, labelsOf(given), reduction, ignoreIndexOf(given))
   for (let row = 0; row < n; row++) {
     const [from, to] = [row * classes, (row + 1) * classes]
     const sum = gradients[0]!.slice(from, to).reduce((total, g) => total + g, 0)
@@ -75,6 +90,8 @@ export const crossEntropyRow: Row<CrossEntropyCase> = {
       scale: fc.constantFrom(0.01, 1, 30, 1e4),
       reduction: reductions,
       bytes: fc.boolean(),
+      ignored: fc.constantFrom(0, 0, 3, 9, 10),
+      ignoreIndex: fc.constantFrom(undefined, undefined, 0, 7),
       seed: seeds,
     })
     .filter(({ n, classes }) => n * classes <= 20_000),
@@ -84,6 +101,7 @@ export const crossEntropyRow: Row<CrossEntropyCase> = {
     scale: fc.constant(1),
     reduction: reductions,
     bytes: fc.boolean(),
+    ignored: fc.constantFrom(0, 3),
     seed: seeds,
   }),
   fixed: Object.fromEntries([
@@ -91,7 +109,10 @@ export const crossEntropyRow: Row<CrossEntropyCase> = {
     ...inAllReductions('one class', 5, 1),
     ...inAllReductions('one row', 1, 10),
     ...inAllReductions('no rows', 0, 4),
-    ...inAllReductions('large logits', 9, 3, 1e4),
+    ...inAllReductions('large logits', 9, 3, { scale: 1e4 }),
+    ...inAllReductions('some rows ignored', 70, 5, { ignored: 3 }),
+    ...inAllReductions('all rows ignored', 33, 3, { ignored: 10 }),
+    ...inAllReductions('more blocks of rows than a workgroup has threads', 8200, 2, { ignored: 1 }),
   ]),
   inputs: ({ n, classes, scale, seed }, kind) => {
     const [logits] = random([[n, classes]], seed, kind)
@@ -103,9 +124,12 @@ export const crossEntropyRow: Row<CrossEntropyCase> = {
     ]
   },
   tame: (given) => ({ ...given, scale: 1 }),
-  run: ([logits], given) => crossEntropy(logits!, labelsOf(given), { reduction: given.reduction }),
-  forward: ([logits], given) => crossEntropyReference(logits!, labelsOf(given), given.reduction),
-  backward: (dy, [logits], given) => [crossEntropyBackward(dy, logits!, labelsOf(given), given.reduction)],
+  run: ([logits], given) =>
+    crossEntropy(logits!, labelsOf(given), { reduction: given.reduction, ignoreIndex: ignoreIndexOf(given) }),
+  forward: ([logits], given) => crossEntropyReference(logits!, labelsOf(given), given.reduction, ignoreIndexOf(given)),
+  backward: (dy, [logits], given) => [
+    crossEntropyBackward(dy, logits!, labelsOf(given), given.reduction, ignoreIndexOf(given)),
+  ],
   kinks: false,
   exact: false,
   sums: false,
@@ -129,6 +153,41 @@ export const crossEntropyRow: Row<CrossEntropyCase> = {
       (x) => crossEntropy(x, Int32Array.of(-1, 5)),
       RangeError,
       'crossEntropy: label -1 is no class; logits have 3 classes, 0 to 2',
+    ],
+    [
+      'a label that is ignored only by default',
+      [zeros(2, 3)],
+      (x) => crossEntropy(x, Int32Array.of(-100, 0), { ignoreIndex: 0 }),
+      RangeError,
+      'crossEntropy: label -100 is no class; logits have 3 classes, 0 to 2',
+    ],
+    [
+      'a label between the one that is ignored and the classes',
+      [zeros(3, 3)],
+      (x) => crossEntropy(x, Int32Array.of(-100, -1, 0)),
+      RangeError,
+      'crossEntropy: label -1 is no class; logits have 3 classes, 0 to 2',
+    ],
+    [
+      'a byte past the last class, one of which is ignored',
+      [zeros(2, 3), bytes(2)],
+      (x) => crossEntropy(x, Uint8Array.of(255, 3), { ignoreIndex: 255 }),
+      RangeError,
+      'crossEntropy: label 3 is no class; logits have 3 classes, 0 to 2',
+    ],
+    [
+      'an ignoreIndex that is no integer',
+      [zeros(2, 3)],
+      (x) => crossEntropy(x, Int32Array.of(0, 0), { ignoreIndex: 0.5 }),
+      RangeError,
+      'crossEntropy: ignoreIndex must be a whole number of 32 bits, not 0.5',
+    ],
+    [
+      'an ignoreIndex too large for int32',
+      [zeros(2, 3)],
+      (x) => crossEntropy(x, Int32Array.of(0, 0), { ignoreIndex: 2 ** 31 }),
+      RangeError,
+      'crossEntropy: ignoreIndex must be a whole number of 32 bits, not 2147483648',
     ],
     [
       'a label where there are no classes',
@@ -191,7 +250,7 @@ export const crossEntropyRow: Row<CrossEntropyCase> = {
       [zeros(2, 3)],
       (x) => crossEntropy(x, new Int32Array(2), { labelSmoothing: 0.1 } as object),
       TypeError,
-      'crossEntropy: unknown option labelSmoothing; known: reduction',
+      'crossEntropy: unknown option labelSmoothing; known: reduction, ignoreIndex',
     ],
   ],
 }

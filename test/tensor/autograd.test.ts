@@ -34,6 +34,34 @@ describe('backward', () => {
     expect(await gradient(y)).toEqual([5, 0, 7])
   })
 
+  it('takes the gradients that forward has ready, for a start from 1 only', async () => {
+    let runs = 0
+    const op: Op<readonly [Tensor, Tensor], null> = {
+      name: 'ready',
+      shape: ([x]) => x.shape,
+      forward: (_, [x]) => ({ out: tensor([5]), saved: [x], ready: [tensor([3]), tensor([4])] }),
+      backward: (_, dy) => {
+        runs++
+        return [relu(dy), relu(dy)]
+      },
+    }
+    const before = gpu.dispatches
+    const [x, y] = [leaf(1), leaf(2)]
+    apply(op, [x, y], null).backward()
+    expect([await gradient(x), await gradient(y), runs, gpu.dispatches]).toEqual([[3], [4], 0, before])
+    apply(op, [x, y], null).backward(tensor([7]))
+    expect([await gradient(x), await gradient(y), runs]).toEqual([[10], [11], 1])
+    // Not the root: the gradient of its output is known only when it comes.
+    relu(apply(op, [x, tensor([2])], null)).backward()
+    expect([await gradient(x), runs]).toEqual([[11], 2])
+    // Nobody asks for that of y.
+    const loss = apply(op, [x, tensor([2])], null)
+    loss.backward(null, { retainGraph: true })
+    loss.backward()
+    expect([await gradient(x), runs]).toEqual([[17], 2])
+    expect(messageOf(() => loss.backward())).toContain('the values that ready saved were released')
+  })
+
   it('leaves the given gradient, and the tensors, as they were', async () => {
     const [x, dy] = [leaf(1, 2), tensor([5, 6])]
     const y = relu(x)

@@ -68,12 +68,13 @@ function softmaxError(d: number, row: Row): number {
   return p * Math.max(quotient, exponential) + 2 * SMALLEST_NORMAL
 }
 
-function checkTarget(logits: Ref, target: ArrayLike<number>): [number, number] {
+function checkTarget(logits: Ref, target: ArrayLike<number>, ignoreIndex: number): [number, number] {
   if (logits.shape.length !== 2) throw new Error('crossEntropy: logits of [N, C] are needed')
   const [n, classes] = logits.shape as [number, number]
   if (target.length !== n) throw new Error(`crossEntropy: ${target.length} labels for ${n} rows`)
   for (let i = 0; i < n; i++) {
     const label = target[i]!
+    if (label === ignoreIndex) continue
     if (!(Number.isInteger(label) && label >= 0 && label < classes)) {
       throw new RangeError(`crossEntropy: label ${label} of row ${i} is not from 0 to ${classes - 1}`)
     }
@@ -83,14 +84,16 @@ function checkTarget(logits: Ref, target: ArrayLike<number>): [number, number] {
 
 /**
  * −log softmax(logits)[target], by rows: logits [N, C], N integers from 0 to C − 1 → [N] for 'none', else [].
- * The mean of no rows is NaN, as in PyTorch. A label out of range is a RangeError.
+ * Rows whose label is `ignoreIndex` have a loss of 0 and do not count for the mean. The mean of no rows is NaN, as in
+ * PyTorch. A label out of range is a RangeError.
  */
-export function crossEntropy(logits: Ref, target: ArrayLike<number>, reduction: Reduction): Result {
-  const [n, classes] = checkTarget(logits, target)
+export function crossEntropy(logits: Ref, target: ArrayLike<number>, reduction: Reduction, ignoreIndex = -100): Result {
+  const [n, classes] = checkTarget(logits, target, ignoreIndex)
   const losses = ref([n])
   const bounds = new Float64Array(n)
   const magnitudes = new Float64Array(n)
   for (let i = 0; i < n; i++) {
+    if (target[i] === ignoreIndex) continue
     const row = analyseRow(logits.data.slice(i * classes, (i + 1) * classes))
     const dt = row.d[target[i]!]!
     losses.data[i] = row.logSum - dt
@@ -101,7 +104,7 @@ export function crossEntropy(logits: Ref, target: ArrayLike<number>, reduction: 
   }
   if (reduction === 'none') return { ...losses, magnitude: magnitudes, roundings: 1, bound: bounds }
   // n − 1 additions, and for the mean one division; losses are never negative.
-  const scale = reduction === 'mean' ? 1 / n : 1
+  const scale = reduction === 'mean' ? 1 / counted(target, n, ignoreIndex) : 1
   const total = losses.data.reduce((a, b) => a + b, 0)
   const bound = bounds.reduce((a, b) => a + b, 0)
   const roundings = Math.max(0, n - 1) + (reduction === 'mean' ? DIVISION : 0)
@@ -113,23 +116,35 @@ export function crossEntropy(logits: Ref, target: ArrayLike<number>, reduction: 
   }
 }
 
-/** (softmax − one-hot) · gradient, the gradient being of shape [N] for 'none', else [] (and divided by N for 'mean'). */
+function counted(target: ArrayLike<number>, n: number, ignoreIndex: number): number {
+  let count = 0
+  for (let i = 0; i < n; i++) if (target[i] !== ignoreIndex) count++
+  return count
+}
+
+/**
+ * (softmax − one-hot) · gradient, the gradient being of shape [N] for 'none', else [] (and divided by the number of rows
+ * that count for 'mean'). 0 for rows whose label is `ignoreIndex`.
+ */
 export function crossEntropyBackward(
   gradOut: Ref,
   logits: Ref,
   target: ArrayLike<number>,
   reduction: Reduction,
+  ignoreIndex = -100,
 ): Result {
-  const [n, classes] = checkTarget(logits, target)
+  const [n, classes] = checkTarget(logits, target, ignoreIndex)
   requireShape('crossEntropyBackward: gradOut', gradOut.shape, reduction === 'none' ? [n] : [])
   const grad = ref(logits.shape)
   const magnitude = new Float64Array(grad.data.length)
   const bound = new Float64Array(grad.data.length)
   // The subtraction, the product with the gradient, the product with 1/n, and the error of 1/n itself.
   const roundings = 3 + DIVISION
+  const divisor = reduction === 'mean' ? counted(target, n, ignoreIndex) : 1
   for (let i = 0; i < n; i++) {
+    if (target[i] === ignoreIndex) continue
     const row = analyseRow(logits.data.slice(i * classes, (i + 1) * classes))
-    const g = reduction === 'none' ? gradOut.data[i]! : gradOut.data[0]! / (reduction === 'mean' ? n : 1)
+    const g = reduction === 'none' ? gradOut.data[i]! : gradOut.data[0]! / divisor
     for (let j = 0; j < classes; j++) {
       const p = Math.exp(row.d[j]!) / row.sum
       const hot = j === target[i] ? 1 : 0
