@@ -101,11 +101,10 @@ class Training {
       const full = Math.floor(this.#batches.size / BATCH)
       const { images, labels } = this.#batches.batch(this.#next++ % full)
       const logits = this.#net.forward(images)
-      const loss = crossEntropy(logits, labels)
+      const loss = this.#meter.loss(logits, labels)
       this.#optimizer.zeroGrad()
       loss.backward()
       this.#optimizer.step(this.#meter.watch)
-      this.#meter.add(logits, labels, loss)
     })
   }
 

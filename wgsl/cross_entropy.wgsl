@@ -9,6 +9,12 @@
 //   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
+//   totals  [5]       u32; where counted = 1 a batch is added to them:
+//     totals[0] += rows that count and whose largest logit (the first of equals) is at the label, and that hold no NaN
+//     totals[1] += rows that count
+//     totals[2] += the mean loss times these rows, in float32 bits
+//     totals[3] and totals[4] take notes as finite.wgsl does, with the new totals[1] for a clock: code 0 for logits of
+//                   rows that count, 1 for the sum of the losses. A batch of which no row counts changes nothing.
 //
 // The divisor is the number of rows that are not ignored for the mean, or 1 if there is none; 1 for the sum. The mean
 // of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, and then the blocks in order:
@@ -30,13 +36,14 @@ struct Params {
   each: u32,        // 1 when out and dy have a value for each row, 0 when they have one for all
   mean: u32,        // 1 for the mean, 0 for the sum
   needX: u32,       // read by fused alone
+  counted: u32,     // 1 to add to the totals
 }
 
 struct Row {
   m: f32,
   z: f32,
   loss: f32,
-  counts: u32, // 1, or 0 for an ignored row
+  counts: u32, // COUNTS, RIGHT and NOT_FINITE as they apply; 0 for an ignored row
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -46,21 +53,35 @@ struct Row {
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 @group(0) @binding(5) var<storage, read> dy: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read_write> totals: array<atomic<u32>>;
 
 override WG: u32 = 64u;
 const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
 const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits of the loss
+// Sums of these over a block of rows stay apart.
+const COUNTS: u32 = 0x1u;
+const RIGHT: u32 = 0x100u;
+const NOT_FINITE: u32 = 0x10000u;
+const CODE_LOGITS: u32 = 0u;
+const CODE_LOSS: u32 = 1u;
 const NAN_BITS: u32 = 0x7fc00000u;
 
 var<workgroup> block_loss: array<f32, GROUP>;
 var<workgroup> block_counts: array<u32, GROUP>;
 
+const INFINITY_BITS: u32 = 0x7f800000u;
+
+// The larger of two of these is that of a NaN, if any; then that of an infinity.
+fn size_bits(v: f32) -> u32 {
+  return bitcast<u32>(v) & 0x7fffffffu;
+}
+
 fn is_nan(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+  return size_bits(v) > INFINITY_BITS;
 }
 
 fn not_finite(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u;
+  return size_bits(v) >= INFINITY_BITS;
 }
 
 fn label(n: u32) -> u32 {
@@ -78,9 +99,15 @@ fn nan() -> f32 {
 fn forward_row(n: u32) {
   let first = n * params.C;
   var m = x[first];
+  var largest = 0u;
+  var size = size_bits(m);
   for (var c = 1u; c < params.C; c++) {
     let v = x[first + c];
-    if (v > m || is_nan(v)) { m = v; }
+    if (v > m || is_nan(v)) {
+      m = v;
+      largest = c;
+    }
+    size = max(size, size_bits(v));
   }
   var z = 0.0;
   for (var c = 0u; c < params.C; c++) {
@@ -91,10 +118,32 @@ fn forward_row(n: u32) {
   if (t < params.C) { loss = log(z) + (m - x[first + t]); }
   // Neither exp, log nor a difference of infinities need give NaN, so a row that must says so itself.
   if (not_finite(m)) { loss = nan(); }
-  let ignored = t == bitcast<u32>(params.ignore);
-  if (ignored) { loss = 0.0; }
-  rows[n] = Row(m, z, loss, select(1u, 0u, ignored));
+  var counts = COUNTS;
+  if (largest == t && size <= INFINITY_BITS) { counts += RIGHT; }
+  if (size >= INFINITY_BITS) { counts += NOT_FINITE; }
+  if (t == bitcast<u32>(params.ignore)) {
+    loss = 0.0;
+    counts = 0u;
+  }
+  rows[n] = Row(m, z, loss, counts);
   if (params.each == 1u) { out[n] = loss; }
+}
+
+fn note(now: u32, code: u32) {
+  if (atomicLoad(&totals[3]) < now) { return; }
+  atomicMin(&totals[3], now);
+  atomicMin(&totals[4], code);
+}
+
+// One thread alone.
+fn add_to_totals(mean_loss: f32, counted: u32, right: u32, logits_are_finite: bool) {
+  if (counted == 0u) { return; }
+  atomicAdd(&totals[0], right);
+  let now = atomicAdd(&totals[1], counted) + counted;
+  let sum = bitcast<f32>(atomicLoad(&totals[2])) + mean_loss * f32(counted);
+  atomicStore(&totals[2], bitcast<u32>(sum));
+  if (!logits_are_finite) { note(now, CODE_LOGITS); }
+  if (not_finite(sum)) { note(now, CODE_LOSS); }
 }
 
 fn reduce_rows(lane: u32) {
@@ -102,6 +151,8 @@ fn reduce_rows(lane: u32) {
   // The first thread's.
   var loss = 0.0;
   var counted = 0u;
+  var right = 0u;
+  var bad = 0u;
   for (var first = 0u; first < blocks; first += GROUP) {
     let begin = (first + lane) * ROWS_PER_BLOCK;
     var sum = 0.0;
@@ -116,7 +167,10 @@ fn reduce_rows(lane: u32) {
     if (lane == 0u) {
       for (var block = 0u; block < min(GROUP, blocks - first); block++) {
         loss += block_loss[block];
-        counted += block_counts[block];
+        let all = block_counts[block];
+        counted += all % RIGHT;
+        right += all / RIGHT % (NOT_FINITE / RIGHT);
+        bad += all / NOT_FINITE;
       }
     }
     workgroupBarrier();
@@ -128,6 +182,7 @@ fn reduce_rows(lane: u32) {
   if (params.mean == 1u && counted == 0u) { result = nan(); }
   out[0] = result;
   rows[params.N] = Row(divisor, 0.0, 0.0, 0u);
+  if (params.counted == 1u) { add_to_totals(result, counted, right, bad == 0u); }
 }
 
 // `g` is the gradient of the row's loss.

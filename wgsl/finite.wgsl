@@ -1,7 +1,7 @@
 // finite: notes where a NaN or an infinity was first seen.
 //
 //   x      [size]
-//   watch  [5]  u32, laid out as metrics.wgsl's totals:
+//   watch  [5]  u32, laid out as cross_entropy.wgsl's totals:
 //     watch[1]  a clock, which whoever owns the watch moves on between dispatches; read here
 //     watch[3]  the clock at which something was first found not to be finite; 0xffffffff before
 //     watch[4]  the least code found at that clock; 0xffffffff before

@@ -6,7 +6,8 @@ import { requireOptions } from '../tensor/options.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import { groupsFor, kindOf, requireRank, requireTensors, requireType } from './support.ts'
+import { newWatch } from './finite.ts'
+import { groupsFor, kindOf, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('cross_entropy', wgsl.cross_entropy, 'forward')
@@ -16,6 +17,12 @@ const backward = new Kernel('cross_entropy', wgsl.cross_entropy, 'backward')
 
 /** What the kernels note of a row: its largest logit, its sum of exponentials, its loss, and whether it counts. */
 const WORDS_OF_A_ROW = 4
+
+/** The label of rows that do not count, unless another is given. */
+const IGNORED = -100
+
+/** Words of the totals: those of a watch. */
+const TOTALS = newWatch().length
 
 /** Up to so many rows and logits one workgroup does all: more of them on a GPU, or cores, would be worth a dispatch. */
 const FUSED_ROWS = 4096
@@ -32,9 +39,11 @@ export interface CrossEntropyOptions {
 interface Attributes {
   readonly reduction: Reduction
   readonly ignoreIndex: number
+  /** Where the batch is counted, if anywhere. */
+  readonly totals: Tensor | null
 }
 
-function paramsOf(logits: Tensor, target: Tensor, { reduction, ignoreIndex }: Attributes) {
+function paramsOf(logits: Tensor, target: Tensor, { reduction, ignoreIndex, totals }: Attributes) {
   const [N, C] = logits.shape as [number, number]
   return {
     N,
@@ -44,6 +53,7 @@ function paramsOf(logits: Tensor, target: Tensor, { reduction, ignoreIndex }: At
     each: reduction === 'none' ? 1 : 0,
     mean: reduction === 'mean' ? 1 : 0,
     needX: 0,
+    counted: totals ? 1 : 0,
   }
 }
 
@@ -90,7 +100,7 @@ export function readReduction(
   return reduction
 }
 
-function readIgnoreIndex({ ignoreIndex = -100 }: CrossEntropyOptions): number {
+function readIgnoreIndex({ ignoreIndex = IGNORED }: CrossEntropyOptions): number {
   if (Number.isInteger(ignoreIndex) && ignoreIndex === (ignoreIndex | 0)) return ignoreIndex
   throw new RangeError(`crossEntropy: ignoreIndex must be a whole number of 32 bits, not ${String(ignoreIndex)}`)
 }
@@ -114,20 +124,27 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
     const params = paramsOf(logits, target, attributes)
     const rows = empty(gpu, [N + 1, WORDS_OF_A_ROW], 'float32', 'crossEntropy')
     const out = empty(gpu, shape, 'float32', 'crossEntropy')
-    const results = { rows: rows.storage, out: out.storage }
-    const bindings = { params, x: logits.storage, labels: target.storage, ...results }
+    const bindings = { params, x: logits.storage, labels: target.storage, rows: rows.storage, out: out.storage }
     const saved = [logits, target, rows]
-    if (reduction === 'none' || N > FUSED_ROWS || logits.size > FUSED_LOGITS) {
+    if (reduction === 'none') {
       gpu.emit(forward, bindings, groupsFor(N))
-      if (reduction !== 'none') gpu.emit(reduce, { params, ...results }, 1)
       return { out, saved }
     }
-    const needX = logits.requiresGrad && gradEnabled() ? 1 : 0
-    const dx = empty(gpu, needX ? logits.shape : [1], 'float32', 'crossEntropy')
-    gpu.emit(fused, { ...bindings, params: { ...params, needX }, dx: dx.storage }, 1)
-    if (needX) return { out, saved, ready: [dx, null] }
-    dx.release('nothing was written to it')
-    return { out, saved }
+    return withScratch(gpu, 'crossEntropy', TOTALS, (unused) => {
+      const totals = attributes.totals?.storage ?? unused
+      if (N > FUSED_ROWS || logits.size > FUSED_LOGITS) {
+        gpu.emit(forward, bindings, groupsFor(N))
+        gpu.emit(reduce, { params, rows: rows.storage, out: out.storage, totals }, 1)
+        return { out, saved }
+      }
+      if (!(logits.requiresGrad && gradEnabled())) {
+        withScratch(gpu, 'crossEntropy', 1, (dx) => gpu.emit(fused, { ...bindings, totals, dx }, 1))
+        return { out, saved }
+      }
+      const dx = empty(gpu, logits.shape, 'float32', 'crossEntropy')
+      gpu.emit(fused, { ...bindings, params: { ...params, needX: 1 }, totals, dx: dx.storage }, 1)
+      return { out, saved, ready: [dx, null] }
+    })
   },
 
   backward(gpu, dy, [logits, target, rows], attributes) {
@@ -161,7 +178,7 @@ export function crossEntropy(
   requireTensors('crossEntropy', { logits })
   const reduction = readReduction('crossEntropy', options, ['reduction', 'ignoreIndex'])
   const ignoreIndex = readIgnoreIndex(options)
-  const attributes: Attributes = { reduction, ignoreIndex }
+  const attributes: Attributes = { reduction, ignoreIndex, totals: null }
   if (target instanceof Tensor) return apply(crossEntropyOp, [logits, target], attributes)
   if (!(target instanceof Int32Array || target instanceof Uint8Array)) {
     const right = 'an int32 or uint8 tensor, an Int32Array or a Uint8Array'
@@ -178,4 +195,16 @@ export function crossEntropy(
   } finally {
     labels.dispose() // the tape holds what backward needs
   }
+}
+
+/**
+ * The mean crossEntropy of a batch whose rows labelled -100 do not count, and along with it the batch's sums, added to
+ * `totals`, a watch as finite.ts describes it: rows that are right, rows, and the mean loss times the rows (as the bits of
+ * a float32). The clock of the watch is the number of rows, this batch's among them: with it logits and sums of losses
+ * that are not finite are noted.
+ */
+export function countedCrossEntropy(logits: Tensor, target: Tensor, totals: Tensor): Tensor {
+  requireTensors('crossEntropy', { logits, target, totals })
+  totals.checkUsable('crossEntropy')
+  return apply(crossEntropyOp, [logits, target], { reduction: 'mean', ignoreIndex: IGNORED, totals })
 }

@@ -32,6 +32,14 @@ export class DivergedError extends Error implements Divergence {
   }
 }
 
+/** The batch, counted from 0, in which a meter noted something; only the last may be smaller than the others. */
+export function batchOf(
+  { upTo }: NonNullable<Totals['notFinite']>,
+  { batchSize }: { readonly batchSize: number },
+): number {
+  return Math.ceil(upTo / batchSize) - 1
+}
+
 /** The error for what a meter noted in training: `place` says where in the run the batch with that note is. */
 export function divergedInTraining(
   { code }: NonNullable<Totals['notFinite']>,
@@ -50,12 +58,12 @@ export function divergedInTraining(
 
 /** The error for what a meter noted in an evaluation: the loss or the logits. `epoch` is the one just trained. */
 export function divergedInEvaluation(
-  { before, code }: NonNullable<Totals['notFinite']>,
+  notFinite: NonNullable<Totals['notFinite']>,
   batches: { readonly length: number; readonly batchSize: number },
   epoch: number | null,
 ): DivergedError {
-  const what = meaningOf(code, 0).kind
-  const batch = Math.floor(before / batches.batchSize) + 1
+  const what = meaningOf(notFinite.code, 0).kind
+  const batch = batchOf(notFinite, batches) + 1
   const after = epoch === null ? '' : ` after epoch ${epoch + 1}`
   return new DivergedError(
     `the ${what} became NaN or infinite in batch ${batch} of ${batches.length} of the evaluation${after}: ` +

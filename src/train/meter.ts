@@ -1,6 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts'
-import { codeOf, newWatch, noteNotFinite } from '../kernels/finite.ts'
-import { accumulateMetrics } from '../kernels/metrics.ts'
+import { countedCrossEntropy } from '../kernels/cross_entropy.ts'
+import { newWatch } from '../kernels/finite.ts'
 import { tensor } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
@@ -13,8 +13,11 @@ export interface Totals {
   /** Share of the examples whose largest logit is at the label. */
   readonly accuracy: number
   readonly count: number
-  /** The first batch that held NaN or an infinity: the examples before it, and the code of what it was (finite.ts). */
-  readonly notFinite: { readonly before: number; readonly code: number } | null
+  /**
+   * The first batch that held NaN or an infinity, or whose update did: the examples up to its end, and the code of what
+   * it was (finite.ts).
+   */
+  readonly notFinite: { readonly upTo: number; readonly code: number } | null
   /** The sums and the note themselves, for `restore`. */
   readonly words: Int32Array<ArrayBuffer>
 }
@@ -43,23 +46,22 @@ export class Meter {
     this.#totals.gpu.write(this.#totals.storage, words)
   }
 
-  /** For `SGD.step`: updates note in it what is not finite. An update belongs to the batch that is added next. */
+  /** For `SGD.step`: updates note in it what is not finite. An update belongs to the batch whose loss was taken last. */
   get watch(): Tensor {
     return this.#totals
   }
 
-  /** Adds a batch: logits [N, C], labels [N], and the mean loss of the batch. */
-  add(logits: Tensor, target: Tensor, loss: Tensor): void {
-    noteNotFinite(this.#totals, logits, codeOf.logits)
-    accumulateMetrics(this.#totals, logits, target, loss)
+  /** The mean crossEntropy of logits [N, C] and labels [N], for backward; counts the batch on the way. */
+  loss(logits: Tensor, target: Tensor): Tensor {
+    return countedCrossEntropy(logits, target, this.#totals)
   }
 
   /** The means since the last reset. A sync point. */
   async read(): Promise<Totals> {
     const words = (await this.#totals.data()) as Int32Array<ArrayBuffer>
-    const [correct, count, , before, code] = new Uint32Array(words.buffer) as unknown as FiveWords
+    const [correct, count, , upTo, code] = new Uint32Array(words.buffer) as unknown as FiveWords
     const loss = new Float32Array(words.buffer)[2]!
-    const notFinite = code === NOTHING ? null : { before, code }
+    const notFinite = code === NOTHING ? null : { upTo, code }
     return { loss: loss / count, accuracy: correct / count, count, notFinite, words }
   }
 

@@ -1,11 +1,10 @@
 import type { ImageBatches } from '../data/batches.ts'
-import { crossEntropy } from '../kernels/cross_entropy.ts'
 import type { Module } from '../nn/index.ts'
 import type { SGD } from '../optim/index.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { permutation } from '../tensor/random.ts'
 import { scope } from '../tensor/scope.ts'
-import { divergedInEvaluation, divergedInTraining } from './diverged.ts'
+import { batchOf, divergedInEvaluation, divergedInTraining } from './diverged.ts'
 import { type HistoryRecord, isRecorded } from './history.ts'
 import { METER_WORDS, Meter, type Totals } from './meter.ts'
 import { type RateOptions, rateAt } from './rates.ts'
@@ -169,7 +168,7 @@ async function readFinite(options: RunOptions, epoch: number, meter: Meter): Pro
   const totals = await meter.read()
   if (!totals.notFinite) return totals
   const { train, rates } = options
-  const step = epoch * train.length + Math.floor(totals.notFinite.before / train.batchSize)
+  const step = epoch * train.length + batchOf(totals.notFinite, train)
   throw divergedInTraining(totals.notFinite, options, { epoch, step: step + 1, lr: rateAt(rates, epoch, step) })
 }
 
@@ -189,11 +188,10 @@ function trainStep({ net, optimizer, train }: RunOptions, i: number, lr: number,
     for (const group of optimizer.paramGroups) group.lr = lr
     const { images, labels, size } = train.batch(i)
     const logits = net.forward(images)
-    const loss = crossEntropy(logits, labels)
+    const loss = meter.loss(logits, labels)
     optimizer.zeroGrad()
     loss.backward()
     optimizer.step(meter.watch)
-    meter.add(logits, labels, loss)
     return size
   })
 }
@@ -213,8 +211,7 @@ export async function evaluate(
     for (let i = 0; i < batches.length; i++) {
       scope(() => {
         const { images, labels } = batches.batch(i)
-        const logits = net.forward(images)
-        meter.add(logits, labels, crossEntropy(logits, labels))
+        meter.loss(net.forward(images), labels)
       })
     }
   })

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { add, crossEntropy, nn, open, optim, relu, scope, type Tensor, tensor } from '../../src/node/index.ts'
+import { add, nn, open, optim, relu, scope, type Tensor, tensor } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { Meter, parameterHash } from '../../src/train/index.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
@@ -21,11 +21,10 @@ function trainingStep({ x, net, optimizer, meter }: World): void {
   scope(() => {
     const labels = tensor(Int32Array.of(1), [1], { gpu: x.gpu })
     const logits = net.forward(x)
-    const loss = crossEntropy(logits, labels)
+    const loss = meter.loss(logits, labels)
     optimizer.zeroGrad()
     loss.backward()
     optimizer.step(meter.watch)
-    meter.add(logits, labels, loss)
   })
 }
 

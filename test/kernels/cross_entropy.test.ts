@@ -97,7 +97,7 @@ describe('crossEntropy with numbers that are not finite', () => {
         fn tame_${f}(v: f32) -> f32 { return select(${f}(v), 1.0, is_nan(v)); }`,
       wgsl.cross_entropy,
     )
-    const params = { N: 3, C: 3, label_bytes: 0, ignore: -100, each: 1, mean: 0 }
+    const params = { N: 3, C: 3, label_bytes: 0, ignore: -100, each: 1, mean: 0, needX: 0, counted: 0 }
     const x = tensor([nan, 1, 2, 1, nan, 2, 1, 2, nan])
     const labels = tensor(Int32Array.of(1, 0, 0))
     const made = (size: number) => tensor(new Float32Array(size))
@@ -144,7 +144,7 @@ describe('crossEntropy with numbers that are not finite', () => {
   })
 })
 
-describe('one dispatch for loss and gradient', () => {
+describe('one dispatch for the loss of crossEntropy and its gradient', () => {
   const make = (n: number, classes: number) => {
     const logits = parameter(fill(n * classes, 21, 'normal'), [n, classes])
     return { logits, labels: tensor(labelsOf(n, classes, 22)) }
@@ -230,7 +230,7 @@ describe('one dispatch for loss and gradient', () => {
   })
 })
 
-describe('ignored rows', () => {
+describe('rows that crossEntropy ignores', () => {
   it('add nothing, whatever their logits are; the mean is over the others', async () => {
     const x = [1, 2, nan, nan, 3, 0, inf, -inf]
     for (const [reduction, divisor] of [

@@ -52,7 +52,7 @@ describe('noteNotFinite', () => {
     const watch = tensor(newWatch())
     const at = (clock: number, code: number) => {
       const { gpu, storage } = watch
-      // As accumulateMetrics does: the clock alone is moved on.
+      // As countedCrossEntropy does: the clock alone is moved on.
       gpu.copy(tensor(Int32Array.of(0, clock)).storage, storage, 8)
       noteNotFinite(watch, bad, code)
     }

@@ -184,51 +184,6 @@ const gatherHost = mutantsOf('src/kernels/gather.ts', tests.gather, [
   },
 ])
 
-const metrics = mutantsOf('wgsl/metrics.wgsl', tests.metrics, [
-  {
-    id: 'metrics-ties',
-    find: 'v > best',
-    replace: 'v >= best',
-    breaks: 'Of equal logits the last counts as the prediction instead of the first.',
-  },
-  {
-    id: 'metrics-extra-row',
-    find: 'n >= params.N',
-    replace: 'n > params.N',
-    breaks: 'A row past the end of the batch is looked at.',
-  },
-  {
-    id: 'metrics-nan-row',
-    find: 'at == label(n) && !nan_found',
-    replace: 'at == label(n)',
-    breaks: 'A row that holds NaN may count as right.',
-  },
-  {
-    id: 'metrics-count',
-    find: 'atomicAdd(&totals[1], params.N)',
-    replace: 'atomicAdd(&totals[1], 1u)',
-    breaks: 'A batch counts as one row.',
-  },
-  {
-    id: 'metrics-loss-weight',
-    find: 'loss[0] * f32(params.N)',
-    replace: 'loss[0]',
-    breaks: 'The last, smaller batch weighs as much in the loss as the others.',
-  },
-  {
-    id: 'metrics-label-byte',
-    find: '(8u * (n % 4u))',
-    replace: '(24u - 8u * (n % 4u))',
-    breaks: 'Labels given as bytes are read in the wrong order.',
-  },
-  {
-    id: 'metrics-last-class',
-    find: 'c < params.C; c++',
-    replace: 'c < params.C - 1u; c++',
-    breaks: 'The last class is never the prediction.',
-  },
-])
-
 const finite = mutantsOf('wgsl/finite.wgsl', tests.finite, [
   {
     id: 'finite-infinity',
@@ -289,17 +244,6 @@ const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
 ])
 
 export const elementwise: Area = {
-  title: 'Elementwise kernels, gather, metrics and the watch',
-  mutants: [
-    ...add,
-    ...addHost,
-    ...relu,
-    ...fill,
-    ...gather,
-    ...gatherHost,
-    ...metrics,
-    ...finite,
-    ...meaning,
-    ...watched,
-  ],
+  title: 'Elementwise kernels, gather and the watch',
+  mutants: [...add, ...addHost, ...relu, ...fill, ...gather, ...gatherHost, ...finite, ...meaning, ...watched],
 }

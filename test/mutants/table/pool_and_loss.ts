@@ -103,8 +103,8 @@ const maxPool2dHost = mutantsOf('src/kernels/max_pool2d.ts', tests.maxPool2d, [
 const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   {
     id: 'cross-entropy-max',
-    find: 'if (v > m || is_nan(v)) { m = v; }',
-    replace: 'if (v < m || is_nan(v)) { m = v; }',
+    find: 'if (v > m || is_nan(v)) {',
+    replace: 'if (v < m || is_nan(v)) {',
     breaks: 'The smallest logit is taken away instead of the largest: exp overflows.',
   },
   {
@@ -115,53 +115,82 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-shift',
-    in: 'fn forward(',
-    find: 'exp(x[row + c] - m)',
-    replace: 'exp(x[row + c])',
+    find: 'exp(x[first + c] - m)',
+    replace: 'exp(x[first + c])',
     breaks: 'The sum of exponentials is not shifted by the maximum.',
   },
   {
     id: 'cross-entropy-loss-max',
-    find: 'log(z) + (m - x[row + t])',
-    replace: 'log(z) + m + x[row + t]',
+    find: 'log(z) + (m - x[first + t])',
+    replace: 'log(z) + m + x[first + t]',
     breaks: 'The logit of the label is added instead of taken away.',
   },
   {
     id: 'cross-entropy-order-of-subtraction',
-    find: 'log(z) + (m - x[row + t])',
-    replace: '(log(z) + m) - x[row + t]',
+    find: 'log(z) + (m - x[first + t])',
+    replace: '(log(z) + m) - x[first + t]',
     breaks: 'A small loss is lost in the rounding of large logits.',
   },
   {
     id: 'cross-entropy-bad-label',
-    find: 'if (t < params.C) { result = log(z)',
-    replace: 'if (t <= params.C) { result = log(z)',
+    find: 'if (t < params.C) { loss = log(z)',
+    replace: 'if (t <= params.C) { loss = log(z)',
     breaks: 'A label one past the last class gives a number instead of NaN.',
   },
   {
-    id: 'cross-entropy-stats',
-    find: 'vec2f(m, z)',
-    replace: 'vec2f(m, log(z))',
+    id: 'cross-entropy-rows',
+    find: 'Row(m, z, loss, counts)',
+    replace: 'Row(m, log(z), loss, counts)',
     breaks: 'Backward divides by the logarithm of the sum.',
   },
   {
     id: 'cross-entropy-divisor',
-    find: 'out[0] = sum / params.divisor;',
-    replace: 'out[0] = sum;',
+    find: 'var result = loss / divisor;',
+    replace: 'var result = loss;',
     breaks: 'The mean is not divided by the number of rows.',
   },
   {
     id: 'cross-entropy-block-end',
-    find: 'min(first + ROWS_PER_BLOCK, params.N); n++',
-    replace: 'min(first + ROWS_PER_BLOCK - 1u, params.N); n++',
+    find: 'min(begin + ROWS_PER_BLOCK, params.N); n++',
+    replace: 'min(begin + ROWS_PER_BLOCK - 1u, params.N); n++',
     breaks: 'The last row of every block of 32 is missing in the loss.',
   },
   {
     id: 'cross-entropy-reduce-block',
-    in: 'fn reduce()',
-    find: 'sum += partial[block];',
-    replace: 'sum = partial[block];',
+    find: 'loss += block_loss[block];',
+    replace: 'loss = block_loss[block];',
     breaks: 'Only the last block of rows counts in the loss.',
+  },
+  {
+    id: 'cross-entropy-many-blocks',
+    find: 'let begin = (first + lane) * ROWS_PER_BLOCK;',
+    replace: 'let begin = lane * ROWS_PER_BLOCK;',
+    breaks: 'Past 8192 rows the first ones are added again.',
+  },
+  {
+    id: 'cross-entropy-ignored-loss',
+    find: 'loss = 0.0;\n    counts = 0u;',
+    replace: 'counts = 0u;',
+    breaks: 'The loss of ignored rows is added.',
+  },
+  {
+    id: 'cross-entropy-ignored-gradient',
+    find: 'if (rows[n].counts == 0u) { result = 0.0; }',
+    replace: '',
+    breaks: 'Ignored rows have a gradient.',
+  },
+  {
+    id: 'cross-entropy-none-counted',
+    find: 'if (params.mean == 1u && counted == 0u) { result = nan(); }',
+    replace: '',
+    breaks: 'The mean of no rows is 0 instead of NaN.',
+  },
+  {
+    id: 'cross-entropy-fused-rows',
+    in: 'fn fused(',
+    find: 'n += GROUP) {\n    backward_row',
+    replace: 'n += params.N) {\n    backward_row',
+    breaks: 'Rows past the workgroup have no gradient.',
   },
   {
     id: 'cross-entropy-backward-label',
@@ -171,20 +200,20 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-backward-dy',
-    find: 'dy[n * params.dy_stride]',
+    find: 'dy[n * params.each]',
     replace: 'dy[0]',
     breaks: 'Without reduction every row gets the gradient of the first.',
   },
   {
     id: 'cross-entropy-backward-divisor',
-    find: '] / params.divisor;',
-    replace: '];',
+    find: 'if (params.each == 0u) { g /= rows[params.N].m; }',
+    replace: '',
     breaks: 'The gradient of the mean is not divided by the number of rows.',
   },
   {
     id: 'cross-entropy-backward-bad-label',
-    find: 'if (t >= params.C) { result = nan(); }',
-    replace: '',
+    find: 'let wrong = t >= params.C ||',
+    replace: 'let wrong =',
     breaks: 'A label that is no class gives a finite gradient.',
   },
   {
@@ -195,11 +224,76 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
 ])
 
+const totals = mutantsOf('wgsl/cross_entropy.wgsl', tests.totals, [
+  {
+    id: 'totals-ties',
+    find: 'v > m || is_nan(v)',
+    replace: 'v >= m || is_nan(v)',
+    breaks: 'Of equal logits the last counts as the prediction instead of the first.',
+  },
+  {
+    id: 'totals-extra-row',
+    find: 'if (n < params.N) { forward_row(n); }',
+    replace: 'if (n <= params.N) { forward_row(n); }',
+    breaks: 'A loss is written past the last row.',
+    tests: tests.crossEntropy,
+  },
+  {
+    id: 'totals-nan-row',
+    find: 'largest == t && size <= INFINITY_BITS',
+    replace: 'largest == t',
+    breaks: 'A row that holds NaN may count as right.',
+  },
+  {
+    id: 'totals-count',
+    find: 'atomicAdd(&totals[1], counted)',
+    replace: 'atomicAdd(&totals[1], params.N)',
+    breaks: 'Ignored rows are counted.',
+  },
+  {
+    id: 'totals-loss-weight',
+    find: 'mean_loss * f32(counted)',
+    replace: 'mean_loss',
+    breaks: 'The last, smaller batch weighs as much in the loss as the others.',
+  },
+  {
+    id: 'totals-last-class',
+    in: 'fn forward_row(',
+    find: 'for (var c = 1u; c < params.C; c++)',
+    replace: 'for (var c = 1u; c < params.C - 1u; c++)',
+    breaks: 'The last class is never the prediction.',
+  },
+  {
+    id: 'totals-clock',
+    find: 'let now = atomicAdd(&totals[1], counted) + counted;',
+    replace: 'let now = atomicAdd(&totals[1], counted);',
+    breaks: 'What a batch notes is taken for that of the one before.',
+  },
+  {
+    id: 'totals-logits',
+    find: 'if (!logits_are_finite) { note(now, CODE_LOGITS); }',
+    replace: '',
+    breaks: 'Logits that are not finite are taken for a loss that is not, or pass unseen.',
+  },
+  {
+    id: 'totals-ignored-note',
+    find: 'loss = 0.0;\n    counts = 0u;',
+    replace: 'loss = 0.0;\n    counts = counts & NOT_FINITE;',
+    breaks: 'Logits of ignored rows are noted.',
+  },
+  {
+    id: 'totals-right',
+    find: 'all / RIGHT % (NOT_FINITE / RIGHT)',
+    replace: 'all / RIGHT',
+    breaks: 'A row that is not finite counts as 256 that are right.',
+  },
+])
+
 const crossEntropyHost = mutantsOf('src/kernels/cross_entropy.ts', tests.crossEntropy, [
   {
     id: 'cross-entropy-host-range',
-    find: 'range[1] >= C)',
-    replace: 'range[1] > C)',
+    find: 'label >= C)',
+    replace: 'label > C)',
     breaks: 'The host accepts a label one past the last class.',
   },
   {
@@ -208,9 +302,27 @@ const crossEntropyHost = mutantsOf('src/kernels/cross_entropy.ts', tests.crossEn
     replace: '0',
     breaks: 'The mean of no rows is 0 instead of NaN.',
   },
+  {
+    id: 'cross-entropy-host-labels-seen',
+    find: 'target.filter((label) => label !== ignoreIndex)',
+    replace: 'target',
+    breaks: 'Where one label is ignored the host misses others that are no class.',
+  },
+  {
+    id: 'cross-entropy-host-gradient',
+    find: 'if (!(logits.requiresGrad && gradEnabled())) {',
+    replace: 'if (!logits.requiresGrad) {',
+    breaks: 'Under noGrad a gradient is computed that nobody can ask for.',
+  },
+  {
+    id: 'cross-entropy-host-fused-rows',
+    find: 'N > FUSED_ROWS ||',
+    replace: 'N >= FUSED_ROWS ||',
+    breaks: 'A batch of 4096 rows takes several dispatches.',
+  },
 ])
 
 export const poolAndLoss: Area = {
   title: 'maxPool2d and crossEntropy',
-  mutants: [...maxPool2d, ...maxPool2dHost, ...crossEntropy, ...crossEntropyHost],
+  mutants: [...maxPool2d, ...maxPool2dHost, ...crossEntropy, ...totals, ...crossEntropyHost],
 }

@@ -39,8 +39,14 @@ const backward = mutantsOf('src/tensor/autograd.ts', tests.autograd, [
     breaks: 'retainGraph retains nothing.',
   },
   {
+    id: 'autograd-ready-unused',
+    find: '(first?.ready ? null : arithmetic!.onesLike(root))',
+    replace: 'arithmetic!.onesLike(root)',
+    breaks: 'The gradients that forward has ready are computed again.',
+  },
+  {
     id: 'autograd-frees-intermediate',
-    find: "dy.release('it was an intermediate gradient')",
+    find: "dy?.release('it was an intermediate gradient')",
     replace: '',
     breaks: 'Intermediate gradients are never released.',
   },
@@ -116,7 +122,7 @@ const tape = [
     },
     {
       id: 'tape-node-forgets',
-      find: '    this.#saved = null\n',
+      find: '    this.#left = null\n',
       replace: '',
       breaks: 'What was released once can be read, and is released, once more.',
       tests: tests.autograd,

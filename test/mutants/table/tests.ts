@@ -27,7 +27,7 @@ export const gather = files('kernels/gather')
 export const linear = operation('linear', 'kernels/linear')
 export const matmul = operation('matmul', 'kernels/matmul')
 export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d')
-export const metrics = files('kernels/metrics')
+export const totals = files('kernels/cross_entropy_totals')
 export const relu = operation('relu', 'kernels/relu')
 export const sgdKernel = files('kernels/sgd')
 /** Whether kernels keep to the memory they were lent. */
