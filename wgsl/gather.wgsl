@@ -1,60 +1,99 @@
-// gather: a batch of rows from a data set of bytes, in the order of a list of row numbers.
+// gather: a batch of images and labels from a data set of bytes, in the order of a list of row numbers.
 //
-//   rows      out[n, r] = f32(bytes[index[first + n], r]) * scale
-//   integers  out[n, r] = i32(bytes[index[first + n], r])
+//   entry(n)   = first + stride * (cursor[0] + cursor[1] * replay.step) + n
+//   images     out[n, r] = f32(bytes[index[entry(n)], r]) * scale
+//   labels     out_labels[n] = i32(labels[index[entry(n)]])
+//   Where the list ends before entry(n), the image is 0 and the label IGNORED, which crossEntropy leaves out.
 //
-//   bytes  [ROWS, R]  four bytes a word, little-endian
-//   index  [LENGTH]   row numbers, below ROWS
-//   out    [N, R]     rows first … first + N - 1 of the list
+//   bytes       [ROWS, R]  four bytes a word, little-endian
+//   labels      [ROWS]     likewise
+//   index       [LENGTH]   row numbers, below ROWS
+//   cursor      [2]        batches before the first step of a run, and from one step to the next; read if stride > 0
+//   out         [N, R]
+//   out_labels  [N]
 //
-// One thread writes PER elements.
+// batch  One thread writes PER (a multiple of 4) elements of out: four at a time where R is a multiple of 4. The first N threads also write
+//        a label each.
 
 struct Params {
   N: u32,
   R: u32,
+  length: u32,
   first: u32,
+  stride: u32, // entries in a batch
   scale: f32,
 }
 
+struct Replay {
+  step: u32,
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> bytes: array<u32>;
-@group(0) @binding(2) var<storage, read> index: array<u32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
-@group(0) @binding(4) var<storage, read_write> out_integers: array<i32>;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> bytes: array<u32>;
+@group(0) @binding(3) var<storage, read> labels: array<u32>;
+@group(0) @binding(4) var<storage, read> index: array<u32>;
+@group(0) @binding(5) var<storage, read> cursor: array<u32>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(7) var<storage, read_write> out_labels: array<i32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
+const IGNORED: i32 = -100;
+const NONE: u32 = 0xffffffffu;
 
-// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
-fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
-  return (group.y * groups.x + group.x) * WG * PER + local;
-}
-
-fn byte(i: u32) -> u32 {
-  let at = index[params.first + i / params.R] * params.R + i % params.R;
-  return (bytes[at / 4u] >> (8u * (at % 4u))) & 0xffu;
-}
-
-@compute @workgroup_size(WG)
-fn rows(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let start = first_element(group, groups, local);
-  for (var i = start; i < min(start + WG * PER, params.N * params.R); i += WG) {
-    out[i] = f32(byte(i)) * params.scale;
+// The row that a batch's n-th entry names; NONE past the end of the list.
+fn row_of(first: u32, n: u32) -> u32 {
+  if (first + n >= params.length) {
+    return NONE;
   }
+  return index[first + n];
+}
+
+fn byte_of(word: u32, i: u32) -> f32 {
+  return f32((word >> (8u * i)) & 0xffu) * params.scale;
 }
 
 @compute @workgroup_size(WG)
-fn integers(
+fn batch(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
-  for (var i = start; i < min(start + WG * PER, params.N * params.R); i += WG) {
-    out_integers[i] = i32(byte(i));
+  var first = params.first;
+  if (params.stride > 0u) {
+    first += params.stride * (cursor[0] + cursor[1] * replay.step);
+  }
+  let number = group.y * groups.x + group.x;
+  let thread = number * WG + local;
+  if (thread < params.N) {
+    let row = row_of(first, thread);
+    var label = IGNORED;
+    if (row != NONE) { label = i32((labels[row / 4u] >> (8u * (row % 4u))) & 0xffu); }
+    out_labels[thread] = label;
+  }
+  // A thread's elements are WG apart: on drivers for the processor a thread costs as much as several elements.
+  if (params.R % 4u == 0u) {
+    let words = params.R / 4u;
+    let start = number * WG * (PER / 4u) + local;
+    for (var i = start; i < min(start + WG * (PER / 4u), params.N * words); i += WG) {
+      let n = i / words;
+      let row = row_of(first, n);
+      var word = 0u;
+      if (row != NONE) { word = bytes[row * words + i - n * words]; }
+      for (var j = 0u; j < 4u; j++) { out[4u * i + j] = byte_of(word, j); }
+    }
+  } else {
+    let start = number * WG * PER + local;
+    for (var i = start; i < min(start + WG * PER, params.N * params.R); i += WG) {
+      let n = i / params.R;
+      let row = row_of(first, n);
+      var value = 0.0;
+      if (row != NONE) {
+        let at = row * params.R + i - n * params.R;
+        value = byte_of(bytes[at / 4u], at % 4u);
+      }
+      out[i] = value;
+    }
   }
 }

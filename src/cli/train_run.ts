@@ -94,6 +94,7 @@ async function trainOn(
 ): Promise<void> {
   const { options, schedule, path, going } = plan
   const { epochs, batchSize, seed, lr, momentum, weightDecay, schedulePer, lrTiming, quiet } = options
+  const { checkpointEvery = Number.POSITIVE_INFINITY } = options
   manualSeed(seed)
   const net = nn.lenet()
   const optimizer = new optim.SGD(net.parameters(), { lr, momentum, weightDecay })
@@ -130,8 +131,8 @@ async function trainOn(
         progress.epoch(epochLineOf(report))
         await folder.timing(report)
       },
+      pauseAfter: (step) => step % checkpointEvery === 0 || signals.came !== null,
       onPause: async (at) => {
-        const { checkpointEvery = Number.POSITIVE_INFINITY } = options
         const due = at.step % checkpointEvery === 0 || at.step % train.length === 0
         if (due || signals.came !== null) await saver.save(await at.position())
         // With the last epoch done, the results are written all the same.

@@ -1,5 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts'
-import { gatherIntegers, gatherRows } from '../kernels/gather.ts'
+import { gatherBatch } from '../kernels/gather.ts'
+import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
 import { tensor } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -12,6 +13,9 @@ export interface Batch {
   readonly labels: Tensor
   readonly size: number
 }
+
+/** Bytes become pixels in [0, 1]. */
+const SCALE = 1 / 255
 
 /**
  * A data set on the GPU, as bytes, cut into batches in a given order. The last batch has what is left over: 96 images
@@ -26,6 +30,10 @@ export class ImageBatches {
   readonly #images: Tensor
   readonly #labels: Tensor
   readonly #order: Tensor
+  readonly #cursor: Tensor
+  #position = 0
+  /** How the step that is being captured uses `next`. */
+  #use = { calls: 0 }
 
   /** Uploads the set; its order is that of the set until `setOrder`. Throws RangeError for a batch size below 1. */
   constructor(dataset: ImageDataset, { batchSize = 256, gpu = defaultGpu() }: { batchSize?: number; gpu?: Gpu } = {}) {
@@ -40,9 +48,25 @@ export class ImageBatches {
     this.#labels = tensor(labels, [count], { gpu, name: 'labels' }).keep()
     const order = Int32Array.from({ length: count }, (_, i) => i)
     this.#order = tensor(order, [count], { gpu, name: 'order' }).keep()
+    this.#cursor = tensor(Int32Array.of(0, 0), [2], { gpu, name: 'cursor' }).keep()
   }
 
-  /** The order in which `batch` takes the images: one image number for each. Throws RangeError when it does not fit. */
+  /** The batch that `next` gives next, from 0 to `length`. */
+  get position(): number {
+    return this.#position
+  }
+
+  set position(batch: number) {
+    if (!Number.isInteger(batch) || batch < 0 || batch > this.length) {
+      throw new RangeError(`ImageBatches: there is no position ${batch}; an epoch goes from 0 to ${this.length}`)
+    }
+    this.#position = batch
+  }
+
+  /**
+   * The order in which images are taken, one image number for each; `next` begins at its first again. Throws RangeError
+   * when it does not fit.
+   */
   setOrder(order: Uint32Array): void {
     if (order.length !== this.size) {
       throw new RangeError(`ImageBatches: an order of ${order.length} does not fit ${this.size} images`)
@@ -52,6 +76,7 @@ export class ImageBatches {
         throw new RangeError(`ImageBatches: there is no image ${image}; images are numbered 0 to ${this.size - 1}`)
     }
     this.#order.gpu.write(this.#order.storage, new Uint32Array(order))
+    this.#position = 0
   }
 
   /** Batch i of the epoch, 0 ≤ i < length: images as float32 in [0, 1], labels as int32. */
@@ -60,16 +85,49 @@ export class ImageBatches {
       throw new RangeError(`ImageBatches: there is no batch ${i}; batches are numbered 0 to ${this.length - 1}`)
     }
     const first = i * this.batchSize
-    const count = Math.min(this.batchSize, this.size - first)
-    const selection = { index: this.#order, first, count }
-    return {
-      images: gatherRows(this.#images, selection, 1 / 255),
-      labels: gatherIntegers(this.#labels, selection),
-      size: count,
+    const size = Math.min(this.batchSize, this.size - first)
+    return { ...gatherBatch(this.#source(), { first, count: size }, SCALE), size }
+  }
+
+  /**
+   * The batch at `position`, which moves on. In a captured function every run goes on where the last one ended; all its
+   * batches have `batchSize` rows, and where the set has no more, images are zeros and labels -100, which `crossEntropy`
+   * leaves out. Throws RangeError when the epoch is over; so does `plan.run` for more steps than are left.
+   */
+  next(): Batch {
+    if (!isCapturing(this.#order.gpu)) {
+      if (this.#position === this.length) throw this.#over(1)
+      return this.batch(this.#position++)
     }
+    const use = { calls: 0 }
+    const participant: Participant = {
+      takesRates: false,
+      check: (steps) => {
+        if (this.#position + steps * use.calls > this.length) throw this.#over(steps * use.calls)
+      },
+      before: () => this.#cursor.gpu.write(this.#cursor.storage, Int32Array.of(this.#position, use.calls)),
+      after: (steps) => {
+        this.#position += steps * use.calls
+      },
+    }
+    if (takePart(this, participant)) this.#use = use
+    const first = this.batchSize * this.#use.calls++
+    const selection = { first, count: this.batchSize, cursor: this.#cursor }
+    return { ...gatherBatch(this.#source(), selection, SCALE), size: this.batchSize }
   }
 
   dispose(): void {
-    for (const t of [this.#images, this.#labels, this.#order]) t.dispose()
+    for (const t of [this.#images, this.#labels, this.#order, this.#cursor]) t.dispose()
+  }
+
+  #source() {
+    return { images: this.#images, labels: this.#labels, index: this.#order }
+  }
+
+  #over(wanted: number): RangeError {
+    const left = this.length - this.#position
+    return new RangeError(
+      `ImageBatches: ${wanted} batches are wanted, the epoch has ${left} left; setOrder begins another`,
+    )
   }
 }

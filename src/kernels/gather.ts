@@ -1,63 +1,75 @@
 import { Kernel } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
-import { type Shape, sizeOf } from '../tensor/shape.ts'
+import { sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { groupsForElements, requireRank, requireType } from './support.ts'
+import { groupsFor, groupsForElements, requireRank, requireType } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
-const rows = new Kernel('gather', wgsl.gather, 'rows')
-const integers = new Kernel('gather', wgsl.gather, 'integers')
+const batch = new Kernel('gather', wgsl.gather, 'batch')
 
-/** Which rows: entries `first` … `first + count - 1` of a list of row numbers (int32, [LENGTH]) on the GPU. */
-export interface Selection {
+/** A data set of bytes on the GPU, and the order in which its rows are taken. */
+export interface Source {
+  /** uint8 [ROWS, …] */
+  readonly images: Tensor
+  /** uint8 [ROWS] */
+  readonly labels: Tensor
+  /** int32 [LENGTH]: row numbers */
   readonly index: Tensor
-  readonly first: number
-  readonly count: number
 }
 
-function check(bytes: Tensor, { index, first, count }: Selection): void {
-  for (const t of [bytes, index]) t.checkUsable('gather')
-  requireType('gather', 'bytes', bytes, ['uint8'])
+/** Which rows: entries `first` … `first + count - 1` of the list. */
+export interface Selection {
+  readonly first: number
+  readonly count: number
+  /**
+   * In a plan: int32 [2] on the GPU, batches before the first step of a run and from one step to the next. The selection
+   * moves on by `count` entries a batch; past the end of the list images are zeros and labels -100.
+   */
+  readonly cursor?: Tensor
+}
+
+function check({ images, labels, index }: Source, { first, count, cursor }: Selection): void {
+  for (const t of [images, labels, index, cursor]) t?.checkUsable('gather')
+  requireType('gather', 'images', images, ['uint8'])
+  requireType('gather', 'labels', labels, ['uint8'])
   requireType('gather', 'index', index, ['int32'])
   requireRank('gather', 'index', index.shape, 1, 'LENGTH')
-  const rows = bytes.shape[0] ?? 0
+  const rows = images.shape[0] ?? 0
   const range = index.storage.integerRange
   if (range && index.size > 0 && (range[0] < 0 || range[1] >= rows)) {
     const row = range[0] < 0 ? range[0] : range[1]
     const there = rows === 0 ? 'the data has no rows' : `the data has rows 0 to ${rows - 1}`
     throw new RangeError(`gather: row ${row} does not exist; ${there}`)
   }
-  if (!Number.isInteger(first) || !Number.isInteger(count) || first < 0 || count < 0 || first + count > index.size) {
+  const inside = cursor !== undefined || first + count <= index.size
+  if (!Number.isInteger(first) || !Number.isInteger(count) || first < 0 || count < 0 || !inside) {
     throw new RangeError(`gather: entries ${first} to ${first + count - 1} do not lie in a list of ${index.size}`)
   }
 }
 
-function shapeOf(bytes: Tensor, count: number): { shape: Shape; R: number } {
-  const rest = bytes.shape.slice(1)
-  return { shape: [count, ...rest], R: sizeOf(rest) }
-}
-
-/** Rows of a uint8 tensor [ROWS, …] as float32 [count, …], each byte times `scale`. Not differentiable. */
-export function gatherRows(bytes: Tensor, selection: Selection, scale: number): Tensor {
-  check(bytes, selection)
-  const { index, first, count } = selection
-  const { shape, R } = shapeOf(bytes, count)
-  const out = empty(bytes.gpu, shape, 'float32', 'gather')
-  const params = { N: count, R, first, scale }
-  const bindings = { params, bytes: bytes.storage, index: index.storage, out: out.storage }
-  bytes.gpu.emit(rows, bindings, groupsForElements(out.size))
-  return out
-}
-
-/** Rows of a uint8 tensor [ROWS, …] as int32 [count, …]: labels. */
-export function gatherIntegers(bytes: Tensor, selection: Selection): Tensor {
-  check(bytes, selection)
-  const { index, first, count } = selection
-  const { shape, R } = shapeOf(bytes, count)
-  const out = empty(bytes.gpu, shape, 'int32', 'gather')
-  const params = { N: count, R, first, scale: 1 }
-  const bindings = { params, bytes: bytes.storage, index: index.storage, out_integers: out.storage }
-  bytes.gpu.emit(integers, bindings, groupsForElements(out.size))
-  out.storage.integerRange = bytes.storage.integerRange
-  return out
+/**
+ * The selected rows: images as float32 [count, …] times `scale`, labels as int32 [count]. Throws RangeError for entries
+ * outside of the list.
+ */
+export function gatherBatch(source: Source, selection: Selection, scale: number): { images: Tensor; labels: Tensor } {
+  check(source, selection)
+  const { images, labels, index } = source
+  const { first, count, cursor } = selection
+  const { gpu } = images
+  const shape = [count, ...images.shape.slice(1)]
+  const R = sizeOf(images.shape.slice(1))
+  const out = empty(gpu, shape, 'float32', 'gather')
+  const outLabels = empty(gpu, [count], 'int32', 'gather')
+  const bindings = {
+    params: { N: count, R, length: index.size, first, stride: cursor ? count : 0, scale },
+    bytes: images.storage,
+    labels: labels.storage,
+    index: index.storage,
+    cursor: (cursor ?? index).storage,
+    out: out.storage,
+    out_labels: outLabels.storage,
+  }
+  gpu.emit(batch, bindings, Math.max(groupsForElements(out.size), groupsFor(count)))
+  outLabels.storage.integerRange = labels.storage.integerRange
+  return { images: out, labels: outLabels }
 }

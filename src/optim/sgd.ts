@@ -1,6 +1,6 @@
 import { codeOf } from '../kernels/finite.ts'
 import { detector, layerOf } from '../tensor/anomaly.ts'
-import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
+import { isCapturing, type Participant, type RunOptions, takePart } from '../tensor/capture.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -183,17 +183,18 @@ export class SGD {
     const withMomentum = groups.map(({ group }) => group.momentum !== 0)
     return {
       takesRates: true,
-      before: (steps, lr) => {
-        const rates = typeof lr === 'object' ? lr : lr === undefined ? null : [lr]
+      check: (_, lr) => {
         groups.forEach(({ group }, i) => {
-          for (const rate of rates ?? []) checkGroup({ ...group, lr: rate })
           checkGroup(group)
+          for (const rate of ratesOf(lr) ?? []) checkGroup({ ...group, lr: rate })
           if ((group.momentum !== 0) !== withMomentum[i]) {
             const now = group.momentum === 0 ? 'without momentum' : 'with momentum'
             throw new Error(`optim.SGD: the plan was captured otherwise, the group is now ${now}; capture again`)
           }
         })
-        if (steps === 0) return
+      },
+      before: (_, lr) => {
+        const rates = ratesOf(lr)
         for (const { group, update } of groups) {
           if (rates) group.lr = rates.at(-1)!
           update.write({ ...group, lr: rates ?? group.lr })
@@ -230,6 +231,11 @@ export class SGD {
   #parameters(): Tensor[] {
     return this.paramGroups.flatMap((group) => group.params)
   }
+}
+
+/** The rates that a run of a plan was given, if any. */
+function ratesOf(lr: RunOptions['lr']): readonly number[] | null {
+  return lr === undefined ? null : typeof lr === 'number' ? [lr] : lr
 }
 
 /** Has what an update wrote looked at, where anomalies are looked for. */

@@ -14,7 +14,9 @@ export interface RunOptions {
 
 /** What takes part in a plan and changes from step to step: an optimiser by its rates, batches by their position. */
 export interface Participant {
-  /** Called before every run, to upload what it needs; throws, and the run does not begin, where it cannot take place. */
+  /** Throws where a run cannot take place; nothing has been done yet. */
+  check(steps: number, lr: RunOptions['lr']): void
+  /** Called before the steps of one submit, to upload what they need. */
   before(steps: number, lr: RunOptions['lr']): void
   /** Called when the steps have been submitted. */
   after(steps: number): void
@@ -29,9 +31,14 @@ export function isCapturing(gpu: Gpu): boolean {
   return current?.gpu === gpu
 }
 
-/** For what a captured function uses: takes part in the runs of its plan, once however often it is used in a step. */
-export function takePart(part: object, participant: Participant): void {
-  current?.participants.set(part, participant)
+/**
+ * For what a captured function uses: takes part in the runs of its plan, once however often it is used in a step. Whether
+ * this was the first time.
+ */
+export function takePart(part: object, participant: Participant): boolean {
+  if (!current || current.participants.has(part)) return false
+  current.participants.set(part, participant)
+  return true
 }
 
 /**
@@ -99,6 +106,7 @@ export class Plan<T = unknown> {
         'plan.run: an optimiser made after the capture has moved parameters; make optimisers first, then capture',
       )
     }
+    for (const participant of this.#participants.values()) participant.check(steps, lr)
   }
 }
 

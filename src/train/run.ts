@@ -3,15 +3,18 @@ import type { Module } from '../nn/index.ts'
 import type { SGD } from '../optim/index.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { permutation } from '../tensor/random.ts'
-import { scope } from '../tensor/scope.ts'
 import { batchOf, divergedInEvaluation, divergedInTraining } from './diverged.ts'
 import { type HistoryRecord, isRecorded } from './history.ts'
 import { METER_WORDS, Meter, type Totals } from './meter.ts'
 import { type RateOptions, rateAt } from './rates.ts'
+import { type Steps, stepsOf } from './steps.ts'
 
-/** How long the loop may run ahead of the device, in milliseconds: the progress shown is at most this old. */
-const AHEAD_MS = 250
-const MAX_STEPS_AHEAD = 64
+/**
+ * How long the steps of one submit should take, in milliseconds, and how many there may be. While one is computed the next
+ * is on its way, so the progress shown is at most twice as old.
+ */
+const SUBMIT_MS = 125
+const MAX_STEPS = 64
 
 export interface RunOptions {
   readonly net: Module
@@ -22,7 +25,12 @@ export interface RunOptions {
   /** The order of the images in an epoch is a pure function of this and the epoch's number. */
   readonly seed: number
   readonly rates: RateOptions
-  /** After every update; `totals` of the epoch so far where they have been read. */
+  /**
+   * Whether steps are captured and replayed, the default; false for a network whose forward does not do the same each
+   * time. The bits are the same.
+   */
+  readonly capture?: boolean
+  /** For every update, once it is known to have been computed; `totals` of the epoch so far where they were read. */
   readonly onBatch?: (info: { epoch: number; step: number; images: number; lr: number; totals: Totals | null }) => void
   /** Every record of the history in its order; waited for. */
   readonly onRecord?: (record: HistoryRecord) => Promise<void> | void
@@ -30,7 +38,9 @@ export interface RunOptions {
   readonly onEpoch?: (info: EpochReport) => Promise<void> | void
   /** Where to go on instead of at the start. Parameters and momentum are the caller's to restore. */
   readonly start?: Position
-  /** Between two updates, and after every epoch's record; waited for. What it throws ends the run. */
+  /** Whether to pause between this update, counted from 1, and the next; asked beforehand, and perhaps more than once. */
+  readonly pauseAfter?: (step: number) => boolean
+  /** In these pauses, and after every epoch's record; waited for. What it throws ends the run. */
   readonly onPause?: (at: Pause) => Promise<void> | void
 }
 
@@ -80,9 +90,11 @@ export interface RunResult {
  * a gradient or a parameter is no longer finite.
  */
 export async function run(options: RunOptions): Promise<RunResult> {
-  const { train, epochs, start, onRecord, onEpoch, onPause } = options
+  const { net, optimizer, train, test, epochs, start, onRecord, onEpoch, onPause } = options
   checkStart(start, train.length)
-  const meter = new Meter(options.net.parameters()[0]!.gpu)
+  const meter = new Meter(net.parameters()[0]!.gpu)
+  const captured = options.capture ?? true
+  const made: Steps[] = []
   let result: RunResult = {
     trainLoss: Number.NaN,
     trainAcc: Number.NaN,
@@ -91,22 +103,27 @@ export async function run(options: RunOptions): Promise<RunResult> {
     trainSeconds: start?.trainSeconds ?? 0,
   }
   try {
+    const steps = stepsOf(() => trainStep(options, meter), optimizer, captured)
+    made.push(steps)
+    const evaluation = stepsOf(() => evaluationStep(net, test, meter), null, captured)
+    made.push(evaluation)
     for (let epoch = start?.epoch ?? 0; epoch < epochs; epoch++) {
-      const { totals, lr, trainSeconds } = await trainEpoch(options, epoch, meter, result.trainSeconds)
+      const { totals, lr, trainSeconds } = await trainEpoch(options, epoch, meter, steps, result.trainSeconds)
       const trained = performance.now()
-      const { accuracy: testAcc } = await evaluate(options.net, options.test, meter, epoch)
+      const { accuracy: testAcc } = await evaluateBy(evaluation, test, meter, epoch)
       const testSeconds = (performance.now() - trained) / 1000
-      const steps = (epoch + 1) * train.length
+      const done = (epoch + 1) * train.length
       const { loss: trainLoss, accuracy: trainAcc } = totals
-      await onRecord?.({ kind: 'epoch', epoch, step: steps, lr, trainLoss, trainAcc, testAcc })
+      await onRecord?.({ kind: 'epoch', epoch, step: done, lr, trainLoss, trainAcc, testAcc })
       await onEpoch?.({ epoch, lr, train: totals, testAcc, trainSeconds, testSeconds })
-      result = { trainLoss, trainAcc, testAcc, steps, trainSeconds: result.trainSeconds + trainSeconds }
+      result = { trainLoss, trainAcc, testAcc, steps: done, trainSeconds: result.trainSeconds + trainSeconds }
       const clock = { trainSeconds: result.trainSeconds, epochSeconds: 0 }
-      const position = { epoch: epoch + 1, step: steps, words: new Int32Array(METER_WORDS), ...clock }
+      const position = { epoch: epoch + 1, step: done, words: new Int32Array(METER_WORDS), ...clock }
       await onPause?.({ ...position, position: async () => position })
     }
     return result
   } finally {
+    for (const steps of made) steps.dispose()
     meter.dispose()
   }
 }
@@ -116,42 +133,53 @@ async function trainEpoch(
   options: RunOptions,
   epoch: number,
   meter: Meter,
+  steps: Steps,
   secondsBefore: number,
 ): Promise<{ totals: Totals; lr: number; trainSeconds: number }> {
   const { train, seed, rates, onBatch, onRecord, onPause } = options
   const began = performance.now()
   const start = options.start?.epoch === epoch ? options.start : null
+  const before = epoch * train.length
   train.setOrder(permutation(seed, epoch, train.size))
-  const first = start ? start.step - epoch * train.length : 0
-  if (start && first > 0) meter.restore(start.words)
+  train.position = start ? start.step - before : 0
+  if (start && train.position > 0) meter.restore(start.words)
   else meter.reset()
   const seconds = () => (start?.epochSeconds ?? 0) + (performance.now() - began) / 1000
   let totals: Totals | null = null
   let lr = 0
-  let ahead = 0
-  let stepsAhead = 1
+  let most = 1
   let since = performance.now()
-  for (let i = first; i < train.length; i++) {
-    const step = epoch * train.length + i
-    lr = rateAt(rates, epoch, step)
-    const images = trainStep(options, i, lr, meter)
-    const recorded = isRecorded(i)
-    ahead++
-    const read = recorded || i === train.length - 1 || ahead >= stepsAhead
-    if (read) {
-      totals = await readFinite(options, epoch, meter)
-      const now = performance.now()
-      stepsAhead = Math.min(MAX_STEPS_AHEAD, Math.max(1, Math.round((AHEAD_MS * ahead) / (now - since))))
-      ahead = 0
-      since = now
+  /** Waits for the steps of a submit and tells of them. */
+  const report = async (first: number, lrs: readonly number[], reading: Promise<Totals>) => {
+    totals = await reading
+    const now = performance.now()
+    most = Math.min(MAX_STEPS, Math.max(1, Math.round((SUBMIT_MS * lrs.length) / (now - since))))
+    since = now
+    const last = first + lrs.length - 1
+    for (const [i, rate] of lrs.entries()) {
+      const images = Math.min(train.batchSize, train.size - (first + i) * train.batchSize)
+      onBatch?.({ epoch, step: before + first + i + 1, images, lr: rate, totals: first + i === last ? totals : null })
     }
-    onBatch?.({ epoch, step: step + 1, images, lr, totals: read ? totals : null })
-    if (recorded && totals) {
-      const { loss: trainLoss, accuracy: trainAcc } = totals
-      await onRecord?.({ kind: 'batch', epoch, step: step + 1, lr, trainLoss, trainAcc })
-    }
-    if (i === train.length - 1) break
-    const at = { epoch, step: step + 1 }
+    lr = lrs.at(-1)!
+    if (!isRecorded(last)) return
+    const { loss: trainLoss, accuracy: trainAcc } = totals
+    await onRecord?.({ kind: 'batch', epoch, step: before + last + 1, lr, trainLoss, trainAcc })
+  }
+  // One submit is computed while the next is on its way.
+  let reported: Promise<void> | null = null
+  while (train.position < train.length) {
+    const first = train.position
+    const count = stepsUntilStop(options, before, first, most)
+    const lrs = Array.from({ length: count }, (_, i) => rateAt(rates, epoch, before + first + i))
+    steps.run(count, lrs)
+    const reading = readFinite(options, epoch, meter)
+    reading.catch(() => undefined) // it is thrown where it is waited for
+    await reported
+    reported = report(first, lrs, reading)
+    reported.catch(() => undefined)
+    const at = { epoch, step: before + first + count }
+    if (first + count === train.length || !options.pauseAfter?.(at.step)) continue
+    await reported
     await onPause?.({
       ...at,
       position: async () => {
@@ -160,7 +188,17 @@ async function trainEpoch(
       },
     })
   }
+  await reported
   return { totals: totals!, lr, trainSeconds: seconds() }
+}
+
+/** How many steps from batch `first` on may go out at once: up to the next record, the next pause or the epoch's end. */
+function stepsUntilStop({ train, pauseAfter }: RunOptions, before: number, first: number, most: number): number {
+  const left = Math.min(most, train.length - first)
+  for (let count = 1; count < left; count++) {
+    if (isRecorded(first + count - 1) || pauseAfter?.(before + first + count)) return count
+  }
+  return left
 }
 
 /** The loop runs ahead of the reading: the step is that of the batch in which the device saw it, not the last one. */
@@ -182,17 +220,19 @@ function checkStart(start: Position | undefined, stepsPerEpoch: number): void {
   throw new RangeError(`run: no run of ${stepsPerEpoch} steps an epoch stands at epoch ${epoch}, step ${step}`)
 }
 
-/** One update. Nothing here waits for the device. */
-function trainStep({ net, optimizer, train }: RunOptions, i: number, lr: number, meter: Meter): number {
-  return scope(() => {
-    for (const group of optimizer.paramGroups) group.lr = lr
-    const { images, labels, size } = train.batch(i)
-    const logits = net.forward(images)
-    const loss = meter.loss(logits, labels)
-    optimizer.zeroGrad()
-    loss.backward()
-    optimizer.step(meter.watch)
-    return size
+/** One update. */
+function trainStep({ net, optimizer, train }: RunOptions, meter: Meter): void {
+  const { images, labels } = train.next()
+  const loss = meter.loss(net.forward(images), labels)
+  optimizer.zeroGrad()
+  loss.backward()
+  optimizer.step(meter.watch)
+}
+
+function evaluationStep(net: Module, batches: ImageBatches, meter: Meter): void {
+  noGrad(() => {
+    const { images, labels } = batches.next()
+    meter.loss(net.forward(images), labels)
   })
 }
 
@@ -206,15 +246,18 @@ export async function evaluate(
   meter: Meter,
   epoch: number | null = null,
 ): Promise<Totals> {
+  return await evaluateBy(
+    stepsOf(() => evaluationStep(net, batches, meter), null, false),
+    batches,
+    meter,
+    epoch,
+  )
+}
+
+async function evaluateBy(steps: Steps, batches: ImageBatches, meter: Meter, epoch: number | null): Promise<Totals> {
   meter.reset()
-  noGrad(() => {
-    for (let i = 0; i < batches.length; i++) {
-      scope(() => {
-        const { images, labels } = batches.batch(i)
-        meter.loss(net.forward(images), labels)
-      })
-    }
-  })
+  batches.position = 0
+  steps.run(batches.length)
   const totals = await meter.read()
   if (totals.notFinite) throw divergedInEvaluation(totals.notFinite, batches, epoch)
   return totals

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { ImageBatches, type ImageDataset } from '../../src/node/index.ts'
+import { capture, ImageBatches, type ImageDataset } from '../../src/node/index.ts'
 import { messageOf, testGpu } from '../support/gpu.ts'
 
 const PIXELS = 28 * 28
@@ -40,6 +40,63 @@ describe('ImageBatches', () => {
     const batches = new ImageBatches(set, { batchSize: 256 })
     expect([batches.size, batches.length]).toEqual([1, 1])
     expect(new Set(await batches.batch(0).images.data())).toEqual(new Set([1]))
+  })
+
+  it('gives one batch after the other, until the epoch is over or another order is set', async () => {
+    const batches = new ImageBatches(dataset(7), { batchSize: 3 })
+    const next = async () => [...(await batches.next().labels.data())]
+    expect([await next(), await next(), batches.position, await next(), batches.position]).toEqual([
+      [0, 1, 2],
+      [3, 4, 5],
+      2,
+      [6],
+      3,
+    ])
+    const over = 'ImageBatches: 1 batches are wanted, the epoch has 0 left; setOrder begins another'
+    expect(messageOf(() => batches.next())).toBe(over)
+    batches.setOrder(Uint32Array.of(6, 5, 4, 3, 2, 1, 0))
+    expect(await next()).toEqual([6, 5, 4])
+    batches.position = 2
+    expect(await next()).toEqual([0])
+    for (const position of [-1, 4, 0.5]) {
+      expect(messageOf(() => (batches.position = position))).toBe(
+        `ImageBatches: there is no position ${position}; an epoch goes from 0 to 3`,
+      )
+    }
+    batches.dispose()
+  })
+
+  it('does so in a plan too, where the last batch is filled up with rows that do not count', async () => {
+    const batches = new ImageBatches(dataset(7), { batchSize: 2 })
+    const plan = capture(() => [batches.next(), batches.next()])
+    const labels = () => Promise.all(plan.result.map(async (batch) => [...(await batch.labels.data())]))
+    plan.run()
+    expect([await labels(), batches.position]).toEqual([
+      [
+        [0, 1],
+        [2, 3],
+      ],
+      2,
+    ])
+    plan.run()
+    expect(await labels()).toEqual([
+      [4, 5],
+      [6, -100],
+    ])
+    const last = await plan.result[1]!.images.data()
+    expect(last.slice(PIXELS)).toEqual(new Float32Array(PIXELS))
+    expect(last[0]).toBe(Math.fround(42 * Math.fround(1 / 255)))
+    expect(messageOf(() => plan.run())).toBe(
+      'ImageBatches: 2 batches are wanted, the epoch has 0 left; setOrder begins another',
+    )
+    batches.setOrder(Uint32Array.of(6, 5, 4, 3, 2, 1, 0))
+    plan.run(2)
+    expect(await labels()).toEqual([
+      [2, 1],
+      [0, -100],
+    ])
+    plan.dispose()
+    batches.dispose()
   })
 
   it('refuses sizes, orders and batches that do not fit', () => {

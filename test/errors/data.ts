@@ -285,5 +285,23 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
       text: 'ImageBatches: there is no batch 2; batches are numbered 0 to 1',
       run: () => new ImageBatches(set(), { batchSize: 2 }).batch(2),
     },
+    {
+      title: 'ImageBatches: more batches than the epoch has left',
+      error: 'RangeError',
+      text: 'ImageBatches: 1 batches are wanted, the epoch has 0 left; setOrder begins another',
+      run: () => {
+        const batches = new ImageBatches(set(), { batchSize: 3 })
+        batches.next()
+        batches.next()
+      },
+    },
+    {
+      title: 'ImageBatches: a position that there is not',
+      error: 'RangeError',
+      text: 'ImageBatches: there is no position 3; an epoch goes from 0 to 2',
+      run: () => {
+        new ImageBatches(set(), { batchSize: 2 }).position = 3
+      },
+    },
   ],
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { gatherIntegers, gatherRows } from '../../src/kernels/gather.ts'
+import { gatherBatch, type Selection } from '../../src/kernels/gather.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
 import { messageOf, type Tensor, tensor, testGpu } from '../support/gpu.ts'
 import { gatherRows as gatherReference, ref } from '../support/reference.ts'
@@ -30,18 +30,18 @@ function chosen({ shape, data }: Data, rows: Int32Array): number[] {
   return [...rows].flatMap((row) => [...data.slice(row * R, (row + 1) * R)])
 }
 
-/** Gathers and holds both forms to the bytes: exactly with scale 1 and as integers, within bounds with 1/255. */
+const labelsOf = (rows: number, seed: number) => bytesOf([rows], seed).data
+
+/** Gathers and holds the images to the bytes, exactly with scale 1 and within bounds with 1/255, and the labels. */
 async function check(given: Data, index: Int32Array, first: number, count: number): Promise<void> {
-  const bytes = tensor(given.data, given.shape)
-  const selection = { index: tensor(index), first, count }
-  const rows = index.slice(first, first + count)
+  const [rows, labels] = [index.slice(first, first + count), labelsOf(given.shape[0]!, 77)]
+  const source = { images: tensor(given.data, given.shape), labels: tensor(labels), index: tensor(index) }
   const plain = ref([count, ...given.shape.slice(1)], chosen(given, rows))
-  await expectTensor(gatherRows(bytes, selection, 1 / 255), gatherReference(given, rows), 'scaled')
-  await expectExact(gatherRows(bytes, selection, 1), plain, 'unscaled')
-  const integers = gatherIntegers(bytes, selection)
-  expect(integers.dtype).toBe('int32')
-  expect(integers.shape).toEqual(plain.shape)
-  expect([...(await integers.data())]).toEqual([...plain.data])
+  const scaled = gatherBatch(source, { first, count }, 1 / 255)
+  await expectTensor(scaled.images, gatherReference(given, rows), 'scaled')
+  await expectExact(gatherBatch(source, { first, count }, 1).images, plain, 'unscaled')
+  expect([scaled.labels.dtype, scaled.labels.shape]).toEqual(['int32', [count]])
+  expect([...(await scaled.labels.data())]).toEqual([...rows].map((row) => labels[row]))
 }
 
 describe('gather', () => {
@@ -91,56 +91,79 @@ describe('gather', () => {
   })
 
   it('remembers the range of labels, for the check against the number of classes', () => {
-    const selection = { index: tensor(Int32Array.of(0)), first: 0, count: 1 }
-    expect(gatherIntegers(tensor(Uint8Array.of(3, 9, 1)), selection).storage.integerRange).toEqual([1, 9])
+    const index = tensor(Int32Array.of(0))
+    const source = { images: tensor(new Uint8Array(3), [3]), labels: tensor(Uint8Array.of(3, 9, 1)), index }
+    expect(gatherBatch(source, { first: 0, count: 1 }, 1).labels.storage.integerRange).toEqual([1, 9])
+  })
+
+  it('goes on by the cursor, and past the end of the list gives zeros and labels that do not count', async () => {
+    for (const R of [1, 3, 8, 28]) {
+      const given = bytesOf([9, R], R)
+      const labels = labelsOf(9, 5)
+      const index = Int32Array.from({ length: 9 }, (_, i) => (i * 4) % 9)
+      const source = { images: tensor(given.data, [9, R]), labels: tensor(labels), index: tensor(index) }
+      for (const [batch, first] of [
+        [0, 0],
+        [1, 0],
+        [2, 0],
+        [2, 4],
+        [7, 0],
+      ] as const) {
+        const cursor = tensor(Int32Array.of(batch, 1))
+        const { images, labels: taken } = gatherBatch(source, { first, count: 4, cursor }, 1)
+        const rows = Array.from({ length: 4 }, (_, n) => index[first + 4 * batch + n] ?? null)
+        const bytes = rows.flatMap((row) => (row === null ? Array(R).fill(0) : chosen(given, Int32Array.of(row))))
+        await expectExact(images, ref([4, R], bytes), `batch ${batch} from ${first}`)
+        expect([...(await taken.data())]).toEqual(rows.map((row) => (row === null ? -100 : labels[row])))
+      }
+    }
   })
 
   it('gives the same bits twice', async () => {
-    const bytes = tensor(bytesOf([9, 31], 1).data, [9, 31])
-    const selection = { index: tensor(indexOf(50, 9, 2)), first: 3, count: 40 }
-    const run = () => bitsOf(gatherRows(bytes, selection, 1 / 255))
+    const source = {
+      images: tensor(bytesOf([9, 31], 1).data, [9, 31]),
+      labels: tensor(labelsOf(9, 1)),
+      index: tensor(indexOf(50, 9, 2)),
+    }
+    const run = () => bitsOf(gatherBatch(source, { first: 3, count: 40 }, 1 / 255).images)
     expect(await run()).toEqual(await run())
   })
 })
 
 describe('gather refuses', () => {
-  const bytes = () => tensor(new Uint8Array(12), [4, 3])
-  const pick = (index: Tensor, first = 0, count = 1) => ({ index, first, count })
+  const images = () => tensor(new Uint8Array(12), [4, 3])
+  const labels = () => tensor(new Uint8Array(4))
+  const index = (...rows: number[]) => tensor(Int32Array.from(rows))
+  const gather = (index: Tensor, { first = 0, count = 1 }: Partial<Selection> = {}) =>
+    gatherBatch({ images: images(), labels: labels(), index }, { first, count }, 1)
 
   it.each<[string, () => unknown, string]>([
     [
-      'data that are not bytes',
-      () => gatherRows(tensor([1, 2, 3]), pick(tensor(Int32Array.of(0))), 1),
-      'gather: bytes must be uint8, it is float32',
+      'images that are not bytes',
+      () => gatherBatch({ images: tensor([1, 2, 3]), labels: labels(), index: index(0) }, { first: 0, count: 1 }, 1),
+      'gather: images must be uint8, it is float32',
     ],
     [
-      'row numbers that are not integers',
-      () => gatherRows(bytes(), pick(tensor([0])), 1),
-      'gather: index must be int32, it is float32',
+      'labels that are not bytes',
+      () => gatherBatch({ images: images(), labels: index(0), index: index(0) }, { first: 0, count: 1 }, 1),
+      'gather: labels must be uint8, it is int32',
     ],
-    [
-      'a row past the last',
-      () => gatherRows(bytes(), pick(tensor(Int32Array.of(0, 4))), 1),
-      'gather: row 4 does not exist; the data has rows 0 to 3',
-    ],
-    [
-      'a row below the first',
-      () => gatherIntegers(bytes(), pick(tensor(Int32Array.of(-1, 7)))),
-      'gather: row -1 does not exist; the data has rows 0 to 3',
-    ],
+    ['row numbers that are not integers', () => gather(tensor([0])), 'gather: index must be int32, it is float32'],
+    ['a row past the last', () => gather(index(0, 4)), 'gather: row 4 does not exist; the data has rows 0 to 3'],
+    ['a row below the first', () => gather(index(-1, 7)), 'gather: row -1 does not exist; the data has rows 0 to 3'],
     [
       'entries past the end of the list',
-      () => gatherRows(bytes(), pick(tensor(Int32Array.of(0, 1, 2)), 2, 2), 1),
+      () => gather(index(0, 1, 2), { first: 2, count: 2 }),
       'gather: entries 2 to 3 do not lie in a list of 3',
     ],
     [
       'entries before its start',
-      () => gatherIntegers(bytes(), pick(tensor(Int32Array.of(0, 1, 2)), -1, 2)),
+      () => gather(index(0, 1, 2), { first: -1, count: 2 }),
       'gather: entries -1 to 0 do not lie in a list of 3',
     ],
     [
       'half an entry',
-      () => gatherRows(bytes(), pick(tensor(Int32Array.of(0, 1, 2)), 0.5, 1), 1),
+      () => gather(index(0, 1, 2), { first: 0.5, count: 1 }),
       'gather: entries 0.5 to 0.5 do not lie in a list of 3',
     ],
   ])('%s', (_, run, message) => {
@@ -148,12 +171,10 @@ describe('gather refuses', () => {
   })
 
   it('tensors that were released', () => {
-    const released = <T extends Tensor>(t: T) => {
-      t.dispose()
-      return t
+    for (const which of ['images', 'labels', 'index'] as const) {
+      const source = { images: images(), labels: labels(), index: index(0) }
+      source[which].dispose()
+      expect(() => gatherBatch(source, { first: 0, count: 1 }, 1)).toThrow("can't be used any more")
     }
-    const index = () => tensor(Int32Array.of(0))
-    expect(() => gatherRows(released(bytes()), pick(index()), 1)).toThrow("can't be used any more")
-    expect(() => gatherRows(bytes(), pick(released(index())), 1)).toThrow("can't be used any more")
   })
 })

@@ -82,6 +82,7 @@ async function diverges(fault: Fault, options: Partial<RunOptions> = {}, lrAt = 
       epochs: 1,
       seed: 1,
       rates: { schedule: lrAt, per: 'step', timing: 'before-epoch', lr: 0.01 },
+      capture: fault === NOTHING, // a fault comes at one call of forward
       onBatch: ({ step }) => {
         seen.push(step)
       },

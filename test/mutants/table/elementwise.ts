@@ -132,57 +132,91 @@ const fill = mutantsOf('wgsl/fill.wgsl', tests.fill, [
 const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
   {
     id: 'gather-first',
-    find: 'index[params.first + i / params.R]',
-    replace: 'index[i / params.R]',
+    find: 'return index[first + n];',
+    replace: 'return index[n];',
     breaks: 'Every batch takes the first rows of the list.',
   },
   {
+    id: 'gather-length',
+    find: 'first + n >= params.length',
+    replace: 'first + n > params.length',
+    breaks: 'The entry just past the end of the list is taken.',
+  },
+  {
     id: 'gather-byte-in-word',
-    find: '(8u * (at % 4u))',
-    replace: '(8u * (i % 4u))',
+    find: 'byte_of(bytes[at / 4u], at % 4u)',
+    replace: 'byte_of(bytes[at / 4u], i % 4u)',
     breaks: 'The byte within the word is chosen by the output, not by the data.',
   },
   {
     id: 'gather-byte-order',
-    find: '(8u * (at % 4u))',
-    replace: '(24u - 8u * (at % 4u))',
+    find: '(word >> (8u * i))',
+    replace: '(word >> (24u - 8u * i))',
     breaks: 'The bytes of a word are read in the wrong order.',
   },
   {
     id: 'gather-scale',
-    find: 'f32(byte(i)) * params.scale',
-    replace: 'f32(byte(i))',
+    find: '& 0xffu) * params.scale',
+    replace: '& 0xffu)',
     breaks: 'Bytes are not scaled.',
   },
   {
     id: 'gather-mask',
-    find: '& 0xffu',
-    replace: '& 0x7fu',
+    find: '& 0xffu) * params.scale',
+    replace: '& 0x7fu) * params.scale',
     breaks: 'Bytes above 127 lose their highest bit.',
   },
   {
-    id: 'gather-integers-bound',
-    in: 'fn integers(',
-    find: 'params.N * params.R)',
-    replace: 'params.N)',
-    breaks: 'Of rows of several integers only the first are written.',
+    id: 'gather-cursor',
+    find: 'cursor[0] + cursor[1] * replay.step',
+    replace: 'cursor[0]',
+    breaks: 'All steps of a run have the same batch.',
+    tests: tests.batches,
+  },
+  {
+    id: 'gather-ignored',
+    find: 'var label = IGNORED;',
+    replace: 'var label = 0;',
+    breaks: 'Rows past the end of the list count as images of class 0.',
   },
 ])
 
-const gatherHost = mutantsOf('src/kernels/gather.ts', tests.gather, [
-  {
-    id: 'gather-host-row-range',
-    find: 'range[1] >= rows',
-    replace: 'range[1] > rows',
-    breaks: 'The row just past the end of the data is accepted.',
-  },
-  {
-    id: 'gather-host-range-of-labels',
-    find: 'out.storage.integerRange = bytes.storage.integerRange',
-    replace: '',
-    breaks: 'Labels of a batch are no longer checked against the number of classes.',
-  },
-])
+const gatherHost = [
+  ...mutantsOf('src/kernels/gather.ts', tests.gather, [
+    {
+      id: 'gather-host-row-range',
+      find: 'range[1] >= rows',
+      replace: 'range[1] > rows',
+      breaks: 'The row just past the end of the data is accepted.',
+    },
+    {
+      id: 'gather-host-range-of-labels',
+      find: 'outLabels.storage.integerRange = labels.storage.integerRange',
+      replace: '',
+      breaks: 'Labels of a batch are no longer checked against the number of classes.',
+    },
+  ]),
+  ...mutantsOf('src/data/batches.ts', tests.batches, [
+    {
+      id: 'batches-position',
+      find: 'this.#position += steps * use.calls',
+      replace: '',
+      breaks: 'Every run of a plan begins at the same batch.',
+    },
+    {
+      id: 'batches-calls',
+      find: 'this.batchSize * this.#use.calls++',
+      replace: '0 * this.#use.calls++',
+      breaks: 'The second batch of a step is the first again.',
+    },
+    {
+      id: 'batches-over',
+      find: 'steps * use.calls > this.length',
+      replace: 'steps * use.calls > this.length + 1',
+      breaks: 'A run goes on past the end of the epoch.',
+    },
+  ]),
+]
 
 const finite = mutantsOf('wgsl/finite.wgsl', tests.finite, [
   {

@@ -10,9 +10,9 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   },
   {
     id: 'train-rate',
-    find: 'for (const group of optimizer.paramGroups) group.lr = lr',
-    replace: '',
-    breaks: 'The schedule is not obeyed.',
+    find: 'rateAt(rates, epoch, before + first + i)',
+    replace: 'rateAt(rates, epoch, before + first)',
+    breaks: 'All steps of a submit have the rate of its first.',
   },
   {
     id: 'train-order',
@@ -29,15 +29,15 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   },
   {
     id: 'train-meter-evaluation',
-    in: 'export async function evaluate(',
+    in: 'async function evaluateBy(',
     find: 'meter.reset()',
     replace: '',
     breaks: 'The accuracy of the test set counts training images too.',
   },
   {
     id: 'train-step-number',
-    find: 'const step = epoch * train.length + i',
-    replace: 'const step = i',
+    find: 'const before = epoch * train.length',
+    replace: 'const before = 0',
     breaks: 'Steps are counted anew in every epoch.',
   },
   {
@@ -55,16 +55,28 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   },
   {
     id: 'train-evaluation-set',
-    find: 'evaluate(options.net, options.test, meter',
-    replace: 'evaluate(options.net, options.train, meter',
+    find: 'evaluationStep(net, test, meter)',
+    replace: 'evaluationStep(net, train, meter)',
     breaks: 'The training set is evaluated instead of the test set.',
   },
   {
     id: 'train-evaluation-tape',
     find: 'noGrad(() => {',
-    replace: 'scope(() => {',
-    breaks: 'Evaluation records a tape that nobody walks.',
-    equivalent: 'The tape goes with the scope of its batch; it costs memory and time within a step only.',
+    replace: 'void (() => {',
+    breaks: 'Nothing is evaluated.',
+  },
+  {
+    id: 'train-evaluation-start',
+    find: 'batches.position = 0',
+    replace: '',
+    breaks: 'The second evaluation finds its epoch over.',
+  },
+  {
+    id: 'train-pause',
+    find: 'isRecorded(first + count - 1) || pauseAfter',
+    replace: 'isRecorded(first + count - 1) && pauseAfter',
+    breaks: 'A submit goes on past a record or a pause.',
+    tests: tests.stops,
   },
 ])
 

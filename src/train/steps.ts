@@ -1,0 +1,31 @@
+import type { SGD } from '../optim/index.ts'
+import { detector } from '../tensor/anomaly.ts'
+import { capture } from '../tensor/capture.ts'
+import { scope } from '../tensor/scope.ts'
+
+/** A step that can be taken many times over. */
+export interface Steps {
+  /** Takes so many, each at its learning rate; without rates in an evaluation. Nothing waits for the device. */
+  run(count: number, lr?: readonly number[]): void
+  dispose(): void
+}
+
+/**
+ * `step` as a captured plan, or as a function called each time anew: the same bits. Anomalies are looked for one operation
+ * at a time, so then it is never captured.
+ */
+export function stepsOf(step: () => unknown, optimizer: SGD | null, captured: boolean): Steps {
+  if (captured && !detector()) {
+    const plan = capture(step)
+    return { run: (count, lr) => plan.run(count, lr ? { lr } : {}), dispose: () => plan.dispose() }
+  }
+  return {
+    run: (count, lr) => {
+      for (let i = 0; i < count; i++) {
+        for (const group of optimizer?.paramGroups ?? []) group.lr = lr![i]!
+        scope(() => void step())
+      }
+    },
+    dispose: () => undefined,
+  }
+}
