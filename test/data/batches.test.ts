@@ -89,6 +89,8 @@ describe('ImageBatches', () => {
     expect(messageOf(() => plan.run())).toBe(
       'ImageBatches: 2 batches are wanted, the epoch has 0 left; setOrder begins another',
     )
+    batches.position = 3
+    expect(messageOf(() => plan.run())).toContain('2 batches are wanted, the epoch has 1 left')
     batches.setOrder(Uint32Array.of(6, 5, 4, 3, 2, 1, 0))
     plan.run(2)
     expect(await labels()).toEqual([

@@ -34,6 +34,7 @@ async function train(options: { capture?: boolean; pauses?: readonly number[] })
   const records: HistoryRecord[] = []
   const paused: number[] = []
   const batchesSeen: number[] = []
+  const rates: number[] = []
   await run({
     net,
     optimizer,
@@ -48,12 +49,15 @@ async function train(options: { capture?: boolean; pauses?: readonly number[] })
       if ((await position()).step !== step) throw new Error('the position is another')
       paused.push(step)
     },
-    onBatch: ({ step }) => void batchesSeen.push(step),
+    onBatch: ({ step, lr }) => {
+      batchesSeen.push(step)
+      rates.push(lr)
+    },
     onRecord: (record) => void records.push(record),
   })
   const parameters = await Promise.all(net.parameters().map(bitsOf))
   for (const part of [optimizer, net, set]) part.dispose()
-  return { records, parameters, paused, batchesSeen }
+  return { records, parameters, paused, batchesSeen, rates }
 }
 
 describe('a run', () => {
@@ -69,11 +73,12 @@ describe('a run', () => {
   })
 
   it('stops where it is asked to, at every record and at the end of an epoch, and tells of every step once', async () => {
-    const { paused, records, batchesSeen } = await train({ pauses: [7, STEPS + 1] })
+    const { paused, records, batchesSeen, rates } = await train({ pauses: [7, STEPS + 1] })
     expect(paused).toEqual([7, STEPS, STEPS + 1, 2 * STEPS])
     const recorded = Array.from({ length: STEPS }, (_, i) => i).filter(isRecorded)
     const expected = [0, STEPS].flatMap((before) => [...recorded.map((i) => before + i + 1), before + STEPS])
     expect(records.map(({ step }) => step)).toEqual(expected)
     expect(batchesSeen).toEqual(Array.from({ length: STEPS * EPOCHS }, (_, i) => i + 1))
+    expect(rates).toEqual(Array.from({ length: STEPS * EPOCHS }, (_, t) => 0.01 / (t + 1)))
   })
 })

@@ -153,8 +153,8 @@ const loop = [
   ...mutantsOf('src/train/run.ts', tests.resuming, [
     {
       id: 'resume-first-batch',
-      find: 'start.step - epoch * train.length',
-      replace: 'start.step - epoch * train.length + 1',
+      find: 'start.step - before : 0',
+      replace: 'start.step - before + 1 : 0',
       breaks: 'A resumed run leaves out a batch.',
     },
     {

@@ -168,8 +168,8 @@ const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
   },
   {
     id: 'gather-cursor',
-    find: 'cursor[0] + cursor[1] * replay.step',
-    replace: 'cursor[0]',
+    find: 'params.stride * (cursor[0] + cursor[1] * replay.step)',
+    replace: 'params.stride * cursor[0]',
     breaks: 'All steps of a run have the same batch.',
     tests: tests.batches,
   },

@@ -13,6 +13,7 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
     find: 'rateAt(rates, epoch, before + first + i)',
     replace: 'rateAt(rates, epoch, before + first)',
     breaks: 'All steps of a submit have the rate of its first.',
+    tests: tests.stops,
   },
   {
     id: 'train-order',
