@@ -18,7 +18,7 @@ export interface Conv2dOptions {
 }
 
 type Pair = readonly [number, number]
-interface Attributes {
+export interface Attributes {
   readonly stride: Pair
   readonly padding: Pair
   readonly dilation: Pair
@@ -94,35 +94,42 @@ function weightGradients(gpu: Gpu, params: Params, x: Storage, dy: Storage, dw: 
   })
 }
 
+/** The shape of a convolution's output, and the lines that show its inputs in errors. Throws what `operation` refuses. */
+export function conv2dShape(
+  operation: string,
+  [input, weight, bias]: readonly [Tensor, Tensor, Tensor | null],
+  { stride, padding, dilation }: Attributes,
+): { shape: Shape; lines: readonly ShapeLine[] } {
+  requireType(operation, 'input', input)
+  requireType(operation, 'weight', weight)
+  if (bias) requireType(operation, 'bias', bias)
+  requireRank(operation, 'input', input.shape, 4, 'N C H W')
+  requireRank(operation, 'weight', weight.shape, 4, 'F C KH KW')
+  const lines: ShapeLine[] = [
+    ['input', input.shape, 'N C H W'],
+    ['weight', weight.shape, 'F C KH KW'],
+  ]
+  const [N, C, H, W] = input.shape as [number, number, number, number]
+  const [F, channels, KH, KW] = weight.shape as [number, number, number, number]
+  if (channels !== C) {
+    throw new ShapeError(operation, `weight takes ${channels} input channels, input has ${C}`, lines)
+  }
+  if (KH === 0 || KW === 0) throw new ShapeError(operation, 'the kernel has no elements', lines)
+  if (bias && (bias.shape.length !== 1 || bias.shape[0] !== F)) {
+    const sentence = `bias must have one value for each of the ${F} filters`
+    throw new ShapeError(operation, sentence, [...lines, ['bias', bias.shape, 'F']])
+  }
+  const axis = (i: 0 | 1, input: number, kernel: number, name: string) => {
+    const window = { input, kernel, stride: stride[i], padding: padding[i], dilation: dilation[i], axis: name }
+    return outputSize(operation, window, lines)
+  }
+  return { shape: [N, F, axis(0, H, KH, 'height'), axis(1, W, KW, 'width')], lines }
+}
+
 const conv2dOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
   name: 'conv2d',
 
-  shape([input, weight, bias], { stride, padding, dilation }) {
-    requireType('conv2d', 'input', input)
-    requireType('conv2d', 'weight', weight)
-    if (bias) requireType('conv2d', 'bias', bias)
-    requireRank('conv2d', 'input', input.shape, 4, 'N C H W')
-    requireRank('conv2d', 'weight', weight.shape, 4, 'F C KH KW')
-    const lines: ShapeLine[] = [
-      ['input', input.shape, 'N C H W'],
-      ['weight', weight.shape, 'F C KH KW'],
-    ]
-    const [N, C, H, W] = input.shape as [number, number, number, number]
-    const [F, channels, KH, KW] = weight.shape as [number, number, number, number]
-    if (channels !== C) {
-      throw new ShapeError('conv2d', `weight takes ${channels} input channels, input has ${C}`, lines)
-    }
-    if (KH === 0 || KW === 0) throw new ShapeError('conv2d', 'the kernel has no elements', lines)
-    if (bias && (bias.shape.length !== 1 || bias.shape[0] !== F)) {
-      const sentence = `bias must have one value for each of the ${F} filters`
-      throw new ShapeError('conv2d', sentence, [...lines, ['bias', bias.shape, 'F']])
-    }
-    const axis = (i: 0 | 1, input: number, kernel: number, name: string) => {
-      const window = { input, kernel, stride: stride[i], padding: padding[i], dilation: dilation[i], axis: name }
-      return outputSize('conv2d', window, lines)
-    }
-    return [N, F, axis(0, H, KH, 'height'), axis(1, W, KW, 'width')]
-  },
+  shape: (inputs, attributes) => conv2dShape('conv2d', inputs, attributes).shape,
 
   forward(gpu, [input, weight, bias], attributes, shape) {
     const out = empty(gpu, shape, 'float32', 'conv2d')
@@ -166,7 +173,7 @@ const conv2dOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
 }
 
 /** An input and a weight of one channel of zeros, for those that have none. */
-function zeroChannel(gpu: Gpu, input: Tensor, weight: Tensor): [Tensor, Tensor] {
+export function zeroChannel(gpu: Gpu, input: Tensor, weight: Tensor): [Tensor, Tensor] {
   const [N, , H, W] = input.shape as [number, number, number, number]
   const [F, , KH, KW] = weight.shape as [number, number, number, number]
   return [full(gpu, [N, 1, H, W], 0), full(gpu, [F, 1, KH, KW], 0)]

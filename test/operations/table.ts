@@ -2,6 +2,7 @@
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
 import { addRow } from './add.ts'
 import { conv2dRow } from './conv2d.ts'
+import { conv2dReluMaxPool2dRow } from './conv2d_relu_max_pool2d.ts'
 import { crossEntropyRow } from './cross_entropy.ts'
 import { linearRow } from './linear.ts'
 import { matmulRow } from './matmul.ts'
@@ -16,6 +17,7 @@ export const table: readonly Row[] = [
   linearRow,
   reluRow,
   conv2dRow,
+  conv2dReluMaxPool2dRow,
   maxPool2dRow,
   crossEntropyRow,
   reshapeRow,

@@ -1,6 +1,7 @@
 // The test oracle: every operation in float64 by plain loops, forward and backward, each value with the largest error
 // that float32 may make on it. It shares no code with what it tests.
 export { type Conv2dOptions, conv2d, conv2dBackward, convOutputSize } from './reference/conv2d.ts'
+export { conv2dReluMaxPool2d, conv2dReluMaxPool2dBackward } from './reference/conv2d_relu_max_pool2d.ts'
 export { crossEntropy, crossEntropyBackward, type Reduction } from './reference/cross_entropy.ts'
 export { add, addBackward, gatherRows, relu, reluBackward } from './reference/elementwise.ts'
 export { linear, linearBackward, type MatmulOptions, matmul, matmulBackward } from './reference/matmul.ts'

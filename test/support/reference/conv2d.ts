@@ -88,12 +88,16 @@ export function conv2d(input: Ref, weight: Ref, bias: Ref | null, options: Conv2
   return withBound(out, magnitude, c * kh * kw + (bias === null ? 0 : 1))
 }
 
-/** Gradients of `conv2d`; that of the bias is what a bias would have, whether or not there was one. */
+/**
+ * Gradients of `conv2d`; that of the bias is what a bias would have, whether or not there was one. Outputs for which
+ * `isTerm` is false add nothing to any of them.
+ */
 export function conv2dBackward(
   gradOut: Ref,
   input: Ref,
   weight: Ref,
   options: Conv2dOptions,
+  isTerm: (output: number) => boolean = () => true,
 ): { input: Result; weight: Result; bias: Result } {
   const sizes = sizesOf(input, weight, options)
   const { n, f, kh, kw, oh, ow } = sizes
@@ -105,6 +109,7 @@ export function conv2dBackward(
   const magnitudeWeight = new Float64Array(weight.data.length)
   const magnitudeBias = new Float64Array(f)
   forEachTapRow(sizes, options, (o, firstInput, firstWeight, count) => {
+    if (!isTerm(o)) return
     const g = gradOut.data[o]!
     for (let tap = 0; tap < count; tap++) {
       const i = firstInput + tap * options.dilation[1]

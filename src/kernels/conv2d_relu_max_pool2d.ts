@@ -1,0 +1,160 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import { Kernel } from '../gpu/kernel.ts'
+import type { Storage } from '../gpu/pool.ts'
+import { empty } from '../tensor/create.ts'
+import { apply, type Op } from '../tensor/op.ts'
+import { requireOptions } from '../tensor/options.ts'
+import { pair, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { type Attributes, type Conv2dOptions, conv2dShape, zeroChannel } from './conv2d.ts'
+import { tuneFused } from './conv2d_relu_max_pool2d_tuning.ts'
+import { full } from './fill.ts'
+import { groupsFor, requireTensors, withScratch } from './support.ts'
+import * as wgsl from './wgsl.ts'
+
+const NAME = 'conv2dReluMaxPool2d'
+
+/** Threads of backward_weight are few and heavy: small groups spread them over the cores. */
+const WEIGHT_WORKGROUP = 16
+
+const variants = new Map<string, Kernel>()
+
+/** The entry point compiled with these tune numbers. */
+function variant(entryPoint: string, tune: Readonly<Record<string, number>>, WG = 64): Kernel {
+  const key = `${entryPoint} ${Object.values(tune).join(' ')}`
+  let kernel = variants.get(key)
+  if (!kernel) {
+    kernel = new Kernel('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d, entryPoint, { tune, constants: { WG } })
+    variants.set(key, kernel)
+  }
+  return kernel
+}
+
+/** All that the kernels are called with; `output` is the pooled shape. */
+function plan(input: Shape, weight: Shape, output: Shape, { stride, padding, dilation }: Attributes, bias: boolean) {
+  const [N, C, H, W] = input as [number, number, number, number]
+  const [F, , KH, KW] = weight as [number, number, number, number]
+  const [, , OH, OW] = output as [number, number, number, number]
+  const [[SH, SW], [PH, PW], [DH, DW]] = [stride, padding, dilation]
+  const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, has_bias: bias ? 1 : 0 }
+  const tune = tuneFused({ C, F, KH, KW, W, OH, OW, PW }, SH === 1 && SW === 1 && DH === 1 && DW === 1)
+  return { params, tune }
+}
+type Plan = ReturnType<typeof plan>
+
+/** The `// tune` numbers that an entry point looks at: others would make variants that differ in nothing. */
+function pick(tune: Plan['tune'], ...names: (keyof Plan['tune'])[]) {
+  return Object.fromEntries(names.map((name) => [name, tune[name]]))
+}
+
+function forward(gpu: Gpu, { params, tune }: Plan, x: Tensor, w: Tensor, b: Tensor | null, out: Tensor, won: Tensor) {
+  const kernel = variant('forward', pick(tune, 'RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'WEIGHT_QUADS', 'OCB'))
+  const weights = { weights_large: w.storage, weights_small: w.storage }
+  const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? w.storage }
+  const blocks = Math.ceil(params.F / tune.OCB)
+  const threads = params.N * params.OH * Math.ceil(params.OW / tune.RUN)
+  gpu.emit(kernel, { ...inputs, out: out.storage, winner_out: won.storage }, groupsFor(threads) * blocks)
+}
+
+interface Gradient {
+  readonly dy: Tensor
+  readonly winner: Tensor
+}
+
+function backwardInput(gpu: Gpu, { params, tune }: Plan, w: Tensor, { dy, winner }: Gradient, dx: Tensor) {
+  const names = ['RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'WEIGHT_QUADS', 'DX_C', 'DX_T'] as const
+  const kernel = variant('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT'))
+  const weights = { weights_large: w.storage, weights_small: w.storage }
+  const threads = params.N * Math.ceil(params.H / 2) * Math.ceil(params.W / tune.DX_T)
+  const groups = groupsFor(threads) * Math.ceil(params.C / tune.DX_C)
+  gpu.emit(kernel, { params, ...weights, dy: dy.storage, winner: winner.storage, dx: dx.storage }, groups)
+}
+
+/** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
+function backwardWeight(gpu: Gpu, p: Plan, x: Tensor, { dy, winner }: Gradient, dw: Tensor, db: Tensor | null) {
+  const { params, tune } = p
+  const { N, C, F, KH, KW } = params
+  const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
+  const parts = Math.ceil(N / IMAGES) * LANES
+  const weights = F * C * KH * KW
+  const threads = parts * Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
+  withScratch(gpu, NAME, parts * (weights + F), (partial: Storage) => {
+    const names = ['RUN', 'KW_FIXED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
+    const kernel = variant('backward_weight', pick(tune, ...names), WEIGHT_WORKGROUP)
+    const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
+    gpu.emit(kernel, { ...inputs, partial }, Math.ceil(threads / WEIGHT_WORKGROUP))
+    const reduce = variant(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
+    const sums = { params, sums: partial, dw: dw.storage }
+    gpu.emit(reduce, db ? { ...sums, db: db.storage } : sums, groupsFor(db ? weights + F : weights))
+  })
+}
+
+const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
+  name: NAME,
+
+  shape(inputs, attributes) {
+    const { shape, lines } = conv2dShape(NAME, inputs, attributes)
+    const [N, F, height, width] = shape as [number, number, number, number]
+    if (height < 2 || width < 2) {
+      throw new ShapeError(NAME, `the convolution's ${height} × ${width} cells hold no window of 2 × 2`, lines)
+    }
+    return [N, F, Math.floor(height / 2), Math.floor(width / 2)]
+  },
+
+  forward(gpu, [input, weight, bias], attributes, shape) {
+    const out = empty(gpu, shape, 'float32', NAME)
+    const run = (x: Tensor, w: Tensor) => {
+      const p = plan(x.shape, w.shape, shape, attributes, bias !== null)
+      const words = [...shape.slice(0, 3), Math.ceil(shape[3]! / p.tune.RUN)]
+      const winner = empty(gpu, words, 'int32', `${NAME} winners`)
+      if (sizeOf(words) > 0) forward(gpu, p, x, w, bias, out, winner)
+      return winner
+    }
+    if (input.shape[1]! > 0) return { out, saved: [input, weight, run(input, weight)] }
+    // Without input channels every sum is empty and z is the bias: with it, a channel of zeros has that z.
+    const zeros = zeroChannel(gpu, input, weight)
+    const winner = run(...zeros)
+    for (const t of zeros) t.dispose() // nobody else knows them, and there need not be a scope
+    return { out, saved: [input, weight, winner] }
+  },
+
+  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias]) {
+    const [input, weight, winner] = saved as [Tensor, Tensor, Tensor]
+    const gradient = { dy, winner }
+    const result = (shape: Shape) => (dy.size === 0 ? full(gpu, shape, 0) : empty(gpu, shape, 'float32', NAME))
+    const dx = needsInput ? result(input.shape) : null
+    const needsParameters = needsWeight || needsBias
+    const dw = needsParameters ? result(weight.shape) : null
+    const db = needsBias ? result([weight.shape[0]!]) : null
+    if (dy.size === 0) return [dx, dw, db]
+    const p = plan(input.shape, weight.shape, dy.shape, attributes, false)
+    if (dx && dx.size > 0) backwardInput(gpu, p, weight, gradient, dx)
+    if (dw && dw.size > 0) backwardWeight(gpu, p, input, gradient, dw, db)
+    else if (db) {
+      const [x, w] = zeroChannel(gpu, input, weight)
+      const none = empty(gpu, w.shape, 'float32', NAME)
+      backwardWeight(gpu, plan(x.shape, w.shape, dy.shape, attributes, false), x, gradient, none, db)
+    }
+    return [dx, dw, db]
+  },
+}
+
+/**
+ * maxPool2d(relu(conv2d(input, weight, bias, options)), { kernelSize: 2 }) in one: input [N, C, H, W], weight
+ * [F, C, KH, KW], bias [F] or null → [N, F, ⌊OH/2⌋, ⌊OW/2⌋] with conv2d's OH and OW. The gradient goes to the first largest
+ * cell of each window if it is above 0; every other cell adds nothing to any gradient, whatever infinity it would meet.
+ * Throws ShapeError when the sizes do not fit.
+ */
+export function conv2dReluMaxPool2d(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  options: Conv2dOptions = {},
+): Tensor {
+  requireTensors(NAME, bias === null ? { input, weight } : { input, weight, bias })
+  requireOptions(NAME, options, ['stride', 'padding', 'dilation'])
+  const stride = pair(NAME, 'stride', options.stride ?? 1, 1)
+  const padding = pair(NAME, 'padding', options.padding ?? 0, 0)
+  const dilation = pair(NAME, 'dilation', options.dilation ?? 1, 1)
+  return apply(fusedOp, [input, weight, bias], { stride, padding, dilation })
+}
