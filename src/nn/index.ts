@@ -6,7 +6,7 @@ export {
   Linear,
   MaxPool2d,
   ReLU,
-  Sequential,
 } from './layers.ts'
 export { lenet } from './lenet.ts'
 export { Module, type StateDict } from './module.ts'
+export { Sequential, type SequentialOptions } from './sequential.ts'

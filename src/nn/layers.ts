@@ -15,27 +15,6 @@ function requireCount(layer: string, name: string, value: number): void {
   }
 }
 
-/** The modules one after the other; parameters are named '0.weight', '0.bias', … */
-export class Sequential extends Module {
-  readonly #modules: readonly Module[]
-
-  constructor(...modules: Module[]) {
-    super()
-    modules.forEach((module, i) => {
-      if (!(module instanceof Module)) throw new TypeError(`nn.Sequential: argument ${i} is no module`)
-    })
-    this.#modules = modules
-  }
-
-  override namedChildren(): [string, Module][] {
-    return this.#modules.map((module, i) => [String(i), module])
-  }
-
-  override forward(x: Tensor): Tensor {
-    return this.#modules.reduce((y, module) => module.forward(y), x)
-  }
-}
-
 export interface Conv2dLayerOptions {
   readonly stride?: number | readonly number[]
   readonly padding?: number | readonly number[]
@@ -47,11 +26,7 @@ export interface Conv2dLayerOptions {
 export class Conv2d extends Module {
   readonly weight: Tensor
   readonly bias: Tensor | null
-  readonly #options: {
-    stride: number | readonly number[]
-    padding: number | readonly number[]
-    dilation: number | readonly number[]
-  }
+  readonly options: Required<Omit<Conv2dLayerOptions, 'bias'>>
 
   constructor(
     inChannels: number,
@@ -68,14 +43,14 @@ export class Conv2d extends Module {
     pair('nn.Conv2d', 'stride', stride, 1)
     pair('nn.Conv2d', 'padding', padding, 0)
     pair('nn.Conv2d', 'dilation', dilation, 1)
-    this.#options = { stride, padding, dilation }
+    this.options = { stride, padding, dilation }
     const fanIn = inChannels * KH * KW
     this.weight = uniformParameter('weight', [outChannels, inChannels, KH, KW], fanIn)
     this.bias = bias ? uniformParameter('bias', [outChannels], fanIn) : null
   }
 
   override forward(x: Tensor): Tensor {
-    return conv2d(x, this.weight, this.bias, this.#options)
+    return conv2d(x, this.weight, this.bias, this.options)
   }
 }
 
@@ -106,19 +81,20 @@ export class ReLU extends Module {
 
 /** maxPool2d with the given window; the stride is the kernel size unless given. */
 export class MaxPool2d extends Module {
-  readonly #options: MaxPool2dOptions
+  readonly options: Required<MaxPool2dOptions>
 
   constructor(kernelSize: number | readonly number[], options: Omit<MaxPool2dOptions, 'kernelSize'> = {}) {
     super()
     requireOptions('nn.MaxPool2d', options, ['stride', 'padding'])
     pair('nn.MaxPool2d', 'kernelSize', kernelSize, 1)
-    pair('nn.MaxPool2d', 'stride', options.stride ?? kernelSize, 1)
-    pair('nn.MaxPool2d', 'padding', options.padding ?? 0, 0)
-    this.#options = { kernelSize, ...options }
+    const { stride = kernelSize, padding = 0 } = options
+    pair('nn.MaxPool2d', 'stride', stride, 1)
+    pair('nn.MaxPool2d', 'padding', padding, 0)
+    this.options = { kernelSize, stride, padding }
   }
 
   override forward(x: Tensor): Tensor {
-    return maxPool2d(x, this.#options)
+    return maxPool2d(x, this.options)
   }
 }
 

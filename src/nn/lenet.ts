@@ -1,4 +1,5 @@
-import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } from './layers.ts'
+import { Conv2d, Flatten, Linear, MaxPool2d, ReLU } from './layers.ts'
+import { Sequential } from './sequential.ts'
 
 /**
  * LeNet with ReLU and max pooling, the chapter's network: images [N, 1, 28, 28] to logits [N, 10]; 61,706 parameters.

@@ -17,10 +17,14 @@ export function traceForward(prototype: Module, base: Module): void {
     if (!Object.hasOwn(p, 'forward')) continue
     const forward = p.forward as (...inputs: unknown[]) => Tensor
     p.forward = function (this: Module, ...inputs: unknown[]): Tensor {
-      if (!detector()) return forward.apply(this, inputs)
-      return inLayer(this, () => forward.apply(this, inputs))
+      return runAs(this, () => forward.apply(this, inputs))
     }
   }
+}
+
+/** Runs what computes in a layer's place, so that what is found in it is said of the layer. */
+export function runAs(module: Module, forward: () => Tensor): Tensor {
+  return detector() ? inLayer(module, forward) : forward()
 }
 
 function inLayer(module: Module, forward: () => Tensor): Tensor {

@@ -94,9 +94,9 @@ describe('the first operation, in the order of recording,', () => {
     gpu.write(weight!.storage, new Float32Array(weight!.size).fill(1))
     const images = tensor(new Float32Array(2 * 784).fill(3e38), [2, 1, 28, 28], { name: 'images' })
     const error = await anomalyOf(() => net.forward(images))
-    expect(error).toMatchObject({ operation: 'conv2d', direction: 'forward', layer: 'layer 0 (Conv2d)' })
+    expect(error).toMatchObject({ operation: 'conv2dReluMaxPool2d', direction: 'forward', layer: 'layer 0 (Conv2d)' })
     expect(error.message).toBe(
-      'conv2d of layer 0 (Conv2d), forward: its result [2, 6, 28, 28] is the first tensor with a NaN or infinite value',
+      'conv2dReluMaxPool2d of layer 0 (Conv2d), forward: its result [2, 6, 14, 14] is the first tensor with a NaN or infinite value',
     )
     net.dispose()
   })

@@ -1,0 +1,50 @@
+import { conv2dReluMaxPool2d } from '../kernels/conv2d_relu_max_pool2d.ts'
+import { pair } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { Conv2d, MaxPool2d, ReLU } from './layers.ts'
+import type { Module } from './module.ts'
+import { runAs } from './running.ts'
+
+/** What takes the place of `length` neighbours. */
+export interface Fusion {
+  readonly length: number
+  forward(x: Tensor): Tensor
+}
+
+/** Looks at the first of these modules and those after it. */
+type Rule = (modules: readonly Module[]) => Fusion | null
+
+/** Whether a module is of this very class and computes what the class does. */
+function isExactly<T extends Module>(
+  module: Module | undefined,
+  Class: abstract new (...args: never[]) => T,
+): module is T {
+  return module !== undefined && Object.getPrototypeOf(module) === Class.prototype && !Object.hasOwn(module, 'forward')
+}
+
+const isBoth = (given: number | readonly number[], value: number) => pair('', '', given, 0).every((n) => n === value)
+
+/** With other strides and dilations the plain operations are no slower. */
+const convReluPool: Rule = ([conv, activation, pool]) => {
+  if (!isExactly(conv, Conv2d) || !isExactly(activation, ReLU) || !isExactly(pool, MaxPool2d)) return null
+  const { kernelSize, stride, padding } = pool.options
+  if (!isBoth(kernelSize, 2) || !isBoth(stride, 2) || !isBoth(padding, 0)) return null
+  if (!isBoth(conv.options.stride, 1) || !isBoth(conv.options.dilation, 1)) return null
+  return {
+    length: 3,
+    // Whatever is found wrong in it is said of the convolution, whose parameters it has.
+    forward: (x) => runAs(conv, () => conv2dReluMaxPool2d(x, conv.weight, conv.bias, conv.options)),
+  }
+}
+
+const rules: readonly Rule[] = [convReluPool]
+
+/** The first rule's fusion for the modules from place i on, or null. */
+export function fusionAt(modules: readonly Module[], i: number): Fusion | null {
+  const rest = modules.slice(i)
+  for (const rule of rules) {
+    const fusion = rule(rest)
+    if (fusion) return fusion
+  }
+  return null
+}

@@ -1,0 +1,50 @@
+import { requireOptions } from '../tensor/options.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { fusionAt } from './fusion.ts'
+import { Module } from './module.ts'
+
+export interface SequentialOptions {
+  /** Whether neighbours that one operation can compute are computed by it; true unless given. */
+  readonly fuse?: boolean
+}
+
+function isOptions(value: Module | SequentialOptions | undefined): value is SequentialOptions {
+  return typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype
+}
+
+/**
+ * The modules one after the other; parameters are named '0.weight', '0.bias', … Where neighbours match a rule of fusion.ts one
+ * operation takes their place, whose results are theirs up to rounding; `{ fuse: false }` as the last argument runs each.
+ */
+export class Sequential extends Module {
+  readonly #modules: readonly Module[]
+  readonly #fuse: boolean
+
+  constructor(...modules: Module[] | [...Module[], SequentialOptions]) {
+    super()
+    const last = modules.at(-1)
+    const options = isOptions(last) ? last : {}
+    requireOptions('nn.Sequential', options, ['fuse'])
+    const { fuse = true } = options
+    if (typeof fuse !== 'boolean') throw new TypeError(`nn.Sequential: fuse must be true or false, not ${String(fuse)}`)
+    this.#fuse = fuse
+    this.#modules = (isOptions(last) ? modules.slice(0, -1) : modules).map((module, i) => {
+      if (!(module instanceof Module)) throw new TypeError(`nn.Sequential: argument ${i} is no module`)
+      return module
+    })
+  }
+
+  override namedChildren(): [string, Module][] {
+    return this.#modules.map((module, i) => [String(i), module])
+  }
+
+  override forward(x: Tensor): Tensor {
+    let y = x
+    for (let i = 0; i < this.#modules.length; ) {
+      const fusion = this.#fuse ? fusionAt(this.#modules, i) : null
+      y = fusion ? fusion.forward(y) : this.#modules[i]!.forward(y)
+      i += fusion?.length ?? 1
+    }
+    return y
+  }
+}
