@@ -118,14 +118,14 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     return { out, saved: [input, weight, winner] }
   },
 
-  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias]) {
+  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias], memory) {
     const [input, weight, winner] = saved as [Tensor, Tensor, Tensor]
     const gradient = { dy, winner }
-    const result = (shape: Shape) => (dy.size === 0 ? full(gpu, shape, 0) : empty(gpu, shape, 'float32', NAME))
-    const dx = needsInput ? result(input.shape) : null
+    const result = (i: number, shape: Shape) => (dy.size === 0 ? full(gpu, shape, 0) : memory(i, shape))
+    const dx = needsInput ? result(0, input.shape) : null
     const needsParameters = needsWeight || needsBias
-    const dw = needsParameters ? result(weight.shape) : null
-    const db = needsBias ? result([weight.shape[0]!]) : null
+    const dw = needsParameters ? result(1, weight.shape) : null
+    const db = needsBias ? result(2, [weight.shape[0]!]) : null
     if (dy.size === 0) return [dx, dw, db]
     const p = plan(input.shape, weight.shape, dy.shape, attributes, false)
     if (dx && dx.size > 0) backwardInput(gpu, p, weight, gradient, dx)
