@@ -1,12 +1,19 @@
 import { GpuError } from './gpu/errors.ts'
 import { Gpu } from './gpu/gpu.ts'
 import { setDefaultGpu } from './tensor/default.ts'
+import { requireOptions } from './tensor/options.ts'
+
+export interface OpenOptions {
+  /** Under Node: without Dawn's own checks; browsers always check. Off unless given. */
+  readonly fast?: boolean
+}
 
 /**
  * Opens the browser's best adapter and makes it the default device.
  * Throws GpuError of kind 'unavailable' where there is none. Under Node the package's `open` looks further.
  */
-export async function open(): Promise<Gpu> {
+export async function open(options: OpenOptions = {}): Promise<Gpu> {
+  requireOptions('open', options, ['fast'])
   const { gpu } = (globalThis.navigator ?? {}) as { gpu?: GPU }
   if (!gpu) {
     throw new GpuError(

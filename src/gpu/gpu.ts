@@ -42,8 +42,8 @@ export class Gpu {
   #closed = false
   #lost: GpuError | null = null
 
-  /** Asks the adapter for a device. `rung` is only noted in `info`. Throws GpuError when the adapter refuses. */
-  static async fromAdapter(adapter: GPUAdapter, rung?: GpuInfo['rung']): Promise<Gpu> {
+  /** Asks the adapter for a device. `noted` is only put into `info`. Throws GpuError when the adapter refuses. */
+  static async fromAdapter(adapter: GPUAdapter, noted: Pick<GpuInfo, 'rung' | 'fast'> = {}): Promise<Gpu> {
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
     let device: GPUDevice
     try {
@@ -54,8 +54,7 @@ export class Gpu {
         `the adapter ${adapterInfo(adapter.info).name} gives no device: ${String(cause)}`,
       )
     }
-    const info = adapterInfo(adapter.info)
-    return new Gpu(device, rung === undefined ? info : { ...info, rung })
+    return new Gpu(device, { ...adapterInfo(adapter.info), ...noted })
   }
 
   constructor(device: GPUDevice, info: GpuInfo) {

@@ -9,6 +9,8 @@ export interface GpuInfo {
   readonly adapterClass: 'cpu' | 'gpu'
   /** Under Node, the step of the ladder that the adapter was found on; 'lavapipe' stands for the system's own too. */
   readonly rung?: 'hardware' | 'lavapipe' | 'swiftshader'
+  /** Present, and true, where Dawn's own checks are off. */
+  readonly fast?: boolean
 }
 
 /** What an adapter says of itself. */

@@ -116,7 +116,7 @@ async function unless<T>(
 
 async function examineAdapter({ adapter, driver, rung }: OpenAdapter): Promise<AdapterReport> {
   const { limits, features, info } = adapter
-  const gpu = await Gpu.fromAdapter(adapter, rung)
+  const gpu = await Gpu.fromAdapter(adapter, { rung })
   try {
     const { name, vendor, architecture, device, description, adapterClass } = gpu.info
     return {

@@ -81,32 +81,37 @@ const ONLY: Record<Rung, string> = {
   swiftshader: 'only SwiftShader',
 }
 
+/** Dawn neither validates commands nor guards the bounds of buffers: what the project's own kernels do by themselves. */
+const UNCHECKED = 'enable-dawn-features=skip_validation,disable_robustness'
+
+const instanceKey = (key: string, fast: boolean) => (fast ? `${key} fast` : key)
+
 /** The situations of this process and their instances: once one is collected as garbage, the next dispatch crashes. */
 const instances = new Map<string, { instance: GPU; driver: Driver }>()
 
 /**
  * The best adapter of this machine: hardware, the system's lavapipe, then lavapipe and SwiftShader in the cache folder.
  * Each is tried in a child process first, since drivers crash; what worked is remembered in the cache folder.
- * Throws GpuError of kind 'unavailable' that says of every one why it gave none, and what helps.
+ * Throws GpuError of kind 'unavailable' that says of every one why it gave none, and what helps. `fast`: see `open`.
  */
-export async function openAdapter(): Promise<OpenAdapter> {
+export async function openAdapter(fast = false): Promise<OpenAdapter> {
   const { env } = process
   const forced = forcedRung(env)
   const key = situation(env)
-  const kept = instances.get(key)
+  const kept = instances.get(instanceKey(key, fast))
   const again = kept && (await ask(kept.instance, kept.driver, forced))
   if (again) return again
 
   let drivers = findDrivers(env)
   const id = recall(env, key)
   const known = drivers.find((driver) => driver.id === id && driver.missing === null && driver.unwanted === null)
-  const first = known && (await load(known, forced, key))
+  const first = known && (await load(known, forced, key, fast))
   if (first) return first
 
   for (;;) {
     const { choice, attempts } = await climb(drivers, forced)
     if (!choice) throw new GpuError('unavailable', noAdapter(attempts, env))
-    const opened = await load(choice, forced, key)
+    const opened = await load(choice, forced, key, fast)
     if (opened) {
       const probed = attempts.find(({ driver }) => driver === choice)?.detail !== UNPROBED
       if (probed) remember(env, key, choice.id)
@@ -118,14 +123,14 @@ export async function openAdapter(): Promise<OpenAdapter> {
 }
 
 /** Uses a driver in this process, whose environment is changed only as long as Dawn looks for drivers. */
-async function load(driver: Driver, forced: Rung | null, key: string): Promise<OpenAdapter | null> {
+async function load(driver: Driver, forced: Rung | null, key: string, fast: boolean): Promise<OpenAdapter | null> {
   const before = Object.keys(driver.env).map((name) => [name, process.env[name]] as const)
   Object.assign(process.env, driver.env)
   try {
     preload(driver)
     const { create } = await import('webgpu')
-    const instance = create([])
-    instances.set(key, { instance, driver })
+    const instance = create(fast ? [UNCHECKED] : [])
+    instances.set(instanceKey(key, fast), { instance, driver })
     return await ask(instance, driver, forced)
   } finally {
     for (const [name, value] of before) {

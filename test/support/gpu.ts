@@ -10,13 +10,16 @@ let opened: Promise<Gpu> | null = null
 /**
  * The device that all tests share, so that every pipeline compiles once. Whatever memory it hands out is full of NaN, up
  * to the end of the buffer: an element that a kernel forgets, or reads without writing it first, shows.
- * With DAWNGRAD_TEST_LIMITS=minimum its limits are the lowest that the specification allows.
+ * With DAWNGRAD_TEST_LIMITS=minimum its limits are the lowest that the specification allows; with DAWNGRAD_TEST_FAST=1 it
+ * is open({ fast: true }).
  */
 export function testGpu(): Promise<Gpu> {
-  opened ??= (limitsAreMinimal() ? openMinimal() : open()).then((gpu) => {
-    setDefaultGpu(gpu)
-    return poisoned(gpu)
-  })
+  opened ??= (limitsAreMinimal() ? openMinimal() : open({ fast: process.env.DAWNGRAD_TEST_FAST === '1' })).then(
+    (gpu) => {
+      setDefaultGpu(gpu)
+      return poisoned(gpu)
+    },
+  )
   return opened
 }
 
