@@ -13,7 +13,7 @@ export { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from './kernels/ano
 export { conv2d } from './kernels/conv2d.ts'
 export { conv2dReluMaxPool2d } from './kernels/conv2d_relu_max_pool2d.ts'
 export { crossEntropy } from './kernels/cross_entropy.ts'
-export { linear } from './kernels/linear.ts'
+export { linear, linearRelu } from './kernels/linear.ts'
 export { matmul } from './kernels/matmul.ts'
 export { maxPool2d } from './kernels/max_pool2d.ts'
 export { relu } from './kernels/relu.ts'

@@ -1,14 +1,14 @@
-// linear: a fully connected layer and its gradients, row-major.
+// linear: a fully connected layer and its gradients, row-major; with relu = 1, of a ReLU after it too.
 //
-//   out[n, o] = sum over i of x[n, i] * weight[o, i], plus bias[o]
+//   out[n, o] = sum over i of x[n, i] * weight[o, i], plus bias[o]; with relu = 1, 0 where that is <= 0; NaN passes
 //   dx[n, i]  = sum over o of dy[n, o] * weight[o, i]
 //   dw[o, i]  = sum over n of dy[n, o] * x[n, i]
-//   db[o]     = sum over n of dy[n, o]
+//   db[o]     = sum over n of dy[n, o]                   with relu = 1, dy counts as 0 where out <= 0
 //
 //   x, dx         [N, I]
 //   weight, dw    [O, I]
 //   bias, db      [O]
-//   out, dy       [N, O]
+//   out, dy, y    [N, O]     y: what forward gave for out
 //
 // i and o ascend. The sums over n go by blocks of BLOCK rows, n ascending in the block, and then over the blocks in
 // ascending order, starting from +0: their bits depend neither on the device's scheduling nor on rows of zeros in dy
@@ -30,6 +30,10 @@
 //                 this order: needW*parts*(ceil(O/8)*ceil(I/8) + ceil(O/4)) + needX*ceil(N/8)*ceil(I/8).
 //                 With parts = 1 a thread adds all the blocks of rows itself. With parts = ceil(N/BLOCK) it takes one,
 //                 dw is [parts, O, I] and db [parts, O], and `reduce` adds the parts: the same bits, more threads.
+// forward_direct, backward_direct
+//                 The same, to the same bits, in one dispatch, without packing: for layers so small that it costs more than
+//                 it saves. backward_direct takes no ReLU; a thread of it computes a 4 x 4 block of dw or dx, or an element
+//                 of db, in the same order: needW*parts*(ceil(O/4)*I/4 + O) + needX*ceil(N/4)*I/4.
 // reduce          Adds partial_w [parts, O, I] to dw [O, I] and partial_b [parts, O] to db [O]. One thread an element:
 //                 O*I + O.
 //
@@ -40,6 +44,7 @@ struct Params {
   I: u32,
   O: u32,
   hasBias: u32, // 0: bias is not read
+  relu: u32,
   needX: u32,
   needW: u32, // dw and db
   parts: u32, // 1 or ceil(N/BLOCK)
@@ -58,6 +63,10 @@ struct Params {
 @group(0) @binding(10) var<storage, read_write> db: array<f32>;
 @group(0) @binding(11) var<storage, read> partial_w: array<f32>;
 @group(0) @binding(12) var<storage, read> partial_b: array<f32>;
+@group(0) @binding(13) var<storage, read> y: array<f32>;
+// x and weight, where I is a multiple of 4.
+@group(0) @binding(14) var<storage, read> x_quads: array<vec4f>;
+@group(0) @binding(15) var<storage, read> weight_quads: array<vec4f>;
 
 override WG: u32 = 64u;
 
@@ -103,6 +112,20 @@ fn in_turn(g: u32, all: u32, heavy: u32) -> u32 {
   }
   let before = g * heavy / all;
   return select(heavy + g - before, before, (g + 1u) * heavy / all > before);
+}
+
+// An element of out, given its sum.
+fn finished(sum: f32, o: u32) -> f32 {
+  var result = sum;
+  if (params.hasBias == 1u) {
+    result += bias[o];
+  }
+  return select(result, 0.0, params.relu == 1u && result <= 0.0);
+}
+
+// An element of the gradient before the ReLU.
+fn dy_at(i: u32) -> f32 {
+  return select(dy[i], 0.0, params.relu == 1u && y[i] <= 0.0);
 }
 
 @compute @workgroup_size(WG)
@@ -183,11 +206,62 @@ fn forward(
     let start = half / 2u * params.O;
     let stop = start + min(column + (half & 1u) * 4u + 4u, params.O);
     for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
-      var sum = s0l.x;
-      if (params.hasBias == 1u) {
-        sum += bias[at - start];
-      }
-      out[at] = sum;
+      out[at] = finished(s0l.x, at - start);
+      s0l = s0l.yzww;
+    }
+    s0l = s0h; s0h = s1l; s1l = s1h; s1h = s2l; s2l = s2h;
+    s2h = s3l; s3l = s3h; s3h = s4l; s4l = s4h; s4h = s5l;
+    s5l = s5h; s5h = s6l; s6l = s6h; s6h = s7l; s7l = s7h;
+  }
+}
+
+// As forward, of operands as they lie.
+@compute @workgroup_size(WG)
+fn forward_direct(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = (group.y * groups.x + group.x) * WG + lane;
+  let across = eights_of(params.O);
+  let row = block / across * 8u;
+  let column = block % across * 8u;
+  if (row >= params.N) {
+    return;
+  }
+  let four = vec4u(0u, 1u, 2u, 3u);
+  let x_low = min(row + four, vec4u(params.N - 1u)) * params.I;
+  let x_high = min(row + 4u + four, vec4u(params.N - 1u)) * params.I;
+  let w_low = min(column + four, vec4u(params.O - 1u)) * params.I;
+  let w_high = min(column + 4u + four, vec4u(params.O - 1u)) * params.I;
+  var s0l = vec4f(); var s0h = vec4f();
+  var s1l = vec4f(); var s1h = vec4f();
+  var s2l = vec4f(); var s2h = vec4f();
+  var s3l = vec4f(); var s3h = vec4f();
+  var s4l = vec4f(); var s4h = vec4f();
+  var s5l = vec4f(); var s5h = vec4f();
+  var s6l = vec4f(); var s6h = vec4f();
+  var s7l = vec4f(); var s7h = vec4f();
+  for (var k = 0u; k < params.I; k++) {
+    let x0 = vec4f(x[x_low.x + k], x[x_low.y + k], x[x_low.z + k], x[x_low.w + k]);
+    let x1 = vec4f(x[x_high.x + k], x[x_high.y + k], x[x_high.z + k], x[x_high.w + k]);
+    let y0 = vec4f(weight[w_low.x + k], weight[w_low.y + k], weight[w_low.z + k], weight[w_low.w + k]);
+    let y1 = vec4f(weight[w_high.x + k], weight[w_high.y + k], weight[w_high.z + k], weight[w_high.w + k]);
+    s0l += x0.x * y0; s0h += x0.x * y1;
+    s1l += x0.y * y0; s1h += x0.y * y1;
+    s2l += x0.z * y0; s2h += x0.z * y1;
+    s3l += x0.w * y0; s3h += x0.w * y1;
+    s4l += x1.x * y0; s4h += x1.x * y1;
+    s5l += x1.y * y0; s5h += x1.y * y1;
+    s6l += x1.z * y0; s6h += x1.z * y1;
+    s7l += x1.w * y0; s7h += x1.w * y1;
+  }
+  let end = min(row + 8u, params.N);
+  for (var half = row * 2u; half < end * 2u; half++) {
+    let start = half / 2u * params.O;
+    let stop = start + min(column + (half & 1u) * 4u + 4u, params.O);
+    for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
+      out[at] = finished(s0l.x, at - start);
       s0l = s0l.yzww;
     }
     s0l = s0h; s0h = s1l; s1l = s1h; s1h = s2l; s2l = s2h;
@@ -224,7 +298,7 @@ fn pack_backward(
       step = 1u;
     }
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(dy[s.at.x], dy[s.at.y], dy[s.at.z], dy[s.at.w]);
+      packed[s.to] = vec4f(dy_at(s.at.x), dy_at(s.at.y), dy_at(s.at.z), dy_at(s.at.w));
       s.at += step;
     }
   } else if (i < end_2) {
@@ -367,6 +441,102 @@ fn backward(
     t0l = t0h; t0h = t1l; t1l = t1h; t1h = t2l; t2l = t2h;
     t2h = t3l; t3l = t3h; t3h = t4l; t4l = t4h; t4h = t5l;
     t5l = t5h; t5h = t6l; t6l = t6h; t6h = t7l; t7l = t7h;
+  }
+}
+
+// As backward, of operands as they lie; I must be a multiple of 4.
+@compute @workgroup_size(WG)
+fn backward_direct(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let across = params.I / 4u;
+  let blocks_w = quads_of(params.O) * across;
+  let count_w = blocks_w * params.parts * params.needW;
+  let count_x = quads_of(params.N) * across * params.needX;
+  let thread = in_turn(group.y * groups.x + group.x, groups.x * groups.y, (count_w + WG - 1u) / WG) * WG + lane;
+  // Rows of the batch a part takes.
+  let share = select(BLOCK, params.N, params.parts == 1u);
+
+  if (thread >= count_w + count_x) {
+    let t = thread - count_w - count_x;
+    if (t >= params.O * params.parts * params.needW) {
+      return;
+    }
+    let begin = t / params.O * share;
+    let end = min(begin + share, params.N);
+    var total = 0.0;
+    for (var n = begin; n < end; ) {
+      let stop = min(n + BLOCK, end);
+      var sum = 0.0;
+      for (; n < stop; n++) {
+        sum += dy[n * params.O + t % params.O];
+      }
+      total += sum;
+    }
+    db[t] = total;
+    return;
+  }
+
+  let for_w = thread < count_w;
+  let t = select(thread - count_w, thread, for_w);
+  // dx has one part, and one block of all the k.
+  let part = select(0u, t / blocks_w, for_w);
+  let row = (t - part * blocks_w) / across * 4u;
+  let column = (t - part * blocks_w) % across;
+  let height = select(params.N, params.O, for_w);
+  let begin = part * share;
+  let end = select(params.O, min(begin + share, params.N), for_w);
+  let block = select(params.O, BLOCK, for_w);
+  // Where the elements of dy are for four rows of the block, and the quad of x or weight beside them.
+  let step = select(1u, params.O, for_w);
+  let rows = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(height - 1u));
+  var left = rows * select(params.O, 1u, for_w) + begin * step;
+  var right = begin * across + column;
+  var t0 = vec4f();
+  var t1 = vec4f();
+  var t2 = vec4f();
+  var t3 = vec4f();
+  for (var k = begin; k < end; ) {
+    let stop = min(k + block, end);
+    var s0 = vec4f();
+    var s1 = vec4f();
+    var s2 = vec4f();
+    var s3 = vec4f();
+    for (; k < stop; k++) {
+      var quad = vec4f();
+      if (for_w) {
+        quad = x_quads[right];
+      } else {
+        quad = weight_quads[right];
+      }
+      s0 += dy[left.x] * quad;
+      s1 += dy[left.y] * quad;
+      s2 += dy[left.z] * quad;
+      s3 += dy[left.w] * quad;
+      left += step;
+      right += across;
+    }
+    t0 += s0;
+    t1 += s1;
+    t2 += s2;
+    t3 += s3;
+  }
+  let last = min(row + 4u, height);
+  for (var r = row; r < last; r++) {
+    let first = ((part * params.O + r) * across + column) * 4u;
+    for (var at = first; at < first + 4u; at++) {
+      if (for_w) {
+        dw[at] = t0.x;
+      } else {
+        dx[at] = t0.x;
+      }
+      t0 = t0.yzww;
+    }
+    t0 = t1;
+    t1 = t2;
+    t2 = t3;
   }
 }
 

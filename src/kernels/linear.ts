@@ -2,7 +2,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
-import { apply, type Op } from '../tensor/op.ts'
+import { apply, type GradientMemory, type Op } from '../tensor/op.ts'
 import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
@@ -11,9 +11,15 @@ import * as wgsl from './wgsl.ts'
 
 const packForward = new Kernel('linear', wgsl.linear, 'pack_forward')
 const forward = new Kernel('linear', wgsl.linear, 'forward')
+const forwardDirect = new Kernel('linear', wgsl.linear, 'forward_direct')
 const packBackward = new Kernel('linear', wgsl.linear, 'pack_backward')
 const backward = new Kernel('linear', wgsl.linear, 'backward')
+const backwardDirect = new Kernel('linear', wgsl.linear, 'backward_direct')
 const reduce = new Kernel('linear', wgsl.linear, 'reduce')
+
+/** Up to so many multiplications a layer computes from its operands as they lie: packing would cost more than it saves. */
+const DIRECT_FORWARD = 2 ** 24
+const DIRECT_BACKWARD = 2 ** 19
 
 const quads = (n: number) => Math.ceil(n / 4)
 const eights = (n: number) => Math.ceil(n / 8)
@@ -23,84 +29,126 @@ function asRows(t: Tensor): [number, number] {
   return [sizeOf(t.shape.slice(0, -1)), t.shape.at(-1)!]
 }
 
-const linearOp: Op<readonly [Tensor, Tensor, Tensor | null], null> = {
+type LinearInputs = readonly [Tensor, Tensor, Tensor | null]
+
+function shapeOf(operation: string, [input, weight, bias]: LinearInputs): Shape {
+  requireType(operation, 'input', input)
+  requireType(operation, 'weight', weight)
+  if (bias) requireType(operation, 'bias', bias)
+  const letters = input.shape.length === 2 ? 'N I' : '… I'
+  if (input.shape.length === 0) requireRank(operation, 'input', input.shape, 2, 'N I')
+  requireRank(operation, 'weight', weight.shape, 2, 'O I')
+  const I = input.shape.at(-1)!
+  const [O, features] = weight.shape as [number, number]
+  if (features !== I) {
+    throw new ShapeError(operation, `weight takes ${features} input features, input has ${I}`, [
+      ['input', input.shape, letters],
+      ['weight', weight.shape, 'O I'],
+    ])
+  }
+  if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O)) {
+    throw new ShapeError(operation, `bias must have one value for each of the ${O} output features`, [
+      ['weight', weight.shape, 'O I'],
+      ['bias', bias.shape, 'O'],
+    ])
+  }
+  return [...input.shape.slice(0, -1), O]
+}
+
+function output(gpu: Gpu, [input, weight, bias]: LinearInputs, shape: Shape, relu: 0 | 1): Tensor {
+  const [N, I] = asRows(input)
+  const O = weight.shape[0]!
+  const out = empty(gpu, shape, 'float32', 'linear')
+  if (out.size === 0) return out
+  const params = { N, I, O, hasBias: bias ? 1 : 0, relu, needX: 0, needW: 0, parts: 1 }
+  const operands = { x: input.storage, weight: weight.storage }
+  const rest = { params, bias: bias?.storage ?? weight.storage, out: out.storage }
+  const blocks = eights(N) * eights(O)
+  if (N * I * O <= DIRECT_FORWARD) {
+    gpu.emit(forwardDirect, { ...operands, ...rest }, groupsFor(blocks))
+    return out
+  }
+  const packed = quads(N) + quads(O)
+  withScratch(gpu, 'linear', 4 * packed * I, (scratch) => {
+    gpu.emit(packForward, { params, ...operands, packed: scratch }, groupsFor(packed * stripsOf(I)))
+    gpu.emit(forward, { quads: scratch, ...rest }, groupsFor(blocks))
+  })
+  return out
+}
+
+/** Gradients of input, weight and bias; `y` is the output where a ReLU made it. */
+function gradients(
+  gpu: Gpu,
+  { dy, input, weight, y }: Operands,
+  [needsInput, needsWeight, needsBias]: readonly boolean[],
+  memory: GradientMemory,
+): [Tensor | null, Tensor | null, Tensor | null] {
+  const [N, I] = asRows(input)
+  const O = weight.shape[0]!
+  const needsParameters = needsWeight || needsBias
+  // Where a sum has no terms its result is 0; nothing is left for the kernels then.
+  const none = N === 0 || O === 0 || I === 0
+  const result = (i: number, shape: Shape) => (none ? full(gpu, shape, 0) : memory(i, shape))
+  const dx = needsInput ? result(0, input.shape) : null
+  const dw = needsParameters ? result(1, weight.shape) : null
+  const db = !needsParameters ? null : none ? biasOnly(gpu, dy, y) : result(2, [O])
+  if (!none && (dx || dw)) compute(gpu, { dy, input, weight, y }, dx, dw, db)
+  return [dx, dw, db]
+}
+
+const linearOp: Op<LinearInputs, null> = {
   name: 'linear',
 
-  shape([input, weight, bias]) {
-    requireType('linear', 'input', input)
-    requireType('linear', 'weight', weight)
-    if (bias) requireType('linear', 'bias', bias)
-    const letters = input.shape.length === 2 ? 'N I' : '… I'
-    if (input.shape.length === 0) requireRank('linear', 'input', input.shape, 2, 'N I')
-    requireRank('linear', 'weight', weight.shape, 2, 'O I')
-    const I = input.shape.at(-1)!
-    const [O, features] = weight.shape as [number, number]
-    if (features !== I) {
-      throw new ShapeError('linear', `weight takes ${features} input features, input has ${I}`, [
-        ['input', input.shape, letters],
-        ['weight', weight.shape, 'O I'],
-      ])
-    }
-    if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O)) {
-      throw new ShapeError('linear', `bias must have one value for each of the ${O} output features`, [
-        ['weight', weight.shape, 'O I'],
-        ['bias', bias.shape, 'O'],
-      ])
-    }
-    return [...input.shape.slice(0, -1), O]
+  shape(inputs) {
+    return shapeOf('linear', inputs)
   },
 
-  forward(gpu, [input, weight, bias], _, shape) {
-    const [N, I] = asRows(input)
-    const O = weight.shape[0]!
-    const out = empty(gpu, shape, 'float32', 'linear')
-    if (out.size > 0) {
-      const params = { N, I, O, hasBias: bias ? 1 : 0, needX: 0, needW: 0, parts: 1 }
-      const [x, w] = [input.storage, weight.storage]
-      const packed = quads(N) + quads(O)
-      withScratch(gpu, 'linear', 4 * packed * I, (scratch) => {
-        gpu.emit(packForward, { params, x, weight: w, packed: scratch }, groupsFor(packed * stripsOf(I)))
-        const bindings = { params, quads: scratch, bias: bias?.storage ?? w, out: out.storage }
-        gpu.emit(forward, bindings, groupsFor(eights(N) * eights(O)))
-      })
-    }
-    return { out, saved: [input, weight] }
+  forward(gpu, inputs, _, shape) {
+    return { out: output(gpu, inputs, shape, 0), saved: [inputs[0], inputs[1]] }
   },
 
-  backward(gpu, dy, saved, _, [needsInput, needsWeight, needsBias], memory) {
-    const [input, weight] = saved as [Tensor, Tensor]
-    const [N, I] = asRows(input)
-    const O = weight.shape[0]!
-    const needsParameters = needsWeight || needsBias
-    // Where a sum has no terms its result is 0; nothing is left for the kernels then.
-    const none = N === 0 || O === 0 || I === 0
-    const result = (i: number, shape: Shape) => (none ? full(gpu, shape, 0) : memory(i, shape))
-    const dx = needsInput ? result(0, input.shape) : null
-    const dw = needsParameters ? result(1, weight.shape) : null
-    const db = !needsParameters ? null : none ? biasOnly(gpu, dy) : result(2, [O])
-    if (!none && (dx || dw)) gradients(gpu, { input, weight, dy }, dx, dw, db)
-    return [dx, dw, db]
+  backward(gpu, dy, [input, weight], _, needs, memory) {
+    return gradients(gpu, { dy, input: input!, weight: weight!, y: null }, needs, memory)
   },
 }
 
+const linearReluOp: Op<LinearInputs, null> = {
+  name: 'linearRelu',
+
+  shape(inputs) {
+    return shapeOf('linearRelu', inputs)
+  },
+
+  forward(gpu, inputs, _, shape) {
+    const out = output(gpu, inputs, shape, 1)
+    return { out, saved: [inputs[0], inputs[1], out] }
+  },
+
+  backward(gpu, dy, [input, weight, y], _, needs, memory) {
+    return gradients(gpu, { dy, input: input!, weight: weight!, y: y! }, needs, memory)
+  },
+}
+
+interface Operands {
+  readonly dy: Tensor
+  readonly input: Tensor
+  readonly weight: Tensor
+  readonly y: Tensor | null
+}
+
 /** The bias's gradient where there are no input features: a layer of one feature that is zero has the same. */
-function biasOnly(gpu: Gpu, dy: Tensor): Tensor {
+function biasOnly(gpu: Gpu, dy: Tensor, y: Tensor | null): Tensor {
   const [N, O] = asRows(dy)
   if (dy.size === 0) return full(gpu, [O], 0)
   const db = empty(gpu, [O], 'float32', 'linear')
   const input = full(gpu, [N, 1], 0)
   const weight = full(gpu, [O, 1], 0)
-  gradients(gpu, { input, weight, dy }, null, full(gpu, [O, 1], 0), db)
+  compute(gpu, { dy, input, weight, y }, null, full(gpu, [O, 1], 0), db)
   return db
 }
 
-function gradients(
-  gpu: Gpu,
-  { input, weight, dy }: { input: Tensor; weight: Tensor; dy: Tensor },
-  dx: Tensor | null,
-  dw: Tensor | null,
-  db: Tensor | null,
-): void {
+function compute(gpu: Gpu, operands: Operands, dx: Tensor | null, dw: Tensor | null, db: Tensor | null): void {
+  const { input, weight, y } = operands
   const [N, I] = asRows(input)
   const O = weight.shape[0]!
   const needX = dx ? 1 : 0
@@ -108,31 +156,46 @@ function gradients(
   // The sum over rows is made of fixed blocks either way, with the same bits. Splitting it among threads pays only where
   // there are thousands of them.
   const parts = needW === 1 && gpu.info.adapterClass === 'gpu' ? blocksOf(N) : 1
-  const params = { N, I, O, hasBias: 0, needX, needW, parts }
-  const packedAlongN = needW * (quads(O) + quads(I))
-  const packedAlongO = needX * (quads(N) + quads(I))
-  const packThreads = packedAlongN * stripsOf(N) + packedAlongO * stripsOf(O)
-  const threads = needW * parts * (eights(O) * eights(I) + quads(O)) + needX * eights(N) * eights(I)
-  const run = (packed: Storage, partialW: Storage, partialB: Storage, unused: Storage) => {
-    const inputs = { x: input.storage, weight: weight.storage, dy: dy.storage }
-    gpu.emit(packBackward, { params, ...inputs, packed }, groupsFor(packThreads))
-    const bindings = { params, quads: packed, dx: dx?.storage ?? unused, dw: partialW, db: partialB }
-    gpu.emit(backward, bindings, groupsFor(threads))
-  }
-  withScratch(gpu, 'linear', 4 * (packedAlongN * N + packedAlongO * O), (packed) =>
-    withScratch(gpu, 'linear', 1, (unused) => {
-      if (!dw || !db)
-        return withScratch(gpu, 'linear', 1, (b) => withScratch(gpu, 'linear', 1, (w) => run(packed, w, b, unused)))
-      if (parts === 1) return run(packed, dw.storage, db.storage, unused)
-      return withScratch(gpu, 'linear', parts * O * I, (w) =>
-        withScratch(gpu, 'linear', parts * O, (b) => {
-          run(packed, w, b, unused)
-          const sums = { partial_w: w, partial_b: b, dw: dw.storage, db: db.storage }
-          gpu.emit(reduce, { params, ...sums }, groupsFor(O * I + O))
-        }),
+  const params: Params = { N, I, O, hasBias: 0, relu: y ? 1 : 0, needX, needW, parts }
+  const direct = !y && I % 4 === 0 && N * I * O <= DIRECT_BACKWARD
+  const emit = direct ? emitDirect : emitPacked
+  withScratch(gpu, 'linear', 1, (unused) => {
+    const x = dx?.storage ?? unused
+    if (!dw || !db)
+      return withScratch(gpu, 'linear', 1, (b) =>
+        withScratch(gpu, 'linear', 1, (w) => emit(gpu, params, operands, { dx: x, dw: w, db: b })),
       )
-    }),
-  )
+    if (parts === 1) return emit(gpu, params, operands, { dx: x, dw: dw.storage, db: db.storage })
+    return withScratch(gpu, 'linear', parts * O * I, (w) =>
+      withScratch(gpu, 'linear', parts * O, (b) => {
+        emit(gpu, params, operands, { dx: x, dw: w, db: b })
+        const sums = { partial_w: w, partial_b: b, dw: dw.storage, db: db.storage }
+        gpu.emit(reduce, { params, ...sums }, groupsFor(O * I + O))
+      }),
+    )
+  })
+}
+
+type Params = Readonly<Record<'N' | 'I' | 'O' | 'hasBias' | 'relu' | 'needX' | 'needW' | 'parts', number>>
+type Results = Readonly<Record<'dx' | 'dw' | 'db', Storage>>
+
+function emitDirect(gpu: Gpu, params: Params, { dy, input, weight }: Operands, results: Results): void {
+  const { N, I, O, needX, needW, parts } = params
+  const inputs = { dy: dy.storage, x_quads: input.storage, weight_quads: weight.storage }
+  const threads = needW * parts * ((quads(O) * I) / 4 + O) + (needX * quads(N) * I) / 4
+  gpu.emit(backwardDirect, { params, ...inputs, ...results }, groupsFor(threads))
+}
+
+function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands, results: Results): void {
+  const { N, I, O, needX, needW, parts } = params
+  const alongN = needW * (quads(O) + quads(I))
+  const alongO = needX * (quads(N) + quads(I))
+  const threads = needW * parts * (eights(O) * eights(I) + quads(O)) + needX * eights(N) * eights(I)
+  withScratch(gpu, 'linear', 4 * (alongN * N + alongO * O), (packed) => {
+    const inputs = { x: input.storage, weight: weight.storage, dy: dy.storage, y: (y ?? dy).storage }
+    gpu.emit(packBackward, { params, ...inputs, packed }, groupsFor(alongN * stripsOf(N) + alongO * stripsOf(O)))
+    gpu.emit(backward, { params, quads: packed, ...results }, groupsFor(threads))
+  })
 }
 
 /**
@@ -142,4 +205,13 @@ function gradients(
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   requireTensors('linear', bias === null ? { input, weight } : { input, weight, bias })
   return apply(linearOp, [input, weight, bias], null)
+}
+
+/**
+ * relu(linear(input, weight, bias)) in one: the same values, and the same rules for shapes. The gradient is 0 where the
+ * output is.
+ */
+export function linearRelu(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  requireTensors('linearRelu', bias === null ? { input, weight } : { input, weight, bias })
+  return apply(linearReluOp, [input, weight, bias], null)
 }

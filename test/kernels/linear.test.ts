@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { linear } from '../../src/node/index.ts'
+import { linear, linearRelu, relu } from '../../src/node/index.ts'
 import { fill } from '../support/arbitraries.ts'
 import { parameter, tensor, testGpu, values } from '../support/gpu.ts'
 import { type Ref, ref } from '../support/reference.ts'
@@ -78,5 +78,74 @@ describe('linear over more dimensions', () => {
       return await Promise.all([out, ...tensors.map((t) => t.grad)].map(values))
     }
     expect(await run(shape)).toEqual(await run([size / 3, 3]))
+  })
+})
+
+describe('linearRelu', () => {
+  const run = async (N: number, I: number, O: number, fused: boolean) => {
+    const { x, w, b, dy } = valuesOf({ N, I, O })
+    const [input, weight, bias] = [x, w, b].map((r) => parameter(r.data, r.shape))
+    const out = fused ? linearRelu(input!, weight!, bias!) : relu(linear(input!, weight!, bias!))
+    out.backward(tensorOf(dy))
+    return Promise.all([out, input!.grad, weight!.grad, bias!.grad].map(bitsOf))
+  }
+
+  it.each([
+    [5, 3, 4],
+    [40, 36, 10],
+    [70, 128, 65],
+    [301, 270, 210],
+  ])('has the bits of linear and relu: [%i, %i] to %i', async (N, I, O) => {
+    expect(await run(N, I, O, true)).toEqual(await run(N, I, O, false))
+  })
+
+  it('gives 0 at 0, and no gradient there; NaN passes, and its gradient', async () => {
+    const input = parameter([1, -1, 0, Number.NaN], [4, 1])
+    const weight = parameter([2], [1, 1])
+    const out = linearRelu(input, weight, tensor([0]))
+    expect([...(await values(out))]).toEqual([2, 0, 0, Number.NaN])
+    out.backward(tensor([1, 1, 1, 1], [4, 1]))
+    expect([...(await values(input.grad))]).toEqual([2, 0, 0, 2])
+  })
+})
+
+describe('a small layer', () => {
+  it('takes one dispatch forward and one backward; with ReLU one forward and two backward', async () => {
+    const gpu = await testGpu()
+    const parts = gpu.info.adapterClass === 'gpu' ? 1 : 0 // their sum
+    for (const [operation, backward] of [
+      [linear, 1],
+      [linearRelu, 2],
+    ] as const) {
+      const { x, w, b, dy } = valuesOf({ N: 256, I: 84, O: 10 })
+      const [input, weight, bias] = [x, w, b].map((r) => parameter(r.data, r.shape))
+      const gradient = tensorOf(dy)
+      const before = gpu.dispatches
+      const out = operation(input!, weight!, bias!)
+      expect(gpu.dispatches - before).toBe(1)
+      out.backward(gradient)
+      expect(gpu.dispatches - before).toBe(1 + backward + parts)
+    }
+  })
+
+  it('has the bits of a large one, which is packed', async () => {
+    const [I, O, many] = [61, 13, 22_003]
+    const data = valuesOf({ N: many, I, O })
+    data.dy.data.fill(0, 40 * O)
+    const run = async (from: number, to: number) => {
+      const rows = ({ data }: Ref, columns: number) =>
+        ref([to - from, columns], data.slice(from * columns, to * columns))
+      const [x, dy] = [rows(data.x, I), rows(data.dy, O)]
+      const [input, weight, bias] = [x, data.w, data.b].map((r) => parameter(r.data, r.shape))
+      const out = linear(input!, weight!, bias!)
+      out.backward(tensorOf(dy))
+      const tensors = [out, input!.grad, weight!.grad, bias!.grad]
+      return (await Promise.all(tensors.map(bitsOf))) as [Uint32Array, Uint32Array, Uint32Array, Uint32Array]
+    }
+    const [out, dx, dw, db] = await run(0, many)
+    const first = await run(0, 40)
+    expect([out.slice(0, 40 * O), dx.slice(0, 40 * I), dw, db]).toEqual(first)
+    const [last] = await run(many - 45, many)
+    expect(out.slice(-45 * O)).toEqual(last)
   })
 })

@@ -1,7 +1,13 @@
 import fc from 'fast-check'
-import { linear, ShapeError } from '../../src/node/index.ts'
+import { linear, linearRelu, ShapeError } from '../../src/node/index.ts'
 import { seeds, sizes } from '../support/arbitraries.ts'
-import { linearBackward, linear as linearReference, sizeOf } from '../support/reference.ts'
+import {
+  linearBackward,
+  linear as linearReference,
+  linearReluBackward,
+  linearRelu as linearReluReference,
+  sizeOf,
+} from '../support/reference.ts'
 import { integers, type Row, random, type Seeded, zeros } from './row.ts'
 
 interface LinearCase extends Seeded {
@@ -48,6 +54,9 @@ export const linearRow: Row<LinearCase> = {
     '96 rows': of(96, 3, 2),
     'many features': of(7, 130, 70),
     'several workgroups': of(200, 70, 66),
+    // Backward packs where features are no multiple of 4, and larger layers; forward much larger ones.
+    'packed, features a multiple of 4': of(70, 128, 65),
+    'not packed, features a multiple of 4': of(67, 36, 33),
     'no rows': of(0, 3, 4),
     'no input features: the bias': of(5, 0, 4),
     'no input features, two blocks': of(40, 0, 3),
@@ -146,4 +155,27 @@ export const linearRow: Row<LinearCase> = {
       'linear: bias must have one value for each of the 3 output features\n  weight [3, 4]  O I\n  bias   [1, 3]  O',
     ],
   ],
+}
+
+/** Both sides of the kink: half of the sums of random values are below 0. */
+export const linearReluRow: Row<LinearCase> = {
+  ...linearRow,
+  name: 'linearRelu',
+  inputs: ({ rows, I, O, bias, seed }, kind) => random([[...rows, I], [O, I], bias ? [O] : null], seed, kind),
+  run: ([input, weight, bias]) => linearRelu(input!, weight!, bias),
+  forward: ([input, weight, bias]) => linearReluReference(input!, weight!, bias ?? null),
+  backward: (dy, [input, weight, bias]) => {
+    const gradients = linearReluBackward(dy, input!, weight!, bias ?? null)
+    return [gradients.input, gradients.weight, gradients.bias]
+  },
+  kinks: true,
+  sums: false,
+  linear: false,
+  refused: linearRow.refused.map(([what, inputs, , error, message]) => [
+    what,
+    inputs,
+    linearRelu,
+    error,
+    message.replace('linear:', 'linearRelu:'),
+  ]),
 }

@@ -4,7 +4,7 @@ import { addRow } from './add.ts'
 import { conv2dRow } from './conv2d.ts'
 import { conv2dReluMaxPool2dRow } from './conv2d_relu_max_pool2d.ts'
 import { crossEntropyRow } from './cross_entropy.ts'
-import { linearRow } from './linear.ts'
+import { linearReluRow, linearRow } from './linear.ts'
 import { matmulRow } from './matmul.ts'
 import { maxPool2dRow } from './max_pool2d.ts'
 import { reluRow } from './relu.ts'
@@ -15,6 +15,7 @@ export const table: readonly Row[] = [
   addRow,
   matmulRow,
   linearRow,
+  linearReluRow,
   reluRow,
   conv2dRow,
   conv2dReluMaxPool2dRow,

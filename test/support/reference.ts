@@ -4,7 +4,15 @@ export { type Conv2dOptions, conv2d, conv2dBackward, convOutputSize } from './re
 export { conv2dReluMaxPool2d, conv2dReluMaxPool2dBackward } from './reference/conv2d_relu_max_pool2d.ts'
 export { crossEntropy, crossEntropyBackward, type Reduction } from './reference/cross_entropy.ts'
 export { add, addBackward, gatherRows, relu, reluBackward } from './reference/elementwise.ts'
-export { linear, linearBackward, type MatmulOptions, matmul, matmulBackward } from './reference/matmul.ts'
+export {
+  linear,
+  linearBackward,
+  linearRelu,
+  linearReluBackward,
+  type MatmulOptions,
+  matmul,
+  matmulBackward,
+} from './reference/matmul.ts'
 export { type MaxPool2dOptions, type MaxPool2dResult, maxPool2d, maxPool2dBackward } from './reference/max_pool2d.ts'
 export { exact, type Pair, type Ref, type Result, ref, sizeOf, withBound } from './reference/ref.ts'
 export { type SgdOptions, sgdStep } from './reference/sgd.ts'

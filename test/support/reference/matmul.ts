@@ -109,3 +109,43 @@ export function linearBackward(gradOut: Ref, input: Ref, weight: Ref): { input: 
     bias: withBound(bias, magnitude, Math.max(0, rows.shape[0]! - 1)),
   }
 }
+
+/** max(linear, 0): no farther off than the linear value. A NaN stays one. */
+export function linearRelu(input: Ref, weight: Ref, bias: Ref | null): Result {
+  const before = linear(input, weight, bias)
+  // What is -Infinity becomes 0 and no less certain.
+  const finite = (values: Float64Array) => values.map((v, i) => (before.data[i] === -Infinity ? 0 : v))
+  const data = before.data.map((v) => Math.max(v, 0))
+  return { ...before, data, magnitude: finite(before.magnitude), bound: finite(before.bound) }
+}
+
+/**
+ * Gradients of `linearRelu`: those of `linear` for a gradient that is 0 where the linear value is not above 0. Where that
+ * value is nearer to 0 than float32 can tell, the gradient may be that of the other side: the bounds allow for it.
+ */
+export function linearReluBackward(
+  gradOut: Ref,
+  input: Ref,
+  weight: Ref,
+  bias: Ref | null,
+): { input: Result; weight: Result; bias: Result } {
+  const before = linear(input, weight, bias)
+  const passes = ref(gradOut.shape)
+  const doubtful = ref(gradOut.shape)
+  gradOut.data.forEach((g, i) => {
+    const value = before.data[i]!
+    if (!(value <= 0)) passes.data[i] = g
+    const bound = before.bound[i]!
+    if (Number.isFinite(value) && Math.abs(value) <= bound && bound > 0) doubtful.data[i] = Math.abs(g)
+  })
+  const absolute = ({ shape, data }: Ref) => ref(shape, data.map(Math.abs))
+  const grads = linearBackward(passes, input, weight)
+  if (doubtful.data.every((g) => g === 0)) return grads
+  const spread = linearBackward(doubtful, absolute(input), absolute(weight))
+  const wider = (a: Result, b: Result): Result => ({ ...a, bound: a.bound.map((v, i) => v + b.data[i]! + b.bound[i]!) })
+  return {
+    input: wider(grads.input, spread.input),
+    weight: wider(grads.weight, spread.weight),
+    bias: wider(grads.bias, spread.bias),
+  }
+}
