@@ -17,8 +17,11 @@ const backward = new Kernel('linear', wgsl.linear, 'backward')
 const backwardDirect = new Kernel('linear', wgsl.linear, 'backward_direct')
 const reduce = new Kernel('linear', wgsl.linear, 'reduce')
 
-/** Up to so many multiplications a layer computes from its operands as they lie: packing would cost more than it saves. */
-const DIRECT_FORWARD = 2 ** 24
+/**
+ * Up to so many multiplications a layer computes from its operands as they lie: packing would cost more than it saves.
+ * On a GPU a dispatch costs as much as many more of them.
+ */
+const DIRECT_FORWARD = { cpu: 2 ** 22, gpu: 2 ** 24 } as const
 const DIRECT_BACKWARD = 2 ** 19
 
 const quads = (n: number) => Math.ceil(n / 4)
@@ -64,7 +67,7 @@ function output(gpu: Gpu, [input, weight, bias]: LinearInputs, shape: Shape, rel
   const operands = { x: input.storage, weight: weight.storage }
   const rest = { params, bias: bias?.storage ?? weight.storage, out: out.storage }
   const blocks = eights(N) * eights(O)
-  if (N * I * O <= DIRECT_FORWARD) {
+  if (N * I * O <= DIRECT_FORWARD[gpu.info.adapterClass]) {
     gpu.emit(forwardDirect, { ...operands, ...rest }, groupsFor(blocks))
     return out
   }
