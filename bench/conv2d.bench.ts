@@ -12,7 +12,7 @@ import {
 } from './support.ts'
 
 /** Sizes of a convolution of stride 1: input [N, C, H, W], weight [F, C, K, K], output [N, F, OH, OW]. */
-interface Sizes {
+export interface Convolution {
   readonly N: number
   readonly C: number
   readonly H: number
@@ -29,7 +29,12 @@ function place(i: number, b: number, c: number, d: number): [number, number, num
   return [Math.floor(i / (b * c * d)), Math.floor(i / (c * d)) % b, Math.floor(i / d) % c, i % d]
 }
 
-function forward(x: Float32Array, w: Float32Array, b: Float32Array, { C, H, W, F, K, P, OH, OW }: Sizes): Elements {
+export function forward(
+  x: Float32Array,
+  w: Float32Array,
+  b: Float32Array,
+  { C, H, W, F, K, P, OH, OW }: Convolution,
+): Elements {
   const at = (i: number): Expected => {
     const [n, f, oy, ox] = place(i, F, OH, OW)
     const sum = new Sum()
@@ -48,7 +53,11 @@ function forward(x: Float32Array, w: Float32Array, b: Float32Array, { C, H, W, F
   return { cost: C * K * K, at }
 }
 
-function gradientOfInput(dy: Float32Array, w: Float32Array, { C, H, W, F, K, P, OH, OW }: Sizes): Elements {
+export function gradientOfInput(
+  dy: Float32Array,
+  w: Float32Array,
+  { C, H, W, F, K, P, OH, OW }: Convolution,
+): Elements {
   const at = (i: number): Expected => {
     const [n, c, y, x] = place(i, C, H, W)
     const sum = new Sum()
@@ -66,7 +75,11 @@ function gradientOfInput(dy: Float32Array, w: Float32Array, { C, H, W, F, K, P, 
   return { cost: F * K * K, at }
 }
 
-function gradientOfWeight(dy: Float32Array, x: Float32Array, { N, C, H, W, F, K, P, OH, OW }: Sizes): Elements {
+export function gradientOfWeight(
+  dy: Float32Array,
+  x: Float32Array,
+  { N, C, H, W, F, K, P, OH, OW }: Convolution,
+): Elements {
   const at = (i: number): Expected => {
     const [f, c, ky, kx] = place(i, C, K, K)
     const sum = new Sum()
@@ -86,7 +99,7 @@ function gradientOfWeight(dy: Float32Array, x: Float32Array, { N, C, H, W, F, K,
   return { cost: N * OH * OW, at }
 }
 
-function gradientOfBias(dy: Float32Array, { N, F, OH, OW }: Sizes): Elements {
+export function gradientOfBias(dy: Float32Array, { N, F, OH, OW }: Convolution): Elements {
   const S = OH * OW
   const at = (f: number): Expected => {
     const sum = new Sum()
@@ -96,7 +109,7 @@ function gradientOfBias(dy: Float32Array, { N, F, OH, OW }: Sizes): Elements {
   return { cost: N * S, at }
 }
 
-interface Layer {
+export interface Layer {
   readonly input: readonly [number, number, number, number]
   readonly filters: number
   readonly kernel: number
@@ -105,10 +118,15 @@ interface Layer {
   readonly needsInput?: boolean
 }
 
-function bench(set: Case['set'], { input, filters: F, kernel: K, padding: P = 0, needsInput = true }: Layer): Case[] {
+export function sizesOf({ input, filters: F, kernel: K, padding: P = 0 }: Layer): Convolution {
   const [N, C, H, W] = input
-  const sizes: Sizes = { N, C, H, W, F, K, P, OH: H + 2 * P - K + 1, OW: W + 2 * P - K + 1 }
-  const { OH, OW } = sizes
+  return { N, C, H, W, F, K, P, OH: H + 2 * P - K + 1, OW: W + 2 * P - K + 1 }
+}
+
+function bench(set: Case['set'], layer: Layer): Case[] {
+  const { input, filters: F, kernel: K, padding: P = 0, needsInput = true } = layer
+  const sizes = sizesOf(layer)
+  const { N, C, H, W, OH, OW } = sizes
   const [xs, ws, ys] = [N * C * H * W, F * C * K * K, N * F * OH * OW]
   const shape = `${text(input)}*${text([F, C, K, K])}${P === 0 ? '' : ` pad ${P}`}`
   const make = (gpu: Gpu): Operation => {

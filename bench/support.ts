@@ -123,6 +123,12 @@ export function randomInput(gpu: Gpu, shape: Shape, seed: number, requiresGrad =
   return { tensor: tensor(data, shape, { gpu, requiresGrad }), data }
 }
 
+/** Random multiples of 1/64 from -1 to 1: sums of up to 4,096 products of two are exact in float32. */
+export function roundInput(gpu: Gpu, shape: Shape, seed: number, requiresGrad = true): Input {
+  const data = randomValues(sizeOf(shape), seed).map((v) => Math.round(64 * v) / 64)
+  return { tensor: tensor(data, shape, { gpu, requiresGrad }), data }
+}
+
 /** A differentiable operation at one shape. */
 export interface Operation {
   /** What it takes, in the order in which `backward` lists the gradients of those that require one. */

@@ -18,6 +18,9 @@
 // are one word, four bits each, the first lowest; *runs* of a row are ceil(OW/RUN) words.
 //
 // Entry point      threads (one-dimensional; the group index is group.y * groups.x + group.x)
+// pack             ceil(F/OCB)*C*KH*KW + ceil(C/DX_C)*F*(KH+4)*KW: one vec4f of packed, the weights of OCB filters under one tap,
+//                  [filter block][c][ky][kx], then those of DX_C channels, [channel block][f][ky + 2][kx], where two rows of
+//                  zeros lie above and below each kernel
 // forward          workgroups: ceil(N*OH*runs / WG) * ceil(F/OCB); a thread makes RUN neighbours of OCB filters
 // backward_input   workgroups: ceil(N*ceil(H/2)*ceil(W/DX_T) / WG) * ceil(C/DX_C); a thread makes two rows of DX_T cells of
 //                  DX_C channels of dx
@@ -29,8 +32,8 @@
 // Bindings, group 0 (an entry point uses those named beside it)
 //   0 params         all
 //   1 x              forward, backward_weight: [N,C,H,W]
-//   2 weights_large  forward, backward_input: w [F,C,KH,KW]
-//   3 weights_small  the same buffer as a uniform one (used if WEIGHTS_UNIFORM is 1)
+//   2 weights_large  forward, backward_input: all of packed (used if WEIGHTS_UNIFORM is 0)
+//   3 weights_small  forward, backward_input: its first 65,536 bytes (used if WEIGHTS_UNIFORM is 1)
 //   4 bias           forward: [F]; any buffer, not looked at, where has_bias is 0
 //   5 out            forward: [N,F,OH,OW]
 //   6 winner_out     forward: [N,F,OH,runs]
@@ -41,6 +44,8 @@
 //  11 sums           reduce*: the same buffer
 //  12 dw             reduce*: [F,C,KH,KW]
 //  13 db             reduce: [F]
+//  14 weight         pack: w [F,C,KH,KW]
+//  15 packed         pack: written; at least 65,536 bytes, as the uniform binding wants them all
 //
 // The fast loops read what is outside as 0 and multiply it. That is exact while all numbers are finite; a sum that is not
 // finite is made again with those products left out, so that NaN and Inf reach the results they belong to and no others.
@@ -54,8 +59,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> weights_large: array<f32>;
-@group(0) @binding(3) var<uniform> weights_small: array<vec4f, WEIGHT_QUADS>;
+@group(0) @binding(2) var<storage, read> weights_large: array<vec4f>;
+@group(0) @binding(3) var<uniform> weights_small: array<vec4f, 4096>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 @group(0) @binding(6) var<storage, read_write> winner_out: array<u32>;
@@ -66,25 +71,30 @@ struct Params {
 @group(0) @binding(11) var<storage, read> sums: array<f32>;
 @group(0) @binding(12) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(13) var<storage, read_write> db: array<f32>;
+@group(0) @binding(14) var<storage, read> weight: array<f32>;
+@group(0) @binding(15) var<storage, read_write> packed: array<vec4f>;
 
 override WG: u32 = 64u;
 
 // All entry points. RUN: windows of a row whose winners share a word, at most 8. KW_FIXED 0: any kernel, stride and dilation;
-// otherwise KW must equal it, and stride and dilation must be 1. WEIGHTS_UNIFORM 1: read weights_small, whose WEIGHT_QUADS
-// are then ceil(F*C*KH*KW / 4).
+// otherwise KW must equal it, and stride and dilation must be 1. PADDED 0: there is no padding, every tap of every window meets a
+// cell; what else the fast loops then read is not stored. WEIGHTS_UNIFORM 1: read weights_small, for packed of at most
+// 65,536 bytes.
 const RUN: u32 = 2u; // tune
 const KW_FIXED: u32 = 0u; // tune
+const PADDED: u32 = 1u; // tune
 const WEIGHTS_UNIFORM: u32 = 0u; // tune
-const WEIGHT_QUADS: u32 = 1u; // tune
 // forward. OCB: filters that a thread makes.
 const OCB: u32 = 4u; // tune
 // backward_input. DX_C channels by two rows by DX_T cells: the sums that a thread keeps; DX_T is even. With KW_FIXED: it reads
 // DX_WINDOWS windows, from DX_BACK before its first cell's own; cell j of a row of them meets tap kx in cell j + kx - DX_SHIFT.
+// DX_WHOLE 1: DX_T cells and DX_WINDOWS windows are all that a row has, and DX_BACK is 0.
 const DX_C: u32 = 4u; // tune
 const DX_T: u32 = 4u; // tune
 const DX_WINDOWS: u32 = 1u; // tune
 const DX_BACK: u32 = 0u; // tune
 const DX_SHIFT: u32 = 0u; // tune
+const DX_WHOLE: u32 = 0u; // tune
 // backward_weight and reduce*. IMAGES: images in a block; LANES: partial sums that a block makes; DW_OC filters by
 // DW_TY x DW_TX taps: the sums that a thread keeps.
 const IMAGES: u32 = 32u; // tune
@@ -112,20 +122,22 @@ fn is_nan(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
 }
 
-fn load_weight(i: u32) -> f32 {
+fn load_packed(i: u32) -> vec4f {
   if (WEIGHTS_UNIFORM == 1u) {
-    return weights_small[i >> 2u][i & 3u];
+    return weights_small[i];
   }
   return weights_large[i];
 }
 
-// Weights i, i + step, i + 2*step and i + 3*step; those from element `end` on, which are nobody's, are the last one.
-fn load_weights(i: u32, step: u32) -> vec4f {
-  let last = params.F * params.C * params.KH * params.KW - 1u;
-  return vec4f(
-    load_weight(i), load_weight(min(i + step, last)),
-    load_weight(min(i + 2u * step, last)), load_weight(min(i + 3u * step, last)),
-  );
+// Where packed has the weights of a block of OCB filters.
+fn at_filters(block: u32, c: u32, ky: u32) -> u32 {
+  return ((block * params.C + c) * params.KH + ky) * params.KW;
+}
+
+// Where packed has the weights of a block of DX_C channels; ky is from -2 to KH + 1.
+fn at_channels(block: u32, f: u32, ky: i32) -> u32 {
+  let filters = (params.F + OCB - 1u) / OCB;
+  return at_filters(filters, 0u, 0u) + ((block * params.F + f) * (params.KH + 4u) + u32(ky + 2)) * params.KW;
 }
 
 fn load_bias(f: u32) -> f32 {
@@ -139,11 +151,15 @@ fn runs_of_row() -> u32 {
 
 // The first element of row iy of a channel of x, or -1 if there is no such row.
 fn row_of_x(n: u32, c: u32, iy: i32) -> i32 {
-  return select(-1, i32((n * params.C + c) * params.H * params.W) + iy * i32(params.W), iy >= 0 && iy < i32(params.H));
+  let row = i32((n * params.C + c) * params.H * params.W) + iy * i32(params.W);
+  return select(-1, row, PADDED == 0u || (iy >= 0 && iy < i32(params.H)));
 }
 
 // 0 outside the image.
 fn load_x(row: i32, ix: i32) -> f32 {
+  if (PADDED == 0u) {
+    return x[row + ix];
+  }
   let inside = row >= 0 && ix >= 0 && ix < i32(params.W);
   return select(0.0, x[select(0u, u32(row + ix), inside)], inside);
 }
@@ -157,7 +173,7 @@ fn exact_cell(n: u32, f: u32, cy: u32, cx: u32) -> f32 {
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = i32(cx * params.SW + kx * params.DW) - i32(params.PW);
         if (row >= 0 && ix >= 0 && ix < i32(params.W)) {
-          sum += x[row + ix] * load_weight(((f * params.C + c) * params.KH + ky) * params.KW + kx);
+          sum += x[row + ix] * load_packed(at_filters(f / OCB, c, ky) + kx)[f % OCB];
         }
       }
     }
@@ -182,7 +198,6 @@ fn forward(
   let oy = (id / runs) % params.OH;
   let n = id / (runs * params.OH);
   let f0 = block * OCB;
-  let kernel = params.C * params.KH * params.KW; // weights of a filter
   // The upper and the lower row of the windows' cells; a component for each filter.
   var acc_u: array<vec4f, COLUMNS>;
   var acc_l: array<vec4f, COLUMNS>;
@@ -204,9 +219,9 @@ fn forward(
           upper[i] = lower[i];
           lower[i] = load_x(row, left + i32(i));
         }
-        let tap = ((f0 * params.C + c) * params.KH + ky) * params.KW;
+        let tap = at_filters(block, c, ky);
         for (var kx = 0u; kx < KW_FIXED; kx++) {
-          let w = load_weights(tap + kx, kernel);
+          let w = load_packed(tap + kx);
           for (var p = 0u; p < COLUMNS; p++) {
             acc_u[p] += upper[p + kx] * w;
             acc_l[p] += lower[p + kx] * w;
@@ -219,7 +234,7 @@ fn forward(
         let row_u = select(-1, row_of_x(n, c, iy), ok);
         let row_l = select(-1, row_of_x(n, c, iy + i32(params.SH)), ok);
         for (var kx = 0u; kx < params.KW; kx++) {
-          let w = load_weights(((f0 * params.C + c) * params.KH + ky) * params.KW + kx, kernel);
+          let w = load_packed(at_filters(block, c, ky) + kx);
           for (var p = 0u; p < COLUMNS; p++) {
             let ix = i32((2u * first + p) * params.SW + kx * params.DW) - i32(params.PW);
             acc_u[p] += load_x(row_u, ix) * w;
@@ -305,7 +320,7 @@ fn exact_dx(n: u32, c: u32, iy: u32, ix: u32) -> f32 {
       for (var kx = 0u; kx < params.KW; kx++) {
         let at = gradient_of(n, f, cy, cell(i32(ix + params.PW) - i32(kx * params.DW), params.SW));
         if (at >= 0) {
-          sum += dy[at] * load_weight(((f * params.C + c) * params.KH + ky) * params.KW + kx);
+          sum += dy[at] * load_packed(at_channels(c / DX_C, f, i32(ky)) + kx)[c % DX_C];
         }
       }
     }
@@ -315,12 +330,6 @@ fn exact_dx(n: u32, c: u32, iy: u32, ix: u32) -> f32 {
 
 fn load_gradient(at: i32) -> f32 {
   return select(0.0, dy[select(0u, u32(at), at >= 0)], at >= 0);
-}
-
-// Weights i of row ky of the kernels of four channels, or 0 if there is no such row.
-fn taps_or_zero(i: i32, ky: i32) -> vec4f {
-  let inside = ky >= 0 && ky < i32(params.KH);
-  return select(vec4f(), load_weights(select(0u, u32(i), inside), params.KH * params.KW), inside);
 }
 
 @compute @workgroup_size(WG)
@@ -343,7 +352,6 @@ fn backward_input(
   let y0 = 2u * ((id / tiles) % pairs);
   let n = id / (tiles * pairs);
   let c0 = block * DX_C;
-  let kernel = params.KH * params.KW; // weights from one channel to the next
   // The upper and the lower row, the first cell at DX_SHIFT; a component for each channel. What else a window reaches is
   // added up too and left to the compiler to drop.
   var acc_u: array<vec4f, DX_REACH>;
@@ -354,7 +362,6 @@ fn backward_input(
     let bottom = i32(y0 + params.PH);
     let from_y = max(bottom - i32(params.KH) + 1, 0) / 2;
     let to_y = min((bottom + 1) / 2, i32(params.OH) - 1);
-    let from_x = i32(x0 / 2u) - i32(DX_BACK);
     let runs = runs_of_row();
     for (var oy = from_y; oy <= to_y; oy++) {
       let d = bottom - 2 * oy;
@@ -362,12 +369,23 @@ fn backward_input(
         let row = (n * params.F + f) * params.OH + u32(oy);
         var codes: array<u32, DX_WINDOWS>;
         var values: array<f32, DX_WINDOWS>;
-        for (var j = 0u; j < DX_WINDOWS; j++) {
-          let ox = from_x + i32(j);
-          let inside = ox >= 0 && ox < i32(params.OW);
-          let at = select(0u, u32(ox), inside);
-          codes[j] = (winner[row * runs + at / RUN] >> (4u * (at % RUN))) & 15u;
-          values[j] = select(0.0, dy[row * params.OW + at], inside);
+        if (DX_WHOLE == 1u) {
+          var word = 0u;
+          for (var j = 0u; j < DX_WINDOWS; j++) {
+            if (j % RUN == 0u) {
+              word = winner[row * runs + j / RUN];
+            }
+            codes[j] = (word >> (4u * (j % RUN))) & 15u;
+            values[j] = dy[row * params.OW + j];
+          }
+        } else {
+          for (var j = 0u; j < DX_WINDOWS; j++) {
+            let ox = i32(x0 / 2u + j) - i32(DX_BACK);
+            let inside = ox >= 0 && ox < i32(params.OW);
+            let at = select(0u, u32(ox), inside);
+            codes[j] = (winner[row * runs + at / RUN] >> (4u * (at % RUN))) & 15u;
+            values[j] = select(0.0, dy[row * params.OW + at], inside);
+          }
         }
         var upper: array<f32, DX_CELLS>;
         var lower: array<f32, DX_CELLS>;
@@ -375,14 +393,14 @@ fn backward_input(
           upper[j] = select(0.0, values[j / 2u], codes[j / 2u] == j % 2u);
           lower[j] = select(0.0, values[j / 2u], codes[j / 2u] == 2u + j % 2u);
         }
-        let tap = (i32((f * params.C + c0) * params.KH) + d) * i32(params.KW);
+        let tap = at_channels(block, f, d - 1);
         var w0: array<vec4f, TAPS>;
         var w1: array<vec4f, TAPS>;
         var w2: array<vec4f, TAPS>;
         for (var kx = 0u; kx < TAPS; kx++) {
-          w0[kx] = taps_or_zero(tap - i32(params.KW) + i32(kx), d - 1);
-          w1[kx] = taps_or_zero(tap + i32(kx), d);
-          w2[kx] = taps_or_zero(tap + i32(params.KW + kx), d + 1);
+          w0[kx] = load_packed(tap + kx);
+          w1[kx] = load_packed(tap + params.KW + kx);
+          w2[kx] = load_packed(tap + 2u * params.KW + kx);
         }
         // Short nests, each of which the compiler unrolls.
         for (var kx = 0u; kx < TAPS; kx++) {
@@ -413,7 +431,7 @@ fn backward_input(
         let cy_u = cell(i32(y0 + params.PH) - i32(ky * params.DH), params.SH);
         let cy_l = cell(i32(y0 + 1u + params.PH) - i32(ky * params.DH), params.SH);
         for (var kx = 0u; kx < params.KW; kx++) {
-          let w = load_weights(((f * params.C + c0) * params.KH + ky) * params.KW + kx, kernel);
+          let w = load_packed(at_channels(block, f, i32(ky)) + kx);
           for (var p = 0u; p < DX_T; p++) {
             let cx = cell(i32(x0 + p + params.PW) - i32(kx * params.DW), params.SW);
             acc_u[p + DX_SHIFT] += load_gradient(gradient_of(n, f, cy_u, cx)) * w;
@@ -644,4 +662,38 @@ fn reduce_weight(
   if (i < weights) {
     dw[i] = sum_parts(i, weights);
   }
+}
+
+@compute @workgroup_size(WG)
+fn pack(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = linear_group(group, groups) * WG + lane;
+  let by_filters = at_filters((params.F + OCB - 1u) / OCB, 0u, 0u);
+  let for_dx = i >= by_filters;
+  // What varies from quad to quad after the tap is c for forward and f for dx.
+  let rows = select(params.KH, params.KH + 4u, for_dx);
+  let middle = select(params.C, params.F, for_dx);
+  let per = select(OCB, DX_C, for_dx);
+  var rest = select(i, i - by_filters, for_dx);
+  let kx = rest % params.KW;
+  rest /= params.KW;
+  let ky = i32(rest % rows) - select(0, 2, for_dx);
+  rest /= rows;
+  let other = rest % middle;
+  let first = (rest / middle) * per;
+  if (first >= select(params.F, params.C, for_dx)) {
+    return;
+  }
+  var quad = vec4f();
+  for (var j = 0u; j < per; j++) {
+    let f = select(first + j, other, for_dx);
+    let c = select(other, first + j, for_dx);
+    if (f < params.F && c < params.C && ky >= 0 && ky < i32(params.KH)) {
+      quad[j] = weight[((f * params.C + c) * params.KH + u32(ky)) * params.KW + kx];
+    }
+  }
+  packed[i] = quad;
 }

@@ -81,22 +81,14 @@ function readBindings(file: string, code: string): Binding[] {
       })
       continue
     }
-    const array = /^array<\s*vec4<?\w+>?\s*,\s*(\w+)\s*>$/.exec(type!.trim())
+    const array = /^array<\s*vec4<?\w+>?\s*,\s*(\d+)u?\s*>$/.exec(type!.trim())
     const members = array ? null : readMembers(file, code, type!.trim())
     if (!members && !array) throw new Error(`${file}.wgsl: uniform ${name} must be a struct or array<vec4f, COUNT>`)
-    const minBytes = members ? Math.ceil((members.length * 4) / 16) * 16 : readCount(file, code, array![1]!) * 16
+    const minBytes = members ? Math.ceil((members.length * 4) / 16) * 16 : Number(array![1]) * 16
     const perStep = name === 'replay'
     found.push({ name: name!, binding: Number(binding), type: 'uniform', members, minBytes, perStep })
   }
   return found.sort((a, b) => a.binding - b.binding)
-}
-
-/** A length: written as a number, or the name of a constant of this file that is one. */
-function readCount(file: string, code: string, length: string): number {
-  const text = new RegExp(`^const ${length}: u32 = (\\w+);`, 'm').exec(code)?.[1] ?? length
-  const count = /^(\d+)u?$/.exec(text)?.[1]
-  if (count === undefined) throw new Error(`${file}.wgsl: the length ${length} of a uniform array is no number`)
-  return Number(count)
 }
 
 interface FunctionText {

@@ -37,7 +37,7 @@ function plan(input: Shape, weight: Shape, output: Shape, { stride, padding, dil
   const [, , OH, OW] = output as [number, number, number, number]
   const [[SH, SW], [PH, PW], [DH, DW]] = [stride, padding, dilation]
   const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, has_bias: bias ? 1 : 0 }
-  const tune = tuneFused({ C, F, KH, KW, W, OH, OW, PW }, SH === 1 && SW === 1 && DH === 1 && DW === 1)
+  const tune = tuneFused({ C, F, KH, KW, W, OH, OW, PH, PW }, SH === 1 && SW === 1 && DH === 1 && DW === 1)
   return { params, tune }
 }
 type Plan = ReturnType<typeof plan>
@@ -47,10 +47,19 @@ function pick(tune: Plan['tune'], ...names: (keyof Plan['tune'])[]) {
   return Object.fromEntries(names.map((name) => [name, tune[name]]))
 }
 
+/** The weights as forward and backward read them; backward needs them too, so that they are made once. */
+function packWeights(gpu: Gpu, { params, tune }: Plan, w: Tensor): Tensor {
+  // As a uniform buffer the whole declared 64 KiB must be there.
+  const packed = empty(gpu, [Math.max(4 * tune.quads, 16_384)], 'float32', `${NAME} weights`)
+  const bindings = { params, weight: w.storage, packed: packed.storage }
+  gpu.emit(variant('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
+  return packed
+}
+
 function forward(gpu: Gpu, { params, tune }: Plan, x: Tensor, w: Tensor, b: Tensor | null, out: Tensor, won: Tensor) {
-  const kernel = variant('forward', pick(tune, 'RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'WEIGHT_QUADS', 'OCB'))
+  const kernel = variant('forward', pick(tune, 'RUN', 'KW_FIXED', 'PADDED', 'WEIGHTS_UNIFORM', 'OCB'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
-  const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? w.storage }
+  const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? x.storage }
   const blocks = Math.ceil(params.F / tune.OCB)
   const threads = params.N * params.OH * Math.ceil(params.OW / tune.RUN)
   gpu.emit(kernel, { ...inputs, out: out.storage, winner_out: won.storage }, groupsFor(threads) * blocks)
@@ -62,8 +71,8 @@ interface Gradient {
 }
 
 function backwardInput(gpu: Gpu, { params, tune }: Plan, w: Tensor, { dy, winner }: Gradient, dx: Tensor) {
-  const names = ['RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'WEIGHT_QUADS', 'DX_C', 'DX_T'] as const
-  const kernel = variant('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT'))
+  const names = ['RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'OCB', 'DX_C', 'DX_T'] as const
+  const kernel = variant('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
   const threads = params.N * Math.ceil(params.H / 2) * Math.ceil(params.W / tune.DX_T)
   const groups = groupsFor(threads) * Math.ceil(params.C / tune.DX_C)
@@ -79,7 +88,7 @@ function backwardWeight(gpu: Gpu, p: Plan, x: Tensor, { dy, winner }: Gradient, 
   const weights = F * C * KH * KW
   const threads = parts * Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
   withScratch(gpu, NAME, parts * (weights + F), (partial: Storage) => {
-    const names = ['RUN', 'KW_FIXED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
+    const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
     const kernel = variant('backward_weight', pick(tune, ...names), WEIGHT_WORKGROUP)
     const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
     gpu.emit(kernel, { ...inputs, partial }, Math.ceil(threads / WEIGHT_WORKGROUP))
@@ -107,19 +116,20 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
       const p = plan(x.shape, w.shape, shape, attributes, bias !== null)
       const words = [...shape.slice(0, 3), Math.ceil(shape[3]! / p.tune.RUN)]
       const winner = empty(gpu, words, 'int32', `${NAME} winners`)
-      if (sizeOf(words) > 0) forward(gpu, p, x, w, bias, out, winner)
-      return winner
+      const packed = packWeights(gpu, p, w)
+      if (sizeOf(words) > 0) forward(gpu, p, x, packed, bias, out, winner)
+      return [winner, packed]
     }
-    if (input.shape[1]! > 0) return { out, saved: [input, weight, run(input, weight)] }
+    if (input.shape[1]! > 0) return { out, saved: [input, weight, ...run(input, weight)] }
     // Without input channels every sum is empty and z is the bias: with it, a channel of zeros has that z.
     const zeros = zeroChannel(gpu, input, weight)
-    const winner = run(...zeros)
+    const made = run(...zeros)
     for (const t of zeros) t.dispose() // nobody else knows them, and there need not be a scope
-    return { out, saved: [input, weight, winner] }
+    return { out, saved: [input, weight, ...made] }
   },
 
   backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias], memory) {
-    const [input, weight, winner] = saved as [Tensor, Tensor, Tensor]
+    const [input, weight, winner, packed] = saved as [Tensor, Tensor, Tensor, Tensor]
     const gradient = { dy, winner }
     const result = (i: number, shape: Shape) => (dy.size === 0 ? full(gpu, shape, 0) : memory(i, shape))
     const dx = needsInput ? result(0, input.shape) : null
@@ -128,7 +138,7 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     const db = needsBias ? result(2, [weight.shape[0]!]) : null
     if (dy.size === 0) return [dx, dw, db]
     const p = plan(input.shape, weight.shape, dy.shape, attributes, false)
-    if (dx && dx.size > 0) backwardInput(gpu, p, weight, gradient, dx)
+    if (dx && dx.size > 0) backwardInput(gpu, p, packed, gradient, dx)
     if (dw && dw.size > 0) backwardWeight(gpu, p, input, gradient, dw, db)
     else if (db) {
       const [x, w] = zeroChannel(gpu, input, weight)

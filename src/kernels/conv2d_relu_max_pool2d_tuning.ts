@@ -2,19 +2,23 @@
 // added up in the same order with all of them, but for IMAGES and LANES, which are therefore the same everywhere.
 
 /** One number for each `// tune` line; what they mean is told there. */
-export type FusedTuning = Readonly<Record<(typeof NAMES)[number], number>>
+export interface FusedTuning extends Readonly<Record<(typeof NAMES)[number], number>> {
+  /** vec4f of packed weights; no number of the shader's. */
+  readonly quads: number
+}
 
 const NAMES = [
   'RUN',
   'KW_FIXED',
+  'PADDED',
   'WEIGHTS_UNIFORM',
-  'WEIGHT_QUADS',
   'OCB',
   'DX_C',
   'DX_T',
   'DX_WINDOWS',
   'DX_BACK',
   'DX_SHIFT',
+  'DX_WHOLE',
   'IMAGES',
   'LANES',
   'DW_OC',
@@ -32,7 +36,8 @@ export interface FusedLayer {
   /** Rows and columns of the pooled result. */
   readonly OH: number
   readonly OW: number
-  /** Columns of padding. */
+  /** Rows and columns of padding. */
+  readonly PH: number
   readonly PW: number
 }
 
@@ -45,33 +50,29 @@ const MOST_SUMS = 84
 
 /** `unitSteps`: whether stride and dilation are 1. */
 export function tuneFused(layer: FusedLayer, unitSteps: boolean): FusedTuning {
-  const { C, F, KH, KW, W, OH, OW, PW } = layer
-  const weights = C * F * KH * KW
-  const fixed = unitSteps && KW <= LARGEST_FIXED && weights * 4 * OH * OW >= WORTH_A_VARIANT
-  if (!fixed) {
-    const generic = { RUN: 2, KW_FIXED: 0, WEIGHTS_UNIFORM: 0, WEIGHT_QUADS: 1, OCB: 4 }
-    const dx = { DX_C: 4, DX_T: 4, DX_WINDOWS: 1, DX_BACK: 0, DX_SHIFT: 0 }
-    return { ...generic, ...dx, IMAGES: 32, LANES: 8, DW_OC: 4, DW_TY: 1, DW_TX: 3 }
-  }
-  const uniform = 4 * weights <= UNIFORM_BYTES
-  const { RUN, OCB } = tile(OW, F)
+  const { C, F, KH, KW, W, OH, OW, PH, PW } = layer
+  const fixed = unitSteps && KW <= LARGEST_FIXED && C * F * KH * KW * 4 * OH * OW >= WORTH_A_VARIANT
+  const blocks = fixed ? { ...tile(OW, F), ...tileOfInput(C, KW, W, OW, PW) } : GENERIC
+  const quads = Math.ceil(F / blocks.OCB) * C * KH * KW + Math.ceil(C / blocks.DX_C) * F * (KH + 4) * KW
   return {
-    RUN,
-    KW_FIXED: KW,
-    WEIGHTS_UNIFORM: uniform ? 1 : 0,
-    WEIGHT_QUADS: uniform ? Math.ceil(weights / 4) : 1,
-    OCB,
-    ...tileOfInput(C, KW, W, OW, PW),
+    ...blocks,
+    quads,
+    KW_FIXED: fixed ? KW : 0,
+    PADDED: fixed && PH === 0 && PW === 0 ? 0 : 1,
+    WEIGHTS_UNIFORM: 16 * quads <= UNIFORM_BYTES ? 1 : 0,
     IMAGES: 32,
     LANES: 8,
     DW_OC: Math.min(F, 4),
-    DW_TY: KH <= 5 ? KH : 3,
-    DW_TX: KW <= 5 ? KW : 3,
+    DW_TY: !fixed ? 1 : KH <= 5 ? KH : 3,
+    DW_TX: fixed && KW <= 5 ? KW : 3,
   }
 }
 
+/** For any kernel, stride and dilation. */
+const GENERIC = { RUN: 2, OCB: 4, DX_C: 4, DX_T: 4, DX_WINDOWS: 1, DX_BACK: 0, DX_SHIFT: 0, DX_WHOLE: 0 }
+
 /** Windows and filters a thread: as many as it can hold, as near as can be to divisors of the row and of the filters. */
-function tile(OW: number, F: number): { RUN: number; OCB: number } {
+function tile(OW: number, F: number) {
   let best = { RUN: 1, OCB: 1, cost: Infinity }
   for (let RUN = 1; RUN <= 8; RUN++) {
     for (let OCB = 1; OCB <= 4; OCB++) {
@@ -82,7 +83,8 @@ function tile(OW: number, F: number): { RUN: number; OCB: number } {
       if (cost < best.cost) best = { RUN, OCB, cost }
     }
   }
-  return best
+  const { RUN, OCB } = best
+  return { RUN, OCB }
 }
 
 /** The tile of dx that a thread makes: whole rows where they are short, for then nothing outside is computed. */
@@ -90,7 +92,7 @@ function tileOfInput(C: number, KW: number, W: number, OW: number, PW: number) {
   const even = 2 * Math.ceil(W / 2)
   if (even <= 14) {
     const DX_C = Math.max(1, Math.min(C, 4, Math.floor(MOST_SUMS / (2 * even))))
-    return { DX_C, DX_T: even, DX_WINDOWS: OW, DX_BACK: 0, DX_SHIFT: PW }
+    return { DX_C, DX_T: even, DX_WINDOWS: OW, DX_BACK: 0, DX_SHIFT: PW, DX_WHOLE: 1 }
   }
   const back = Math.max(0, -Math.floor((PW - KW + 1) / 2))
   const DX_SHIFT = PW + 2 * back
@@ -101,5 +103,6 @@ function tileOfInput(C: number, KW: number, W: number, OW: number, PW: number) {
     DX_WINDOWS: Math.ceil((DX_T + DX_SHIFT) / 2),
     DX_BACK: back,
     DX_SHIFT,
+    DX_WHOLE: 0,
   }
 }

@@ -70,7 +70,7 @@ describe('conv2dReluMaxPool2d', () => {
     await checkAgainstReference(conv2dReluMaxPool2dRow, given, { inputs, dy: ref([1, 1, 1, 1], [1]) })
   })
 
-  it('takes one dispatch forward, and backward one for dx, one for the partial sums and one for their sum', () => {
+  it('takes two dispatches forward, the first for the weights, and backward one for dx, one for the partial sums and one for their sum', () => {
     const [x, w, b] = [
       parameter(new Float32Array(64), [1, 1, 8, 8]),
       parameter(new Float32Array(9), [1, 1, 3, 3]),
@@ -78,9 +78,9 @@ describe('conv2dReluMaxPool2d', () => {
     ]
     const before = gpu.dispatches
     const out = conv2dReluMaxPool2d(x, w, b)
-    expect(gpu.dispatches - before).toBe(1)
+    expect(gpu.dispatches - before).toBe(2)
     out.backward(tensor(new Float32Array(9), [1, 1, 3, 3]))
-    expect(gpu.dispatches - before).toBe(4)
+    expect(gpu.dispatches - before).toBe(5)
   })
 
   // A plan for whole batches runs the last, short one with images of zeros that have no gradient.

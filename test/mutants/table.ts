@@ -3,6 +3,7 @@
 import type { Area } from './mutant.ts'
 import { checkpoints } from './table/checkpoints.ts'
 import { conv2d } from './table/conv2d.ts'
+import { conv2dReluMaxPool2d } from './table/conv2d_relu_max_pool2d.ts'
 import { data } from './table/data.ts'
 import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
@@ -14,6 +15,7 @@ import { training } from './table/training.ts'
 
 export const areas: readonly Area[] = [
   conv2d,
+  conv2dReluMaxPool2d,
   matrices,
   poolAndLoss,
   elementwise,

@@ -26,7 +26,7 @@ function kernelsOf(run: () => unknown): string[] {
 }
 
 const images = () => tensor(new Float32Array(2 * 64).fill(0.5), [2, 1, 8, 8])
-const FUSED = ['conv2d_relu_max_pool2d.forward']
+const FUSED = ['conv2d_relu_max_pool2d.pack', 'conv2d_relu_max_pool2d.forward']
 const PLAIN = ['conv2d.pack_forward', 'conv2d.forward', 'relu.forward', 'max_pool2d.forward']
 
 class OwnConv extends nn.Conv2d {}

@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { create } from 'webgpu'
 import { reflect } from '../../src/gpu/reflect.ts'
+import { type FusedTuning, tuneFused } from '../../src/kernels/conv2d_relu_max_pool2d_tuning.ts'
 import { type CorrelateTuning, tuneCorrelate, tuneWeight, type WeightTuning } from '../../src/kernels/conv2d_tuning.ts'
 import * as wgsl from '../../src/kernels/wgsl.ts'
 import { Kernel } from '../../src/node/index.ts'
@@ -100,6 +101,18 @@ describe('on the null backend', () => {
     await compileAll(bySums, ['reduce', 'reduce_weight'])
   })
 
+  it('conv2d_relu_max_pool2d compiles with every row of its tuning table', { timeout: 120_000 }, async () => {
+    const tunes = fusedTunings()
+    expect(tunes.length).toBeGreaterThan(50)
+    for (const tune of tunes) {
+      for (const entryPoint of ['pack', 'forward', 'backward_input', 'backward_weight', 'reduce']) {
+        const { quads: _, ...numbers } = tune
+        const kernel = new Kernel('fused', wgsl.conv2d_relu_max_pool2d, entryPoint, { tune: numbers })
+        expect(await compile(kernel), `${entryPoint} ${JSON.stringify(tune)}`).toBeNull()
+      }
+    }
+  })
+
   it.each(table.map((row) => [row.name, row] as const))('every dispatch of %s is valid', async (_, row) => {
     const own = await instance.requestAdapter().then((adapter) => Gpu.fromAdapter(adapter!))
     for (const given of Object.values(row.fixed)) {
@@ -140,4 +153,32 @@ function tunings(): { correlate: CorrelateTuning[]; weight: WeightTuning[] } {
     }
   }
   return { correlate: [...correlate.values()], weight: [...weight.values()] }
+}
+
+/** What conv2d_relu_max_pool2d_tuning.ts answers for layers of all sorts. */
+function fusedTunings(): FusedTuning[] {
+  const found = new Map<string, FusedTuning>()
+  for (const F of [1, 2, 3, 6, 16]) {
+    for (const C of [1, 3, 64]) {
+      for (const [KH, KW] of [
+        [1, 1],
+        [2, 2],
+        [5, 5],
+        [7, 7],
+        [3, 5],
+        [9, 2],
+        [2, 9],
+      ] as const) {
+        for (const OW of [1, 5, 14, 40]) {
+          for (const PW of [0, 1, KW]) {
+            const W = 2 * OW + KW - 1 - 2 * PW
+            if (W < 1) continue
+            const { quads, ...numbers } = tuneFused({ C, F, KH, KW, W, OH: 30, OW, PH: PW, PW }, true)
+            found.set(Object.values(numbers).join(), { quads, ...numbers })
+          }
+        }
+      }
+    }
+  }
+  return [...found.values()]
 }

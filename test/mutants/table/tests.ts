@@ -19,6 +19,7 @@ function operation(name: string, ...paths: string[]): Witness {
 export const add = operation('add', 'kernels/add')
 export const conv2d = operation('conv2d', 'kernels/conv2d')
 export const conv2dAlgebra = conv2d
+export const conv2dReluMaxPool2d = operation('conv2dReluMaxPool2d', 'kernels/conv2d_relu_max_pool2d')
 export const conv2dBits = files('kernels/conv2d_bits')
 export const crossEntropy = operation('crossEntropy', 'kernels/cross_entropy')
 export const fill = files('kernels/fill')
@@ -59,6 +60,7 @@ export const parse = files('sched/parse')
 export const scheduler = files('sched/scheduler')
 export const schedules = files('sched/schedules')
 export const initialisation = files('nn/init')
+export const fusion = files('nn/fusion')
 export const layers = files('nn/layers')
 export const modules = files('nn/module')
 
