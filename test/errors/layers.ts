@@ -18,6 +18,12 @@ export const layers: Area = {
       run: () => new nn.Sequential(new nn.Linear(2, 3), loose(relu)),
     },
     {
+      title: 'nn.Sequential: a choice that is neither true nor false',
+      error: 'TypeError',
+      text: 'nn.Sequential: fuse must be true or false, not 1',
+      run: () => new nn.Sequential(new nn.ReLU(), { fuse: loose(1) }),
+    },
+    {
       title: 'nn.Flatten: a dimension that is none',
       error: 'TypeError',
       text: 'nn.Flatten: startDim must be a whole number, not 0.5',

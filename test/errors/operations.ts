@@ -1,4 +1,16 @@
-import { add, conv2d, crossEntropy, linear, matmul, maxPool2d, nn, relu, type Shape, tensor } from '../../src/index.ts'
+import {
+  add,
+  conv2d,
+  conv2dReluMaxPool2d,
+  crossEntropy,
+  linear,
+  matmul,
+  maxPool2d,
+  nn,
+  relu,
+  type Shape,
+  tensor,
+} from '../../src/index.ts'
 import { sizeOf } from '../../src/tensor/shape.ts'
 import { type Area, loose } from './refusal.ts'
 
@@ -102,6 +114,15 @@ Channels are dimension 1; reshape for anything else.`,
   weight [6, 1, 5, 5]    F C KH KW`,
       cure: 'The weight is [filters, channels, height, width]; colour images have 3 channels, grey ones 1.',
       run: () => conv2d(zeros(1, 3, 28, 28), zeros(6, 1, 5, 5)),
+    },
+    {
+      title: 'conv2dReluMaxPool2d: nothing to pool',
+      error: 'ShapeError',
+      text: `conv2dReluMaxPool2d: the convolution's 1 × 4 cells hold no window of 2 × 2
+  input  [1, 1, 5, 8]  N C H W
+  weight [6, 1, 5, 5]  F C KH KW`,
+      cure: 'The images are too small for this many layers: pad them, or take a smaller kernel or a network with less pooling.',
+      run: () => conv2dReluMaxPool2d(zeros(1, 1, 5, 8), zeros(6, 1, 5, 5)),
     },
     {
       title: 'conv2d: a kernel without elements',
