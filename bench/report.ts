@@ -81,7 +81,7 @@ export function heading(env: Environment): string {
 }
 
 const COLUMNS = [
-  ['kernel', 14],
+  ['kernel', 24],
   ['direction', 10],
   ['shape', 37],
 ] as const

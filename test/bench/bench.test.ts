@@ -40,11 +40,11 @@ describe('the cases', () => {
     }
   })
 
-  it('have titles of their own that fit into 100 columns', () => {
+  it('have titles of their own that fit into 110 columns', () => {
     expect(new Set(cases.map(titleOf)).size).toBe(cases.length)
     for (const item of cases) {
       const row = tableRow(rowOf(item, { flops: 1e12, bytes: 1e12 }, timing))
-      expect(row.length, row).toBeLessThanOrEqual(100)
+      expect(row.length, row).toBeLessThanOrEqual(110)
       expect(row.indexOf(' 123456'), row).toBeLessThan(tableHead.indexOf('min ms'))
       expect(item.shape.length, item.shape).toBeLessThan(37)
     }

@@ -104,6 +104,7 @@ export const conv2dReluMaxPool2dRow: Row<ConvCase> = {
     'the first layer of LeNet': sized({ n: 2, c: 1, f: 6, h: 28, w: 28 }, LENET_1),
     'its second': sized({ n: 2, c: 6, f: 16, h: 14, w: 14 }, LENET_2),
     'a kernel compiled in, whole rows of odd length': sized({ n: 2, c: 6, f: 16, h: 11, w: 13 }, LENET_2),
+    'a kernel compiled in, whole rows of two words': sized({ n: 2, c: 6, f: 16, h: 14, w: 14 }, LENET_1),
     'a kernel compiled in, odd sizes': sized({ n: 2, c: 5, f: 9, h: 17, w: 19 }, { ...LENET_1, padding: [1, 1] }),
     'such a kernel padded beyond its half': sized({ n: 1, c: 6, f: 7, h: 12, w: 16 }, { ...SAME, padding: [3, 4] }),
     'weights of more than 64 KiB': sized({ n: 1, c: 43, f: 43, h: 9, w: 10 }, SAME),
