@@ -1,7 +1,8 @@
 import { conv2dReluMaxPool2d } from '../kernels/conv2d_relu_max_pool2d.ts'
+import { linearRelu } from '../kernels/linear.ts'
 import { pair } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { Conv2d, MaxPool2d, ReLU } from './layers.ts'
+import { Conv2d, Linear, MaxPool2d, ReLU } from './layers.ts'
 import type { Module } from './module.ts'
 import { runAs } from './running.ts'
 
@@ -37,7 +38,12 @@ const convReluPool: Rule = ([conv, activation, pool]) => {
   }
 }
 
-const rules: readonly Rule[] = [convReluPool]
+const linearThenRelu: Rule = ([layer, activation]) => {
+  if (!isExactly(layer, Linear) || !isExactly(activation, ReLU)) return null
+  return { length: 2, forward: (x) => runAs(layer, () => linearRelu(x, layer.weight, layer.bias)) }
+}
+
+const rules: readonly Rule[] = [convReluPool, linearThenRelu]
 
 /** The first rule's fusion for the modules from place i on, or null. */
 export function fusionAt(modules: readonly Module[], i: number): Fusion | null {

@@ -82,6 +82,15 @@ describe('Sequential', () => {
     expect(kernelsOf(() => net.forward(images()))).toEqual(PLAIN)
   })
 
+  it('computes Linear and ReLU by one operation, and not a Linear of one’s own', () => {
+    class OwnLinear extends nn.Linear {}
+    const x = tensor(new Float32Array(8).fill(1), [2, 4])
+    const fused = new nn.Sequential(new nn.Linear(4, 3), new nn.ReLU(), new nn.Linear(3, 2))
+    expect(kernelsOf(() => fused.forward(x))).toEqual(['linear.forward_direct', 'linear.forward_direct'])
+    const own = new nn.Sequential(new OwnLinear(4, 3), new nn.ReLU())
+    expect(kernelsOf(() => own.forward(x))).toEqual(['linear.forward_direct', 'relu.forward'])
+  })
+
   it('has the same names and parameters, fused or not', () => {
     const layers = [conv(), new nn.ReLU(), new nn.MaxPool2d(2), new nn.Flatten(), new nn.Linear(32, 2)]
     const [net, plain] = [new nn.Sequential(...layers), new nn.Sequential(...layers, { fuse: false })]

@@ -186,7 +186,7 @@ describe('dispose', () => {
     net.dispose()
     expect([gpu.memory().tensors, gpu.memory().bytes]).toEqual([before.tensors, before.bytes])
     expect(messageOf(() => scope(() => net.forward(tensor([[1, 2]]))))).toBe(
-      "linear: weight [3, 2] can't be used any more: dispose() was called on it",
+      "linearRelu: weight [3, 2] can't be used any more: dispose() was called on it",
     )
   })
 })
