@@ -69,12 +69,16 @@ function commit(): string | null {
   }
 }
 
+/** What is measured, and on what: the first lines of every benchmark. */
+export function shortHeading(env: Environment): string {
+  const build = env.commit === null ? env.version : `${env.version} (${env.commit})`
+  return `dawngrad ${build}, Node ${env.node.slice(1)}, adapter class ${env.adapterClass}:\n${env.adapter}`
+}
+
 /** The lines above a table. */
 export function heading(env: Environment): string {
-  const build = env.commit === null ? env.version : `${env.version} (${env.commit})`
   return [
-    `dawngrad ${build}, Node ${env.node.slice(1)}, adapter class ${env.adapterClass}:`,
-    env.adapter,
+    shortHeading(env),
     'Wall clock between two fences, each a read-back of 4 bytes. A sample holds as many executions as fill',
     `10 ms, their recording in JavaScript, and one fence: ${env.fenceMs.toFixed(2)} ms alone, not subtracted.`,
   ].join('\n')
@@ -125,16 +129,16 @@ export function rowOf({ name, direction, shape }: Case, work: { flops: number; b
   return { name, direction, shape, ...timing, gflops: flops === 0 ? null : flops / perSecond, gbs: bytes / perSecond }
 }
 
-/** Options that both benchmarks take. */
+/** Options that all benchmarks take. */
 export interface CommonOptions {
   readonly runs: number
   readonly json?: string
 }
 
-export function command(name: string, description: string): Command {
+export function command(name: string, description: string, defaultRuns = 20): Command {
   return new Command(name)
     .description(description)
-    .addOption(new Option('--runs <n>', 'timed samples of each row').argParser(wholeNumber(1)).default(20))
+    .addOption(new Option('--runs <n>', 'timed samples of each row').argParser(wholeNumber(1)).default(defaultRuns))
     .addOption(new Option('--json <file>', 'write the rows and where they were measured to a file'))
 }
 

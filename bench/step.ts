@@ -2,10 +2,7 @@
 import process from 'node:process'
 import type { ImageDataset } from '../src/data/fashion_mnist.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { crossEntropy, DataError, ImageBatches, manualSeed, nn, optim, permutation, scope } from '../src/index.ts'
-import { loadFashionMnist } from '../src/node/fashion_mnist.ts'
 import { open } from '../src/node/open.ts'
-import { Meter } from '../src/train/meter.ts'
 import { type ProfileRow, profile } from './profile.ts'
 import {
   type CommonOptions,
@@ -19,16 +16,9 @@ import {
   writeJson,
 } from './report.ts'
 import { measure, openFence, type Timing } from './timing.ts'
+import { findImages, Training } from './training.ts'
 
 const BATCH = 256
-/** Small enough for the first-order check of a step, large enough for its loss to fall by many units of float32. */
-const LR = 0.1
-/**
- * How far the loss may fall from what its gradient foretells, as a share: the second order in LR makes 0.7 %, a wrong
- * gradient of the first convolution, the layer with the least, would make 2.4 %.
- */
-const TOLERANCE = 0.02
-
 interface Options extends CommonOptions {
   readonly profile?: boolean
 }
@@ -37,7 +27,7 @@ const program = command('bench:step', "time LeNet's whole training step at batch
   .option('--profile', 'also time each dispatch of a step alone')
   .action(async (options: Options) => {
     checkJson(options.json)
-    const { dataset, name } = await findData()
+    const { dataset, name } = await findImages()
     const gpu = await open()
     try {
       await bench(gpu, dataset, name, options)
@@ -46,25 +36,13 @@ const program = command('bench:step', "time LeNet's whole training step at batch
     }
   })
 
-/** Fashion-MNIST where the machine has it, else the sample that comes with the sources. */
-async function findData(): Promise<{ dataset: ImageDataset; name: string }> {
-  try {
-    const { train } = await loadFashionMnist()
-    return { dataset: train, name: 'Fashion-MNIST, 60,000 images' }
-  } catch (error) {
-    if (!(error instanceof DataError)) throw error
-    const { train } = await loadFashionMnist({ dir: new URL('../examples/sample/', import.meta.url), verify: false })
-    return { dataset: train, name: `a sample of Fashion-MNIST, ${train.count} images (the whole set was not found)` }
-  }
-}
-
 async function bench(gpu: Gpu, dataset: ImageDataset, data: string, options: Options): Promise<void> {
   const fence = await openFence(gpu)
   const env = environment(gpu, fence)
   print(`${heading(env)}\n`)
   print(`LeNet, batch ${BATCH}, ${data}.`)
   print('A step: gather images and labels, forward, loss, backward, SGD, loss and accuracy added up.\n')
-  const training = new Training(gpu, dataset)
+  const training = new Training(gpu, dataset, { batchSize: BATCH })
   print(await training.verify())
   const before = gpu.dispatches
   training.step()
@@ -76,67 +54,6 @@ async function bench(gpu: Gpu, dataset: ImageDataset, data: string, options: Opt
   const imagesPerSecond = (1000 * BATCH) / timing.medianMs
   const step = { network: 'lenet', batchSize: BATCH, data, dispatches, imagesPerSecond, ...timing }
   writeJson(options.json, { ...env, step, profile: rows })
-}
-
-/** A network in training, one step at a time. */
-class Training {
-  readonly #net: nn.Module
-  readonly #optimizer: optim.SGD
-  readonly #batches: ImageBatches
-  readonly #meter: Meter
-  #next = 0
-
-  constructor(gpu: Gpu, dataset: ImageDataset) {
-    manualSeed(0)
-    this.#net = nn.lenet()
-    this.#optimizer = new optim.SGD(this.#net.parameters(), { lr: LR })
-    this.#batches = new ImageBatches(dataset, { batchSize: BATCH, gpu })
-    this.#batches.setOrder(permutation(0, 0, dataset.count))
-    this.#meter = new Meter(gpu)
-  }
-
-  /** Records an update. Only full batches are taken, so that every step is the same work. */
-  step(): void {
-    scope(() => {
-      const full = Math.floor(this.#batches.size / BATCH)
-      const { images, labels } = this.#batches.batch(this.#next++ % full)
-      const logits = this.#net.forward(images)
-      const loss = this.#meter.loss(logits, labels)
-      this.#optimizer.zeroGrad()
-      loss.backward()
-      this.#optimizer.step(this.#meter.watch)
-    })
-  }
-
-  /**
-   * Takes a step and checks it as a whole: on the same batch the loss must fall by LR · |gradient|², to first order.
-   * Returns a line that says so. Throws an Error where it does not.
-   */
-  async verify(): Promise<string> {
-    const before = await this.#loss()
-    this.step()
-    let squares = 0
-    for (const { grad } of this.#net.parameters()) {
-      for (const value of (await grad?.data()) ?? []) squares += value * value
-    }
-    const fall = before - (await this.#loss())
-    const foretold = LR * squares
-    if (!(Math.abs(fall - foretold) <= TOLERANCE * foretold)) {
-      throw new Error(`a step lowers the loss of its batch by ${fall}, its gradient foretells ${foretold}`)
-    }
-    return `Checked: a step lowers the loss of its batch by ${fall.toExponential(2)}, its gradient foretells ${foretold.toExponential(2)}.\n`
-  }
-
-  /** The loss of the first batch with the network as it is. */
-  async #loss(): Promise<number> {
-    const loss = scope(() => {
-      const { images, labels } = this.#batches.batch(0)
-      return crossEntropy(this.#net.forward(images), labels)
-    })
-    const value = await loss.item()
-    loss.dispose()
-    return value
-  }
 }
 
 function printStep({ minMs, medianMs, recordMs, samples, executionsPerSample }: Timing, dispatches: number): void {

@@ -1,0 +1,155 @@
+import type { ImageDataset } from '../../src/data/fashion_mnist.ts'
+import type { Gpu } from '../../src/gpu/gpu.ts'
+import { conv2d, crossEntropy, linear, matmul, maxPool2d, noGrad, relu, scope, type Tensor } from '../../src/index.ts'
+import { packageVersion } from '../../src/node/version.ts'
+import { tensor } from '../../src/tensor/create.ts'
+import { openFence } from '../timing.ts'
+import { LR, Training } from '../training.ts'
+import type { Contestant, Execution, Problem, Trainer, Values } from './contestant.ts'
+import { convOutput, input, type KernelCase, labelsOf } from './kernels.ts'
+
+export async function contestant(gpu: Gpu, dataset: ImageDataset): Promise<Contestant> {
+  const version = packageVersion()
+  const fence = await openFence(gpu)
+  return {
+    title: `dawngrad ${version}`,
+    version,
+    note: 'gathers its batch from the bytes of a data set, adds up loss and accuracy and looks for NaN in every step',
+    trainer: async ({ batchSize }) => trainer(new Training(gpu, dataset, { batchSize })),
+    kernel: async (item) => execution(operation(gpu, item), fence.wait),
+    close: () => gpu.close(),
+  }
+}
+
+/** `Gpu.read` sleeps by itself: the rest that the others are given is not needed. */
+function trainer(training: Training): Trainer {
+  return {
+    async run(n) {
+      for (let i = 0; i < n; i++) training.step()
+      return training.meanLoss()
+    },
+    dispose: () => training.dispose(),
+  }
+}
+
+/** The problem that all get: the weights with which dawngrad begins, and the whole of a data set as one batch. */
+export async function problemOf(gpu: Gpu, dataset: ImageDataset): Promise<Problem> {
+  const { count, images, labels } = dataset
+  const training = new Training(gpu, dataset, { batchSize: count })
+  const weights = new Map<string, Values>()
+  for (const [name, parameter] of training.net.namedParameters()) {
+    weights.set(name, { shape: parameter.shape, data: (await parameter.data()) as Float32Array<ArrayBuffer> })
+  }
+  training.dispose()
+  return {
+    batchSize: count,
+    lr: LR,
+    weights,
+    images: Float32Array.from(images, (byte) => byte / 255),
+    labels: Int32Array.from(labels),
+  }
+}
+
+interface Operation {
+  /** Executes once, inside a scope. */
+  apply(): readonly Tensor[]
+  readonly held: readonly Tensor[]
+}
+
+function operation(gpu: Gpu, item: KernelCase): Operation {
+  const make = (shape: readonly number[], which: number, requiresGrad = false) =>
+    tensor(input(shape, which).data, [...shape], { gpu, requiresGrad })
+  switch (item.name) {
+    case 'conv2d forward':
+    case 'conv2d backward input':
+    case 'conv2d backward weight': {
+      const { N, C, H, F, K, P } = item.sizes
+      const x = make([N, C, H, H], 1, item.name === 'conv2d backward input')
+      const w = make([F, C, K, K], 2, item.name === 'conv2d backward weight')
+      if (item.name === 'conv2d forward') {
+        const b = make([F], 3)
+        return { held: [x, w, b], apply: () => [noGrad(() => conv2d(x, w, b, { padding: P }))] }
+      }
+      return backward(conv2d(x, w, null, { padding: P }), make(convOutput(item.sizes), 4), [x, w])
+    }
+    case 'max_pool2d forward':
+    case 'max_pool2d backward': {
+      const [N, C, H] = item.shape
+      const x = make([N, C, H, H], 1, item.name === 'max_pool2d backward')
+      if (item.name === 'max_pool2d forward') return { held: [x], apply: () => [maxPool2d(x, { kernelSize: 2 })] }
+      return backward(maxPool2d(x, { kernelSize: 2 }), make([N, C, H / 2, H / 2], 4), [x])
+    }
+    case 'matmul forward': {
+      const [a, b] = [make([item.size, item.size], 1), make([item.size, item.size], 2)]
+      return { held: [a, b], apply: () => [matmul(a, b)] }
+    }
+    case 'linear forward':
+    case 'linear backward': {
+      const [N, I, O] = item.sizes
+      const inputs = [make([N, I], 1, true), make([O, I], 2, true), make([O], 3, true)] as const
+      if (item.name === 'linear forward') return { held: inputs, apply: () => [noGrad(() => linear(...inputs))] }
+      return backward(linear(...inputs), make([N, O], 4), inputs)
+    }
+    case 'relu forward':
+    case 'relu backward': {
+      const x = make([item.size], 1, item.name === 'relu backward')
+      if (item.name === 'relu forward') return { held: [x], apply: () => [relu(x)] }
+      return backward(relu(x), make([item.size], 4), [x])
+    }
+    default: {
+      const [N, C] = item.sizes
+      const x = make([N, C], 1, true)
+      const target = tensor(labelsOf(N, C), [N], { gpu })
+      if (item.name === 'cross_entropy forward') {
+        return { held: [x, target], apply: () => [noGrad(() => crossEntropy(x, target))] }
+      }
+      const apply = () => {
+        const loss = crossEntropy(x, target)
+        loss.backward()
+        return [loss, ...taken([x])]
+      }
+      return { held: [x, target], apply }
+    }
+  }
+}
+
+/** The graph is recorded once and retained: an execution is the operation's backward and nothing else. */
+function backward(y: Tensor, dy: Tensor, inputs: readonly Tensor[]): Operation {
+  const leaves = inputs.filter((t) => t.requiresGrad)
+  const apply = () => {
+    y.backward(dy, { retainGraph: true })
+    return taken(leaves)
+  }
+  return { held: [y, dy, ...inputs], apply }
+}
+
+/** The gradients, which their owners forget. */
+function taken(leaves: readonly Tensor[]): Tensor[] {
+  return leaves.map((leaf) => {
+    const { grad } = leaf
+    leaf.grad = null
+    return grad!
+  })
+}
+
+function execution({ apply, held }: Operation, wait: () => Promise<void>): Execution {
+  const once = () => {
+    const kept = scope(apply)
+    for (const t of kept) t.dispose()
+  }
+  return {
+    async run(n) {
+      for (let i = 0; i < n; i++) once()
+      await wait()
+    },
+    async results() {
+      const kept = scope(apply)
+      const values = await Promise.all(kept.map((t) => t.data()))
+      for (const t of kept) t.dispose()
+      return values as Float32Array[]
+    },
+    dispose() {
+      for (const t of held) t.dispose()
+    },
+  }
+}
