@@ -160,5 +160,6 @@ export const cases: readonly Case[] = [
   ...bench('lenet', { input: [256, 1, 28, 28], filters: 6, kernel: 5, padding: 2, needsInput: false }),
   ...bench('lenet', { input: [256, 6, 14, 14], filters: 16, kernel: 5 }),
   ...bench('large', { input: [32, 3, 32, 32], filters: 64, kernel: 3, padding: 1 }),
-  ...bench('large', { input: [16, 64, 16, 16], filters: 128, kernel: 3, padding: 1 }),
+  ...bench('large', { input: [32, 64, 16, 16], filters: 128, kernel: 3, padding: 1 }),
+  ...bench('large', { input: [32, 128, 8, 8], filters: 256, kernel: 3, padding: 1 }),
 ]

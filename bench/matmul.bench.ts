@@ -70,4 +70,5 @@ export const cases: readonly Case[] = [
   ...bench('large', [256, 256, 256], { transposeA: true, transposeB: true }),
   ...bench('large', [512, 512, 512]),
   ...bench('large', [1024, 1024, 1024]),
+  ...bench('large', [2048, 2048, 2048]),
 ]

@@ -2,25 +2,26 @@
 import process from 'node:process'
 import { UsageError } from '../src/cli/options.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { open } from '../src/node/open.ts'
 import { loadCases, titleOf } from './cases.ts'
+import { GpuClock, openTimed } from './clock.ts'
+import { measurePeak, type Peak } from './peak.ts'
 import {
   type CommonOptions,
   checkJson,
   command,
   environment,
   heading,
+  legend,
   main,
   print,
   type Row,
   rowOf,
-  STAR,
   tableHead,
   tableRow,
   writeJson,
 } from './report.ts'
 import type { Case } from './support.ts'
-import { type Fence, measure, openFence } from './timing.ts'
+import { type Fence, type MeasureOptions, measure, openFence } from './timing.ts'
 
 interface Options extends CommonOptions {
   readonly filter: string
@@ -34,7 +35,7 @@ const program = command('bench', 'verify and time every kernel, forward and back
     checkJson(options.json)
     const cases = (await loadCases()).filter((item) => titleOf(item).includes(options.filter))
     if (cases.length === 0) throw new UsageError(`option '--filter': no row contains '${options.filter}'`)
-    const gpu = await open()
+    const gpu = await openTimed()
     try {
       await bench(gpu, cases, options)
     } finally {
@@ -44,15 +45,18 @@ const program = command('bench', 'verify and time every kernel, forward and back
 
 async function bench(gpu: Gpu, cases: readonly Case[], options: Options): Promise<void> {
   const fence = await openFence(gpu)
-  const env = environment(gpu, fence)
+  const clock = GpuClock.on(gpu)
+  const env = environment(gpu, fence, clock ? 'timestamps' : 'wall')
   print(`${heading(env)}\n`)
   if (options.quick) print('Quick: one execution without a warm-up; the times mean little.\n')
+  const means = { ...meansOf(options), clock }
+  const peak = await measurePeak(gpu, fence, { ...means, samples: Math.min(means.samples, 5) })
   print(tableHead)
   const rows: Row[] = []
   const failures: { row: string; error: string }[] = []
   for (const item of cases) {
     try {
-      const row = await time(gpu, item, fence, options)
+      const row = await time(gpu, item, fence, means, peak)
       rows.push(row)
       print(tableRow(row))
     } catch (error) {
@@ -61,21 +65,22 @@ async function bench(gpu: Gpu, cases: readonly Case[], options: Options): Promis
       process.stderr.write(`error: ${titleOf(item)}: ${message}\n`)
     }
   }
-  if (rows.some((row) => tableRow(row).endsWith('*'))) print(`\n${STAR}`)
+  print(`\n${legend(rows, env, peak)}`)
   if (failures.length > 0) process.exitCode = 1
-  writeJson(options.json, { ...env, quick: options.quick === true, rows, failures })
+  writeJson(options.json, { ...env, peak, quick: options.quick === true, rows, failures })
 }
 
-async function time(gpu: Gpu, item: Case, fence: Fence, { runs, quick = false }: Options): Promise<Row> {
+const meansOf = ({ runs, quick = false }: Options): MeasureOptions => ({
+  samples: quick ? 1 : runs,
+  sampleMs: 10,
+  warmUp: !quick,
+})
+
+async function time(gpu: Gpu, item: Case, fence: Fence, means: MeasureOptions, peak: Peak): Promise<Row> {
   const prepared = item.prepare(gpu)
   try {
     await prepared.verify()
-    const timing = await measure(prepared.run, fence, {
-      samples: quick ? 1 : runs,
-      sampleMs: 10,
-      warmUp: !quick,
-    })
-    return rowOf(item, prepared, timing)
+    return rowOf(item, prepared, await measure(prepared.run, fence, means), peak)
   } finally {
     prepared.dispose()
     gpu.pool.trim() // the large rows would pile up their buffers

@@ -1,5 +1,6 @@
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { tensor } from '../src/tensor/create.ts'
+import type { GpuClock } from './clock.ts'
 
 /** Waits until everything recorded so far has run. */
 export interface Fence {
@@ -25,10 +26,12 @@ export async function openFence(gpu: Gpu): Promise<Fence> {
 }
 
 export interface Timing {
-  /** Milliseconds of one execution: in the fastest sample, and in the median one. */
+  /** Milliseconds of one execution: in the fastest sample, and in the median one. By the device's clock where it has one. */
   readonly minMs: number
   readonly medianMs: number
-  /** Milliseconds of one execution spent in JavaScript, recording it; part of the above. The median. */
+  /** Milliseconds of one execution by the wall clock, from its recording to the fence. The median. */
+  readonly wallMs: number
+  /** Milliseconds of one execution spent in JavaScript, recording it; part of `wallMs`. The median. */
   readonly recordMs: number
   readonly samples: number
   readonly executionsPerSample: number
@@ -40,34 +43,37 @@ export interface MeasureOptions {
   readonly sampleMs: number
   /** Without a warm-up a sample is a single execution. */
   readonly warmUp: boolean
+  /** The device's clock; without it the wall clock counts. */
+  readonly clock?: GpuClock | null
 }
 
 /** At most this many executions of the smallest kernels lie between two fences. */
 const MAX_EXECUTIONS = 20_000
+/** With the device's clock, whose query set has room for 2,048 passes. */
+const MAX_TIMED_EXECUTIONS = 500
 
-/** Times `run`, wall clock, in samples of several executions between two fences. */
+/** Times `run` in samples of several executions between two fences. */
 export async function measure(run: () => void, fence: Fence, options: MeasureOptions): Promise<Timing> {
-  const { samples, sampleMs, warmUp } = options
+  const { samples, sampleMs, warmUp, clock = null } = options
+  const most = clock ? MAX_TIMED_EXECUTIONS : MAX_EXECUTIONS
   await fence.wait()
   let executions = 1
   if (warmUp) {
     for (;;) {
       const total = await settle(() => sample(run, fence, executions))
-      if (total >= sampleMs || executions === MAX_EXECUTIONS) break
-      executions = Math.min(MAX_EXECUTIONS, Math.ceil(executions * Math.min(8, (1.2 * sampleMs) / total)))
+      if (total >= sampleMs || executions === most) break
+      executions = Math.min(most, Math.ceil(executions * Math.min(8, (1.2 * sampleMs) / total)))
     }
   }
-  const totals: number[] = []
-  const records: number[] = []
-  for (let i = 0; i < samples; i++) {
-    const { total, record } = await sample(run, fence, executions)
-    totals.push(total / executions)
-    records.push(record / executions)
-  }
+  const found: Sample[] = []
+  for (let i = 0; i < samples; i++) found.push(await sample(run, fence, executions, clock))
+  const each = (pick: (one: Sample) => number) => found.map((one) => pick(one) / executions)
+  const times = each(({ total, device }) => device ?? total)
   return {
-    minMs: Math.min(...totals),
-    medianMs: median(totals),
-    recordMs: median(records),
+    minMs: Math.min(...times),
+    medianMs: median(times),
+    wallMs: median(each(({ total }) => total)),
+    recordMs: median(each(({ record }) => record)),
     samples,
     executionsPerSample: executions,
   }
@@ -76,14 +82,23 @@ export async function measure(run: () => void, fence: Fence, options: MeasureOpt
 interface Sample {
   readonly total: number
   readonly record: number
+  /** By the device's clock. */
+  readonly device: number | null
 }
 
-async function sample(run: () => void, fence: Fence, executions: number): Promise<Sample> {
+async function sample(
+  run: () => void,
+  fence: Fence,
+  executions: number,
+  clock: GpuClock | null = null,
+): Promise<Sample> {
+  clock?.start()
   const start = performance.now()
   for (let i = 0; i < executions; i++) run()
   const record = performance.now() - start
   await fence.wait()
-  return { total: performance.now() - start, record }
+  const total = performance.now() - start
+  return { total, record, device: (await clock?.stop()) ?? null }
 }
 
 /**

@@ -4,13 +4,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadCases, titleOf } from '../../bench/cases.ts'
+import { compare, type Lane } from '../../bench/peers/compare.ts'
 import { rowOf, tableHead, tableRow } from '../../bench/report.ts'
 import { check, exactly, randomValues, Sum } from '../../bench/support.ts'
 import { measure, median } from '../../bench/timing.ts'
 import { type Gpu, tensor, testGpu } from '../support/gpu.ts'
 
 const cases = await loadCases()
-const timing = { minMs: 123_456, medianMs: 123_456, recordMs: 100_000, samples: 20, executionsPerSample: 1 }
+const timing = {
+  minMs: 123_456,
+  medianMs: 123_456,
+  wallMs: 123_456,
+  recordMs: 100_000,
+  samples: 20,
+  executionsPerSample: 1,
+}
 const root = new URL('../../', import.meta.url)
 let gpu: Gpu
 
@@ -40,11 +48,11 @@ describe('the cases', () => {
     }
   })
 
-  it('have titles of their own that fit into 110 columns', () => {
+  it('have titles of their own that fit into 118 columns', () => {
     expect(new Set(cases.map(titleOf)).size).toBe(cases.length)
     for (const item of cases) {
-      const row = tableRow(rowOf(item, { flops: 1e12, bytes: 1e12 }, timing))
-      expect(row.length, row).toBeLessThanOrEqual(110)
+      const row = tableRow(rowOf(item, { flops: 1e12, bytes: 1e12 }, timing, { gflops: 1, gbs: 1 }))
+      expect(row.length, row).toBeLessThanOrEqual(118)
       expect(row.indexOf(' 123456'), row).toBeLessThan(tableHead.indexOf('min ms'))
       expect(item.shape.length, item.shape).toBeLessThan(37)
     }
@@ -102,12 +110,13 @@ describe('the bound of a sum', () => {
   })
 })
 
+/** A clock of the test's own would hide what is measured; a busy wait of 1 ms is long against everything else. */
+const busy = () => {
+  const end = performance.now() + 1
+  while (performance.now() < end);
+}
+
 describe('measure', () => {
-  /** A clock of the test's own would hide what is measured; a busy wait of 1 ms is long against everything else. */
-  const busy = () => {
-    const end = performance.now() + 1
-    while (performance.now() < end);
-  }
   const fence = { wait: async () => undefined, ms: 0, dispose: () => undefined }
 
   it('fills its samples with executions and divides by them', async () => {
@@ -121,6 +130,54 @@ describe('measure', () => {
   it('takes the middle', () => {
     expect(median([3, 1, 2])).toBe(2)
     expect(median([4, 1, 3, 2])).toBe(2.5)
+  })
+})
+
+describe('the share of the peak', () => {
+  const of = (flops: number, bytes: number) => {
+    const item = cases[0]!
+    const { share, bound } = rowOf(item, { flops, bytes }, { ...timing, medianMs: 1 }, { gflops: 100, gbs: 10 })
+    return { share, bound }
+  }
+
+  it('is that of the bound which is nearer', () => {
+    expect(of(50e6, 1e6)).toEqual({ share: 0.5, bound: 'arithmetic' })
+    expect(of(50e6, 8e6)).toEqual({ share: 0.8, bound: 'bandwidth' })
+    expect(of(0, 20e6)).toEqual({ share: 2, bound: 'bandwidth' })
+  })
+})
+
+describe('peers in turns', () => {
+  const options = { rounds: 3, sampleMs: 3, fewest: 2, totalMs: 1000 }
+
+  it('are timed in alternating rounds of several executions', async () => {
+    const calls: string[] = []
+    const lane = (key: string): Lane => ({
+      key,
+      rests: false,
+      async run(n) {
+        calls.push(key)
+        for (let i = 0; i < n; i++) busy()
+      },
+    })
+    const times = await compare([lane('a'), lane('b')], options, () => expect.fail())
+    expect(calls.slice(-6)).toEqual(['a', 'b', 'a', 'b', 'a', 'b'])
+    for (const key of ['a', 'b']) {
+      const { minMs, medianMs, samples, executionsPerSample } = times.get(key)!
+      expect(minMs).toBeGreaterThanOrEqual(1)
+      expect(medianMs).toBeGreaterThanOrEqual(minMs)
+      expect(samples).toBe(3)
+      expect(executionsPerSample).toBeGreaterThanOrEqual(2)
+    }
+  })
+
+  it('leave one out that fails, and say so', async () => {
+    const failures: unknown[] = []
+    const good: Lane = { key: 'good', rests: false, run: async () => busy() }
+    const bad: Lane = { key: 'bad', rests: false, run: () => Promise.reject(new Error('no')) }
+    const times = await compare([bad, good], options, (key, error) => failures.push(key, (error as Error).message))
+    expect([...times.keys()]).toEqual(['good'])
+    expect(failures).toEqual(['bad', 'no'])
   })
 })
 
@@ -152,7 +209,9 @@ describe('the commands', () => {
     expect(stdout).toMatch(/^relu {10}forward {3}\[256,84\]/m)
     const record = JSON.parse(readFileSync(file, 'utf8'))
     expect(record).toMatchObject({ adapter: gpu.info.name, adapterClass: gpu.info.adapterClass, node: process.version })
-    expect(Object.keys(record)).toEqual(expect.arrayContaining(['driver', 'version', 'commit', 'date', 'failures']))
+    expect(Object.keys(record)).toEqual(
+      expect.arrayContaining(['driver', 'version', 'commit', 'date', 'failures', 'peak', 'clock']),
+    )
     // Names that end in relu would be rows of the filter too.
     const rows = record.rows.filter(({ name }: { name: string }) => name === 'relu')
     expect(rows).toHaveLength(1)
