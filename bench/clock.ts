@@ -13,7 +13,7 @@ export async function openTimed(): Promise<Gpu> {
   const requiredFeatures: GPUFeatureName[] = adapter.features.has('timestamp-query') ? ['timestamp-query'] : []
   const { limits, info, features } = adapter
   const requestDevice = (wanted: GPUDeviceDescriptor) => adapter.requestDevice({ ...wanted, requiredFeatures })
-  const gpu = await Gpu.fromAdapter({ limits, info, features, requestDevice } as unknown as GPUAdapter, rung)
+  const gpu = await Gpu.fromAdapter({ limits, info, features, requestDevice } as unknown as GPUAdapter, { rung })
   setDefaultGpu(gpu)
   return gpu
 }

@@ -120,7 +120,7 @@ async function timeStep(
     await fence.wait()
     const long = performance.now() - start > LONG_MS
     const options = { samples: long ? Math.min(3, runs) : runs, sampleMs: 10, warmUp: !long }
-    const { minMs, medianMs, samples } = await measure(() => training.step(), fence, options)
+    const { minMs, medianMs, samples } = await measure(() => training.run(1), fence, options)
     const parameters = training.net.parameters().reduce((sum, { size }) => sum + size, 0)
     return {
       batch,

@@ -1,6 +1,17 @@
 import type { ImageDataset } from '../src/data/fashion_mnist.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { crossEntropy, DataError, ImageBatches, manualSeed, nn, optim, permutation, scope } from '../src/index.ts'
+import {
+  capture,
+  crossEntropy,
+  DataError,
+  ImageBatches,
+  manualSeed,
+  nn,
+  optim,
+  type Plan,
+  permutation,
+  scope,
+} from '../src/index.ts'
 import { loadFashionMnist } from '../src/node/fashion_mnist.ts'
 import { Meter } from '../src/train/meter.ts'
 
@@ -50,7 +61,7 @@ export class Training {
   readonly #optimizer: optim.SGD
   readonly #batches: ImageBatches
   readonly #meter: Meter
-  #next = 0
+  #plan: Plan | null = null
 
   /** The set must hold a full batch at least. */
   constructor(gpu: Gpu, dataset: ImageDataset, { batchSize, network = nn.lenet }: TrainingOptions) {
@@ -62,18 +73,35 @@ export class Training {
     this.#meter = new Meter(gpu)
   }
 
-  /** Records an update. Only full batches are taken, so that every step is the same work. */
+  /** Takes a step, eagerly. Only full batches are taken, so that every step is the same work. */
   step(): void {
-    scope(() => {
-      const full = Math.floor(this.#batches.size / this.#batches.batchSize)
-      const { images, labels } = this.#batches.batch(this.#next++ % full)
-      const logits = this.net.forward(images)
-      const loss = crossEntropy(logits, labels)
-      this.#optimizer.zeroGrad()
-      loss.backward()
-      this.#optimizer.step(this.#meter.watch)
-      this.#meter.add(logits, labels, loss)
-    })
+    this.#makeRoom()
+    scope(() => this.#update())
+  }
+
+  /** Takes so many steps by a captured plan. */
+  run(steps: number): void {
+    this.#plan ??= capture(() => this.#update())
+    for (let left = steps; left > 0; ) {
+      const count = Math.min(left, this.#makeRoom())
+      this.#plan.run(count)
+      left -= count
+    }
+  }
+
+  #update(): void {
+    const { images, labels } = this.#batches.next()
+    const loss = this.#meter.loss(this.net.forward(images), labels)
+    this.#optimizer.zeroGrad()
+    loss.backward()
+    this.#optimizer.step(this.#meter.watch)
+  }
+
+  /** How many full batches are left, of the epoch begun again if there is none. */
+  #makeRoom(): number {
+    const full = Math.floor(this.#batches.size / this.#batches.batchSize)
+    if (this.#batches.position >= full) this.#batches.position = 0
+    return full - this.#batches.position
   }
 
   /** Waits for the steps recorded since the last call and returns their mean loss, each before its update. */
@@ -89,7 +117,7 @@ export class Training {
    */
   async verify(tolerance = TOLERANCE): Promise<string> {
     const before = await this.#loss()
-    this.#next = 0
+    this.#batches.position = 0
     this.step()
     let squares = 0
     for (const { grad } of this.net.parameters()) {
@@ -115,6 +143,8 @@ export class Training {
   }
 
   dispose(): void {
+    this.#plan?.dispose()
+    this.#optimizer.dispose()
     for (const { grad } of this.net.parameters()) grad?.dispose()
     this.net.dispose()
     this.#batches.dispose()

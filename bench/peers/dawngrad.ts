@@ -25,7 +25,7 @@ export async function contestant(gpu: Gpu, dataset: ImageDataset): Promise<Conte
 function trainer(training: Training): Trainer {
   return {
     async run(n) {
-      for (let i = 0; i < n; i++) training.step()
+      training.run(n)
       return training.meanLoss()
     },
     dispose: () => training.dispose(),

@@ -1,10 +1,11 @@
 import { Conv2d, Flatten, Linear, MaxPool2d, ReLU } from './layers.ts'
-import { Sequential } from './sequential.ts'
+import { Sequential, type SequentialOptions } from './sequential.ts'
 
 /**
  * LeNet with ReLU and max pooling, the chapter's network: images [N, 1, 28, 28] to logits [N, 10]; 61,706 parameters.
+ * With `fuse: false` every layer is computed by itself.
  */
-export function lenet(): Sequential {
+export function lenet(options: SequentialOptions = {}): Sequential {
   return new Sequential(
     new Conv2d(1, 6, 5, { padding: 2 }),
     new ReLU(),
@@ -18,5 +19,6 @@ export function lenet(): Sequential {
     new Linear(120, 84),
     new ReLU(),
     new Linear(84, 10),
+    options,
   )
 }
