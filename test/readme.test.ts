@@ -14,16 +14,24 @@ describe('the README', () => {
     expect(source.trim().split('\n').length).toBeLessThanOrEqual(21)
   })
 
-  it('shows what the example prints', () => {
+  it('shows examples/captured.ts, but for its first line', () => {
+    const source = readFileSync(new URL('examples/captured.ts', root), 'utf8')
+    expect(block('ts')).toBe(source.slice(source.indexOf('\n') + 1))
+  })
+
+  it.each([
+    ['quickstart', 'text'],
+    ['captured', 'txt'],
+  ])('shows what examples/%s.ts prints', (name, language) => {
     const tsx = new URL('node_modules/tsx/dist/loader.mjs', root).href
-    const args = ['--import', tsx, 'examples/quickstart.ts']
+    const args = ['--import', tsx, `examples/${name}.ts`]
     const printed = execFileSync(process.execPath, args, { cwd: fileURLToPath(root), encoding: 'utf8', stdio: 'pipe' })
     const numbers = (text: string) => text.match(/[\d.]+/g)!.map(Number)
     const words = (text: string) => text.replace(/[\d.]+/g, '#')
-    expect(words(printed)).toBe(words(block('text')))
+    expect(words(printed)).toBe(words(block(language)))
     // 200 steps carry the last bits of exp, which differ between adapters, to the fourth decimal at most.
     numbers(printed).forEach((n, i) => {
-      expect(Math.abs(n - numbers(block('text'))[i]!)).toBeLessThan(1e-3)
+      expect(Math.abs(n - numbers(block(language))[i]!)).toBeLessThan(1e-3)
     })
   })
 })

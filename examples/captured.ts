@@ -1,0 +1,23 @@
+// A network of one's own on the real images, its step recorded once and replayed.
+import { capture, crossEntropy, ImageBatches, loadFashionMnist, manualSeed, nn, open, optim } from 'dawngrad'
+
+await open()
+manualSeed(0)
+const sample = new URL('sample/', import.meta.url) // without it, the whole data set where `npm run setup` put it
+const { train } = await loadFashionMnist({ dir: sample, verify: false })
+const batches = new ImageBatches(train, { batchSize: 32 })
+const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 64), new nn.ReLU(), new nn.Linear(64, 10))
+const optimizer = new optim.SGD(net.parameters(), { lr: 0.1, momentum: 0.9 })
+const plan = capture(() => {
+  const { images, labels } = batches.next()
+  const loss = crossEntropy(net.forward(images), labels)
+  optimizer.zeroGrad()
+  loss.backward()
+  optimizer.step()
+  return loss
+})
+for (const lr of [0.1, 0.1, 0.05, 0.01]) {
+  batches.position = 0 // another epoch
+  plan.run(batches.length, { lr })
+  console.log(`rate ${lr}  loss of the last batch ${(await plan.result.item()).toFixed(4)}`)
+}
