@@ -50,7 +50,7 @@ describe('Sequential', () => {
 
   const conv = () => new nn.Conv2d(1, 2, 3, { padding: 1 })
   it.each<[string, () => nn.Module[]]>([
-    ['a window of 3', () => [conv(), new nn.ReLU(), new nn.MaxPool2d(3)]],
+    ['a window of 3', () => [conv(), new nn.ReLU(), new nn.MaxPool2d(3, { stride: 2 })]],
     ['windows that overlap', () => [conv(), new nn.ReLU(), new nn.MaxPool2d(2, { stride: 1 })]],
     ['windows apart', () => [conv(), new nn.ReLU(), new nn.MaxPool2d(2, { stride: [2, 3] })]],
     ['a padded window', () => [conv(), new nn.ReLU(), new nn.MaxPool2d(2, { padding: [0, 1] })]],
