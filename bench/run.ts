@@ -50,7 +50,7 @@ async function bench(gpu: Gpu, cases: readonly Case[], options: Options): Promis
   print(`${heading(env)}\n`)
   if (options.quick) print('Quick: one execution without a warm-up; the times mean little.\n')
   const means = { ...meansOf(options), clock }
-  const peak = await measurePeak(gpu, fence, { ...means, samples: Math.min(means.samples, 5) })
+  const peak = await measurePeak(gpu, fence, { ...means, samples: options.quick ? 1 : 10 })
   print(tableHead)
   const rows: Row[] = []
   const failures: { row: string; error: string }[] = []
