@@ -86,18 +86,14 @@ function requireTarget(
   }
 }
 
-/** The reduction asked for; throws TypeError for an unknown one, or for an option that is none of the `known` ones. */
-export function readReduction(
-  operation: string,
-  options: CrossEntropyOptions,
-  known: readonly (keyof CrossEntropyOptions)[] = ['reduction'],
-): Reduction {
-  requireOptions(operation, options, known)
+/** Options with their defaults; throws TypeError for an unknown option or reduction, RangeError for another index. */
+export function readOptions(operation: string, options: CrossEntropyOptions): Required<CrossEntropyOptions> {
+  requireOptions(operation, options, ['reduction', 'ignoreIndex'])
   const reduction = options.reduction ?? 'mean'
   if (!['mean', 'sum', 'none'].includes(reduction)) {
     throw new TypeError(`${operation}: reduction must be 'mean', 'sum' or 'none', not '${reduction}'`)
   }
-  return reduction
+  return { reduction, ignoreIndex: readIgnoreIndex(options) }
 }
 
 function readIgnoreIndex({ ignoreIndex = IGNORED }: CrossEntropyOptions): number {
@@ -176,8 +172,7 @@ export function crossEntropy(
   options: CrossEntropyOptions = {},
 ): Tensor {
   requireTensors('crossEntropy', { logits })
-  const reduction = readReduction('crossEntropy', options, ['reduction', 'ignoreIndex'])
-  const ignoreIndex = readIgnoreIndex(options)
+  const { reduction, ignoreIndex } = readOptions('crossEntropy', options)
   const attributes: Attributes = { reduction, ignoreIndex, totals: null }
   if (target instanceof Tensor) return apply(crossEntropyOp, [logits, target], attributes)
   if (!(target instanceof Int32Array || target instanceof Uint8Array)) {

@@ -1,5 +1,5 @@
 import { conv2d } from '../kernels/conv2d.ts'
-import { type CrossEntropyOptions, crossEntropy, type Reduction, readReduction } from '../kernels/cross_entropy.ts'
+import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/cross_entropy.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { relu } from '../kernels/relu.ts'
@@ -116,13 +116,13 @@ export class Flatten extends Module {
 
 /** crossEntropy as an object: `new CrossEntropyLoss().forward(logits, target)`. */
 export class CrossEntropyLoss {
-  readonly #reduction: Reduction
+  readonly #options: CrossEntropyOptions
 
   constructor(options: CrossEntropyOptions = {}) {
-    this.#reduction = readReduction('nn.CrossEntropyLoss', options)
+    this.#options = readOptions('nn.CrossEntropyLoss', options)
   }
 
   forward(logits: Tensor, target: Tensor | Int32Array | Uint8Array): Tensor {
-    return crossEntropy(logits, target, { reduction: this.#reduction })
+    return crossEntropy(logits, target, this.#options)
   }
 }

@@ -57,6 +57,9 @@ describe('layers compute what their operations do:', () => {
     }
     const mean = await new nn.CrossEntropyLoss().forward(logits, labels).item()
     expect(mean).toBe(await crossEntropy(logits, labels).item())
+    const ignoring = new nn.CrossEntropyLoss({ ignoreIndex: 1 }).forward(logits, labels)
+    expect(await ignoring.item()).toBe(await crossEntropy(logits, labels, { ignoreIndex: 1 }).item())
+    expect(await ignoring.item()).not.toBe(mean)
   })
 })
 
@@ -81,7 +84,7 @@ describe('layers refuse', () => {
     [
       'unknown options of CrossEntropyLoss',
       () => new nn.CrossEntropyLoss(loose({ labelSmoothing: 0.1 })),
-      'nn.CrossEntropyLoss: unknown option labelSmoothing; known: reduction',
+      'nn.CrossEntropyLoss: unknown option labelSmoothing; known: reduction, ignoreIndex',
     ],
     [
       'no input channels',
