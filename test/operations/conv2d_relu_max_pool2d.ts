@@ -130,6 +130,7 @@ export const conv2dReluMaxPool2dRow: Row<ConvCase> = {
     return [gradients.input, gradients.weight, gradients.bias]
   },
   kinks: true,
+  kinksOfSums: true,
   exact: true,
   sums: false,
   homogeneous: [

@@ -174,6 +174,7 @@ export const linearReluRow: Row<LinearCase> = {
     return [gradients.input, gradients.weight, gradients.bias]
   },
   kinks: true,
+  kinksOfSums: true,
   sums: false,
   linear: false,
   refused: linearRow.refused.map(([what, inputs, , error, message]) => [

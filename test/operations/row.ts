@@ -62,6 +62,8 @@ export interface Row<Given extends Seeded = Seeded> {
   backward(dy: Ref, inputs: Refs, given: Given): readonly (Result | null)[]
   /** Whether differences need values that are `clear` of kinks. */
   readonly kinks: boolean
+  /** Whether kinks lie at sums of its inputs: its `clear` values keep only the small steps of float64 clear of them. */
+  readonly kinksOfSums?: boolean
   /** Whether small integers come out exact, forward and backward. */
   readonly exact: boolean
   /** Whether every value is a sum of products, so that the formula over absolute values gives Σ|terms|. */

@@ -65,6 +65,9 @@ async function errorOf(promise: Promise<unknown>): Promise<Error> {
   )
 }
 
+/** Fused operations are left to float64: a step of float32 may cross a kink of theirs. */
+const rows = table.filter(({ kinksOfSums }) => !kinksOfSums)
+
 /** A row's case as a function of its inputs, and the inputs. Of optional inputs that it lacks there are none. */
 function problemOf(row: Row, given: Seeded): { refs: (Ref | null)[]; inputs: Tensor[]; run: (xs: Tensor[]) => Tensor } {
   const refs = [...drawn(row, given, row.kinks ? 'clear' : 'normal').inputs]
@@ -84,13 +87,14 @@ function casesOf(row: Row, most: number): fc.Arbitrary<Seeded> {
   return row.tiny.filter((given) => {
     const inputs = row.inputs(given, 'normal')
     const total = inputs.reduce((sum, r) => sum + (r?.data.length ?? 0), 0)
-    return total <= most && sizeOf(row.forward(inputs, given).shape) <= most
+    const out = row.forward(inputs, given)
+    return total <= most && sizeOf(out.shape) <= most && out.data.every(Number.isFinite) // the mean of no rows is NaN
   })
 }
 
 describe('gradcheck', () => {
   it('is true of every operation, by the whole Jacobian and along directions', async () => {
-    for (const row of table) {
+    for (const row of rows) {
       const [given] = fc.sample(casesOf(row, 60), { seed: 3, numRuns: 1 })
       const { inputs, run } = problemOf(row, given!)
       for (const directions of [0, 5]) expect(await gradcheck((...xs) => run(xs), inputs, { directions })).toBe(true)
@@ -98,9 +102,9 @@ describe('gradcheck', () => {
   })
 
   it('raises no alarm in 1,000 right cases', async () => {
-    const each = 1000 / table.length
+    const each = 1000 / rows.length
     const tried = { cases: 0 }
-    for (const row of table) {
+    for (const row of rows) {
       const cases = fc.sample(casesOf(row, 40), { seed: 11, numRuns: each })
       for (let from = 0; from < cases.length; from += 10) {
         await Promise.all(
@@ -119,7 +123,7 @@ describe('gradcheck', () => {
     expect(tried.cases).toBe(1000)
   })
 
-  it.each(table.map((row) => [row.name, row] as const))(
+  it.each(rows.map((row) => [row.name, row] as const))(
     '%s: three percent too much in one element of one gradient is found',
     async (_, row) => {
       for (const given of fc.sample(casesOf(row, 40), { seed: 5, numRuns: 4 })) {
