@@ -98,9 +98,9 @@ Channels are dimension 1; reshape for anything else.`,
       run: () => linear(zeros(4, 3), zeros(2, 3), zeros(3)),
     },
     {
-      title: 'linear: images of another size than the network is made for',
+      title: 'linearRelu: images of another size than the network is made for',
       error: 'ShapeError',
-      text: `linear: weight takes 400 input features, input has 576
+      text: `linearRelu: weight takes 400 input features, input has 576
   input  [1, 576]    N I
   weight [120, 400]  O I`,
       cure: 'nn.lenet() takes images of 28 × 28; for others, change the first nn.Linear to the number of features given.',

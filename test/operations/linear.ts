@@ -8,7 +8,7 @@ import {
   linearRelu as linearReluReference,
   sizeOf,
 } from '../support/reference.ts'
-import { integers, type Row, random, type Seeded, zeros } from './row.ts'
+import { integers, type Kind, type Refs, type Row, random, type Seeded, zeros } from './row.ts'
 
 interface LinearCase extends Seeded {
   /** The input's dimensions before the last. */
@@ -161,12 +161,27 @@ export const linearRow: Row<LinearCase> = {
   ],
 }
 
-/** Both sides of the kink: half of the sums of random values are below 0. */
+/**
+ * Both sides of the kink: half of the sums of random values are below 0. 'clear' ones are drawn until no small step in an
+ * input takes a sum across 0.
+ */
+function reluInputs({ rows, I, O, bias, seed }: LinearCase, kind: Kind): Refs {
+  const shapes = [[...rows, I], [O, I], bias ? [O] : null]
+  if (kind !== 'clear') return random(shapes, seed, kind)
+  for (let shift = 0; ; shift += 10) {
+    const drawn = random(shapes, seed + shift, 'normal')
+    const [input, weight, b] = drawn
+    // Without terms every sum is 0, and stays it.
+    if ((I === 0 && !bias) || linearReference(input!, weight!, b ?? null).data.every((z) => Math.abs(z) > 2 ** -11))
+      return drawn
+  }
+}
+
 export const linearReluRow: Row<LinearCase> = {
   ...linearRow,
   name: 'linearRelu',
   fixed: Object.fromEntries(Object.entries(linearRow.fixed).filter(([name]) => name !== LARGE)),
-  inputs: ({ rows, I, O, bias, seed }, kind) => random([[...rows, I], [O, I], bias ? [O] : null], seed, kind),
+  inputs: reluInputs,
   run: ([input, weight, bias]) => linearRelu(input!, weight!, bias),
   forward: ([input, weight, bias]) => linearReluReference(input!, weight!, bias ?? null),
   backward: (dy, [input, weight, bias]) => {
