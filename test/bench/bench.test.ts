@@ -206,7 +206,7 @@ describe('the commands', () => {
     const file = join(folder, 'rows.json')
     const { code, stdout } = await run('run', '--quick', '--filter', 'relu forward [256,84]', '--json', file)
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^relu {10}forward {3}\[256,84\]/m)
+    expect(stdout).toMatch(/^relu {20}forward {3}\[256,84\]/m)
     const record = JSON.parse(readFileSync(file, 'utf8'))
     expect(record).toMatchObject({ adapter: gpu.info.name, adapterClass: gpu.info.adapterClass, node: process.version })
     expect(Object.keys(record)).toEqual(

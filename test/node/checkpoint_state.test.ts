@@ -30,6 +30,7 @@ it('parameters and momentum come back, and the next step has the same bits; no t
   const values = await valuesOf(a.net, a.optimizer, 3)
   expect([...values.momentum.keys()]).toEqual(['0.weight', '0.bias', '2.weight', '2.bias'])
   const b = trained(2, 1)
+  b.optimizer.stateDict() // makes the views of the momentum, which the optimiser keeps
   const { tensors } = (await testGpu()).memory()
   restoreValues(b.net, b.optimizer, values, 'x')
   // Fewer where the garbage of other tests was collected meanwhile.
