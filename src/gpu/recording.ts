@@ -66,7 +66,7 @@ export class Recording {
     return [...new Set(whole)].filter((s) => s.pool !== this.memory.pool)
   }
 
-  /** A storage that has been moved to other memory since it was recorded, or null. */
+  /** Whether a storage has been moved to other memory since it was recorded. */
   moved(): boolean {
     return this.entries.some(({ storages, buffers }) => storages.some((s, i) => s.buffer !== buffers[i]))
   }

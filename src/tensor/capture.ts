@@ -5,7 +5,6 @@ import { detector } from './anomaly.ts'
 import { defaultGpu } from './default.ts'
 import { requireOptions } from './options.ts'
 import { scope, tensorsIn, unregister } from './scope.ts'
-import type { Tensor } from './tensor.ts'
 
 export interface RunOptions {
   /** The learning rate of all parameter groups from now on, or one for each of the steps. */
@@ -146,7 +145,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
       )
     }
     if (recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
-    for (const tensor of tensorsIn(result) as Iterable<Tensor>) unregister(tensor)
+    for (const tensor of tensorsIn(result)) unregister(tensor)
     return new Plan(gpu, recording, participants, result)
   } catch (error) {
     gpu.dropPlanMemory(memory)
