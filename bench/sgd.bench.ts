@@ -1,5 +1,5 @@
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { rowsOf, sgdSettings, sgdStep, sgdTable } from '../src/kernels/sgd.ts'
+import { sgdSettings, sgdStep, sgdTable } from '../src/kernels/sgd.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { type Case, check, disposeAll, type Expected, type Prepared, randomInput, within } from './support.ts'
 
@@ -10,12 +10,20 @@ function prepare(gpu: Gpu, size: number, momentum: number): Prepared {
   const p = randomInput(gpu, [size], 1)
   const dp = randomInput(gpu, [size], 2, false)
   const b = momentum === 0 ? null : randomInput(gpu, [size], 3, false)
-  const words = sgdTable([{ at: 0, gradientAt: 0, size, gradientCode: 0, parameterCode: 0 }])
+  const { words, rows } = sgdTable([{ at: 0, gradientAt: 0, size, gradientCode: 0, parameterCode: 0 }])
   const table = tensor(new Int32Array(words.buffer), [words.length], { gpu })
   const settings = tensor(sgdSettings({ ...UPDATE, momentum }), undefined, { gpu })
-  const storages = { table: table.storage, settings: settings.storage, parameters: p.tensor.storage, watch: null }
+  const copies = tensor([0], undefined, { gpu })
+  const storages = {
+    table: table.storage,
+    settings: settings.storage,
+    parameters: p.tensor.storage,
+    watch: null,
+    sums: null,
+    copies: copies.storage,
+  }
   const run = () =>
-    sgdStep(gpu, { ...storages, gradients: dp.tensor.storage, momentum: b?.tensor.storage ?? null }, rowsOf(words))
+    sgdStep(gpu, { ...storages, gradients: dp.tensor.storage, momentum: b?.tensor.storage ?? null }, rows)
   const slope = (i: number): Expected => {
     if (!b) return within(dp.data[i]!, 0)
     const [decayed, added] = [momentum * b.data[i]!, dp.data[i]!]
@@ -38,7 +46,7 @@ function prepare(gpu: Gpu, size: number, momentum: number): Prepared {
       }
       await check('p', p.tensor, { cost: 1, at })
     },
-    dispose: () => disposeAll([p.tensor, dp.tensor, table, settings, ...(b ? [b.tensor] : [])]),
+    dispose: () => disposeAll([p.tensor, dp.tensor, table, settings, copies, ...(b ? [b.tensor] : [])]),
   }
 }
 

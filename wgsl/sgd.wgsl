@@ -8,8 +8,14 @@
 //
 //   p, dp     f32
 //   b         momentum buffers, as bits: NO_MOMENTUM where there was no step with momentum yet
-//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and b), the first in dp, how many elements
-//             (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   table     [ROWS, 9]  u32, a row for each workgroup: the first element in p (and b), the first in dp, how many elements
+//             (at most WG * PER), what is noted for the gradient, what is noted for the parameter; then
+//             parts: 0, or the gradient is to be made: dp[i] = the sum of so many partial sums, the first one's place in
+//             sums, and from one to the next;
+//             places: 0, or where in the table the places in copies are listed, two for each element: so often the new
+//             parameter is written there
+//   sums      partial sums; any buffer, not looked at, where no row has parts
+//   copies    parameters in the order in which other kernels read them; not touched where no row has places
 //   settings  [6 + COUNT]  how many rates follow (COUNT), momentum, dampening, weight_decay, nesterov, maximize (0 or 1),
 //             then the learning rates, one for each step of a run; the last one holds for all steps beyond
 //   watch     [5]  u32, as finite.wgsl describes it
@@ -31,14 +37,16 @@ struct Replay {
 @group(0) @binding(1) var<uniform> replay: Replay;
 @group(0) @binding(2) var<storage, read> settings: array<f32>;
 @group(0) @binding(3) var<storage, read> table: array<u32>;
-@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dp: array<f32>;
 @group(0) @binding(5) var<storage, read_write> p: array<f32>;
 @group(0) @binding(6) var<storage, read_write> b: array<u32>;
 @group(0) @binding(7) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(8) var<storage, read> sums: array<f32>;
+@group(0) @binding(9) var<storage, read_write> copies: array<f32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u;
-const ROW: u32 = 5u;
+const ROW: u32 = 9u;
 const RATES: u32 = 6u;
 const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
 
@@ -55,35 +63,61 @@ fn read_settings() -> Settings {
 
 // A row of the table; past its end one without elements.
 struct Row {
-  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32, parts: u32, at_sums: u32, stride: u32, places: u32,
 }
 
 fn read_row(group: u32) -> Row {
   if (group >= params.rows) {
-    return Row(0u, 0u, 0u, 0u, 0u);
+    return Row(0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u);
   }
   let i = group * ROW;
-  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+  return Row(
+    table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u],
+    table[i + 5u], table[i + 6u], table[i + 7u], table[i + 8u],
+  );
 }
 
-fn gradient(s: Settings, i: u32, i_dp: u32) -> f32 {
-  var g = dp[i_dp];
+// dp of element i of a row, made first where it is still in parts.
+fn load_gradient(row: Row, i: u32) -> f32 {
+  if (row.parts == 0u) {
+    return dp[row.at_dp + i];
+  }
+  var sum = 0.0;
+  for (var k = 0u; k < row.parts; k++) {
+    sum += sums[row.at_sums + i + k * row.stride];
+  }
+  dp[row.at_dp + i] = sum;
+  return sum;
+}
+
+fn gradient(s: Settings, given: f32, parameter: f32) -> f32 {
+  var g = given;
   if (s.maximize) { g = -g; }
-  if (s.weight_decay != 0.0) { g += s.weight_decay * p[i]; }
+  if (s.weight_decay != 0.0) { g += s.weight_decay * parameter; }
   return g;
 }
 
-fn update(s: Settings, i: u32, i_dp: u32) -> f32 {
-  return p[i] - s.lr * gradient(s, i, i_dp);
+fn updated(s: Settings, row: Row, i: u32, given: f32) -> f32 {
+  let before = p[row.at + i];
+  return before - s.lr * gradient(s, given, before);
 }
 
-fn update_momentum(s: Settings, i: u32, i_dp: u32) -> f32 {
-  let g = gradient(s, i, i_dp);
-  let before = b[i];
+fn updated_momentum(s: Settings, row: Row, i: u32, given: f32) -> f32 {
+  let parameter = p[row.at + i];
+  let g = gradient(s, given, parameter);
+  let before = b[row.at + i];
   var m = g;
   if (before != NO_MOMENTUM) { m = s.momentum * bitcast<f32>(before) + (1.0 - s.dampening) * g; }
-  b[i] = bitcast<u32>(m);
-  return p[i] - s.lr * select(m, g + s.momentum * m, s.nesterov);
+  b[row.at + i] = bitcast<u32>(m);
+  return parameter - s.lr * select(m, g + s.momentum * m, s.nesterov);
+}
+
+fn store(row: Row, i: u32, parameter: f32) {
+  p[row.at + i] = parameter;
+  if (row.places != 0u) {
+    copies[table[row.places + 2u * i]] = parameter;
+    copies[table[row.places + 2u * i + 1u]] = parameter;
+  }
 }
 
 fn not_finite(v: f32) -> bool {
@@ -106,7 +140,7 @@ fn step(
   let s = read_settings();
   let row = read_row(group.y * groups.x + group.x);
   for (var i = local; i < row.count; i += WG) {
-    p[row.at + i] = update(s, row.at + i, row.at_dp + i);
+    store(row, i, updated(s, row, i, load_gradient(row, i)));
   }
 }
 
@@ -119,7 +153,7 @@ fn step_momentum(
   let s = read_settings();
   let row = read_row(group.y * groups.x + group.x);
   for (var i = local; i < row.count; i += WG) {
-    p[row.at + i] = update_momentum(s, row.at + i, row.at_dp + i);
+    store(row, i, updated_momentum(s, row, i, load_gradient(row, i)));
   }
 }
 
@@ -134,10 +168,11 @@ fn step_watched(
   var bad_dp = false;
   var bad_p = false;
   for (var i = local; i < row.count; i += WG) {
-    let updated = update(s, row.at + i, row.at_dp + i);
-    p[row.at + i] = updated;
-    bad_dp = bad_dp || not_finite(dp[row.at_dp + i]);
-    bad_p = bad_p || not_finite(updated);
+    let given = load_gradient(row, i);
+    let parameter = updated(s, row, i, given);
+    store(row, i, parameter);
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
   }
   if (bad_dp) { note(row.code_dp); }
   if (bad_p) { note(row.code_p); }
@@ -154,10 +189,11 @@ fn step_momentum_watched(
   var bad_dp = false;
   var bad_p = false;
   for (var i = local; i < row.count; i += WG) {
-    let updated = update_momentum(s, row.at + i, row.at_dp + i);
-    p[row.at + i] = updated;
-    bad_dp = bad_dp || not_finite(dp[row.at_dp + i]);
-    bad_p = bad_p || not_finite(updated);
+    let given = load_gradient(row, i);
+    let parameter = updated_momentum(s, row, i, given);
+    store(row, i, parameter);
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
   }
   if (bad_dp) { note(row.code_dp); }
   if (bad_p) { note(row.code_p); }

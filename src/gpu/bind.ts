@@ -47,10 +47,14 @@ export function bind(kernel: Kernel, values: BindingValues, params: ParamsCache,
   return { entries, storages, words, perStep: kernel.bindings.some((b) => b.perStep) }
 }
 
-function storageOf(kernel: Kernel, { name, minBytes }: Binding, value: BindingValue): Storage {
+function storageOf(kernel: Kernel, { name, type, minBytes }: Binding, value: BindingValue): Storage {
   if (!(value instanceof Storage)) throw new Error(`${kernel.name}: ${name} takes a buffer, not numbers`)
   if (value.capacity < minBytes) {
     throw new Error(`${kernel.name}: ${name} needs ${minBytes} bytes, the buffer has ${value.capacity}`)
+  }
+  if (type === 'storage' && value.copy) {
+    value.copyable = false
+    value.dropCopy()
   }
   return value
 }

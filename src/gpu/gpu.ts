@@ -1,5 +1,6 @@
 import { type BindingValues, bind, checkNames } from './bind.ts'
 import { bufferUsage, mapModeRead, shaderStageCompute } from './constants.ts'
+import type { DeferredSums } from './deferred.ts'
 import { GpuError } from './errors.ts'
 import { adapterInfo, type GpuInfo } from './info.ts'
 import type { Kernel } from './kernel.ts'
@@ -35,6 +36,7 @@ export class Gpu {
   readonly #steps: StepNumbers
   readonly #plans = new Set<PlanMemory>()
   #recording: Recording | null = null
+  #deferred: DeferredSums | null = null
   readonly #waiter: Waiter
   readonly #compiled = new Map<Kernel, Compiled>()
   readonly #staging: GPUBuffer[] = []
@@ -100,6 +102,7 @@ export class Gpu {
       throw new Error(`${kernel.name}: ${groups} is no count of workgroups`)
     checkNames(kernel, values)
     if (groups === 0) return
+    this.#settle()
     const recording = this.#recording
     if (this.#params.full && !recording) {
       this.#recorder.submit()
@@ -116,6 +119,23 @@ export class Gpu {
         dispatch,
         storages.map((s) => s.buffer),
       )
+  }
+
+  /** Puts the sums off until anything else is asked of the device, or an optimiser takes them. */
+  defer(sums: DeferredSums): void {
+    this.#settle()
+    this.#deferred = sums
+  }
+
+  /** What was put off last and is not done yet; who takes it makes its results, or runs it. */
+  takeDeferred(): DeferredSums | null {
+    const sums = this.#deferred
+    this.#deferred = null
+    return sums
+  }
+
+  #settle(): void {
+    this.takeDeferred()?.run()
   }
 
   /** Where memory is asked for: the device's pool, or while a function is captured that of its plan. */
@@ -139,11 +159,15 @@ export class Gpu {
 
   /** Runs `fn` with what it dispatches noted in a recording instead of run; with null, outside of the recording again. */
   during<T>(recording: Recording | null, fn: () => T): T {
+    this.#settle()
     const before = this.#recording
     this.#recording = recording
     try {
-      return fn()
+      const result = fn()
+      this.#settle()
+      return result
     } finally {
+      this.takeDeferred()?.release() // where fn failed
       this.#recording = before
     }
   }
@@ -151,6 +175,7 @@ export class Gpu {
   /** Runs recorded dispatches `steps` times over, in one submit. At most MAX_STEPS. */
   replay(dispatches: readonly Dispatch[], steps: number): void {
     this.check()
+    this.#settle()
     this.#recorder.replay(dispatches, steps)
   }
 
@@ -158,6 +183,7 @@ export class Gpu {
   write(storage: Storage, data: ArrayBufferView<ArrayBuffer>, at = 0): void {
     this.check()
     if (data.byteLength === 0) return
+    this.#settle()
     this.#recording?.refuse('values from the host would be the same in every step; make such tensors beforehand')
     const { buffer } = storage
     const offset = storage.offset + at
@@ -175,6 +201,7 @@ export class Gpu {
   /** Copies the first `bytes` bytes of one storage to another. */
   copy(from: Place, to: Place, bytes: number): void {
     this.check()
+    this.#settle()
     this.#recording?.refuse('the function copies memory, which a plan cannot')
     const whole = Math.ceil(bytes / 4) * 4
     if (whole === 0) return
@@ -191,6 +218,7 @@ export class Gpu {
   /** Waits for all work recorded so far and returns the first `bytes` bytes of the storage: a sync point. */
   async read(storage: Storage, bytes = storage.byteLength): Promise<ArrayBuffer> {
     this.check()
+    this.#settle()
     this.#recording?.refuse('the function reads values back; read them after plan.run()')
     if (bytes === 0) return new ArrayBuffer(0)
     const size = Math.ceil(bytes / 4) * 4
@@ -220,6 +248,7 @@ export class Gpu {
   /** Sends what has been recorded to the device without waiting for it. */
   flush(): void {
     this.check()
+    this.#settle()
     this.#recorder.submit()
   }
 
@@ -229,6 +258,7 @@ export class Gpu {
   }
 
   memory(): GpuMemory {
+    if (!this.#closed && !this.#lost && !this.#error) this.#settle() // what was put off holds memory
     const pools = [this.#pool, ...[...this.#plans].map(({ pool }) => pool)].map((pool) => pool.stats())
     const sum = (key: 'bytes' | 'pooledBytes' | 'peakBytes') => pools.reduce((total, stats) => total + stats[key], 0)
     return { tensors: this.tensors, bytes: sum('bytes'), pooledBytes: sum('pooledBytes'), peakBytes: sum('peakBytes') }
@@ -237,6 +267,7 @@ export class Gpu {
   /** Waits for the work under way and gives the device back. Safe to call twice. Throws what was still to be reported. */
   async close(): Promise<void> {
     if (this.#closed) return
+    this.takeDeferred()?.release()
     if (!this.#lost) {
       this.#recorder.submit()
       await this.device.queue.onSubmittedWorkDone().catch(() => undefined)

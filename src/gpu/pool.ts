@@ -1,5 +1,6 @@
 import { bufferUsage } from './constants.ts'
 import { GpuError } from './errors.ts'
+import type { PackedCopy } from './packed_copy.ts'
 
 /**
  * A piece of GPU memory with a count of those who hold it. Tensors, views and what the tape saves hold one reference
@@ -13,6 +14,10 @@ export class Storage {
   integerRange: readonly [number, number] | null = null
   /** Counts writes in place, so that a gradient is never computed from a value that has changed since. */
   version = 0
+  /** The content once more as a kernel reads it, where that is kept. */
+  copy: PackedCopy | null = null
+  /** Whether a copy may be kept: not where a kernel has written the content without it. */
+  copyable = true
   #buffer: GPUBuffer
   #offset = 0
   #whole: Storage | null = null
@@ -52,6 +57,14 @@ export class Storage {
     return part
   }
 
+  /** Lets go of the copy; a plan that reads it has it packed anew before it runs. */
+  dropCopy(): void {
+    if (!this.copy) return
+    this.copy.version = -1
+    this.copy.storage.release()
+    this.copy = null
+  }
+
   /** Gives up its memory for a part of `whole`, whoever holds it; what it held must have been copied there. */
   moveTo(whole: Storage, offset: number): void {
     if (this.#whole) this.#whole.release()
@@ -72,6 +85,7 @@ export class Storage {
 
   release(): void {
     if (--this.#references !== 0) return
+    this.dropCopy()
     if (this.#whole) this.#whole.release()
     else this.pool.reclaim(this)
     this.#onFree?.()

@@ -1,3 +1,4 @@
+import { DeferredSums } from '../gpu/deferred.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
@@ -5,10 +6,11 @@ import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { type Attributes, type Conv2dOptions, conv2dShape, zeroChannel } from './conv2d.ts'
 import { tuneFused } from './conv2d_relu_max_pool2d_tuning.ts'
 import { full } from './fill.ts'
+import { packedCopy } from './packed_weight.ts'
 import { groupsFor, requireTensors, withScratch } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
@@ -47,13 +49,41 @@ function pick(tune: Plan['tune'], ...names: (keyof Plan['tune'])[]) {
   return Object.fromEntries(names.map((name) => [name, tune[name]]))
 }
 
-/** The weights as forward and backward read them; backward needs them too, so that they are made once. */
+/**
+ * The weights as forward and backward read them: those that the optimiser keeps, or made now; backward needs them too, so
+ * that they are made once.
+ */
 function packWeights(gpu: Gpu, { params, tune }: Plan, w: Tensor): Tensor {
   // As a uniform buffer the whole declared 64 KiB must be there.
-  const packed = empty(gpu, [Math.max(4 * tune.quads, 16_384)], 'float32', `${NAME} weights`)
-  const bindings = { params, weight: w.storage, packed: packed.storage }
-  gpu.emit(variant('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
+  const floats = Math.max(4 * tune.quads, 16_384)
+  const packInto = (packed: Storage) => {
+    const bindings = { params, weight: w.storage, packed }
+    gpu.emit(variant('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
+  }
+  const name = `${NAME} ${tune.OCB} ${tune.DX_C}`
+  const kept = packedCopy(gpu, w, { name, bytes: 4 * floats, places: () => placesOf(params, tune) }, packInto)
+  if (kept) return new Tensor(gpu, kept.retain(), [floats], 'float32')
+  const packed = empty(gpu, [floats], 'float32', `${NAME} weights`)
+  packInto(packed.storage)
   return packed
+}
+
+/** Where `pack` puts each weight: once for forward, once for dx. */
+function placesOf({ F, C, KH, KW }: Plan['params'], { OCB, DX_C }: Plan['tune']): Uint32Array {
+  const places = new Uint32Array(2 * F * C * KH * KW)
+  const quadsOfForward = Math.ceil(F / OCB) * C * KH * KW
+  let at = 0
+  for (let f = 0; f < F; f++) {
+    for (let c = 0; c < C; c++) {
+      const forward = (Math.floor(f / OCB) * C + c) * KH * KW
+      const dx = quadsOfForward + (Math.floor(c / DX_C) * F + f) * (KH + 4) * KW + 2 * KW
+      for (let tap = 0; tap < KH * KW; tap++) {
+        places[at++] = 4 * (forward + tap) + (f % OCB)
+        places[at++] = 4 * (dx + tap) + (c % DX_C)
+      }
+    }
+  }
+  return places
 }
 
 function forward(gpu: Gpu, { params, tune }: Plan, x: Tensor, w: Tensor, b: Tensor | null, out: Tensor, won: Tensor) {
@@ -70,18 +100,45 @@ interface Gradient {
   readonly winner: Tensor
 }
 
-function backwardInput(gpu: Gpu, { params, tune }: Plan, w: Tensor, { dy, winner }: Gradient, dx: Tensor) {
+/** The gradient of the input; with `sums`, those of the parameters are added up in the same dispatch. */
+function backwardInput(gpu: Gpu, p: Plan, w: Tensor, { dy, winner }: Gradient, dx: Tensor, sums: Sums | null) {
+  const { params, tune } = p
   const names = ['RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'OCB', 'DX_C', 'DX_T'] as const
-  const kernel = variant('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE'))
+  const own = pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE')
   const weights = { weights_large: w.storage, weights_small: w.storage }
   const threads = params.N * Math.ceil(params.H / 2) * Math.ceil(params.W / tune.DX_T)
   const groups = groupsFor(threads) * Math.ceil(params.C / tune.DX_C)
-  gpu.emit(kernel, { params, ...weights, dy: dy.storage, winner: winner.storage, dx: dx.storage }, groups)
+  const bindings = { params, ...weights, dy: dy.storage, winner: winner.storage, dx: dx.storage }
+  if (!sums?.db) {
+    gpu.emit(variant('backward_input', own), bindings, groups)
+    sums?.dispatch()
+    return
+  }
+  const kernel = variant('backward_input_reduce', { ...own, ...pick(tune, 'IMAGES', 'LANES') })
+  const { partial, dw, db, elements } = sums
+  gpu.emit(kernel, { ...bindings, sums: partial, dw: dw.storage, db: db.storage }, groups + groupsFor(elements))
 }
 
-/** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
-function backwardWeight(gpu: Gpu, p: Plan, x: Tensor, { dy, winner }: Gradient, dw: Tensor, db: Tensor | null) {
-  const { params, tune } = p
+/** Partial sums of the parameters' gradients, to be added in index order. */
+interface Sums {
+  readonly partial: Storage
+  readonly parts: number
+  readonly dw: Tensor
+  readonly db: Tensor | null
+  readonly elements: number
+  /** Adds them up. */
+  readonly dispatch: () => void
+}
+
+/** Gradients of weight and bias, by partial sums over fixed blocks of images; `then` sees to what becomes of them. */
+function backwardWeight(
+  gpu: Gpu,
+  { params, tune }: Plan,
+  x: Tensor,
+  { dy, winner }: Gradient,
+  [dw, db]: readonly [Tensor, Tensor | null],
+  then: (sums: Sums) => void,
+) {
   const { N, C, F, KH, KW } = params
   const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
   const parts = Math.ceil(N / IMAGES) * LANES
@@ -93,9 +150,17 @@ function backwardWeight(gpu: Gpu, p: Plan, x: Tensor, { dy, winner }: Gradient, 
     const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
     gpu.emit(kernel, { ...inputs, partial }, Math.ceil(threads / WEIGHT_WORKGROUP))
     const reduce = variant(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
-    const sums = { params, sums: partial, dw: dw.storage }
-    gpu.emit(reduce, db ? { ...sums, db: db.storage } : sums, groupsFor(db ? weights + F : weights))
+    const elements = db ? weights + F : weights
+    const bindings = { params, sums: partial, dw: dw.storage, ...(db && { db: db.storage }) }
+    then({ partial, parts, dw, db, elements, dispatch: () => gpu.emit(reduce, bindings, groupsFor(elements)) })
   })
+}
+
+/** Leaves the sums to the optimiser, if it comes next. */
+function defer(gpu: Gpu, { partial, parts, dw, db, dispatch }: Sums) {
+  const results = [{ storage: dw.storage, at: 0, stride: dw.size }]
+  if (db) results.push({ storage: db.storage, at: parts * dw.size, stride: db.size })
+  gpu.defer(new DeferredSums(partial, parts, results, dispatch))
 }
 
 const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
@@ -138,12 +203,18 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     const db = needsBias ? result(2, [weight.shape[0]!]) : null
     if (dy.size === 0) return [dx, dw, db]
     const p = plan(input.shape, weight.shape, dy.shape, attributes, false)
-    if (dx && dx.size > 0) backwardInput(gpu, p, packed, gradient, dx)
-    if (dw && dw.size > 0) backwardWeight(gpu, p, input, gradient, dw, db)
+    const wantsInput = dx && dx.size > 0 ? dx : null
+    if (dw && dw.size > 0) {
+      backwardWeight(gpu, p, input, gradient, [dw, db], (sums) => {
+        if (wantsInput) backwardInput(gpu, p, packed, gradient, wantsInput, sums)
+        else defer(gpu, sums)
+      })
+    } else if (wantsInput) backwardInput(gpu, p, packed, gradient, wantsInput, null)
     else if (db) {
       const [x, w] = zeroChannel(gpu, input, weight)
       const none = empty(gpu, w.shape, 'float32', NAME)
-      backwardWeight(gpu, plan(x.shape, w.shape, dy.shape, attributes, false), x, gradient, none, db)
+      const zeros = plan(x.shape, w.shape, dy.shape, attributes, false)
+      backwardWeight(gpu, zeros, x, gradient, [none, db], ({ dispatch }) => dispatch())
     }
     return [dx, dw, db]
   },

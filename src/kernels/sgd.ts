@@ -12,7 +12,7 @@ const stepMomentumWatched = new Kernel('sgd', wgsl.sgd, 'step_momentum_watched')
 /** What a momentum buffer holds, in every element, before the first step with momentum: the bits of a NaN. */
 export const NO_MOMENTUM = 0x7fc00b0e
 
-const WORDS_A_ROW = 5
+const WORDS_A_ROW = 9
 const WORDS_BEFORE_RATES = 6
 
 export interface SgdUpdate {
@@ -33,6 +33,10 @@ export interface SgdEntry {
   /** What is noted in the watch when the gradient, or the parameter, is not finite: codes as finite.ts has them. */
   readonly gradientCode: number
   readonly parameterCode: number
+  /** Where the gradient is still in partial sums: how many, the first one's place, from one to the next. */
+  readonly partial?: { readonly parts: number; readonly at: number; readonly stride: number }
+  /** Where among the copies each new element is written too: two places an element, counted from `at`. */
+  readonly copy?: { readonly at: number; readonly places: Uint32Array }
 }
 
 /** The update's options as the kernel reads them; rates are rounded to float32. */
@@ -45,15 +49,28 @@ export function sgdSettings(update: SgdUpdate): Float32Array<ArrayBuffer> {
 /** Bytes of settings for so many rates. */
 export const settingsBytes = (rates: number): number => 4 * (WORDS_BEFORE_RATES + rates)
 
-/** The table of who updates what: a row for each workgroup. */
-export function sgdTable(entries: readonly SgdEntry[]): Uint32Array<ArrayBuffer> {
-  const rows: number[] = []
-  for (const { at, gradientAt, size, gradientCode, parameterCode } of entries) {
+/** The table of who updates what: a row for each workgroup; then the places of the copies. */
+export function sgdTable(entries: readonly SgdEntry[]): { words: Uint32Array<ArrayBuffer>; rows: number } {
+  const rows = entries.reduce((sum, { size }) => sum + Math.ceil(size / ELEMENTS_A_WORKGROUP), 0)
+  const places = entries.reduce((sum, { copy }) => sum + (copy?.places.length ?? 0), 0)
+  const words = new Uint32Array(WORDS_A_ROW * rows + places)
+  let row = 0
+  let end = WORDS_A_ROW * rows
+  for (const { at, gradientAt, size, gradientCode, parameterCode, partial, copy } of entries) {
     for (let i = 0; i < size; i += ELEMENTS_A_WORKGROUP) {
-      rows.push(at + i, gradientAt + i, Math.min(size - i, ELEMENTS_A_WORKGROUP), gradientCode, parameterCode)
+      const count = Math.min(size - i, ELEMENTS_A_WORKGROUP)
+      const sums = partial ? [partial.parts, partial.at + i, partial.stride] : [0, 0, 0]
+      const codes = [gradientCode, parameterCode]
+      words.set([at + i, gradientAt + i, count, ...codes, ...sums, copy ? end + 2 * i : 0], WORDS_A_ROW * row++)
     }
+    if (!copy) continue
+    words.set(
+      copy.places.map((place) => copy.at + place),
+      end,
+    )
+    end += copy.places.length
   }
-  return Uint32Array.from(rows)
+  return { words, rows }
 }
 
 export interface SgdStorages {
@@ -65,11 +82,15 @@ export interface SgdStorages {
   readonly momentum: Storage | null
   /** Where numbers that are not finite are noted, as finite.ts describes. */
   readonly watch: Storage | null
+  /** Partial sums of gradients; null where no entry has any. */
+  readonly sums: Storage | null
+  /** What the copies lie in; where no entry has one, any storage that is not bound otherwise. */
+  readonly copies: Storage
 }
 
 /** Updates parameters in place from their gradients, by the formula of torch.optim.SGD; `rows` of the table. */
 export function sgdStep(gpu: Gpu, storages: SgdStorages, rows: number): void {
-  const { table, settings, parameters, gradients, momentum, watch } = storages
+  const { table, settings, parameters, gradients, momentum, watch, sums, copies } = storages
   const kernel = watch ? (momentum ? stepMomentumWatched : stepWatched) : momentum ? stepMomentum : step
   const bindings = {
     params: { rows },
@@ -77,11 +98,10 @@ export function sgdStep(gpu: Gpu, storages: SgdStorages, rows: number): void {
     table,
     dp: gradients,
     p: parameters,
+    sums: sums ?? settings,
+    copies,
     ...(momentum && { b: momentum }),
     ...(watch && { watch }),
   }
   gpu.emit(kernel, bindings, rows)
 }
-
-/** How many rows a table has. */
-export const rowsOf = (table: Uint32Array): number => table.length / WORDS_A_ROW

@@ -2,8 +2,11 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { alignedSize, type Storage } from '../gpu/pool.ts'
 import { NO_MOMENTUM } from '../kernels/sgd.ts'
 import { empty } from '../tensor/create.ts'
-import { GradPlace } from '../tensor/grad_place.ts'
+import { ParameterPlace } from '../tensor/parameter_place.ts'
 import { Tensor } from '../tensor/tensor.ts'
+
+/** Most bytes of packed copies. */
+const MOST_COPIES = 16 << 20
 
 /** Bytes written at once where momentum buffers are made. */
 const CHUNK = 1 << 20
@@ -17,6 +20,9 @@ export class Arena {
   /** All of the parameters' buffer; as a tensor, so that the memory comes back with the arena. */
   readonly #whole: Tensor
   readonly #gradients: Tensor
+  #copies: Tensor | null = null
+  #copiesEnd = 0
+  readonly #places: ReadonlyMap<Tensor, ParameterPlace | null>
   #momentum: Tensor | null = null
   readonly #momentumOf = new Map<Tensor, Tensor>()
 
@@ -27,7 +33,9 @@ export class Arena {
     if (together) this.#whole = new Tensor(gpu, first.whole.retain(), [first.whole.byteLength / 4], 'float32').keep()
     else this.#whole = gather(gpu, parameters)
     this.#gradients = empty(gpu, this.#whole.shape, 'float32', 'gradients').keep()
-    for (const p of parameters) p.gradPlace = new GradPlace(this.#gradients, p.storage.offset)
+    const copy = (bytes: number) => this.#takeCopy(bytes)
+    for (const p of parameters) p.place = new ParameterPlace(this.#gradients, p.storage.offset, copy)
+    this.#places = new Map(parameters.map((p) => [p, p.place]))
   }
 
   get whole(): Storage {
@@ -36,6 +44,25 @@ export class Arena {
 
   get gradients(): Storage {
     return this.#gradients.storage
+  }
+
+  /** The packed copies of parameters; null where there are none. */
+  get copies(): Storage | null {
+    return this.#copies?.storage ?? null
+  }
+
+  /**
+   * Whether an update writes the parameter's packed copy as well: one that lies here. One that lies with another optimiser
+   * is dropped; where that one still gives the parameter its place, no copy is kept any more.
+   */
+  keepsCopy(p: Tensor): boolean {
+    const { storage } = p
+    const { copy } = storage
+    if (!copy) return false
+    if (copy.storage.whole === this.copies) return true
+    storage.copyable = this.#places.get(p) === p.place
+    storage.dropCopy()
+    return false
   }
 
   /** The momentum of all parameters, made when it is first asked for. */
@@ -65,9 +92,23 @@ export class Arena {
   }
 
   dispose(): void {
-    for (const tensor of [this.#whole, this.#gradients, this.#momentum, ...this.#momentumOf.values()]) tensor?.dispose()
+    for (const { storage } of this.parameters) storage.dropCopy()
+    const own = [this.#whole, this.#gradients, this.#copies, this.#momentum, ...this.#momentumOf.values()]
+    for (const tensor of own) tensor?.dispose()
+    this.#copies = null
     this.#momentum = null
     this.#momentumOf.clear()
+  }
+
+  /** Memory for a copy: all lie in one buffer, several times as large as the parameters; null when it is full. */
+  #takeCopy(bytes: number): Storage | null {
+    if (this.#whole.released) return null
+    const capacity = Math.min(4 * this.#whole.storage.byteLength + (128 << 10), MOST_COPIES)
+    if (this.#copiesEnd + bytes > capacity) return null
+    this.#copies ??= empty(this.#whole.gpu, [capacity / 4], 'float32', 'packed parameters').keep()
+    const part = this.#copies.storage.part(this.#copiesEnd, bytes)
+    this.#copiesEnd += alignedSize(bytes)
+    return part
   }
 
   #newMomentum(): Tensor {

@@ -1,7 +1,8 @@
+import type { DeferredSums } from '../gpu/deferred.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
-import { rowsOf, type SgdEntry, type SgdUpdate, settingsBytes, sgdSettings, sgdStep, sgdTable } from '../kernels/sgd.ts'
+import { type SgdEntry, type SgdUpdate, settingsBytes, sgdSettings, sgdStep, sgdTable } from '../kernels/sgd.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Arena } from './arena.ts'
@@ -21,19 +22,39 @@ export interface Part {
   /** What is noted when one of them is not finite. */
   readonly gradientCode: number
   readonly parameterCode: number
+  /** Whether its packed copy is written too. */
+  readonly keepsCopy: boolean
+}
+
+/** What an update does on the way. */
+export interface Along {
+  /** Where numbers that are not finite are noted. */
+  readonly watch: Storage | null
+  /** Partial sums of gradients that are still to be added up. */
+  readonly deferred: DeferredSums | null
+}
+
+function keyOf(entry: SgdEntry): string {
+  const { at, gradientAt, size, gradientCode, parameterCode, partial, copy } = entry
+  const sums = partial ? `sums ${partial.parts} ${partial.at} ${partial.stride}` : ''
+  return `${at} ${gradientAt} ${size} ${gradientCode} ${parameterCode} ${sums} ${copy ? `copy ${copy.at}` : ''}`
 }
 
 /** The updates of one group of parameters: what they need on the device beside the parameters themselves. */
 export class GroupUpdate {
   readonly #gpu: Gpu
   readonly #settings: Tensor
+  /** Bound where there are no copies. */
+  readonly #nothing: Tensor
   #written: Float32Array | null = null
   readonly #tables = new Map<string, Table>()
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu
     const size = settingsBytes(MAX_STEPS) / 4
-    this.#settings = gpu.during(null, () => empty(gpu, [size], 'float32', 'settings').keep())
+    const make = (size: number, name: string) => gpu.during(null, () => empty(gpu, [size], 'float32', name).keep())
+    this.#settings = make(size, 'settings')
+    this.#nothing = make(1, 'no copies')
   }
 
   /** Uploads the group's options where they have changed. */
@@ -44,16 +65,24 @@ export class GroupUpdate {
     this.#written = words
   }
 
-  /** Updates those of an arena's parameters: in one dispatch, but for those whose gradient lies elsewhere. */
-  dispatch(arena: Arena, parts: readonly Part[], momentum: boolean, watch: Storage | null): void {
+  /**
+   * Updates those of an arena's parameters: in one dispatch, but for those whose gradient lies elsewhere. Gradients that are
+   * among the `deferred` are made from their partial sums.
+   */
+  dispatch(arena: Arena, parts: readonly Part[], momentum: boolean, { watch, deferred }: Along): void {
     const batches = new Map<Storage, SgdEntry[]>()
-    for (const { parameter, gradient, ...codes } of parts) {
+    for (const { parameter, gradient, gradientCode, parameterCode, keepsCopy } of parts) {
       const inPlace = gradient.storage.whole === arena.gradients
+      const { copy } = parameter.storage
+      const partial = deferred?.results.find(({ storage }) => storage === gradient.storage)
       const entry = {
         at: parameter.storage.offset / 4,
         gradientAt: inPlace ? gradient.storage.offset / 4 : 0,
         size: parameter.size,
-        ...codes,
+        gradientCode,
+        parameterCode,
+        ...(partial && { partial: { parts: deferred!.parts, at: partial.at, stride: partial.stride } }),
+        ...(copy && keepsCopy && { copy: { at: copy.storage.offset / 4, places: copy.places } }),
       }
       const storage = inPlace ? arena.gradients : gradient.storage
       const batch = batches.get(storage)
@@ -68,6 +97,8 @@ export class GroupUpdate {
         parameters: arena.whole,
         gradients,
         watch,
+        sums: deferred?.sums ?? null,
+        copies: arena.copies ?? this.#nothing.storage,
       }
       sgdStep(this.#gpu, { ...storages, momentum: momentum ? arena.momentum : null }, rows)
     }
@@ -75,23 +106,24 @@ export class GroupUpdate {
 
   dispose(): void {
     this.#settings.dispose()
+    this.#nothing.dispose()
     this.#forgetTables()
   }
 
   #table(entries: readonly SgdEntry[]): Table {
-    const key = entries.map((e) => `${e.at} ${e.gradientAt} ${e.size} ${e.gradientCode} ${e.parameterCode}`).join()
+    const key = entries.map(keyOf).join()
     const found = this.#tables.get(key)
     if (found) return found
     if (this.#tables.size === MOST_TABLES) this.#forgetTables()
     const gpu = this.#gpu
-    const words = sgdTable(entries)
+    const { words, rows } = sgdTable(entries)
     // Always the same for these parameters: in a function that is captured it is no part of the step.
     const tensor = gpu.during(null, () => {
       const made = empty(gpu, [words.length], 'int32', 'table').keep()
       gpu.write(made.storage, words)
       return made
     })
-    const table = { tensor, rows: rowsOf(words) }
+    const table = { tensor, rows }
     this.#tables.set(key, table)
     return table
   }

@@ -1,3 +1,4 @@
+import type { DeferredSums } from '../gpu/deferred.ts'
 import { codeOf } from '../kernels/finite.ts'
 import { detector, layerOf } from '../tensor/anomaly.ts'
 import { isCapturing, type Participant, type RunOptions, takePart } from '../tensor/capture.ts'
@@ -96,13 +97,19 @@ export class SGD {
     }
     const groups = this.#groups()
     const capturing = groups.some(({ parts }) => parts.some(({ parameter }) => isCapturing(parameter.gpu)))
-    for (const { group, update, parts } of groups) {
-      if (!capturing) update.write(group)
-      for (const arena of new Set(parts.map(({ parameter }) => this.#arenas.get(parameter)!))) {
-        const own = parts.filter(({ parameter }) => this.#arenas.get(parameter) === arena)
-        update.dispatch(arena, own, group.momentum !== 0, watch?.storage ?? null)
+    const deferred = this.#takeDeferred(groups)
+    const along = { watch: watch?.storage ?? null, deferred }
+    try {
+      for (const { group, update, parts } of groups) {
+        if (!capturing) update.write(group)
+        for (const arena of new Set(parts.map(({ parameter }) => this.#arenas.get(parameter)!))) {
+          const own = parts.filter(({ parameter }) => this.#arenas.get(parameter) === arena)
+          update.dispatch(arena, own, group.momentum !== 0, along)
+        }
+        if (!capturing) this.#stepped(group, parts)
       }
-      if (!capturing) this.#stepped(group, parts)
+    } finally {
+      deferred?.release()
     }
     if (capturing) takePart(this, this.#participant(groups))
   }
@@ -172,10 +179,22 @@ export class SGD {
         index++
         const gradient = parameter.grad
         const codes = { gradientCode: codeOf.gradient(index, count), parameterCode: codeOf.parameter(index, count) }
-        if (gradient) parts.push({ parameter, gradient, ...codes })
+        if (!gradient) continue
+        parts.push({ parameter, gradient, ...codes, keepsCopy: this.#arenas.get(parameter)!.keepsCopy(parameter) })
       }
       return { group, update, parts }
     })
+  }
+
+  /** Sums put off last, if one dispatch will update all that they are gradients of; otherwise they are made. */
+  #takeDeferred(groups: readonly Updated[]): DeferredSums | null {
+    const sums = groups[0]?.parts[0]?.parameter.gpu.takeDeferred() ?? null
+    const inPlace = ({ parameter, gradient }: Part) => this.#arenas.get(parameter)!.gradients === gradient.storage.whole
+    const covers = ({ parts }: Updated) =>
+      sums!.results.every(({ storage }) => parts.some((p) => p.gradient.storage === storage && inPlace(p)))
+    if (!sums || groups.some(covers)) return sums
+    sums.run()
+    return null
   }
 
   /** In a plan the options are read before every run; with or without momentum is part of what was captured. */
@@ -208,8 +227,11 @@ export class SGD {
 
   /** Notes that the parameters were updated, and has them looked at where anomalies are looked for. */
   #stepped(group: ParamGroup, parts: readonly Part[]): void {
-    for (const { parameter: p } of parts) {
-      p.storage.version++
+    for (const { parameter: p, keepsCopy } of parts) {
+      const { storage } = p
+      const copied = keepsCopy && storage.copy?.version === storage.version
+      storage.version++
+      if (copied) storage.copy!.version = storage.version
       if (group.momentum !== 0) this.#moving.add(p)
       if (!detector()) continue
       if (group.momentum !== 0) checkUpdate(this.#arenas.get(p)!.momentumOf(p), p, 'the momentum of')

@@ -81,8 +81,8 @@ function step(gpu: Gpu, node: TapeNode, dy: Tensor | null, waiting: Map<TapeNode
 function memoryFor(gpu: Gpu, { op, edges }: TapeNode, input: number, shape: Shape): Tensor {
   const edge = edges[input]
   const leaf = edge && 'leaf' in edge && !edge.leaf.released ? edge.leaf : null
-  const place = leaf && leaf.grad === null && sameShape(leaf.shape, shape) ? leaf.gradPlace : null
-  return (leaf && place?.take(leaf)) ?? empty(gpu, shape, 'float32', op.name)
+  const place = leaf && leaf.grad === null && sameShape(leaf.shape, shape) ? leaf.place : null
+  return (leaf && place?.gradient(leaf)) ?? empty(gpu, shape, 'float32', op.name)
 }
 
 function checkStart(root: Tensor, gradient: Tensor | null): void {

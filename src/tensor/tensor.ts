@@ -2,9 +2,9 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { detector } from './anomaly.ts'
 import { backward } from './autograd.ts'
-import type { GradPlace } from './grad_place.ts'
 import type { TapeNode } from './node.ts'
 import { requireOptions } from './options.ts'
+import type { ParameterPlace } from './parameter_place.ts'
 import { register, unregister } from './scope.ts'
 import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts'
 import { flattenShape, reshape, reshapeTo } from './view.ts'
@@ -45,7 +45,7 @@ export class Tensor {
   /** Shown in errors; layers give their parameters PyTorch's names. */
   name = ''
   /** Where its gradient should lie, if an optimiser wants it somewhere. */
-  gradPlace: GradPlace | null = null
+  place: ParameterPlace | null = null
   readonly #held: Held
   #requiresGrad = false
   #grad: Tensor | null = null

@@ -287,8 +287,8 @@ describe('the state', () => {
     const sgd = new optim.SGD([p], options)
     sgd.step()
     expect(sgd.stateDict().momentum[0]!.released).toBe(false)
-    // Parameters, gradients, momentum, settings, a table; and the view of the momentum.
-    expect(gpu.memory().tensors).toBe(tensors + 6)
+    // Parameters, gradients, momentum, settings, a table, an empty tensor; and the view of the momentum.
+    expect(gpu.memory().tensors).toBe(tensors + 7)
     sgd.dispose()
     expect(gpu.memory().tensors).toBe(tensors)
     expect(gpu.pool.stats().live).toBe(live) // the parameter's own buffer went, the one it lies in stays

@@ -1,11 +1,4 @@
-import {
-  sgdStep as dispatch,
-  NO_MOMENTUM,
-  rowsOf,
-  type SgdUpdate,
-  sgdSettings,
-  sgdTable,
-} from '../../src/kernels/sgd.ts'
+import { sgdStep as dispatch, NO_MOMENTUM, type SgdUpdate, sgdSettings, sgdTable } from '../../src/kernels/sgd.ts'
 import { type Tensor, tensor } from './gpu.ts'
 
 /** Codes and the watch they are noted in. */
@@ -27,17 +20,20 @@ export function sgdStep(
   const { gpu, size } = p
   if (buffer && first) gpu.write(buffer.storage, new Uint32Array(size).fill(NO_MOMENTUM))
   const codes = { gradientCode: watched?.gradientCode ?? 0, parameterCode: watched?.parameterCode ?? 0 }
-  const words = sgdTable([{ at: 0, gradientAt: 0, size, ...codes }])
-  const [table, settings] = [tensor(new Int32Array(words.buffer)), tensor(sgdSettings(update))]
+  const { words, rows } = sgdTable([{ at: 0, gradientAt: 0, size, ...codes }])
+  const table = tensor(new Int32Array(words.buffer))
+  const [settings, copies] = [tensor(sgdSettings(update)), tensor([0])]
   const storages = {
     table,
     settings,
     parameters: p,
     gradients: gradient,
     momentum: buffer,
+    sums: null,
+    copies,
     watch: watched?.watch ?? null,
   }
   const entries = Object.entries(storages).map(([name, t]) => [name, t?.storage ?? null])
-  dispatch(gpu, Object.fromEntries(entries), rowsOf(words))
-  for (const t of [table, settings]) t.dispose()
+  dispatch(gpu, Object.fromEntries(entries), rows)
+  for (const t of [table, settings, copies]) t.dispose()
 }

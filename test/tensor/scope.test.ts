@@ -177,7 +177,7 @@ describe('keep', () => {
         layer.dispose()
         sgd.dispose()
       }),
-    ).toBe(-11) // with the buffers of all parameters, gradients and momentum, the settings and the table
+    ).toBe(-12) // with the buffers of all parameters, gradients and momentum, the settings, the table and an empty one
   })
 })
 

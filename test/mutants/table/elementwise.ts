@@ -264,8 +264,8 @@ const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   {
     id: 'sgd-watch-parameter',
     in: 'fn step_watched(',
-    find: 'bad_p || not_finite(updated)',
-    replace: 'bad_p || not_finite(dp[i])',
+    find: 'bad_p || not_finite(parameter)',
+    replace: 'bad_p || not_finite(given)',
     breaks: 'A parameter that overflows is not noted.',
   },
   {

@@ -10,14 +10,14 @@ const kernel = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   },
   {
     id: 'sgd-weight-decay-sign',
-    find: 'g += s.weight_decay * p[i]',
-    replace: 'g -= s.weight_decay * p[i]',
+    find: 'g += s.weight_decay * parameter',
+    replace: 'g -= s.weight_decay * parameter',
     breaks: 'Weight decay lets the weights grow.',
   },
   {
     id: 'sgd-sign',
-    find: 's.lr * gradient(s, i, i_dp)',
-    replace: 's.lr * -gradient(s, i, i_dp)',
+    find: 's.lr * gradient(s, given, before)',
+    replace: 's.lr * -gradient(s, given, before)',
     breaks: 'Parameters go up the gradient.',
   },
   {
@@ -40,8 +40,8 @@ const kernel = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   },
   {
     id: 'sgd-buffer',
-    find: 'b[i] = bitcast<u32>(m);',
-    replace: 'b[i] = bitcast<u32>(g);',
+    find: 'b[row.at + i] = bitcast<u32>(m);',
+    replace: 'b[row.at + i] = bitcast<u32>(g);',
     breaks: 'The momentum buffer forgets all but the last gradient.',
   },
 ])
@@ -67,10 +67,127 @@ const host = mutantsOf('src/kernels/sgd.ts', tests.sgdKernel, [
   },
 ])
 
+const keptInKernel = mutantsOf('wgsl/sgd.wgsl', tests.kept, [
+  {
+    id: 'sgd-sums-stride',
+    find: 'k * row.stride',
+    replace: 'k',
+    breaks: 'Neighbours are added up instead of the partial sums of one weight.',
+  },
+  {
+    id: 'sgd-sums-gradient',
+    find: 'dp[row.at_dp + i] = sum;',
+    replace: '',
+    breaks: 'The gradient that the update has made is nowhere to be read.',
+  },
+  {
+    id: 'sgd-copies-second',
+    find: 'copies[table[row.places + 2u * i + 1u]] = parameter;',
+    replace: '',
+    breaks: 'The copy for the gradient of the input stays behind.',
+  },
+])
+
+const keptOnHost = [
+  ...mutantsOf('src/kernels/sgd.ts', tests.kept, [
+    {
+      id: 'sgd-host-sums-row',
+      find: 'partial.at + i, partial.stride',
+      replace: 'partial.at, partial.stride',
+      breaks: "Every row of a large weight adds up the first row's sums.",
+    },
+    {
+      id: 'sgd-host-places-row',
+      find: 'end + 2 * i : 0',
+      replace: 'end : 0',
+      breaks: "Every row of a large weight is copied to the first row's places.",
+    },
+  ]),
+  ...mutantsOf('src/kernels/packed_weight.ts', tests.kept, [
+    {
+      id: 'copy-version',
+      find: 'if (copy.version === storage.version) return',
+      replace: 'if (copy.version >= 0) return',
+      breaks: 'A parameter that was loaded is not packed again.',
+    },
+    {
+      id: 'copy-before-run',
+      find: 'before: refresh,',
+      replace: 'before: () => undefined,',
+      breaks: 'A plan computes with the parameters of when it last ran.',
+    },
+    {
+      id: 'copy-layout',
+      find: 'if (copy?.layout !== layout.name) return null',
+      replace: 'if (!copy) return null',
+      breaks: 'A weight used at two sizes is read in the order of the other.',
+    },
+  ]),
+  ...mutantsOf('src/kernels/conv2d_relu_max_pool2d.ts', tests.kept, [
+    {
+      id: 'copy-places-dx',
+      find: '(c % DX_C)',
+      replace: '0',
+      breaks: 'The copy for the gradient of the input has all channels in one.',
+    },
+    {
+      id: 'deferred-bias',
+      find: 'at: parts * dw.size, stride: db.size',
+      replace: 'at: dw.size, stride: db.size',
+      breaks: "The bias's sums are looked for among those of the weights.",
+    },
+  ]),
+  ...mutantsOf('src/gpu/bind.ts', tests.kept, [
+    {
+      id: 'copy-written',
+      find: 'value.dropCopy()',
+      replace: '',
+      breaks: "Another kernel's writes are not in the copy.",
+    },
+  ]),
+  ...mutantsOf('src/gpu/gpu.ts', tests.kept, [
+    {
+      id: 'deferred-emit',
+      find: `    if (groups === 0) return
+    this.#settle()`,
+      replace: '    if (groups === 0) return',
+      breaks: 'A gradient is added to before it is made.',
+    },
+    {
+      id: 'deferred-read',
+      find: `    this.#settle()
+    this.#recording?.refuse('the function reads`,
+      replace: `    this.#recording?.refuse('the function reads`,
+      breaks: 'A gradient is read before it is made.',
+    },
+    {
+      id: 'deferred-recording',
+      find: `      const result = fn()
+      this.#settle()`,
+      replace: '      const result = fn()',
+      breaks: 'A plan without an optimiser leaves its last gradient unmade.',
+    },
+  ]),
+  ...mutantsOf('src/optim/sgd.ts', tests.kept, [
+    {
+      id: 'copy-stepped',
+      find: 'if (copied) storage.copy!.version = storage.version',
+      replace: '',
+      breaks: 'A copy is packed anew in every step, though the update has written it.',
+    },
+    {
+      id: 'deferred-groups',
+      find: 'sums!.results.every(',
+      replace: 'sums!.results.some(',
+      breaks: 'Gradients that belong to another group are taken for made.',
+    },
+  ]),
+]
+
 const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   {
     id: 'optim-version',
-    find: 'p.storage.version++',
+    find: 'storage.version++',
     replace: '',
     breaks: 'An update in place is not noticed by the tape.',
     tests: tests.capture,
@@ -172,7 +289,7 @@ const places = [
         'A gradient elsewhere begins at the start of its buffer, unless it lies among those of another optimiser.',
     },
   ]),
-  ...mutantsOf('src/tensor/grad_place.ts', tests.optimiser, [
+  ...mutantsOf('src/tensor/parameter_place.ts', tests.optimiser, [
     {
       id: 'grad-place-taken',
       find: 'this.#taken = true',
@@ -316,5 +433,15 @@ const driving = [
 
 export const optimisation: Area = {
   title: 'Optimiser and schedules',
-  mutants: [...kernel, ...host, ...optimiser, ...checks, ...places, ...schedules, ...driving],
+  mutants: [
+    ...kernel,
+    ...host,
+    ...keptInKernel,
+    ...keptOnHost,
+    ...optimiser,
+    ...checks,
+    ...places,
+    ...schedules,
+    ...driving,
+  ],
 }

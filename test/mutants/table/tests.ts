@@ -59,6 +59,7 @@ export const pool = files('gpu/pool')
 export const recorder = files('gpu/recorder')
 export const reflect = files('gpu/reflect')
 
+export const kept = files('optim/kept')
 export const optimiser = files('optim/sgd')
 export const parse = files('sched/parse')
 export const scheduler = files('sched/scheduler')
