@@ -4,7 +4,7 @@ import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
+import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
@@ -130,6 +130,8 @@ const conv2dOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
   name: 'conv2d',
 
   shape: (inputs, attributes) => conv2dShape('conv2d', inputs, attributes).shape,
+
+  multiplyAdds: ([, weight], _, shape) => sizeOf(shape) * sizeOf(weight.shape.slice(1)),
 
   forward(gpu, [input, weight, bias], attributes, shape) {
     const out = empty(gpu, shape, 'float32', 'conv2d')

@@ -175,6 +175,9 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     return [N, F, Math.floor(height / 2), Math.floor(width / 2)]
   },
 
+  // Cells that no window takes are not computed.
+  multiplyAdds: ([, weight], _, shape) => 4 * sizeOf(shape) * sizeOf(weight.shape.slice(1)),
+
   forward(gpu, [input, weight, bias], attributes, shape) {
     const out = empty(gpu, shape, 'float32', NAME)
     const run = (x: Tensor, w: Tensor) => {

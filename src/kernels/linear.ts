@@ -106,6 +106,8 @@ const linearOp: Op<LinearInputs, null> = {
     return shapeOf('linear', inputs)
   },
 
+  multiplyAdds: ([, weight], _, shape) => sizeOf(shape) * weight.shape[1]!,
+
   forward(gpu, inputs, _, shape) {
     return { out: output(gpu, inputs, shape, 0), saved: [inputs[0], inputs[1]] }
   },
@@ -121,6 +123,8 @@ const linearReluOp: Op<LinearInputs, null> = {
   shape(inputs) {
     return shapeOf('linearRelu', inputs)
   },
+
+  multiplyAdds: ([, weight], _, shape) => sizeOf(shape) * weight.shape[1]!,
 
   forward(gpu, inputs, _, shape) {
     const out = output(gpu, inputs, shape, 1)

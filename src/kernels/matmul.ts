@@ -77,6 +77,8 @@ const matmulOp: Op<readonly [Tensor, Tensor], Attributes> = {
     return [M, N]
   },
 
+  multiplyAdds: ([a, b], attributes) => dimensions(a.shape, b.shape, attributes).reduce((product, n) => product * n, 1),
+
   forward: (gpu, [a, b], attributes) => ({ out: product(gpu, a, b, attributes), saved: [a, b] }),
 
   backward(gpu, dy, saved, { transposeA, transposeB }, [needsA, needsB]) {

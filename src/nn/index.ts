@@ -10,3 +10,4 @@ export {
 export { lenet } from './lenet.ts'
 export { Module, type StateDict } from './module.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
+export { Summary, type SummaryRow } from './summary.ts'

@@ -1,9 +1,10 @@
 import { empty } from '../tensor/create.ts'
 import { scope } from '../tensor/scope.ts'
-import { formatShape, sameShape } from '../tensor/shape.ts'
+import { formatShape, type Shape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { isParameter } from './init.ts'
 import { traceForward } from './running.ts'
+import { type Summary, summarize } from './summary.ts'
 
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
 
@@ -61,6 +62,15 @@ export abstract class Module {
 
   parameters(): Tensor[] {
     return [...this.namedParameters().values()]
+  }
+
+  /**
+   * A table of the layers, in the order in which they run, for an input of this shape: output shape, parameters and
+   * multiply-adds. It is found by one forward without gradients, layer by layer, on zeros. `String(net.summary([1, 1, 28, 28]))`
+   * is the table as text. Throws ShapeError where the input does not fit.
+   */
+  summary(inputShape: Shape): Summary {
+    return summarize(this, inputShape)
   }
 
   /** The parameters by name: the tensors themselves, not copies. */

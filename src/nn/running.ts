@@ -22,9 +22,33 @@ export function traceForward(prototype: Module, base: Module): void {
   }
 }
 
+/** Looks at the modules of a network as they run. */
+export interface Watcher {
+  /** A module's forward begins, with the path of the module in the outermost one; what is returned is called at its end. */
+  enter(module: Module, path: string): (out: unknown) => void
+}
+
+let watcher: Watcher | null = null
+
+/** Whether modules are looked at one by one, so that none may be computed along with others. */
+export function isWatched(): boolean {
+  return watcher !== null
+}
+
+/** Runs `fn` while `given` looks on. */
+export function watchModules<T>(given: Watcher, fn: () => T): T {
+  const before = watcher
+  watcher = given
+  try {
+    return fn()
+  } finally {
+    watcher = before
+  }
+}
+
 /** Runs what computes in a layer's place, so that what is found in it is said of the layer. */
 export function runAs(module: Module, forward: () => Tensor): Tensor {
-  return detector() ? inLayer(module, forward) : forward()
+  return detector() || watcher ? inLayer(module, forward) : forward()
 }
 
 function inLayer(module: Module, forward: () => Tensor): Tensor {
@@ -35,8 +59,11 @@ function inLayer(module: Module, forward: () => Tensor): Tensor {
   const layer = path === '' ? module.constructor.name : `layer ${path} (${module.constructor.name})`
   for (const value of Object.values(module)) if (value instanceof Tensor) layerOf.set(value, layer)
   running = { module, path }
+  const leave = watcher?.enter(module, path)
   try {
-    return at({ direction: currentPlace().direction, layer }, forward)
+    const out = at({ direction: currentPlace().direction, layer }, forward)
+    leave?.(out)
+    return out
   } finally {
     running = outer
   }

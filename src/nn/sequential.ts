@@ -2,6 +2,7 @@ import { requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { fusionAt } from './fusion.ts'
 import { Module } from './module.ts'
+import { isWatched } from './running.ts'
 
 export interface SequentialOptions {
   /** Whether neighbours that one operation can compute are computed by it; true unless given. */
@@ -41,7 +42,7 @@ export class Sequential extends Module {
   override forward(x: Tensor): Tensor {
     let y = x
     for (let i = 0; i < this.#modules.length; ) {
-      const fusion = this.#fuse ? fusionAt(this.#modules, i) : null
+      const fusion = this.#fuse && !isWatched() ? fusionAt(this.#modules, i) : null
       y = fusion ? fusion.forward(y) : this.#modules[i]!.forward(y)
       i += fusion?.length ?? 1
     }

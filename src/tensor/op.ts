@@ -26,6 +26,8 @@ export interface Op<I extends Inputs = Inputs, A = unknown> {
   /** The output's shape. Throws ShapeError for inputs that do not fit; nothing has touched the GPU yet. */
   shape(inputs: I, attributes: A): Shape
   forward(gpu: Gpu, inputs: I, attributes: A, shape: Shape): Forward
+  /** How many products its forward sums up, for an output of this shape; absent where it multiplies nothing. */
+  multiplyAdds?(inputs: I, attributes: A, shape: Shape): number
   /**
    * Gradients of the inputs, each exactly where `needs` says so; `dy` has the output's shape. `memory` gives a tensor for
    * the gradient of an input; of a parameter, where its optimiser wants it.
@@ -40,6 +42,19 @@ export interface Op<I extends Inputs = Inputs, A = unknown> {
   ): Inputs
 }
 
+let onOperation: ((multiplyAdds: number) => void) | null = null
+
+/** Runs `fn` and tells `each` of every operation in it, with its multiply-adds. */
+export function watchOperations<T>(each: (multiplyAdds: number) => void, fn: () => T): T {
+  const before = onOperation
+  onOperation = each
+  try {
+    return fn()
+  } finally {
+    onOperation = before
+  }
+}
+
 /** Runs an operation and, where an input wants a gradient, puts it on the tape. */
 export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: A): Tensor {
   const present = inputs.filter((t) => t !== null)
@@ -50,6 +65,7 @@ export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: 
   }
   const shape = op.shape(inputs, attributes)
   gpu.check()
+  onOperation?.(op.multiplyAdds?.(inputs, attributes, shape) ?? 0)
   const { out, saved, ready } = op.forward(gpu, inputs, attributes, shape)
   checkOperation(op.name, inputs, out)
   const ownSaved = [...saved, ...(ready ?? [])].filter((t) => t !== null && t !== out && !present.includes(t))

@@ -30,6 +30,12 @@ export const layers: Area = {
       run: () => new nn.Flatten(0.5),
     },
     {
+      title: 'summary: no shape',
+      error: 'ShapeError',
+      text: "summary: the input's shape is needed, such as [1, 1, 28, 28], not 28",
+      run: () => nn.lenet().summary(loose(28)),
+    },
+    {
       title: 'loadStateDict: no state',
       error: 'TypeError',
       text: 'loadStateDict: the state must be a map or an object of tensors',

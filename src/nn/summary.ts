@@ -1,0 +1,119 @@
+import { full } from '../kernels/fill.ts'
+import { defaultGpu } from '../tensor/default.ts'
+import { noGrad } from '../tensor/modes.ts'
+import { watchOperations } from '../tensor/op.ts'
+import { scope } from '../tensor/scope.ts'
+import { checkShape, formatShape, type Shape, ShapeError } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import { isParameter } from './init.ts'
+import type { Module } from './module.ts'
+import { watchModules } from './running.ts'
+
+/** One run of a layer: a module without others inside, or one that computes by itself what its children do not. */
+export interface SummaryRow {
+  /** Its path, as the parameters' names have it; '' for the module that was asked. */
+  readonly name: string
+  /** The name of its class. */
+  readonly kind: string
+  /** null where it did not run, or gave something else than one tensor. */
+  readonly outputShape: Shape | null
+  /** Values of its own that can be trained; where two layers share a tensor, the first has it. */
+  readonly parameters: number
+  /** Products that its forward sums up; what is only added or compared does not count. */
+  readonly multiplyAdds: number
+}
+
+/** The layers of a network with their sizes, and a table of them as text. */
+export class Summary {
+  readonly inputShape: Shape
+  readonly rows: readonly SummaryRow[]
+  /** The totals of the rows. */
+  readonly parameters: number
+  readonly multiplyAdds: number
+
+  constructor(inputShape: Shape, rows: readonly SummaryRow[]) {
+    this.inputShape = inputShape
+    this.rows = rows
+    this.parameters = rows.reduce((sum, row) => sum + row.parameters, 0)
+    this.multiplyAdds = rows.reduce((sum, row) => sum + row.multiplyAdds, 0)
+  }
+
+  /** The table: a line a layer, a line of totals. */
+  toString(): string {
+    const count = (n: number) => n.toLocaleString('en')
+    const cells = [
+      ['layer', 'kind', 'output shape', 'parameters', 'multiply-adds'],
+      ['input', '', formatShape(this.inputShape), '', ''],
+      ...this.rows.map(({ name, kind, outputShape, parameters, multiplyAdds }) => [
+        name === '' ? '-' : name,
+        kind,
+        outputShape ? formatShape(outputShape) : '-',
+        count(parameters),
+        count(multiplyAdds),
+      ]),
+      ['total', '', '', count(this.parameters), count(this.multiplyAdds)],
+    ]
+    const widths = cells[0]!.map((_, i) => Math.max(...cells.map((row) => row[i]!.length)))
+    const pad = (cell: string, i: number) => (i < 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))
+    return cells.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
+  }
+
+  /** What `console.log` shows under Node. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+}
+
+/** Runs a network once on zeros of this shape, and looks on. */
+export function summarize(net: Module, inputShape: Shape): Summary {
+  if (!Array.isArray(inputShape)) {
+    throw new ShapeError('summary', `the input's shape is needed, such as [1, 1, 28, 28], not ${String(inputShape)}`)
+  }
+  checkShape('summary', inputShape)
+  const rows: SummaryRow[] = []
+  const counted = new Set<Tensor>()
+  const seen = new Set<Module>()
+  /** The multiply-adds of the modules that run, the innermost last. */
+  const running: { multiplyAdds: number }[] = []
+  const row = (module: Module, name: string, outputShape: Shape | null, multiplyAdds: number) => {
+    seen.add(module)
+    const parameters = ownParameters(module, counted)
+    if (module.namedChildren().length > 0 && parameters === 0 && multiplyAdds === 0) return
+    rows.push({ name, kind: module.constructor.name, outputShape, parameters, multiplyAdds })
+  }
+  const enter = (module: Module, name: string) => {
+    const own = { multiplyAdds: 0 }
+    running.push(own)
+    return (out: unknown) => {
+      running.pop()
+      row(module, name, out instanceof Tensor ? out.shape : null, own.multiplyAdds)
+    }
+  }
+  const count = (multiplyAdds: number) => {
+    const innermost = running.at(-1)
+    if (innermost) innermost.multiplyAdds += multiplyAdds
+  }
+  const gpu = net.parameters()[0]?.gpu ?? defaultGpu()
+  scope(() => {
+    noGrad(() => watchModules({ enter }, () => watchOperations(count, () => net.forward(full(gpu, inputShape, 0)))))
+  })
+  walk(net, '', (module, name) => seen.has(module) || row(module, name, null, 0))
+  return new Summary(inputShape, rows)
+}
+
+/** How many values the parameters of a module itself have, but for those in `counted`. */
+function ownParameters(module: Module, counted: Set<Tensor>): number {
+  let size = 0
+  for (const value of Object.values(module)) {
+    if (!isParameter(value) || counted.has(value)) continue
+    counted.add(value)
+    size += value.size
+  }
+  return size
+}
+
+/** Calls `each` for a module and for all inside of it. */
+function walk(module: Module, path: string, each: (module: Module, path: string) => void): void {
+  each(module, path)
+  for (const [name, child] of module.namedChildren()) walk(child, path === '' ? name : `${path}.${name}`, each)
+}
