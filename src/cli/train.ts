@@ -1,7 +1,7 @@
 import { Command, type Command as Commander, Option } from 'commander'
 import { loadFashionMnist } from '../node/index.ts'
 import { defaultRunFolder, refusal } from '../node/run_folder.ts'
-import { parseSchedule, UsageError } from './options.ts'
+import { parseSchedule, UsageError, wholeNumber } from './options.ts'
 import { resume } from './resume.ts'
 import { DECIDING, SAVING, type TrainOptions } from './train_options.ts'
 import { trainRun } from './train_run.ts'
@@ -26,9 +26,14 @@ export function trainCommand(load = loadFashionMnist): Command {
     )
     .addOption(new Option('--allow-changes', 'with --resume: take other options, adapter or version than the run had'))
     .addOption(new Option('--quiet', 'print the last lines only'))
+    .addOption(
+      new Option('--live [port]', 'show the run on a page on 127.0.0.1, at this port or any that is free')
+        .argParser(wholeNumber(0, 65_535))
+        .preset('0'),
+    )
     .action(async ({ out, resume: from, allowChanges = false, ...options }: Given) => {
       if (from !== undefined)
-        return await resume(from, { ...givenIn(command), quiet: options.quiet }, allowChanges, load)
+        return await resume(from, { ...givenIn(command), quiet: options.quiet, live: options.live }, allowChanges, load)
       if (allowChanges) throw new UsageError("option '--allow-changes' goes with '--resume' alone")
       const schedule = parseSchedule(options.schedule, options.lr)
       const folder = out ?? defaultRunFolder(new Date())

@@ -17,6 +17,8 @@ export interface TrainOptions {
   readonly checkpointEvery?: number
   readonly keep: number
   readonly quiet?: boolean
+  /** The port of the live page, 0 for any; absent where there is none. */
+  readonly live?: number
 }
 
 const option = (flags: string, text: string) => new Option(flags, text)

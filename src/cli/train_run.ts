@@ -22,6 +22,7 @@ import {
   run,
   summaryLine,
 } from '../train/index.ts'
+import { LiveRun } from './live_run.ts'
 import { UsageError } from './options.ts'
 import { createProgress } from './progress.ts'
 import { formatDuration } from './progress_text.ts'
@@ -101,6 +102,8 @@ async function trainOn(
   const train = new ImageBatches(trainSet, { batchSize })
   const test = new ImageBatches(testSet, { batchSize })
   const records: HistoryRecord[] = going ? recordsOf(going.found, path, train.length) : []
+  const about = { title: titleOf(plan), epochs, stepsPerEpoch: train.length }
+  const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
   if (going) restoreValues(net, optimizer, going.found.checkpoint, going.found.path)
   const start = going?.found.checkpoint.position
   const folder = going ? await goOn(path, going.found) : await RunFolder.create(path)
@@ -121,10 +124,13 @@ async function trainOn(
       seed,
       rates: { schedule, per: schedulePer, timing: lrTiming, lr },
       ...(start && { start }),
-      onBatch: ({ totals, ...at }) =>
-        progress.batch({ ...at, ...(totals && { trainLoss: totals.loss, trainAcc: totals.accuracy }) }),
+      onBatch: ({ totals, ...at }) => {
+        live?.batch(at.images)
+        progress.batch({ ...at, ...(totals && { trainLoss: totals.loss, trainAcc: totals.accuracy }) })
+      },
       onRecord: async (record) => {
         records.push(record)
+        live?.record(record)
         await folder.record(record)
       },
       onEpoch: async (report) => {
@@ -143,8 +149,10 @@ async function trainOn(
     progress.message(`results in ${folder.path}`)
     const rate = Math.round(summary.imagesPerSecond).toLocaleString('en')
     progress.finish(`${summaryLine(summary)}\n${formatDuration(summary.seconds)}, ${rate} images/s on ${gpu.info.name}`)
+    await live?.end('finished', summaryLine(summary))
   } catch (error) {
     if (error instanceof DivergedError) error.message += `; the last good checkpoint is ${saver.last}`
+    await live?.end(error instanceof Stopped ? 'stopped' : 'failed', (error as Error).message)
     if (!(error instanceof Stopped)) throw error
     progress.finish(`${error.message}; saved in ${saver.last}\nto go on: ${commandLine('train', ['--resume', path])}`)
   } finally {
@@ -191,11 +199,12 @@ interface Outcome {
 
 /** Writes the figure and the summary. The figures are those of the last record, which may be of the run before. */
 async function finish(
-  { options, schedule }: TrainRun,
+  plan: TrainRun,
   gpu: Gpu,
   folder: RunFolder,
   { records, result, net, trainSet, train, seconds }: Outcome,
 ): Promise<RunSummary> {
+  const { options } = plan
   const { epochs, seed } = options
   const last = records.findLast((record) => record.kind === 'epoch')!
   const { seed: _, ...deciding } = recorded(options, DECIDING)
@@ -213,9 +222,12 @@ async function finish(
     version: packageVersion(),
     parameterHash: await parameterHash(net),
   }
-  const title = `LeNet on Fashion-MNIST, ${schedule.spec ?? options.schedule}, seed ${seed}`
-  await folder.finish(summary, drawCurves(curvePoints(records, train.length), { epochs, title }))
+  await folder.finish(summary, drawCurves(curvePoints(records, train.length), { epochs, title: titleOf(plan) }))
   return summary
+}
+
+function titleOf({ options, schedule }: TrainRun): string {
+  return `LeNet on Fashion-MNIST, ${schedule.spec ?? options.schedule}, seed ${options.seed}`
 }
 
 /** LeNet's largest tensor, 6 channels of 28×28 an image, must fit one buffer. */

@@ -1,0 +1,69 @@
+import process from 'node:process'
+import { type LiveRunInfo, LiveServer, type LiveState } from '../node/live.ts'
+import type { HistoryRecord } from '../train/index.ts'
+import { UsageError } from './options.ts'
+
+/** A run as its page shows it: the records, and the clock beside them. */
+export class LiveRun {
+  readonly #server: LiveServer
+  readonly #steps: number
+  readonly #now: () => number
+  readonly #began: number
+  /** Updates and images since the run went on, the time of the newest update, and of the figures of the last record. */
+  #updates = 0
+  #images = 0
+  #batchAt: number
+  #recordAt: number
+
+  private constructor(server: LiveServer, steps: number, now: () => number) {
+    this.#server = server
+    this.#steps = steps
+    this.#now = now
+    this.#began = this.#batchAt = this.#recordAt = now()
+  }
+
+  /**
+   * Opens the page, and prints its address.
+   *
+   * @param port 0 for any that is free
+   * @param records of the run before it went on
+   */
+  static async start(
+    info: LiveRunInfo,
+    port: number,
+    records: readonly HistoryRecord[],
+    now = () => performance.now(),
+  ): Promise<LiveRun> {
+    const server = await LiveServer.open(info, port).catch((error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'is taken' : `can't be had (${error.code})`
+      throw new UsageError(`option '--live': port ${port} of 127.0.0.1 ${why}; without a number any free one is taken`)
+    })
+    for (const record of records) server.record(record, { imagesPerSecond: null, secondsLeft: null })
+    process.stdout.write(`live: ${server.url}\n`)
+    return new LiveRun(server, info.epochs * info.stepsPerEpoch, now)
+  }
+
+  /** After every update: counts, and nothing else. */
+  batch(images: number): void {
+    this.#updates++
+    this.#images += images
+    this.#batchAt = this.#now()
+  }
+
+  record(record: HistoryRecord): void {
+    const seconds = (this.#batchAt - this.#recordAt) / 1000
+    const imagesPerSecond = this.#images > 0 && seconds > 0 ? this.#images / seconds : null
+    const now = this.#now()
+    const secondsLeft =
+      this.#updates > 0 ? ((now - this.#began) / 1000 / this.#updates) * (this.#steps - record.step) : null
+    this.#server.record(record, { imagesPerSecond, secondsLeft })
+    this.#images = 0
+    // The record of an epoch comes after its evaluation, which is no part of the next one's speed.
+    this.#recordAt = record.kind === 'epoch' ? now : this.#batchAt
+  }
+
+  /** The page says how the run ended; then there is no page any more. */
+  async end(state: LiveState, text: string): Promise<void> {
+    await this.#server.end(state, text)
+  }
+}
