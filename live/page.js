@@ -83,11 +83,13 @@ function showNumbers() {
   byId('throughput').ariaLabel = `images a second over the epochs, now ${texts.speed}`
 }
 
-/** A round number at or above `value`: 1, 2, 2.5 or 5 times a power of ten. */
+const round = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]
+
+/** A round number a little above `value`. */
 function roundAbove(value) {
   if (!(value > 0)) return 1
   const power = 10 ** Math.floor(Math.log10(value))
-  return [1, 2, 2.5, 5, 10].find((nice) => nice * power >= value * 0.9999) * power
+  return (round.find((nice) => nice * power >= value * 1.02) ?? 12) * power
 }
 
 function plot(id, height, least, series, valueText) {
@@ -100,7 +102,7 @@ function plot(id, height, least, series, valueText) {
     height,
     scales: {
       x: { time: false, range: () => [0, run.epochs] },
-      y: { range: (_, __, most) => [0, Math.max(least, roundAbove(most ?? 0))] },
+      y: { range: (_, __, most) => [0, (most ?? 0) <= least ? least : roundAbove(most)] },
     },
     axes: [
       { ...axis, size: 32 },

@@ -108,7 +108,14 @@ async function trainOn(
   const start = going?.found.checkpoint.position
   const folder = going ? await goOn(path, going.found) : await RunFolder.create(path)
   const { stdout } = process
-  const progress = createProgress({ stream: stdout, isTTY: stdout.isTTY, quiet, epochs, stepsPerEpoch: train.length })
+  const progress = createProgress({
+    stream: stdout,
+    isTTY: stdout.isTTY,
+    quiet,
+    records,
+    epochs,
+    stepsPerEpoch: train.length,
+  })
   if (start) progress.message(`going on with ${path} after step ${start.step}`)
   for (const change of changed) progress.message(`changed: ${change}`)
   const signals = stopSignals()
@@ -131,6 +138,7 @@ async function trainOn(
       onRecord: async (record) => {
         records.push(record)
         live?.record(record)
+        progress.record(record)
         await folder.record(record)
       },
       onEpoch: async (report) => {

@@ -1,0 +1,43 @@
+import { styleText } from 'node:util'
+import { curvePoints, type HistoryRecord } from '../train/index.ts'
+import { CHART_ROWS, type ChartColor, chartFits, chartLines } from './chart.ts'
+
+/** Clears from the cursor to the end of the screen. */
+export const CLEAR_BELOW = '\x1b[J'
+
+/** The chart under the bar: what to write so that it stands there. */
+export class TerminalChart {
+  readonly #epochs: number
+  readonly #color: boolean
+  readonly #points: ReturnType<typeof curvePoints>
+  readonly #stepsPerEpoch: number
+
+  constructor(epochs: number, stepsPerEpoch: number, records: readonly HistoryRecord[], color: boolean) {
+    this.#epochs = epochs
+    this.#stepsPerEpoch = stepsPerEpoch
+    this.#points = curvePoints(records, stepsPerEpoch)
+    this.#color = color
+  }
+
+  add(record: HistoryRecord): void {
+    const { trainLoss, trainAcc, testAcc } = curvePoints([record], this.#stepsPerEpoch)
+    this.#points.trainLoss.push(...trainLoss)
+    this.#points.trainAcc.push(...trainAcc)
+    this.#points.testAcc.push(...testAcc)
+  }
+
+  /**
+   * Draws the chart over the lines under the cursor's, making them where the screen ends, and brings the cursor back to
+   * its line, after `column` characters: in one piece, so that no half of it is seen. '' where there is nothing to draw
+   * or no room.
+   */
+  under(column: number, size: { columns: number; rows: number }): string {
+    const { trainLoss, testAcc } = this.#points
+    if (trainLoss.length + testAcc.length === 0 || !chartFits(size.columns, size.rows)) return ''
+    const paint = (text: string, color: ChartColor) =>
+      this.#color ? styleText(color, text, { validateStream: false }) : text
+    const lines = chartLines(this.#points, this.#epochs, size.columns, paint)
+    const back = `\x1b[${CHART_ROWS}A\x1b[${column + 1}G`
+    return `${lines.map((line) => `\r\n${line}\x1b[K`).join('')}${back}`
+  }
+}
