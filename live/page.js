@@ -110,11 +110,12 @@ function plot(id, height, least, series, valueText) {
     ],
     series: [
       { label: 'epoch', value: (_, x) => (x === null ? nothing : x.toFixed(2)) },
-      ...series.map(({ label, color: name, dash }) => ({
+      ...series.map(({ label, color: name, dash, paths }) => ({
         label,
         stroke: color(name),
         width: 2,
         dash,
+        paths,
         spanGaps: true,
         value: (_, y) => valueText(y ?? undefined),
         points: { size: 6, fill: color(name), show: (u, i) => u.data[i].filter((y) => y !== null).length < 40 },
@@ -140,7 +141,7 @@ function makePlots() {
       ],
       three,
     ),
-    plot('rate', 190, 0, [{ label: 'rate', color: '--one' }], rateText),
+    plot('rate', 190, 0, [{ label: 'rate', color: '--one', paths: uPlot.paths.stepped({ align: -1 }) }], rateText),
     plot('throughput', 190, 0, [{ label: 'images/s', color: '--one' }], wholeText),
   ]
 }

@@ -93,7 +93,7 @@ export function chartLines(
   for (const [i, curve] of finite.entries()) {
     const place = ([x, y]: CurvePoint): CurvePoint => [
       Math.round((x / end) * (canvas.width - 1)),
-      Math.round(((high - y) / (high - low)) * (canvas.height - 1)),
+      Math.round(((high - Math.max(low, y)) / (high - low)) * (canvas.height - 1)),
     ]
     draw(canvas, curve.map(place), CURVES[i]!)
   }

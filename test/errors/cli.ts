@@ -33,6 +33,25 @@ export const cli: Area = {
       args: ['train', '--verbose'],
     },
     {
+      title: 'a port of the live page that is none',
+      error,
+      text: "error: option '--live [port]' argument '65536' is invalid. It must be a whole number, 0 to 65535.",
+      args: ['train', '--live', '65536'],
+    },
+    {
+      title: 'a port of the live page that another program has',
+      error,
+      text: "error: option '--live': port <port> of 127.0.0.1 is taken; without a number any free one is taken",
+      varies: { '<port>': COUNT },
+      pinnedBy: 'test/cli/live.test.ts',
+    },
+    {
+      title: 'a port of the live page that this user may not have',
+      error,
+      text: "error: option '--live': port 80 of 127.0.0.1 can't be had (EACCES); without a number any free one is taken",
+      pinnedBy: 'test/cli/live.test.ts',
+    },
+    {
       title: 'an unknown command',
       error,
       text: "error: unknown command 'test'; see dawngrad --help",

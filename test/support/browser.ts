@@ -27,7 +27,7 @@ function isExecutable(file: string): boolean {
   }
 }
 
-interface Message {
+export interface Message {
   readonly id?: number
   readonly method?: string
   readonly params?: Readonly<Record<string, unknown>>
@@ -42,6 +42,7 @@ export class Browser {
   readonly #child: ChildProcess
   readonly #profile: string
   readonly #waiting = new Map<number, (message: Message) => void>()
+  readonly #pages = new Map<string, Page>()
   readonly #closed: Promise<void>
   #sent = 0
   #rest = ''
@@ -71,6 +72,9 @@ export class Browser {
     const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' })
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true })
     const page = new Page((method, params) => this.send(method, params, sessionId as string))
+    this.#pages.set(sessionId as string, page)
+    await this.send('Runtime.enable', {}, sessionId as string)
+    await this.send('Log.enable', {}, sessionId as string)
     await page.size(width, height)
     return page
   }
@@ -94,7 +98,10 @@ export class Browser {
     const messages = (this.#rest + text).split('\0')
     this.#rest = messages.pop()!
     for (const message of messages.map((one) => JSON.parse(one) as Message)) {
-      if (message.id === undefined) continue
+      if (message.id === undefined) {
+        this.#pages.get(message.sessionId ?? '')?.note(message)
+        continue
+      }
       this.#waiting.get(message.id)?.(message)
       this.#waiting.delete(message.id)
     }
@@ -104,9 +111,17 @@ export class Browser {
 /** A tab. */
 export class Page {
   readonly #send: (method: string, params?: Fields) => Promise<Fields>
+  /** Exceptions in the page, and what the browser refused it. A connection that fails is none. */
+  readonly problems: string[] = []
 
   constructor(send: (method: string, params?: Fields) => Promise<Fields>) {
     this.#send = send
+  }
+
+  note({ method, params }: Message): void {
+    const { source, level } = (params?.entry ?? {}) as { source?: string; level?: string }
+    const refused = level === 'error' && source !== 'network'
+    if (refused || method === 'Runtime.exceptionThrown') this.problems.push(JSON.stringify(params))
   }
 
   async size(width: number, height: number): Promise<void> {

@@ -1,0 +1,141 @@
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { get, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { LiveRun } from '../../src/cli/live_run.ts'
+import { UsageError } from '../../src/cli/options.ts'
+import { LiveServer } from '../../src/node/live.ts'
+import type { HistoryRecord } from '../../src/train/index.ts'
+import { makeScratch, TINY, TrainProcess, train } from '../support/train_process.ts'
+
+const scratch = makeScratch()
+afterAll(scratch.remove)
+
+interface Entry {
+  readonly record: HistoryRecord
+  readonly imagesPerSecond: number | null
+  readonly secondsLeft: number | null
+}
+
+async function connect(url: string): Promise<IncomingMessage> {
+  return ((await once(get(`${url}events`), 'response')) as [IncomingMessage])[0]
+}
+
+/** All events of a run's page, once they have ended. */
+async function listen(response: IncomingMessage, onRecord: () => void = () => undefined) {
+  let text = ''
+  response.setEncoding('utf8').on('data', (more: string) => {
+    text += more
+    if (more.includes('event: record')) onRecord()
+  })
+  await once(response, 'end')
+  const events = [...text.matchAll(/^event: (.*)\ndata: (.*)\n\n/gm)].map(([, name, data]) => ({
+    name,
+    data: JSON.parse(data!) as unknown,
+  }))
+  const entries = events.filter(({ name }) => name === 'record').map(({ data }) => data as Entry)
+  return { start: events[0]!.data, end: events.at(-1)!.data, entries }
+}
+
+function historyOf(run: string): unknown[] {
+  const lines = readFileSync(join(scratch.folder, run, 'history.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  return lines.map((line) => JSON.parse(line) as unknown)
+}
+
+/** Trains with a page, and listens to it from its beginning. */
+async function trainLive(args: readonly string[], onRecord?: (run: TrainProcess) => void) {
+  const run = new TrainProcess(scratch.folder, [...args, '--live'])
+  let url = ''
+  run.child.stdout!.on('data', (text: string) => {
+    url ||= /^live: (http:\/\/127\.0\.0\.1:\d+\/)$/m.exec(String(text))?.[1] ?? ''
+  })
+  await run.until('live: ')
+  const heard = await listen(await connect(url), () => onRecord?.(run))
+  return { heard, ended: await run.ended }
+}
+
+describe('dawngrad train --live', () => {
+  it('shows the history as it is written, says that it was stopped, and goes on with the whole of it', async () => {
+    const first = await trainLive([...TINY, '--epochs', '2', '--out', 'run'], (run) => run.child.kill('SIGINT'))
+    expect(first.ended).toMatchObject({ code: 130, stderr: '' })
+    expect(first.heard.start).toEqual({
+      title: 'LeNet on Fashion-MNIST, constant(lr=0.01), seed 0',
+      epochs: 2,
+      stepsPerEpoch: 52,
+    })
+    expect(first.heard.end).toEqual({ state: 'stopped', text: 'stopped by SIGINT' })
+    expect(first.heard.entries[0]!.imagesPerSecond).toBeGreaterThan(0)
+    expect(first.heard.entries[0]!.secondsLeft).toBeGreaterThan(0)
+
+    const second = await trainLive(['--resume', 'run'])
+    expect(second.ended).toMatchObject({ code: 0, stderr: '' })
+    expect(second.heard.entries.map(({ record }) => record)).toEqual(historyOf('run'))
+    expect(second.heard.end).toMatchObject({ state: 'finished', text: /^train loss .*, test acc / })
+    // Of what was before nobody knows the time.
+    expect(second.heard.entries[0]!.imagesPerSecond).toBe(null)
+    expect(second.heard.entries.at(-1)!.secondsLeft).toBe(0)
+  })
+
+  it('is refused where the port is taken, before anything is written', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    const { code, stderr } = await train(scratch.folder, [...TINY, '--out', 'taken', '--live', String(port)])
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: `error: UsageError: option '--live': port ${port} of 127.0.0.1 is taken; without a number any free one is taken\n`,
+    })
+    expect(existsSync(join(scratch.folder, 'taken'))).toBe(false)
+    other.close()
+  })
+})
+
+it.each([
+  ['EADDRINUSE', 'is taken'],
+  ['EACCES', "can't be had (EACCES)"],
+])('says what is wrong with a port, %s', async (code, why) => {
+  const refused = vi.spyOn(LiveServer, 'open').mockRejectedValue(Object.assign(new Error('listen'), { code }))
+  const text = `option '--live': port 80 of 127.0.0.1 ${why}; without a number any free one is taken`
+  await expect(LiveRun.start({ title: '', epochs: 1, stepsPerEpoch: 1 }, 80, [])).rejects.toThrow(new UsageError(text))
+  refused.mockRestore()
+})
+
+describe('the clock beside the records', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  it('leaves evaluations out of the speed, not out of the time left', async () => {
+    const print = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+    let now = 0
+    const live = await LiveRun.start({ title: 'a run', epochs: 2, stepsPerEpoch: 100 }, 0, [], () => now)
+    const heard = listen(await connect(String(print.mock.calls[0]![0]).slice('live: '.length, -1)))
+    const figures = { lr: 0.1, trainLoss: 1, trainAcc: 0.5 }
+    for (let step = 1; step <= 200; step++) {
+      now += 20
+      live.batch(step % 100 === 0 ? 5 : 10)
+      const epoch = Math.floor((step - 1) / 100)
+      if (step % 50 === 0) live.record({ kind: 'batch', epoch, step, ...figures })
+      if (step % 100 > 0) continue
+      now += 1000 // of evaluation
+      live.record({ kind: 'epoch', epoch, step, ...figures, testAcc: 0.5 })
+    }
+    await live.end('finished', '')
+    const { entries } = await heard
+    expect(
+      entries.map(({ record: { kind, step }, ...clock }) => [kind, step, ...Object.values(clock).slice(1)]),
+    ).toEqual([
+      ['batch', 50, 500, 3],
+      ['batch', 100, 495, 2],
+      ['epoch', 100, null, 3],
+      ['batch', 150, 500, 4 / 3],
+      ['batch', 200, 495, 0],
+      ['epoch', 200, null, 0],
+    ])
+  })
+})
