@@ -53,7 +53,7 @@ describe('the chart', () => {
       testAcc: [],
     }
     const lines = chartLines(odd, 4, 60)
-    expect(lines[0]!.startsWith('10 │')).toBe(true)
+    expect(lines[0]!.startsWith('7 │')).toBe(true)
     expect(
       lines
         .slice(0, 8)
