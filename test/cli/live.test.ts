@@ -96,14 +96,16 @@ describe('dawngrad train --live', () => {
 })
 
 it.each([
-  ['EADDRINUSE', 'is taken'],
-  ['EACCES', "can't be had (EACCES)"],
-])('says what is wrong with a port, %s', async (code, why) => {
+  ['EADDRINUSE', "option '--live': port 80 of 127.0.0.1 is taken; without a number any free one is taken"],
+  ['EACCES', "option '--live': port 80 of 127.0.0.1 can't be had (EACCES); without a number any free one is taken"],
+])('says what is wrong with a port, %s', async (code, text) => {
   const refused = vi.spyOn(LiveServer, 'open').mockRejectedValue(Object.assign(new Error('listen'), { code }))
-  const text = `option '--live': port 80 of 127.0.0.1 ${why}; without a number any free one is taken`
   await expect(LiveRun.start({ title: '', epochs: 1, stepsPerEpoch: 1 }, 80, [])).rejects.toThrow(new UsageError(text))
   refused.mockRestore()
 })
+
+/** As a number with three decimals, or null. */
+const rounded = (value: unknown) => (value === null ? null : Number(Number(value).toFixed(3)))
 
 describe('the clock beside the records', () => {
   afterEach(() => {
@@ -128,12 +130,16 @@ describe('the clock beside the records', () => {
     await live.end('finished', '')
     const { entries } = await heard
     expect(
-      entries.map(({ record: { kind, step }, ...clock }) => [kind, step, ...Object.values(clock).slice(1)]),
+      entries.map(({ record: { kind, step }, ...clock }) => [
+        kind,
+        step,
+        ...Object.values(clock).slice(1).map(rounded),
+      ]),
     ).toEqual([
       ['batch', 50, 500, 3],
       ['batch', 100, 495, 2],
       ['epoch', 100, null, 3],
-      ['batch', 150, 500, 4 / 3],
+      ['batch', 150, 500, 1.333],
       ['batch', 200, 495, 0],
       ['epoch', 200, null, 0],
     ])
