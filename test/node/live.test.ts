@@ -198,7 +198,7 @@ describe('the events', () => {
     expect(upToDate.steps).toEqual([5])
   })
 
-  it.each([['00000000-2'], ['nonsense'], [''], ['<run>-99']])('begin anew after an id of elsewhere, %j', async (id) => {
+  it.each([['00000000-0'], ['nonsense'], [''], ['<run>-99']])('begin anew after an id of elsewhere, %j', async (id) => {
     const live = await serve()
     live.record(batch(1), CLOCK)
     const first = await Listener.on(live)
