@@ -9,10 +9,13 @@
 //
 // NaN is taken as greater than anything, by its bits: comparisons with NaN differ between adapters.
 //
-// forward            One thread computes PER windows.
+// Windows are taken in strips: STRIP neighbours of a row, fewer at its end; a strip costs two divisions.
+//
+// forward            One thread computes a strip of windows.
+// forward_pairs      The same for windows of 2 x 2, 2 apart, without padding, where W is even: cells are loaded by twos.
 // backward           One thread computes PER cells of dx, looking at every window that covers the cell.
-// backward_disjoint  The same where windows do not overlap (KH <= SH and KW <= SW): one thread writes the cells of PER
-//                    windows, and those between a window and the next.
+// backward_disjoint  The same where windows do not overlap (KH <= SH and KW <= SW): one thread writes the cells of a strip
+//                    of windows, and those between a window and the next.
 
 struct Params {
   planes: u32, // N*C
@@ -30,13 +33,29 @@ struct Params {
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
 @group(0) @binding(5) var<storage, read> winner: array<u32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read> x_pairs: array<vec2f>; // x
 
 override WG: u32 = 64u;
-const PER: u32 = 16u; // tune
-
 // A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
-fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
-  return (group.y * groups.x + group.x) * WG * PER + local;
+const PER: u32 = 16u; // tune
+const STRIP: u32 = 8u; // tune
+
+// The windows of one thread.
+struct Strip {
+  row: u32, // of windows, counted over all planes; none if beyond the last
+  plane: u32,
+  oh: u32,
+  first: u32, end: u32, // ow
+}
+
+fn strip_of(group: vec3u, groups: vec3u, local: u32) -> Strip {
+  let strips = (params.OW + STRIP - 1u) / STRIP; // of a row
+  let i = (group.y * groups.x + group.x) * WG + local;
+  let row = i / strips;
+  let first = (i - row * strips) * STRIP;
+  let plane = row / params.OH;
+  let in_range = row < params.planes * params.OH;
+  return Strip(row, plane, row - plane * params.OH, first, select(first, min(first + STRIP, params.OW), in_range));
 }
 
 fn is_nan(v: f32) -> bool {
@@ -49,17 +68,12 @@ fn forward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
-  let size = params.planes * params.OH * params.OW;
-  for (var i = start; i < min(start + WG * PER, size); i += WG) {
-    let row = i / params.OW;
-    let plane_number = row / params.OH;
-    let oh = row - plane_number * params.OH;
-    let ow = i - row * params.OW;
-    let plane = plane_number * params.H * params.W;
-    // The window inside the image; padding is at most half a window, so it is never empty.
-    let top = max(oh * params.SH, params.PH) - params.PH;
-    let bottom = min(oh * params.SH + params.KH - params.PH, params.H);
+  let s = strip_of(group, groups, local);
+  let plane = s.plane * params.H * params.W;
+  // The window inside the image; padding is at most half a window, so it is never empty.
+  let top = max(s.oh * params.SH, params.PH) - params.PH;
+  let bottom = min(s.oh * params.SH + params.KH - params.PH, params.H);
+  for (var ow = s.first; ow < s.end; ow++) {
     let left = max(ow * params.SW, params.PW) - params.PW;
     let right = min(ow * params.SW + params.KW - params.PW, params.W);
     var at = top * params.W + left;
@@ -73,8 +87,38 @@ fn forward(
         }
       }
     }
-    out[i] = best;
-    winner_out[i] = at;
+    out[s.row * params.OW + ow] = best;
+    winner_out[s.row * params.OW + ow] = at;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forward_pairs(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = strip_of(group, groups, local);
+  let row_pairs = params.W / 2u;
+  let top = 2u * s.oh * row_pairs;
+  let plane = s.plane * params.H * row_pairs;
+  for (var ow = s.first; ow < s.end; ow++) {
+    let upper = x_pairs[plane + top + ow];
+    let lower = x_pairs[plane + top + ow + row_pairs];
+    var best = upper.x;
+    var at = 2u * (top + ow);
+    let first = at;
+    var wins = upper.y > best || is_nan(upper.y);
+    best = select(best, upper.y, wins);
+    at = select(at, first + 1u, wins);
+    wins = lower.x > best || is_nan(lower.x);
+    best = select(best, lower.x, wins);
+    at = select(at, first + params.W, wins);
+    wins = lower.y > best || is_nan(lower.y);
+    best = select(best, lower.y, wins);
+    at = select(at, first + params.W + 1u, wins);
+    out[s.row * params.OW + ow] = best;
+    winner_out[s.row * params.OW + ow] = at;
   }
 }
 
@@ -84,7 +128,7 @@ fn backward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
+  let start = (group.y * groups.x + group.x) * WG * PER + local;
   let cells = params.H * params.W;
   for (var i = start; i < min(start + WG * PER, params.planes * cells); i += WG) {
     let plane_number = i / cells;
@@ -115,21 +159,16 @@ fn backward_disjoint(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
-  let size = params.planes * params.OH * params.OW;
-  for (var i = start; i < min(start + WG * PER, size); i += WG) {
-    let row = i / params.OW;
-    let plane_number = row / params.OH;
-    let oh = row - plane_number * params.OH;
-    let ow = i - row * params.OW;
-    let plane = plane_number * params.H * params.W;
-    // From this window's first cell to the next one's; the outermost windows own what is left at the edges.
-    let top = max(oh * params.SH, params.PH) - params.PH;
-    let bottom = select((oh + 1u) * params.SH - params.PH, params.H, oh + 1u == params.OH);
+  let s = strip_of(group, groups, local);
+  let plane = s.plane * params.H * params.W;
+  // From a window's first cell to the next one's; the outermost windows own what is left at the edges.
+  let top = max(s.oh * params.SH, params.PH) - params.PH;
+  let bottom = select((s.oh + 1u) * params.SH - params.PH, params.H, s.oh + 1u == params.OH);
+  for (var ow = s.first; ow < s.end; ow++) {
     let left = max(ow * params.SW, params.PW) - params.PW;
     let right = select((ow + 1u) * params.SW - params.PW, params.W, ow + 1u == params.OW);
-    let at = winner[i];
-    let value = dy[i];
+    let at = winner[s.row * params.OW + ow];
+    let value = dy[s.row * params.OW + ow];
     for (var h = top; h < bottom; h++) {
       for (var w = left; w < right; w++) {
         let cell = h * params.W + w;

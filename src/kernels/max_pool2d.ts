@@ -4,10 +4,11 @@ import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { groupsForElements, outputSize, requireRank, requireTensors, requireType } from './support.ts'
+import { groupsFor, groupsForElements, outputSize, requireRank, requireTensors, requireType } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward')
+const forwardPairs = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward_pairs')
 const backward = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward')
 const backwardDisjoint = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward_disjoint')
 
@@ -31,6 +32,17 @@ function paramsOf({ kernel, stride, padding, input }: Attributes, out: Shape) {
   const [PH, PW] = padding
   return { planes: N * C, H, W, OH: out[2]!, OW: out[3]!, KH, KW, SH, SW, PH, PW }
 }
+
+type Params = ReturnType<typeof paramsOf>
+
+/** Windows of a row that one thread takes, as the kernel's `const STRIP` says. */
+const STRIP = 8
+
+const groupsForStrips = ({ planes, OH, OW }: Params) => groupsFor(planes * OH * Math.ceil(OW / STRIP))
+
+/** Whether windows are of 2 × 2, side by side, and every one begins where a pair of the row's cells does. */
+const inPairs = ({ KH, KW, SH, SW, PH, PW, W }: Params) =>
+  [KH, KW, SH, SW].every((size) => size === 2) && PH === 0 && PW === 0 && W % 2 === 0
 
 const maxPool2dOp: Op<readonly [Tensor], Attributes> = {
   name: 'maxPool2d',
@@ -57,8 +69,9 @@ const maxPool2dOp: Op<readonly [Tensor], Attributes> = {
     const out = empty(gpu, shape, 'float32', 'maxPool2d')
     const winner = empty(gpu, shape, 'int32', 'maxPool2d winners')
     const params = paramsOf(attributes, shape)
-    const bindings = { params, x: x.storage, out: out.storage, winner_out: winner.storage }
-    gpu.emit(forward, bindings, groupsForElements(out.size))
+    const bindings = { params, out: out.storage, winner_out: winner.storage }
+    if (inPairs(params)) gpu.emit(forwardPairs, { ...bindings, x_pairs: x.storage }, groupsForStrips(params))
+    else gpu.emit(forward, { ...bindings, x: x.storage }, groupsForStrips(params))
     return { out, saved: [winner] }
   },
 
@@ -67,7 +80,7 @@ const maxPool2dOp: Op<readonly [Tensor], Attributes> = {
     const params = paramsOf(attributes, dy.shape)
     const bindings = { params, dy: dy.storage, winner: winner!.storage, dx: dx.storage }
     const disjoint = params.KH <= params.SH && params.KW <= params.SW && dy.size > 0
-    if (disjoint) gpu.emit(backwardDisjoint, bindings, groupsForElements(dy.size))
+    if (disjoint) gpu.emit(backwardDisjoint, bindings, groupsForStrips(params))
     else gpu.emit(backward, bindings, groupsForElements(dx.size))
     return [dx]
   },

@@ -64,7 +64,17 @@ describe('maxPool2d', () => {
       fill(90, 3, 'ties').map((v, i) => (i % 4 === 0 ? inf : i % 4 === 1 ? -inf : v)),
       fill(90, 4, 'normal').map((v, i) => (i % 5 === 0 ? inf : i % 7 === 0 ? nan : -inf * Math.sign(v))),
     ]
-    for (const x of kinds) await check(ref([1, 2, 5, 9], x), config)
+    for (const x of kinds) {
+      await check(ref([1, 2, 5, 9], x), config)
+      await check(ref([1, 1, 9, 10], x), config) // rows of whole pairs
+    }
+  })
+
+  it.each([16, 17, 18, 34, 37, 38])('takes rows of %i columns in strips', async (w) => {
+    const x = randomRef([2, 3, 5, w], w, 'ties')
+    for (const config of [{}, { padding: [1, 1] }, { stride: [1, 1] }, { kernelSize: [3, 2] }, { stride: [3, 3] }]) {
+      await check(x, { kernelSize: [2, 2], stride: [2, 2], padding: [0, 0], ...config } as PoolConfig)
+    }
   })
 
   it('passes NaN and infinities of the gradient to the winner alone', async () => {

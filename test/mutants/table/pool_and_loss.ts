@@ -17,14 +17,14 @@ const maxPool2d = mutantsOf('wgsl/max_pool2d.wgsl', tests.maxPool2d, [
   {
     id: 'max-pool2d-padding-top',
     in: 'fn forward(',
-    find: 'let top = max(oh * params.SH, params.PH) - params.PH;',
-    replace: 'let top = oh * params.SH;',
+    find: 'let top = max(s.oh * params.SH, params.PH) - params.PH;',
+    replace: 'let top = s.oh * params.SH;',
     breaks: 'The padding above the image is ignored at the top of a window.',
   },
   {
     id: 'max-pool2d-padding-bottom',
-    find: 'min(oh * params.SH + params.KH - params.PH, params.H)',
-    replace: 'min(oh * params.SH + params.KH, params.H)',
+    find: 'min(s.oh * params.SH + params.KH - params.PH, params.H)',
+    replace: 'min(s.oh * params.SH + params.KH, params.H)',
     breaks: 'Windows reach too far down where there is padding.',
   },
   {
@@ -39,6 +39,30 @@ const maxPool2d = mutantsOf('wgsl/max_pool2d.wgsl', tests.maxPool2d, [
     find: 'at = h * params.W + w;',
     replace: 'at = plane + h * params.W + w;',
     breaks: 'The winner is counted in the whole tensor instead of in its plane.',
+  },
+  {
+    id: 'max-pool2d-strip-first',
+    find: 'let first = (i - row * strips) * STRIP;',
+    replace: 'let first = (i - row * strips) * (STRIP + 1u);',
+    breaks: 'A window between two strips is left out.',
+  },
+  {
+    id: 'max-pool2d-pairs-ties',
+    find: 'lower.x > best || is_nan(lower.x)',
+    replace: 'lower.x >= best || is_nan(lower.x)',
+    breaks: 'Where cells come by twos, of equal maxima the lower wins.',
+  },
+  {
+    id: 'max-pool2d-pairs-nan',
+    find: 'upper.y > best || is_nan(upper.y)',
+    replace: 'upper.y > best',
+    breaks: 'Where cells come by twos, NaN in the second does not win.',
+  },
+  {
+    id: 'max-pool2d-pairs-winner',
+    find: 'at = select(at, first + params.W + 1u, wins);',
+    replace: 'at = select(at, first + params.W, wins);',
+    breaks: 'Where cells come by twos, the gradient of the last goes to the one before.',
   },
   {
     id: 'max-pool2d-backward-first-window',
@@ -67,8 +91,8 @@ const maxPool2d = mutantsOf('wgsl/max_pool2d.wgsl', tests.maxPool2d, [
   },
   {
     id: 'max-pool2d-disjoint-leftover',
-    find: 'select((oh + 1u) * params.SH - params.PH, params.H, oh + 1u == params.OH)',
-    replace: '(oh + 1u) * params.SH - params.PH',
+    find: 'select((s.oh + 1u) * params.SH - params.PH, params.H, s.oh + 1u == params.OH)',
+    replace: '(s.oh + 1u) * params.SH - params.PH',
     breaks: 'Rows below the last window get no gradient at all.',
   },
   {
@@ -85,6 +109,18 @@ const maxPool2dHost = mutantsOf('src/kernels/max_pool2d.ts', tests.maxPool2d, [
     find: 'params.KH <= params.SH && params.KW <= params.SW',
     replace: 'params.KH <= params.SH || params.KW <= params.SW',
     breaks: 'Windows that overlap in one direction are taken for disjoint ones.',
+  },
+  {
+    id: 'max-pool2d-host-pairs',
+    find: ' && W % 2 === 0',
+    replace: '',
+    breaks: 'Rows of an odd number of cells are read as if they were of whole pairs.',
+  },
+  {
+    id: 'max-pool2d-host-pairs-padding',
+    find: ' && PH === 0 && PW === 0',
+    replace: '',
+    breaks: 'Windows of 2 × 2 with padding are taken as if there were none.',
   },
   {
     id: 'max-pool2d-host-stride',
