@@ -13,8 +13,8 @@
 // Entry point          threads (one-dimensional; the group index is group.y * groups.x + group.x)
 // pack_forward         ceil(F/OCB) * C*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
 // pack_backward_input  ceil(C/OCB) * F*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
-// forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * ceil(F/OCB); a thread makes PX neighbours of OCB filters
-// backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * ceil(C/OCB); the same, over dx
+// forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * blocks; a thread makes PX neighbours of OCB filters
+// backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * blocks; the same, over dx
 // backward_weight      ceil(N/IMAGES) * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX) * LANES: a thread sums DW_OC
 //                      filters by DW_TY x DW_TX taps of an input channel over every LANES-th row of a block of IMAGES images
 // reduce               F*C*KH*KW + F: one element of dw or db: the partial sums added in index order
@@ -25,8 +25,8 @@
 //   1 src             forward, backward_weight: x [N,C,H,W]; backward_input: dy [N,F,OH,OW]
 //   2 weight          pack_*: w [F,C,KH,KW]
 //   3 packed          pack_*: written; at least 65,536 bytes, as the uniform binding wants them all
-//   4 weights_small   forward, backward_input: the first 65,536 bytes of packed (used if WEIGHTS_UNIFORM is 1)
-//   5 weights_large   forward, backward_input: all of packed (used if WEIGHTS_UNIFORM is 0)
+//   4 weights_small   forward, backward_input: 65,536 bytes of packed from first_block's on (used if WEIGHTS_UNIFORM is 1)
+//   5 weights_large   forward, backward_input: packed from first_block's on (used if WEIGHTS_UNIFORM is 0)
 //   6 bias            forward: [F]; backward_input, and forward where has_bias is 0: any buffer, not looked at
 //   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
 //   8 dy              backward_weight: [N,F,OH,OW]
@@ -43,6 +43,8 @@ struct Params {
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
   has_bias: u32,
+  // forward and backward_input: the blocks of OCB output channels that a dispatch makes. weights_* begin with the first one's.
+  first_block: u32, blocks: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -62,7 +64,7 @@ struct Params {
 override WG: u32 = 64u;
 
 // forward, backward_input and the pack_* that feeds it, all with the same numbers. PX: neighbours in a row that a thread makes;
-// OCB: output channels that it makes; WEIGHTS_UNIFORM 1: read weights_small, for packed of at most 65,536 bytes;
+// OCB: output channels that it makes; WEIGHTS_UNIFORM 1: read weights_small, where a dispatch's are at most 65,536 bytes;
 // KW_FIXED 0: any KW, stride and dilation; otherwise KW must equal it, and SW = DW = 1 (SH and DH are free).
 const PX: u32 = 4u; // tune
 const OCB: u32 = 8u; // tune
@@ -119,7 +121,7 @@ fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
         if (iy >= 0 && ix >= 0) {
-          let tap = (((oc / OCB) * g.IC + ic) * params.KH + ky) * params.KW + kx;
+          let tap = (((oc / OCB - params.first_block) * g.IC + ic) * params.KH + ky) * params.KW + kx;
           let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
           sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
         }
@@ -137,8 +139,9 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
   let tiles = (g.OW + PX - 1u) / PX;
   let count = params.N * g.OH * tiles;
   let groups_a_block = (count + WG - 1u) / WG;
-  let block = min(group / groups_a_block, (g.OC - 1u) / OCB);
-  let id = (group - block * groups_a_block) * WG + lane;
+  let part = min(group / groups_a_block, params.blocks - 1u);
+  let block = params.first_block + part;
+  let id = (group - part * groups_a_block) * WG + lane;
   let ok = id < count;
   let ox = (id % tiles) * PX;
   let oy = (id / tiles) % g.OH;
@@ -151,7 +154,7 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       let row_ok = ok && iy >= 0;
       let row = i32((n * g.IC + ic) * g.IH * g.IW) + iy * i32(g.IW);
-      let taps = ((block * g.IC + ic) * params.KH + ky) * params.KW;
+      let taps = ((part * g.IC + ic) * params.KH + ky) * params.KW;
       var xs: array<f32, XN>;
       if (KW_FIXED > 0u) {
         for (var i = 0u; i < XN; i++) {

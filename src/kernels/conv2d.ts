@@ -6,7 +6,7 @@ import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
+import { blocksADispatch, tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import { groupsFor, outputSize, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import * as wgsl from './wgsl.ts'
@@ -27,6 +27,9 @@ export interface Attributes {
 /** Threads of backward_weight are few and heavy: small groups spread them over the cores. */
 const WEIGHT_WORKGROUP = 16
 
+/** Multiply-adds from which it costs little that on a driver for the processor a layer is several dispatches. */
+const WORTH_DISPATCHES = 2 ** 26
+
 const variants = new Map<string, Kernel>()
 
 /** The entry point compiled with these tune numbers. */
@@ -46,7 +49,9 @@ function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attrib
   const [SH, SW] = attributes.stride
   const [PH, PW] = attributes.padding
   const [DH, DW] = attributes.dilation
-  return { N, C, H, W, F, KH, KW, OH: output[2]!, OW: output[3]!, SH, SW, PH, PW, DH, DW, has_bias: bias ? 1 : 0 }
+  const [OH, OW] = [output[2]!, output[3]!]
+  const has_bias = bias ? 1 : 0
+  return { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, has_bias, first_block: 0, blocks: 0 }
 }
 type Params = ReturnType<typeof paramsOf>
 
@@ -64,15 +69,30 @@ function correlate(
   const [inChannels, outChannels] = direction === 'forward' ? [C, F] : [F, C]
   const [OH, OW] = [dst.shape[2]!, dst.shape[3]!]
   const unitStep = params.SW === 1 && params.DW === 1
-  const tune = tuneCorrelate({ inChannels, outChannels, KH, KW, OH, OW }, unitStep)
+  const layer = { inChannels, outChannels, KH, KW, OH, OW }
+  const slices = gpu.info.adapterClass === 'cpu' && N * OH * OW * F * C * KH * KW >= WORTH_DISPATCHES
+  const tune = tuneCorrelate(layer, unitStep, slices)
   const blocks = Math.ceil(outChannels / tune.OCB)
   const quads = blocks * inChannels * KH * KW * Math.ceil(tune.OCB / 4)
-  // As a uniform buffer the whole declared 64 KiB must be there.
-  withScratch(gpu, 'conv2d', Math.max(4 * quads, 16_384), (packed) => {
+  const most = blocksADispatch(layer, tune)
+  const floatsBefore = (block: number) => (4 * quads * block) / blocks
+  // As a uniform buffer the whole declared 64 KiB must be there, from the last dispatch's first block on.
+  const last = floatsBefore(Math.floor((blocks - 1) / most) * most)
+  withScratch(gpu, 'conv2d', Math.max(4 * quads, last + 16_384), (packed) => {
     gpu.emit(variant(`pack_${direction}`, tune), { params, weight, packed }, groupsFor(quads))
-    const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX)) * blocks
-    const bindings = { params, src, weights_small: packed, weights_large: packed, dst: dst.storage, bias: bias ?? src }
-    gpu.emit(variant(direction, tune), bindings, groups)
+    const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX))
+    for (let first_block = 0; first_block < blocks; first_block += most) {
+      const count = Math.min(most, blocks - first_block)
+      const at = 4 * floatsBefore(first_block)
+      const weights = packed.part(at, packed.byteLength - at)
+      const range = {
+        params: { ...params, first_block, blocks: count },
+        weights_small: weights,
+        weights_large: weights,
+      }
+      gpu.emit(variant(direction, tune), { ...range, src, dst: dst.storage, bias: bias ?? src }, groups * count)
+      weights.release()
+    }
   })
 }
 

@@ -7,7 +7,7 @@ export interface CorrelateTuning extends Readonly<Record<string, number>> {
   readonly PX: number
   /** Output channels in one thread. */
   readonly OCB: number
-  /** 1 when the packed weights are read as a uniform buffer: they must fit 64 KiB. */
+  /** 1 when the packed weights are read as a uniform buffer: those of a dispatch must fit 64 KiB. */
   readonly WEIGHTS_UNIFORM: number
   /** The kernel's width when it is compiled in, else 0. */
   readonly KW_FIXED: number
@@ -51,19 +51,36 @@ function outputsPerThread(OW: number, OCB: number): number {
   return candidates.reduce((best, px) => (computed(px) < computed(best) ? px : best))
 }
 
-/** `unitStep`: whether horizontal stride and dilation are 1. */
-export function tuneCorrelate(layer: Correlation, unitStep: boolean): CorrelateTuning {
+/** Bytes of a block's packed weights. */
+const blockBytes = ({ inChannels, KH, KW }: Correlation, OCB: number) => 16 * inChannels * KH * KW * Math.ceil(OCB / 4)
+
+/** Whether a uniform binding can begin and end with a block's weights. */
+const bindable = (bytes: number) => bytes <= UNIFORM_BYTES && bytes % 256 === 0
+
+/**
+ * `unitStep`: whether horizontal stride and dilation are 1. `slices`: whether a layer whose weights fit no uniform buffer
+ * may be several dispatches, so that those of each do.
+ */
+export function tuneCorrelate(layer: Correlation, unitStep: boolean, slices: boolean): CorrelateTuning {
   const { inChannels, outChannels, KH, KW, OH, OW } = layer
   const work = inChannels * outChannels * KH * KW * OH * OW
   const fixed = unitStep && KW <= LARGEST_FIXED && work >= WORTH_A_VARIANT
-  const OCB = fixed ? Math.min(outChannels, 8) : 8
-  const packedBytes = Math.ceil(outChannels / OCB) * inChannels * KH * KW * Math.ceil(OCB / 4) * 16
+  const widest = fixed ? Math.min(outChannels, 8) : 8
+  const whole = Math.ceil(outChannels / widest) * blockBytes(layer, widest) <= UNIFORM_BYTES
+  const sliced = slices && !whole ? [widest, 4].find((OCB) => bindable(blockBytes(layer, OCB))) : undefined
+  const OCB = sliced ?? widest
   return {
     PX: fixed ? outputsPerThread(OW, OCB) : 4,
     OCB,
-    WEIGHTS_UNIFORM: packedBytes <= UNIFORM_BYTES ? 1 : 0,
+    WEIGHTS_UNIFORM: whole || sliced !== undefined ? 1 : 0,
     KW_FIXED: fixed ? KW : 0,
   }
+}
+
+/** Blocks of output channels that one dispatch makes. */
+export function blocksADispatch(layer: Correlation, { OCB, WEIGHTS_UNIFORM }: CorrelateTuning): number {
+  const all = Math.ceil(layer.outChannels / OCB)
+  return WEIGHTS_UNIFORM === 0 ? all : Math.min(all, Math.max(1, Math.floor(UNIFORM_BYTES / blockBytes(layer, OCB))))
 }
 
 export function tuneWeight({ inChannels, outChannels, KH, KW, OH, OW }: Correlation, slides: boolean): WeightTuning {

@@ -27,3 +27,27 @@ it('gives the weight gradient the same bits when columns without a gradient foll
   }
   expect(await run(wide)).toEqual(await run(narrow))
 })
+
+it('gives the same bits in several dispatches, each with weights that a uniform buffer holds, as in one', async () => {
+  const gpu = await testGpu()
+  const [n, c, f, h] = [2, 64, 80, 27] // enough work, and weights of 184 KB
+  const values = fill(n * c * h * h, 1, 'normal')
+  values[5000] = Number.POSITIVE_INFINITY
+  const gradient = fill(n * f * h * h, 2, 'normal')
+  gradient[7 * h * h] = Number.NaN // in a corner, where taps meet the padding
+  const run = async (as: 'cpu' | 'gpu') => {
+    const { adapterClass } = gpu.info
+    Object.assign(gpu.info, { adapterClass: as })
+    try {
+      const x = parameter(values, [n, c, h, h])
+      const weight = tensor(fill(f * c * 9, 3, 'normal'), [f, c, 3, 3])
+      const y = conv2d(x, weight, tensor(fill(f, 4, 'normal'), [f]), { padding: [1, 2], dilation: [1, 2] })
+      y.backward(tensor(gradient, [n, f, h, h]))
+      return [await bitsOf(y), await bitsOf(x.grad)]
+    } finally {
+      Object.assign(gpu.info, { adapterClass })
+    }
+  }
+  const [sliced, whole] = [await run('cpu'), await run('gpu')]
+  expect(sliced.map((bits, i) => bits.findIndex((b, j) => b !== whole[i]![j]))).toEqual([-1, -1])
+})

@@ -145,7 +145,8 @@ function tunings(): { correlate: CorrelateTuning[]; weight: WeightTuning[] } {
         for (const OW of [4, 7, 8, 10, 14, 24, 28, 4000]) {
           const layer = { inChannels, outChannels, KH, KW, OH: OW, OW }
           for (const flag of [false, true]) {
-            note(correlate, tuneCorrelate(layer, flag))
+            note(correlate, tuneCorrelate(layer, flag, false))
+            note(correlate, tuneCorrelate(layer, flag, true))
             note(weight, tuneWeight(layer, flag))
           }
         }

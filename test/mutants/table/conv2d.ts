@@ -98,6 +98,18 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
     tests: conv2dAlgebra,
   },
   {
+    id: 'conv2d-exact-slice',
+    find: '(oc / OCB - params.first_block)',
+    replace: '(oc / OCB)',
+    breaks: 'What is made again because it is not finite gets other weights, where a layer is several dispatches.',
+  },
+  {
+    id: 'conv2d-slice-block',
+    find: 'let block = params.first_block + part;',
+    replace: 'let block = part;',
+    breaks: 'Every dispatch of a layer writes the channels of the first.',
+  },
+  {
     id: 'conv2d-exact-bound',
     in: 'fn exact_output(',
     find: 'iy >= 0 && ix >= 0',
@@ -230,9 +242,15 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
   {
     id: 'conv2d-host-scratch',
-    find: 'Math.max(4 * quads, 16_384)',
-    replace: 'Math.min(4 * quads, 16_384)',
+    find: 'Math.max(4 * quads, last + 16_384)',
+    replace: 'Math.min(4 * quads, last + 16_384)',
     breaks: 'The packed weights have too little memory.',
+  },
+  {
+    id: 'conv2d-host-slice-weights',
+    find: '4 * floatsBefore(first_block)',
+    replace: '0',
+    breaks: 'Of a layer in several dispatches all take the weights of the first.',
   },
 ])
 
