@@ -102,12 +102,14 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
     find: '(oc / OCB - params.first_block)',
     replace: '(oc / OCB)',
     breaks: 'What is made again because it is not finite gets other weights, where a layer is several dispatches.',
+    tests: tests.conv2dBits,
   },
   {
     id: 'conv2d-slice-block',
     find: 'let block = params.first_block + part;',
     replace: 'let block = part;',
     breaks: 'Every dispatch of a layer writes the channels of the first.',
+    tests: tests.conv2dBits,
   },
   {
     id: 'conv2d-exact-bound',
@@ -251,6 +253,7 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
     find: '4 * floatsBefore(first_block)',
     replace: '0',
     breaks: 'Of a layer in several dispatches all take the weights of the first.',
+    tests: tests.conv2dBits,
   },
 ])
 
