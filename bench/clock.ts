@@ -1,5 +1,6 @@
 import { Gpu } from '../src/gpu/gpu.ts'
 import { openAdapter } from '../src/node/ladder.ts'
+import type { OpenOptions } from '../src/open.ts'
 import { setDefaultGpu } from '../src/tensor/default.ts'
 
 /** The most timestamps that a query set holds, by the specification. */
@@ -7,13 +8,16 @@ const MOST = 4096
 const RESOLVE = 0x200 | 0x4 // QUERY_RESOLVE, COPY_SRC
 const READ = 0x1 | 0x8 // MAP_READ, COPY_DST
 
-/** The device that `open` gives, with timestamps where its adapter has them. */
-export async function openTimed(): Promise<Gpu> {
-  const { adapter, rung } = await openAdapter()
+/** The device that `open` gives, with timestamps where its adapter has them. `fast`: see `open`. */
+export async function openTimed({ fast = false }: OpenOptions = {}): Promise<Gpu> {
+  const { adapter, rung } = await openAdapter(fast)
   const requiredFeatures: GPUFeatureName[] = adapter.features.has('timestamp-query') ? ['timestamp-query'] : []
   const { limits, info, features } = adapter
   const requestDevice = (wanted: GPUDeviceDescriptor) => adapter.requestDevice({ ...wanted, requiredFeatures })
-  const gpu = await Gpu.fromAdapter({ limits, info, features, requestDevice } as unknown as GPUAdapter, { rung })
+  const gpu = await Gpu.fromAdapter({ limits, info, features, requestDevice } as unknown as GPUAdapter, {
+    rung,
+    ...(fast && { fast }),
+  })
   setDefaultGpu(gpu)
   return gpu
 }

@@ -6,6 +6,7 @@ import { nn } from '../src/index.ts'
 import { open } from '../src/node/open.ts'
 import { setDefaultGpu } from '../src/tensor/default.ts'
 import { type ProfileRow, profile } from './profile.ts'
+import { printReplay, replayCost } from './replay.ts'
 import {
   type CommonOptions,
   checkJson,
@@ -65,8 +66,6 @@ async function bench(gpu: Gpu, { dataset, name: data }: Images, options: Options
   print(`${heading(env)}\n`)
   print(`LeNet, batch ${BATCH}, ${data}.`)
   print('A step: gather images and labels, forward, loss, backward, SGD, loss and accuracy added up.\n')
-  const bareUs = bareCalls(gpu)
-  await fence.wait()
   const modes: ModeRow[] = []
   const fast = await open({ fast: true })
   try {
@@ -79,13 +78,15 @@ async function bench(gpu: Gpu, { dataset, name: data }: Images, options: Options
   } finally {
     await fast.close()
   }
-  print(`\nThe three bare calls of a dispatch take ${digits(bareUs)} µs of JavaScript.`)
-  const { mode: _, ...step } = modes.find(({ mode }) => mode === 'captured, fused')!
   const training = trainingOf(gpu, dataset, true)
+  const run = () => training.run(STEPS_A_RUN)
+  const replay = await replayCost(gpu, run, { stepsARun: STEPS_A_RUN, samples: options.runs, fence })
+  printReplay(replay)
+  const { mode: _, ...step } = modes.find(({ mode }) => mode === 'captured, fused')!
   const rows = options.profile ? await profile(gpu, () => training.step(), fence) : null
   if (rows) printProfile(rows, step)
   const what = { network: 'lenet', batchSize: BATCH, data }
-  writeJson(options.json, { ...env, step: { ...what, ...step }, bareUs, modes, profile: rows })
+  writeJson(options.json, { ...env, step: { ...what, ...step }, replay, modes, profile: rows })
 }
 
 function trainingOf(gpu: Gpu, dataset: ImageDataset, fuse: boolean): Training {
@@ -136,32 +137,6 @@ async function heapOf(step: () => void, fence: Fence): Promise<number> {
     await fence.wait()
   }
   return Math.max(0, median(taken))
-}
-
-/** Microseconds of setPipeline, setBindGroup and dispatchWorkgroups together, without anything around them. */
-function bareCalls(gpu: Gpu): number {
-  const { device } = gpu
-  const code = '@compute @workgroup_size(1) fn main() {}'
-  const pipeline = device.createComputePipeline({
-    layout: device.createPipelineLayout({ bindGroupLayouts: [device.createBindGroupLayout({ entries: [] })] }),
-    compute: { module: device.createShaderModule({ code }), entryPoint: 'main' },
-  })
-  const bindGroup = device.createBindGroup({ layout: device.createBindGroupLayout({ entries: [] }), entries: [] })
-  const times = Array.from({ length: 20 }, () => {
-    const encoder = device.createCommandEncoder()
-    const pass = encoder.beginComputePass()
-    const start = performance.now()
-    for (let i = 0; i < 1000; i++) {
-      pass.setPipeline(pipeline)
-      pass.setBindGroup(0, bindGroup)
-      pass.dispatchWorkgroups(1, 1)
-    }
-    const ms = performance.now() - start
-    pass.end()
-    encoder.finish()
-    return ms
-  })
-  return median(times) // of 1,000 calls, in milliseconds: of one, in microseconds
 }
 
 const TITLES = ['step', 'dispatches', 'min ms', 'median ms', 'images/s', 'JS ms', 'µs/dispatch', 'heap bytes']

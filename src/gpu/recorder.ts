@@ -17,6 +17,11 @@ export interface Place {
 }
 
 const FIRST_STEP = [0]
+/**
+ * The dynamic offset of the step that is being encoded; one for all, since encoding is never interrupted. In Node's
+ * binding a list costs less than a range of a Uint32Array.
+ */
+const OFFSET = [0]
 
 /** Collects dispatches into one open compute pass and submits it when it is long enough or when somebody must wait. */
 export class Recorder {
@@ -57,16 +62,7 @@ export class Recorder {
     this.submit()
     const encoder = this.#device.createCommandEncoder()
     const pass = encoder.beginComputePass()
-    const offset = new Uint32Array(1)
-    for (let step = 0; step < steps; step++) {
-      offset[0] = stepOffset(step)
-      for (const { pipeline, bindGroup, grid, perStep } of dispatches) {
-        pass.setPipeline(pipeline)
-        if (perStep) pass.setBindGroup(0, bindGroup, offset, 0, 1)
-        else pass.setBindGroup(0, bindGroup)
-        pass.dispatchWorkgroups(grid[0], grid[1])
-      }
-    }
+    encodeSteps(pass, dispatches, steps)
     pass.end()
     this.dispatches += steps * dispatches.length
     this.#device.queue.submit([encoder.finish()])
@@ -95,5 +91,19 @@ export class Recorder {
   #endPass(): void {
     this.#pass?.end()
     this.#pass = null
+  }
+}
+
+/** Encodes the dispatches `steps` times over. A loop by index: what `for … of` needs would be made anew in every step. */
+export function encodeSteps(pass: GPUComputePassEncoder, dispatches: readonly Dispatch[], steps: number): void {
+  for (let step = 0; step < steps; step++) {
+    OFFSET[0] = stepOffset(step)
+    for (let i = 0; i < dispatches.length; i++) {
+      const { pipeline, bindGroup, grid, perStep } = dispatches[i]!
+      pass.setPipeline(pipeline)
+      if (perStep) pass.setBindGroup(0, bindGroup, OFFSET)
+      else pass.setBindGroup(0, bindGroup)
+      pass.dispatchWorkgroups(grid[0], grid[1])
+    }
   }
 }

@@ -1,4 +1,6 @@
+import process from 'node:process'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { type Dispatch, encodeSteps } from '../../src/gpu/recorder.ts'
 import { Kernel } from '../../src/node/index.ts'
 import { type Gpu, tensor, testGpu } from '../support/gpu.ts'
 
@@ -83,3 +85,60 @@ describe('commands run in the order of the calls:', () => {
     expect(await out.item()).toBe(1)
   })
 })
+
+describe('the steps of a plan', () => {
+  const dispatches: Dispatch[] = [true, false, true].map((perStep, i) => {
+    const [pipeline, bindGroup] = [{ pipeline: i }, { group: i }] as unknown as [GPUComputePipeline, GPUBindGroup]
+    return { pipeline, bindGroup, grid: [i + 1, 10 * i + 1], perStep }
+  })
+
+  it('are encoded in order, each with its own number', () => {
+    const calls: unknown[] = []
+    encodeSteps(
+      passOf((name, args) => calls.push([name, args.map((arg) => (Array.isArray(arg) ? [...arg] : arg))])),
+      dispatches,
+      2,
+    )
+    const step = (offset: number) => [
+      ['setPipeline', [{ pipeline: 0 }]],
+      ['setBindGroup', [0, { group: 0 }, [offset]]],
+      ['dispatchWorkgroups', [1, 1]],
+      ['setPipeline', [{ pipeline: 1 }]],
+      ['setBindGroup', [0, { group: 1 }]],
+      ['dispatchWorkgroups', [2, 11]],
+      ['setPipeline', [{ pipeline: 2 }]],
+      ['setBindGroup', [0, { group: 2 }, [offset]]],
+      ['dispatchWorkgroups', [3, 21]],
+    ]
+    expect(calls).toEqual([...step(0), ...step(256)])
+  })
+
+  it('make no object: neither a list for the offset nor what a loop needs', () => {
+    const offsets = new Set<unknown>()
+    encodeSteps(
+      passOf((_, args) => args.length === 3 && offsets.add(args[2])),
+      dispatches,
+      3,
+    )
+    expect(offsets.size).toBe(1)
+    const nothing = () => undefined
+    const pass = { setPipeline: nothing, setBindGroup: nothing, dispatchWorkgroups: nothing }
+    const taken = (steps: number) => {
+      const before = process.memoryUsage().heapUsed
+      encodeSteps(pass as unknown as GPUComputePassEncoder, dispatches, steps)
+      return process.memoryUsage().heapUsed - before
+    }
+    taken(1)
+    // The looks at the heap take a little themselves; an object in each of 300 dispatches would be 5 KB at least.
+    expect(taken(100) - taken(1)).toBeLessThan(3000)
+  })
+})
+
+/** A pass that tells of its calls. */
+function passOf(tell: (name: string, args: unknown[]) => void): GPUComputePassEncoder {
+  const method =
+    (_: object, name: string) =>
+    (...args: unknown[]) =>
+      tell(name, args)
+  return new Proxy({}, { get: method }) as GPUComputePassEncoder
+}
