@@ -4,7 +4,7 @@ import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
 import { setAside } from '../node/checkpoint_folder.ts'
 import { restoreValues } from '../node/checkpoint_state.ts'
 import { commandLine } from '../node/command.ts'
-import { type loadFashionMnist, open } from '../node/index.ts'
+import type { loadFashionMnist } from '../node/index.ts'
 import { describeRung } from '../node/ladder_text.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'
 import { ensureSetup } from '../node/setup/index.ts'
@@ -28,6 +28,7 @@ import { createProgress } from './progress.ts'
 import { formatDuration } from './progress_text.ts'
 import { Saver } from './saver.ts'
 import { exitCodeOf, Stopped, stopSignals } from './signals.ts'
+import { type StartTimes, start, startLine } from './start.ts'
 import { type Change, DECIDING, recorded, type TrainOptions } from './train_options.ts'
 
 export interface TrainRun {
@@ -51,11 +52,10 @@ export interface TrainRun {
 export async function trainRun(plan: TrainRun): Promise<void> {
   const { options, going, path } = plan
   await ensureSetup({ quiet: options.quiet })
-  const { train, test, dir } = await plan.load()
-  const trainSet = limited(train, '--limit-train', options.limitTrain)
-  const testSet = limited(test, '--limit-test', options.limitTest)
-  const gpu = await open()
+  const { train, test, dir, gpu, times } = await start(plan.load, options)
   try {
+    const trainSet = limited(train, '--limit-train', options.limitTrain)
+    const testSet = limited(test, '--limit-test', options.limitTest)
     checkBatchFits(gpu, Math.min(options.batchSize, Math.max(trainSet.count, testSet.count)))
     const changed = changesOf(plan, gpu)
     if (changed.length > 0 && !going?.allowChanges) {
@@ -69,7 +69,7 @@ export async function trainRun(plan: TrainRun): Promise<void> {
       process.stdout.write(`adapter: ${describeRung(gpu.info)}\ndata: ${images}\n`)
     }
     for (const { why } of going?.found.passedOver ?? []) process.stderr.write(`warning: ${why}\n`)
-    await trainOn(gpu, plan, trainSet, testSet, changed)
+    await trainOn(gpu, plan, trainSet, testSet, { changed, times })
   } finally {
     await gpu.close()
   }
@@ -91,7 +91,7 @@ async function trainOn(
   plan: TrainRun,
   trainSet: ImageDataset,
   testSet: ImageDataset,
-  changed: readonly string[],
+  { changed, times }: { changed: readonly string[]; times: StartTimes },
 ): Promise<void> {
   const { options, schedule, path, going } = plan
   const { epochs, batchSize, seed, lr, momentum, weightDecay, schedulePer, lrTiming, quiet } = options
@@ -105,7 +105,8 @@ async function trainOn(
   const about = { title: titleOf(plan), epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
   if (going) restoreValues(net, optimizer, going.found.checkpoint, going.found.path)
-  const start = going?.found.checkpoint.position
+  const from = going?.found.checkpoint.position
+  let begun = false
   const folder = going ? await goOn(path, going.found) : await RunFolder.create(path)
   const { stdout } = process
   const progress = createProgress({
@@ -116,12 +117,12 @@ async function trainOn(
     epochs,
     stepsPerEpoch: train.length,
   })
-  if (start) progress.message(`going on with ${path} after step ${start.step}`)
+  if (from) progress.message(`going on with ${path} after step ${from.step}`)
   for (const change of changed) progress.message(`changed: ${change}`)
   const signals = stopSignals()
   const saver = new Saver({ net, optimizer, folder, options, adapter: gpu.info.name, found: going?.found })
   try {
-    if (!start || changed.length > 0) await saver.save(start)
+    if (!from || changed.length > 0) await saver.save(from)
     const result = await run({
       net,
       optimizer,
@@ -130,8 +131,10 @@ async function trainOn(
       epochs,
       seed,
       rates: { schedule, per: schedulePer, timing: lrTiming, lr },
-      ...(start && { start }),
+      ...(from && { start: from }),
       onBatch: ({ totals, ...at }) => {
+        if (!begun) progress.message(startLine(times, performance.now()))
+        begun = true
         live?.batch(at.images)
         progress.batch({ ...at, ...(totals && { trainLoss: totals.loss, trainAcc: totals.accuracy }) })
       },

@@ -1,10 +1,11 @@
 import { type BindingValues, bind, checkNames } from './bind.ts'
-import { bufferUsage, mapModeRead, shaderStageCompute } from './constants.ts'
+import { bufferUsage, mapModeRead } from './constants.ts'
 import type { DeferredSums } from './deferred.ts'
 import { GpuError } from './errors.ts'
 import { adapterInfo, type GpuInfo } from './info.ts'
 import type { Kernel } from './kernel.ts'
 import { ParamsCache, StepNumbers } from './params.ts'
+import { Pipelines } from './pipelines.ts'
 import { BufferPool, type Storage } from './pool.ts'
 import { type Dispatch, type Place, Recorder } from './recorder.ts'
 import { PlanMemory, type Recording } from './recording.ts'
@@ -17,11 +18,6 @@ export interface GpuMemory {
   readonly bytes: number
   readonly pooledBytes: number
   readonly peakBytes: number
-}
-
-interface Compiled {
-  readonly pipeline: GPUComputePipeline
-  readonly layout: GPUBindGroupLayout
 }
 
 /** A device with its memory, its compiled kernels and the commands on their way to it. */
@@ -38,7 +34,7 @@ export class Gpu {
   #recording: Recording | null = null
   #deferred: DeferredSums | null = null
   readonly #waiter: Waiter
-  readonly #compiled = new Map<Kernel, Compiled>()
+  readonly #pipelines: Pipelines
   readonly #staging: GPUBuffer[] = []
   #error: GpuError | null = null
   #closed = false
@@ -63,6 +59,7 @@ export class Gpu {
     this.device = device
     this.info = info
     this.#pool = new BufferPool(device)
+    this.#pipelines = new Pipelines(device, () => this.check())
     this.#recorder = new Recorder(device)
     this.#params = new ParamsCache(device)
     this.#steps = new StepNumbers(device)
@@ -104,11 +101,15 @@ export class Gpu {
     if (groups === 0) return
     this.#settle()
     const recording = this.#recording
+    if (recording?.purpose === 'warmUp') {
+      recording.kernels.add(kernel)
+      return
+    }
     if (this.#params.full && !recording) {
       this.#recorder.submit()
       this.#params.clear()
     }
-    const { pipeline, layout } = this.#compile(kernel)
+    const { pipeline, layout } = this.#pipelines.get(kernel)
     const bound = bind(kernel, values, recording?.memory.params ?? this.#params, this.#steps)
     const { entries, storages, perStep } = bound
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
@@ -136,6 +137,16 @@ export class Gpu {
 
   #settle(): void {
     this.takeDeferred()?.run()
+  }
+
+  /**
+   * Compiles kernels before they are dispatched, side by side on threads of the device's. Rejects with the GpuError that
+   * `emit` would throw. On a driver for the processor machine code is still being made when it returns, by the device.
+   */
+  async compile(kernels: Iterable<Kernel>): Promise<void> {
+    this.check()
+    const made = await this.#pipelines.compile(kernels)
+    if (this.info.adapterClass === 'cpu' && made.length > 0) this.#pipelines.rehearse(made)
   }
 
   /** Where memory is asked for: the device's pool, or while a function is captured that of its plan. */
@@ -184,7 +195,8 @@ export class Gpu {
     this.check()
     if (data.byteLength === 0) return
     this.#settle()
-    this.#recording?.refuse('values from the host would be the same in every step; make such tensors beforehand')
+    if (this.#recording?.purpose === 'capture')
+      this.#recording.refuse('values from the host would be the same in every step; make such tensors beforehand')
     const { buffer } = storage
     const offset = storage.offset + at
     if (this.#recorder.touches(buffer)) this.#recorder.submit()
@@ -202,7 +214,7 @@ export class Gpu {
   copy(from: Place, to: Place, bytes: number): void {
     this.check()
     this.#settle()
-    this.#recording?.refuse('the function copies memory, which a plan cannot')
+    this.#recording?.refuse('the function copies memory; do so outside of it')
     const whole = Math.ceil(bytes / 4) * 4
     if (whole === 0) return
     if (from.buffer !== to.buffer) this.#recorder.copy(from, to, whole)
@@ -219,7 +231,7 @@ export class Gpu {
   async read(storage: Storage, bytes = storage.byteLength): Promise<ArrayBuffer> {
     this.check()
     this.#settle()
-    this.#recording?.refuse('the function reads values back; read them after plan.run()')
+    this.#recording?.refuse('the function reads values back; read them outside of it, those of a plan after plan.run()')
     if (bytes === 0) return new ArrayBuffer(0)
     const size = Math.ceil(bytes / 4) * 4
     const staging = this.#takeStaging(size)
@@ -275,27 +287,6 @@ export class Gpu {
     this.#closed = true
     this.device.destroy()
     if (this.#error) throw this.#error
-  }
-
-  #compile(kernel: Kernel): Compiled {
-    const found = this.#compiled.get(kernel)
-    if (found) return found
-    const { name: label, code, entryPoint, bindings, constants } = kernel
-    const layout = this.device.createBindGroupLayout({
-      label,
-      entries: bindings.map(({ binding, type, perStep: hasDynamicOffset }) => {
-        return { binding, visibility: shaderStageCompute, buffer: { type, hasDynamicOffset } }
-      }),
-    })
-    const pipeline = this.device.createComputePipeline({
-      label,
-      layout: this.device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
-      compute: { module: this.device.createShaderModule({ label, code }), entryPoint, constants: { ...constants } },
-    })
-    this.check() // a kernel that does not compile is refused here, before it spoils a batch of commands
-    const compiled = { pipeline, layout }
-    this.#compiled.set(kernel, compiled)
-    return compiled
   }
 
   #takeStaging(size: number): GPUBuffer {

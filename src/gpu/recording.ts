@@ -28,15 +28,21 @@ interface Entry extends Dispatch {
   readonly buffers: readonly GPUBuffer[]
 }
 
-/** The dispatches of a captured function, kept instead of run, with the memory they refer to. */
+/**
+ * The dispatches of a captured function, kept instead of run, with the memory they refer to; for a warm-up, only the
+ * kernels that they need.
+ */
 export class Recording {
   readonly memory: PlanMemory
+  readonly purpose: 'capture' | 'warmUp'
   readonly entries: Entry[] = []
+  readonly kernels = new Set<Kernel>()
   /** The first thing that the function did and may not. */
   refused: Error | null = null
 
-  constructor(memory: PlanMemory) {
+  constructor(memory: PlanMemory, purpose: 'capture' | 'warmUp' = 'capture') {
     this.memory = memory
+    this.purpose = purpose
   }
 
   dispatch(dispatch: Dispatch, kernel: Kernel, { words, storages }: Bound): void {
@@ -45,7 +51,7 @@ export class Recording {
 
   /** Notes what the function may not do, and throws it. */
   refuse(what: string): never {
-    const error = new Error(`capture: ${what}`)
+    const error = new Error(`${this.purpose}: ${what}`)
     this.refused ??= error
     throw error
   }

@@ -1,5 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { at, checkGradients, detector } from './anomaly.ts'
+import { noteGradient } from './capture.ts'
 import { empty } from './create.ts'
 import { noGrad } from './modes.ts'
 import type { Saved, TapeNode } from './node.ts'
@@ -151,6 +152,7 @@ function checkSaved(order: readonly TapeNode[]): void {
 /** The gradient belongs to its leaf: it outlives every scope and is released with the leaf or by `zeroGrad`. */
 function accumulateLeaf(leaf: Tensor, dx: Tensor): void {
   if (leaf.released) return
+  noteGradient(leaf)
   const before = leaf.grad
   // A gradient that is the leaf itself would be read and written by one update: it gets memory of its own.
   const sum = before ? arithmetic!.add(before, dx) : dx.storage === leaf.storage ? arithmetic!.copy(dx) : dx.detach()

@@ -5,6 +5,7 @@ import { detector } from './anomaly.ts'
 import { defaultGpu } from './default.ts'
 import { requireOptions } from './options.ts'
 import { scope, tensorsIn, unregister } from './scope.ts'
+import type { Tensor } from './tensor.ts'
 
 export interface RunOptions {
   /** The learning rate of all parameter groups from now on, or one for each of the steps. */
@@ -23,7 +24,13 @@ export interface Participant {
 }
 
 type Participants = Map<object, Participant>
-let current: { readonly gpu: Gpu; readonly participants: Participants } | null = null
+interface Current {
+  readonly gpu: Gpu
+  readonly participants: Participants
+  /** Tensors that were given a gradient, in a warm-up. */
+  readonly leaves: Set<Tensor>
+}
+let current: Current | null = null
 
 /** Whether a function is being captured on this device. */
 export function isCapturing(gpu: Gpu): boolean {
@@ -38,6 +45,11 @@ export function takePart(part: object, participant: Participant): boolean {
   if (!current || current.participants.has(part)) return false
   current.participants.set(part, participant)
   return true
+}
+
+/** Called for every tensor that backward gives a gradient. */
+export function noteGradient(leaf: Tensor): void {
+  current?.leaves.add(leaf)
 }
 
 /**
@@ -118,18 +130,13 @@ export class Plan<T = unknown> {
  * Throws an Error where `fn` uploads values, reads them back, copies memory, or does not do the same twice.
  */
 export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
-  requireOptions('capture', options, ['gpu'])
-  if (typeof fn !== 'function') throw new TypeError(`capture: a function is needed, not ${typeof fn}`)
-  if (current) throw new Error('capture: a function is being captured already')
-  if (detector()) throw new Error('capture: anomalies are looked for one operation at a time; capture without it')
-  const gpu = options.gpu ?? defaultGpu()
-  gpu.flush()
+  const gpu = begin('capture', fn, options)
   const memory = gpu.newPlanMemory()
   try {
     const record = () => {
       const recording = new Recording(memory)
       const participants: Participants = new Map()
-      current = { gpu, participants }
+      current = { gpu, participants, leaves: new Set() }
       const result = gpu.during(recording, () => scope(fn))
       if (recording.refused) throw recording.refused // whoever caught it
       return { recording, participants, result }
@@ -160,4 +167,45 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
   } finally {
     current = null
   }
+}
+
+/**
+ * Compiles what `fn` dispatches, without doing it: all kernels side by side, on threads of the device's, so that data can
+ * be read and decoded meanwhile. `fn` is what will be captured or called later, or the same with stand-ins of the same
+ * shapes; it is run once, and its tensors hold nothing. Gradients of the tensors in it are forgotten. What was not warmed
+ * up is compiled when it is first dispatched.
+ *
+ * Rejects with a GpuError that names the kernel where one does not compile, with an Error where `fn` reads values back or
+ * copies memory.
+ */
+export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Promise<void> {
+  const gpu = begin('warmUp', fn, options)
+  const memory = gpu.newPlanMemory()
+  const recording = new Recording(memory, 'warmUp')
+  const leaves = new Set<Tensor>()
+  try {
+    current = { gpu, participants: new Map(), leaves }
+    const result = gpu.during(recording, () => scope(fn))
+    for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')
+  } finally {
+    current = null
+    for (const leaf of leaves) {
+      leaf.grad?.release('it was made in a warm-up, which computes nothing')
+      leaf.grad = null
+    }
+    gpu.dropPlanMemory(memory)
+  }
+  if (recording.refused) throw recording.refused // whoever caught it
+  await gpu.compile(recording.kernels)
+}
+
+/** Checks what `capture` and `warmUp` are called with, and returns the device, with nothing left to be sent to it. */
+function begin(what: 'capture' | 'warmUp', fn: unknown, options: { gpu?: Gpu }): Gpu {
+  requireOptions(what, options, ['gpu'])
+  if (typeof fn !== 'function') throw new TypeError(`${what}: a function is needed, not ${typeof fn}`)
+  if (current) throw new Error(`${what}: a function is being captured already`)
+  if (detector()) throw new Error(`${what}: anomalies are looked for one operation at a time; do it without that`)
+  const gpu = options.gpu ?? defaultGpu()
+  gpu.flush()
+  return gpu
 }

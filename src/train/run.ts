@@ -1,6 +1,7 @@
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { SGD } from '../optim/index.ts'
+import { warmUp } from '../tensor/capture.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { permutation } from '../tensor/random.ts'
 import { batchOf, divergedInEvaluation, divergedInTraining } from './diverged.ts'
@@ -128,6 +129,23 @@ export async function run(options: RunOptions): Promise<RunResult> {
   }
 }
 
+/** Compiles what `run` dispatches for such a network, optimiser and batches, and changes none of them; see `warmUp`. */
+export async function warmUpRun(options: Pick<RunOptions, 'net' | 'optimizer' | 'train' | 'test'>): Promise<void> {
+  const { net, test } = options
+  const meter = new Meter(net.parameters()[0]!.gpu)
+  try {
+    await warmUp(
+      () => {
+        trainStep(options, meter)
+        evaluationStep(net, test, meter)
+      },
+      { gpu: net.parameters()[0]!.gpu },
+    )
+  } finally {
+    meter.dispose()
+  }
+}
+
 /** @param secondsBefore of training, in the epochs before */
 async function trainEpoch(
   options: RunOptions,
@@ -221,7 +239,7 @@ function checkStart(start: Position | undefined, stepsPerEpoch: number): void {
 }
 
 /** One update. */
-function trainStep({ net, optimizer, train }: RunOptions, meter: Meter): void {
+function trainStep({ net, optimizer, train }: Pick<RunOptions, 'net' | 'optimizer' | 'train'>, meter: Meter): void {
   const { images, labels } = train.next()
   const loss = meter.loss(net.forward(images), labels)
   optimizer.zeroGrad()

@@ -1,4 +1,4 @@
-import { capture, crossEntropy, detectAnomaly, Kernel, linear, optim, relu, tensor } from '../../src/index.ts'
+import { capture, crossEntropy, detectAnomaly, Kernel, linear, optim, relu, tensor, warmUp } from '../../src/index.ts'
 import { type Area, loose, type Place } from './refusal.ts'
 
 const weight = () => tensor([[1, 2]], [1, 2], { requiresGrad: true, name: 'weight' })
@@ -42,7 +42,7 @@ export const captures: Area = {
     {
       title: 'capture while anomalies are looked for',
       error: 'Error',
-      text: 'capture: anomalies are looked for one operation at a time; capture without it',
+      text: 'capture: anomalies are looked for one operation at a time; do it without that',
       run: () => detectAnomaly(async () => capture(() => undefined)),
     },
     {
@@ -60,7 +60,7 @@ export const captures: Area = {
     {
       title: 'a captured function that reads',
       error: 'Error',
-      text: 'capture: the function reads values back; read them after plan.run()',
+      text: 'capture: the function reads values back; read them outside of it, those of a plan after plan.run()',
       run: () => {
         const x = tensor([1, 2])
         capture(() => {
@@ -73,7 +73,7 @@ export const captures: Area = {
     {
       title: 'a captured function that copies',
       error: 'Error',
-      text: 'capture: the function copies memory, which a plan cannot',
+      text: 'capture: the function copies memory; do so outside of it',
       run: ({ gpu }: Place) => {
         const [x, y] = [tensor([1, 2]), tensor([3, 4])]
         capture(() => gpu.copy(x.storage, y.storage, 8))
@@ -139,6 +139,31 @@ export const captures: Area = {
       run: () => {
         const { step } = training()
         capture(() => step(false))
+      },
+    },
+    {
+      title: 'warmUp: no function',
+      error: 'TypeError',
+      text: 'warmUp: a function is needed, not undefined',
+      run: () => warmUp(loose(undefined)),
+    },
+    {
+      title: 'warmUp while anomalies are looked for',
+      error: 'Error',
+      text: 'warmUp: anomalies are looked for one operation at a time; do it without that',
+      run: () => detectAnomaly(async () => await warmUp(() => undefined)),
+    },
+    {
+      title: 'warmUp of a function that reads',
+      error: 'Error',
+      text: 'warmUp: the function reads values back; read them outside of it, those of a plan after plan.run()',
+      run: () => {
+        const x = tensor([1, 2])
+        return warmUp(() => {
+          relu(x)
+            .data()
+            .catch(() => undefined)
+        })
       },
     },
     {

@@ -1,0 +1,67 @@
+import type { Gpu, ImageDataset } from '../index.ts'
+import { ImageBatches, nn, optim } from '../index.ts'
+import { type loadFashionMnist, open } from '../node/index.ts'
+import { warmUpRun } from '../train/index.ts'
+import type { TrainOptions } from './train_options.ts'
+
+/** When each part of a start was done, in milliseconds since the process began. */
+export interface StartTimes {
+  /** Node had started and read the program. */
+  readonly node: number
+  readonly device: number
+  readonly data: number
+  /** Pipelines; on a driver for the processor, but for their machine code. */
+  readonly kernels: number
+}
+
+export type Started = Awaited<ReturnType<typeof loadFashionMnist>> & { readonly gpu: Gpu; readonly times: StartTimes }
+
+/**
+ * Reads the data, and meanwhile opens the device and compiles the kernels of the run. The error is that of the data where
+ * there is one.
+ */
+export async function start(load: typeof loadFashionMnist, options: TrainOptions): Promise<Started> {
+  const node = performance.now()
+  const loading = load().then((data) => ({ data, at: performance.now() }))
+  const opening = open().then(async (gpu) => {
+    const device = performance.now()
+    await compile(gpu, options).catch(() => undefined) // the run meets it again, and says what is wrong
+    return { gpu, device, kernels: performance.now() }
+  })
+  const [loaded, opened] = await Promise.allSettled([loading, opening])
+  if (loaded.status === 'rejected') {
+    if (opened.status === 'fulfilled') await opened.value.gpu.close()
+    throw loaded.reason
+  }
+  if (opened.status === 'rejected') throw opened.reason
+  const { gpu, device, kernels } = opened.value
+  return { ...loaded.value.data, gpu, times: { node, device, data: loaded.value.at, kernels } }
+}
+
+/** One image stands in for the data: kernels depend on the shapes of a batch alone. */
+async function compile(gpu: Gpu, { batchSize, lr, momentum, weightDecay }: TrainOptions): Promise<void> {
+  const image: ImageDataset = {
+    images: new Uint8Array(28 * 28),
+    labels: new Uint8Array(1),
+    count: 1,
+    classes: ['any'],
+    channels: 1,
+    height: 28,
+    width: 28,
+  }
+  const net = nn.lenet()
+  const batches = new ImageBatches(image, { batchSize, gpu })
+  const optimizer = new optim.SGD(net.parameters(), { lr, momentum, weightDecay })
+  try {
+    await warmUpRun({ net, optimizer, train: batches, test: batches })
+  } finally {
+    for (const part of [optimizer, net, batches]) part.dispose()
+  }
+}
+
+/** One line: what had been reached after how many seconds. */
+export function startLine({ node, device, data, kernels }: StartTimes, firstStep: number): string {
+  const parts = { program: node, adapter: device, data, kernels, 'first steps': firstStep }
+  const at = Object.entries(parts).map(([part, ms]) => `${part} ${(ms / 1000).toFixed(2)}`)
+  return `start, in seconds since the process began: ${at.join(', ')}`
+}
