@@ -23,9 +23,13 @@ export type Started = Awaited<ReturnType<typeof loadFashionMnist>> & { readonly 
 export async function start(load: typeof loadFashionMnist, options: TrainOptions): Promise<Started> {
   const node = performance.now()
   const loading = load().then((data) => ({ data, at: performance.now() }))
+  let inVain = false // then nobody waits for kernels, nor the device's end for their machine code
+  loading.catch(() => {
+    inVain = true
+  })
   const opening = open().then(async (gpu) => {
     const device = performance.now()
-    await compile(gpu, options).catch(() => undefined) // the run meets it again, and says what is wrong
+    if (!inVain) await compile(gpu, options).catch(() => undefined) // the run meets it again, and says what is wrong
     return { gpu, device, kernels: performance.now() }
   })
   const [loaded, opened] = await Promise.allSettled([loading, opening])
