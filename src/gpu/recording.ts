@@ -51,7 +51,7 @@ export class Recording {
 
   /** Notes what the function may not do, and throws it. */
   refuse(what: string): never {
-    const error = new Error(`${this.purpose}: ${what}`)
+    const error = this.purpose === 'capture' ? new Error(`capture: ${what}`) : new Error(`warmUp: ${what}`)
     this.refused ??= error
     throw error
   }

@@ -19,6 +19,11 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     why: 'only ImageBatches gathers, and its batch() refuses such a number',
   },
   {
+    file: 'src/gpu/pipelines.ts',
+    code: 'new GpuError(kind, `',
+    why: 'the device reports a kernel that does not compile, and that is thrown before',
+  },
+  {
     file: 'src/node/ladder.ts',
     code: 'missing',
     why: 'no driver is known that works in a process of its own and then not in this one; the text is a line of what was tried',
