@@ -101,7 +101,7 @@ export class Gpu {
     if (groups === 0) return
     this.#settle()
     const recording = this.#recording
-    if (recording?.purpose === 'warmUp') {
+    if (recording && this.warmingUp) {
       recording.kernels.add(kernel)
       return
     }
@@ -147,6 +147,11 @@ export class Gpu {
     this.check()
     const made = await this.#pipelines.compile(kernels)
     if (this.info.adapterClass === 'cpu' && made.length > 0) this.#pipelines.rehearse(made)
+  }
+
+  /** Whether kernels are only looked for, to be compiled: nothing is dispatched. */
+  get warmingUp(): boolean {
+    return this.#recording?.purpose === 'warmUp'
   }
 
   /** Where memory is asked for: the device's pool, or while a function is captured that of its plan. */

@@ -28,7 +28,8 @@ export function packedCopy(gpu: Gpu, weight: Tensor, layout: Layout, pack: (into
     pack(copy.storage)
     copy.version = storage.version
   }
-  if (!isCapturing(gpu)) refresh()
+  if (gpu.warmingUp) pack(copy.storage)
+  else if (!isCapturing(gpu)) refresh()
   else {
     // In a plan the optimiser keeps the copy; before a run what was done to the parameter elsewhere is made up for.
     gpu.during(null, refresh)
