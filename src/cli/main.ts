@@ -9,6 +9,7 @@ import { packageVersion } from '../node/version.ts'
 import { DivergedError } from '../train/index.ts'
 import { doctorCommand } from './doctor.ts'
 import { plainText, UsageError } from './options.ts'
+import { plotScheduleCommand } from './plot_schedule.ts'
 import { surviveClosedPipe } from './progress.ts'
 import { setupCommand } from './setup.ts'
 import { trainCommand } from './train.ts'
@@ -29,7 +30,7 @@ function isExpected(error: unknown): error is Error {
 
 /** Runs the command line and returns the process's exit code. */
 async function main(args: readonly string[]): Promise<number> {
-  const commands = [trainCommand(), setupCommand(), doctorCommand()]
+  const commands = [trainCommand(), plotScheduleCommand(), setupCommand(), doctorCommand()]
   const program = new Command('dawngrad').description('a small, exact and fast training engine for WebGPU')
   program.version(packageVersion())
   for (const command of commands) program.addCommand(command)

@@ -38,13 +38,49 @@ export function number(below = Number.POSITIVE_INFINITY): (text: string) => numb
   }
 }
 
-/** Parses a schedule; `lr` is the base rate of one that names none. Throws UsageError with the place of the mistake. */
-export function parseSchedule(text: string, lr: number): Schedule {
+/** How a run's rates come about: by a schedule, or by a rate that falls where a metric gets no better. */
+export interface Rates {
+  readonly schedule: Schedule
+  readonly plateau: ReturnType<typeof sched.parsePlateau> | null
+}
+
+/**
+ * What the options say of the rates; `lr` is the base rate of a schedule that names none. Throws UsageError that shows the
+ * place of the mistake.
+ */
+export function ratesOf(given: {
+  readonly schedule: string
+  readonly lr: number
+  readonly plateau?: string | undefined
+}): Rates {
+  const schedule = parseSchedule(given.schedule, given.lr)
+  if (given.plateau === undefined) return { schedule, plateau: null }
+  if (given.schedule !== 'constant') {
+    throw new UsageError(`option '--plateau': it changes the rate itself, and so does --schedule; give one of the two`)
+  }
+  const text = given.plateau
+  return { schedule, plateau: pointing("option '--plateau'", () => sched.parsePlateau(text)) }
+}
+
+/** Parses a schedule; `lr` is the base rate of one that names none. Throws UsageError that shows the mistake. */
+export function parseSchedule(text: string, lr: number, where = "option '--schedule'"): Schedule {
+  return pointing(where, () => sched.parse(text, { lr }))
+}
+
+/** How much of a text is shown on either side of a mistake: half a line of a terminal. */
+const AROUND = 36
+
+/** The grammar's errors with where the text comes from, and so much of the text as a terminal's line has. */
+function pointing<T>(where: string, parse: () => T): T {
   try {
-    return sched.parse(text, { lr })
+    return parse()
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    const [sentence = '', , mark = '', cure = ''] = error.message.split('\n')
-    throw new UsageError(`option '--schedule': ${sentence} at character ${mark.indexOf('^') - 1} of '${text}'; ${cure}`)
+    const [sentence = '', text = '', mark = '', cure = ''] = error.message.split('\n')
+    const at = mark.indexOf('^')
+    const from = at <= 2 * AROUND ? 2 : at - AROUND
+    const part = `${from > 2 ? '…' : ''}${text.slice(from, at + AROUND)}${text.length > at + AROUND ? '…' : ''}`
+    const column = at - from + (from > 2 ? 1 : 0)
+    throw new UsageError(`${where}: ${sentence}\n  ${part}\n  ${' '.repeat(column)}^\n${cure}`)
   }
 }

@@ -6,7 +6,7 @@ import { newestCheckpoint } from '../node/checkpoint_folder.ts'
 import { readWhole } from '../node/files.ts'
 import type { loadFashionMnist } from '../node/index.ts'
 import { CHECKPOINTS, HISTORY, RESULT } from '../node/run_folder.ts'
-import { parseSchedule, UsageError } from './options.ts'
+import { ratesOf, UsageError } from './options.ts'
 import { type Change, changes, restored, type TrainOptions } from './train_options.ts'
 import { trainRun } from './train_run.ts'
 
@@ -36,8 +36,8 @@ export async function resume(
   if (position.epoch > options.epochs) {
     throw new UsageError(`option '--epochs': the run in ${path} has had ${position.epoch} epochs already`)
   }
-  const schedule = parseSchedule(options.schedule, options.lr)
-  await trainRun({ options, schedule, path, load, going: { found, changed, allowChanges } })
+  const rates = ratesOf(options)
+  await trainRun({ options, rates, path, load, going: { found, changed, allowChanges } })
 }
 
 /** The epochs of a finished run; null for one that is not. */

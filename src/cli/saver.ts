@@ -3,6 +3,7 @@ import { type FoundCheckpoint, saveCheckpoint } from '../node/checkpoint_folder.
 import { valuesOf } from '../node/checkpoint_state.ts'
 import type { RunFolder } from '../node/run_folder.ts'
 import { packageVersion } from '../node/version.ts'
+import type { PlateauState } from '../sched/index.ts'
 import { METER_WORDS, type Position } from '../train/index.ts'
 import { DECIDING, recorded, SAVING, type TrainOptions } from './train_options.ts'
 
@@ -14,6 +15,7 @@ interface Saved {
   readonly folder: RunFolder
   readonly options: TrainOptions
   readonly adapter: string
+  readonly plateau: { readonly stateDict: () => PlateauState } | null
   /** Where the run goes on. */
   readonly found: FoundCheckpoint | undefined
 }
@@ -41,12 +43,13 @@ export class Saver {
 
   /** The lines that belong to the checkpoint are on the disk before it is. */
   async save(position: Position = START): Promise<void> {
-    const { net, optimizer, folder, options, adapter } = this.#of
+    const { net, optimizer, folder, options, adapter, plateau } = this.#of
     const values = await valuesOf(net, optimizer, position.step)
     const about = { seconds: this.seconds(), version: packageVersion(), adapter }
     const checkpoint = {
       ...values,
       ...about,
+      ...(plateau && { plateau: plateau.stateDict() }),
       position,
       files: await folder.position(),
       options: recorded(options, [...DECIDING, ...SAVING]),

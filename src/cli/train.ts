@@ -1,7 +1,7 @@
 import { Command, type Command as Commander, Option } from 'commander'
 import { loadFashionMnist } from '../node/index.ts'
 import { defaultRunFolder, refusal } from '../node/run_folder.ts'
-import { parseSchedule, UsageError, wholeNumber } from './options.ts'
+import { ratesOf, UsageError, wholeNumber } from './options.ts'
 import { resume } from './resume.ts'
 import { DECIDING, SAVING, type TrainOptions } from './train_options.ts'
 import { trainRun } from './train_run.ts'
@@ -35,11 +35,11 @@ export function trainCommand(load = loadFashionMnist): Command {
       if (from !== undefined)
         return await resume(from, { ...givenIn(command), quiet: options.quiet, live: options.live }, allowChanges, load)
       if (allowChanges) throw new UsageError("option '--allow-changes' goes with '--resume' alone")
-      const schedule = parseSchedule(options.schedule, options.lr)
+      const rates = ratesOf(options)
       const folder = out ?? defaultRunFolder(new Date())
       const problem = refusal(folder)
       if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
-      await trainRun({ options, schedule, path: folder, load })
+      await trainRun({ options, rates, path: folder, load })
     })
 }
 

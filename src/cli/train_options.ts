@@ -1,6 +1,6 @@
 import { Option } from 'commander'
 import type { RecordedOptions } from '../node/checkpoint.ts'
-import { number, parseSchedule, wholeNumber } from './options.ts'
+import { number, ratesOf, wholeNumber } from './options.ts'
 
 export interface TrainOptions {
   readonly epochs: number
@@ -9,6 +9,7 @@ export interface TrainOptions {
   readonly momentum: number
   readonly weightDecay: number
   readonly schedule: string
+  readonly plateau?: string
   readonly schedulePer: 'epoch' | 'step'
   readonly lrTiming: 'before-epoch' | 'after-epoch'
   readonly seed: number
@@ -31,6 +32,10 @@ export const DECIDING: readonly Option[] = [
   option('--momentum <m>', 'momentum of SGD').argParser(number()).default(0),
   option('--weight-decay <d>', 'weight decay of SGD').argParser(number()).default(0),
   option('--schedule <s>', "such as 'cosine(baseLr=0.3, maxUpdate=20)'").default('constant'),
+  option(
+    '--plateau <rules>',
+    "cut the rate where --lr no longer helps, such as 'factor=0.1, patience=3, metric=testAcc'; in place of --schedule",
+  ),
   option('--schedule-per <unit>', "what the schedule's t counts").choices(['epoch', 'step']).default('epoch'),
   option('--lr-timing <when>', "set the rate of t before it, or, as the chapter's notebook does, after it")
     .choices(['before-epoch', 'after-epoch'])
@@ -70,8 +75,10 @@ export function restored(values: RecordedOptions): TrainOptions | string {
   for (const one of all) {
     const name = one.attributeName()
     const value = Object.hasOwn(values, name) ? values[name] : undefined
-    if (value === null && one.defaultValue === undefined) continue
-    const kind = typeof (one.defaultValue ?? 0)
+    const isOptional = one.defaultValue === undefined
+    // A run from before there was such an option had none.
+    if (isOptional && (value === null || (value === undefined && name === 'plateau'))) continue
+    const kind = isOptional && !one.parseArg ? 'string' : typeof (one.defaultValue ?? 0)
     if (typeof value !== kind) return `it records ${one.long} as ${JSON.stringify(value ?? null)}, which is no ${kind}`
     try {
       options[name] = one.parseArg ? one.parseArg(String(value), undefined) : value
@@ -81,7 +88,7 @@ export function restored(values: RecordedOptions): TrainOptions | string {
   }
   const complete = options as unknown as TrainOptions
   try {
-    parseSchedule(complete.schedule, complete.lr)
+    ratesOf(complete)
   } catch (error) {
     return `it records a schedule that is none: ${(error as Error).message}`
   }
@@ -103,7 +110,7 @@ export function changes(before: TrainOptions, given: Partial<TrainOptions>): Cha
   for (const one of DECIDING) {
     const name = one.attributeName() as keyof TrainOptions
     if (given[name] === undefined || given[name] === before[name]) continue
-    const from = before[name] === undefined ? 'all' : String(before[name])
+    const from = before[name] === undefined ? (name === 'plateau' ? 'none' : 'all') : String(before[name])
     found.push({ name: one.long ?? name, from, to: String(given[name]), fixed: FIXED.includes(name) })
   }
   return found

@@ -9,7 +9,6 @@ import { describeRung } from '../node/ladder_text.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'
 import { ensureSetup } from '../node/setup/index.ts'
 import { packageVersion } from '../node/version.ts'
-import type { Schedule } from '../sched/index.ts'
 import {
   curvePoints,
   DivergedError,
@@ -23,7 +22,8 @@ import {
   summaryLine,
 } from '../train/index.ts'
 import { LiveRun } from './live_run.ts'
-import { UsageError } from './options.ts'
+import { type Rates, UsageError } from './options.ts'
+import { plateauOf } from './plateau.ts'
 import { createProgress } from './progress.ts'
 import { formatDuration } from './progress_text.ts'
 import { Saver } from './saver.ts'
@@ -33,7 +33,7 @@ import { type Change, DECIDING, recorded, type TrainOptions } from './train_opti
 
 export interface TrainRun {
   readonly options: TrainOptions
-  readonly schedule: Schedule
+  readonly rates: Rates
   /** The run's folder. */
   readonly path: string
   readonly load: typeof loadFashionMnist
@@ -93,7 +93,7 @@ async function trainOn(
   testSet: ImageDataset,
   { changed, times }: { changed: readonly string[]; times: StartTimes },
 ): Promise<void> {
-  const { options, schedule, path, going } = plan
+  const { options, path, going } = plan
   const { epochs, batchSize, seed, lr, momentum, weightDecay, schedulePer, lrTiming, quiet } = options
   const { checkpointEvery = Number.POSITIVE_INFINITY } = options
   manualSeed(seed)
@@ -105,6 +105,8 @@ async function trainOn(
   const about = { title: titleOf(plan), epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
   if (going) restoreValues(net, optimizer, going.found.checkpoint, going.found.path)
+  const plateau = plateauOf(plan, optimizer)
+  const schedule = plateau?.schedule ?? plan.rates.schedule
   const from = going?.found.checkpoint.position
   let begun = false
   const folder = going ? await goOn(path, going.found) : await RunFolder.create(path)
@@ -120,7 +122,7 @@ async function trainOn(
   if (from) progress.message(`going on with ${path} after step ${from.step}`)
   for (const change of changed) progress.message(`changed: ${change}`)
   const signals = stopSignals()
-  const saver = new Saver({ net, optimizer, folder, options, adapter: gpu.info.name, found: going?.found })
+  const saver = new Saver({ net, optimizer, folder, options, adapter: gpu.info.name, found: going?.found, plateau })
   try {
     if (!from || changed.length > 0) await saver.save(from)
     const result = await run({
@@ -146,6 +148,7 @@ async function trainOn(
       },
       onEpoch: async (report) => {
         progress.epoch(epochLineOf(report))
+        if (plateau?.step(report)) progress.message(`learning rate is now ${optimizer.paramGroups[0]!.lr}`)
         await folder.timing(report)
       },
       pauseAfter: (step) => step % checkpointEvery === 0 || signals.came !== null,
@@ -237,8 +240,11 @@ async function finish(
   return summary
 }
 
-function titleOf({ options, schedule }: TrainRun): string {
-  return `LeNet on Fashion-MNIST, ${schedule.spec ?? options.schedule}, seed ${options.seed}`
+/** What a run is called in its figure. */
+function titleOf({ options, rates }: TrainRun): string {
+  const { lr, plateau, schedule, seed } = options
+  const policy = plateau === undefined ? (rates.schedule.spec ?? schedule) : `plateau(${plateau}) from ${lr}`
+  return `LeNet on Fashion-MNIST, ${policy}, seed ${seed}`
 }
 
 /** LeNet's largest tensor, 6 channels of 28×28 an image, must fit one buffer. */

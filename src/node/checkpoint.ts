@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { decodeSafetensors, encodeSafetensors, type HostTensor } from '../data/safetensors.ts'
 import { DataError } from '../index.ts'
+import { type PlateauState, plateauStateProblem } from '../sched/plateau.ts'
 import { METER_WORDS, type Position } from '../train/index.ts'
 
 /** The options of a run by their names; null for one that was not given. */
@@ -21,6 +22,8 @@ export interface Checkpoint {
   /** Wall time up to here. */
   readonly seconds: number
   readonly options: RecordedOptions
+  /** Of a run whose rate falls where a metric gets no better. */
+  readonly plateau?: PlateauState
   readonly version: string
   readonly adapter: string
   /** By PyTorch's names: '0.weight'. */
@@ -108,6 +111,9 @@ const isWords: Check = (value) => Array.isArray(value) && value.length === METER
 const isOption: Check = (value) => value === null || isText(value) || (typeof value === 'number' && value >= 0)
 const isOptions: Check = (value) => isObject(value) && Object.values(value).every(isOption)
 
+/** Absent in a run without one; LeNet's optimiser has one group. */
+const isPlateau: Check = (value) => value === undefined || plateauStateProblem(value, 1) === null
+
 /** What every entry of the state must be; no other may be there. */
 const STATE: Readonly<Record<string, Check>> = {
   'position.epoch': isCount,
@@ -120,6 +126,7 @@ const STATE: Readonly<Record<string, Check>> = {
   'files.timingBytes': isCount,
   seconds: isSeconds,
   options: isOptions,
+  plateau: isPlateau,
   version: isText,
   adapter: isText,
 }

@@ -1,8 +1,5 @@
-/** Learning-rate schedules: pure functions of t, the text that names them, and the class that drives an optimiser. */
+/** Learning-rate schedules: pure functions of t, the text that names them, and the classes that drive an optimiser. */
 
-export type { Schedule } from './options.ts'
-export { parse, signatures } from './parse.ts'
-export { type HasParamGroups, Scheduler, type SchedulerState } from './scheduler.ts'
 export {
   type CosineOptions,
   constant,
@@ -15,6 +12,40 @@ export {
   polynomial,
   type SquareRootOptions,
   squareRoot,
+} from './chapter.ts'
+export {
+  chain,
+  type ScaleOptions,
+  type SequenceOptions,
+  scale,
+  sequence,
   type WarmupOptions,
   warmup,
-} from './schedules.ts'
+} from './combinators.ts'
+export { type CyclicLROptions, cyclicLR, type OneCycleLROptions, oneCycleLR } from './cycles.ts'
+export type { Schedule } from './kinds.ts'
+export { type LambdaLROptions, lambdaLR, multiplicativeLR } from './lambdas.ts'
+export { parse } from './parse.ts'
+export { type PlateauOptions, type PlateauState, parsePlateau, ReduceLROnPlateau } from './plateau.ts'
+export {
+  type ConstantLROptions,
+  type CosineAnnealingLROptions,
+  type CosineAnnealingWarmRestartsOptions,
+  constantLR,
+  cosineAnnealingLR,
+  cosineAnnealingWarmRestarts,
+  type ExponentialLROptions,
+  exponentialLR,
+  type InverseSqrtOptions,
+  inverseSqrt,
+  type LinearLROptions,
+  linearLR,
+  type MultiStepLROptions,
+  multiStepLR,
+  type PolynomialLROptions,
+  polynomialLR,
+  type StepLROptions,
+  stepLR,
+} from './pytorch.ts'
+export { type HasParamGroups, Scheduler, type SchedulerState } from './scheduler.ts'
+export { signatures } from './table.ts'

@@ -1,47 +1,18 @@
 /**
  * The one grammar for schedules: `name(arg=value, …)`. Arguments may be positional, in the order of the table below,
- * then named; a value is a number, a list `[15, 30]` or another schedule; a name alone is a call without arguments.
+ * then named; a value is a number, a word, a list `[15, 30]` or another schedule; a name alone is a call without
+ * arguments.
  */
 
-import { type Arg, type Args, check, fault, onlyKnown, type Schedule, show, type Values } from './options.ts'
-import * as schedules from './schedules.ts'
-
-type Row = { readonly args: Args; readonly build: (values: never) => Schedule }
-
-/** Ties the arguments of a row to what its builder takes. */
-function row<A extends Args>(args: A, build: (values: Values<A>) => Schedule): Row {
-  return { args, build }
-}
-
-/** Every schedule that a text can name: to add one, add its row. */
-const TABLE: ReadonlyMap<string, Row> = new Map(
-  Object.entries({
-    constant: row(schedules.CONSTANT, ({ lr }) => schedules.constant(lr)),
-    squareRoot: row(schedules.SQUARE_ROOT, schedules.squareRoot),
-    factor: row(schedules.FACTOR, schedules.factor),
-    multiStep: row(schedules.MULTI_STEP, schedules.multiStep),
-    cosine: row(schedules.COSINE, schedules.cosine),
-    polynomial: row(schedules.POLYNOMIAL, schedules.polynomial),
-    warmup: row(schedules.WARMUP, ({ schedule, ...options }) => schedules.warmup(schedule, options)),
-  }),
-)
+import { type Arg, type Args, check, fault, type Schedule, show } from './kinds.ts'
+import { onlyKnown, signature } from './options.ts'
+import { TABLE } from './table.ts'
 
 /** What would be right where a schedule should stand. */
 const KNOWN = `a schedule is name(arg=value, …) with one of the names ${[...TABLE.keys()].join(', ')}`
 
 /** Deeper texts are refused: nesting is recursion, and no schedule needs as much. */
 const MAX_DEPTH = 32
-
-/** How a schedule is written, its arguments in order with their defaults: `squareRoot(lr=0.1)`. */
-function signature(name: string, args: Args): string {
-  const parts = Object.entries(args).map(([arg, a]) => (a.default === undefined ? arg : `${arg}=${a.default}`))
-  return `${name}(${parts.join(', ')})`
-}
-
-/** The signatures of all schedules a text can name, for help texts. */
-export function signatures(): string[] {
-  return [...TABLE].map(([name, { args }]) => signature(name, args))
-}
 
 /**
  * The schedule that a text names, e.g. `warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)`. Where a schedule's base
@@ -54,27 +25,42 @@ export function parse(text: string, defaults: { readonly lr?: number } = {}): Sc
   if (typeof text !== 'string') throw new TypeError(`parse: a schedule must be a text, got ${show(text)}`)
   onlyKnown('parse', ['lr'], defaults)
   if (defaults.lr !== undefined) check('parse', 'lr', 'number', defaults.lr)
-  return new Parser(text, defaults.lr).all()
+  return new Parser(text).all(defaults.lr)
 }
+
+/** What a text of arguments alone gives, such as `factor=0.1, patience=3`. Errors: SyntaxError as those of `parse`. */
+export function parseArguments(owner: string, args: Args, text: string): Record<string, unknown> {
+  return new Parser(text).alone(owner, args)
+}
+
+/** Values by the names of their arguments, and where in the text each stands. */
+type Given = Map<string, { readonly value: unknown; readonly at: number }>
 
 class Parser {
   readonly #text: string
-  readonly #lr: number | undefined
   #at = 0
 
-  constructor(text: string, lr: number | undefined) {
+  constructor(text: string) {
     this.#text = text
-    this.#lr = lr
   }
 
-  all(): Schedule {
-    const schedule = this.#schedule(1)
+  all(lr: number | undefined): Schedule {
+    const schedule = this.#schedule(lr, 1)
     const end = this.#skip()
     if (end < this.#text.length) this.#fail(end, `nothing may follow the schedule, got ${this.#seen()}`, KNOWN)
     return schedule
   }
 
-  #schedule(depth: number): Schedule {
+  alone(owner: string, args: Args): Record<string, unknown> {
+    const right = `it is ${signature(owner, args).slice(owner.length + 1, -1)}`
+    const given: Given = new Map()
+    if (this.#skip() < this.#text.length) this.#list(owner, args, given, right, undefined, 1)
+    const end = this.#skip()
+    if (end < this.#text.length) this.#fail(end, `${owner}: expected ',' or the end, got ${this.#seen()}`, right)
+    return valuesOf(given)
+  }
+
+  #schedule(lr: number | undefined, depth: number): Schedule {
     const start = this.#skip()
     if (depth > MAX_DEPTH) this.#fail(start, `schedules are nested more than ${MAX_DEPTH} deep`, KNOWN)
     const seen = this.#seen()
@@ -83,24 +69,35 @@ class Parser {
     const known = TABLE.get(name)
     if (known === undefined) this.#fail(start, `unknown schedule '${name}'`, KNOWN)
     const right = `it is ${signature(name, known.args)}`
-    const given = this.#arguments(name, known.args, right, depth)
-    for (const [arg, { base, default: fallback }] of Object.entries(known.args)) {
+    const given = this.#arguments(name, known.args, right, lr, depth)
+    for (const [arg, kind] of Object.entries(known.args)) {
       if (given.has(arg)) continue
-      if (base === true && this.#lr !== undefined) given.set(arg, this.#lr)
-      else if (fallback === undefined) this.#fail(start, `${name}: ${arg} is required`, right)
+      if (kind.base === true && lr !== undefined) given.set(arg, { value: lr, at: start })
+      else if (kind.default === undefined && kind.sameAs === undefined) {
+        this.#fail(start, `${name}: ${arg} is required`, right)
+      }
     }
     try {
       // Names and kinds have been checked against the row, so these are the values that its builder takes.
-      return known.build(Object.fromEntries(given) as never)
+      return known.build(valuesOf(given) as never)
     } catch (error) {
-      // What only the schedule itself can know: arguments that do not fit each other.
-      return this.#fail(start, error instanceof Error ? error.message : String(error), right)
+      // What only the schedule itself can know: arguments that do not fit each other. Its sentence begins with the one.
+      const message = error instanceof Error ? error.message : String(error)
+      const arg = /^\w+: (\w+) /.exec(message)?.[1]
+      return this.#fail(given.get(arg ?? '')?.at ?? start, message, right)
     }
   }
 
-  #arguments(name: string, args: Args, right: string, depth: number): Map<string, unknown> {
-    const given = new Map<string, unknown>()
+  #arguments(name: string, args: Args, right: string, lr: number | undefined, depth: number): Given {
+    const given: Given = new Map()
     if (!this.#take('(') || this.#take(')')) return given
+    this.#list(name, args, given, right, lr, depth)
+    const end = this.#skip()
+    if (!this.#take(')')) this.#fail(end, `${name}: expected ',' or ')', got ${this.#seen()}`, right)
+    return given
+  }
+
+  #list(name: string, args: Args, given: Given, right: string, lr: number | undefined, depth: number): void {
     let named = false
     do {
       const at = this.#skip()
@@ -115,22 +112,37 @@ class Parser {
         if (!Object.hasOwn(args, arg)) this.#fail(at, `${name}: unknown argument '${arg}'`, right)
         if (given.has(arg)) this.#fail(at, `${name}: ${arg} is given twice`, right)
       }
-      given.set(arg, this.#value(name, arg, args[arg]!, right, depth))
+      given.set(arg, { at: this.#skip(), value: this.#value(name, arg, args[arg]!, right, lr, depth) })
     } while (this.#take(','))
-    const end = this.#skip()
-    if (!this.#take(')')) this.#fail(end, `${name}: expected ',' or ')', got ${this.#seen()}`, right)
-    return given
   }
 
-  #value(name: string, arg: string, { kind }: Arg, right: string, depth: number): unknown {
+  #value(name: string, arg: string, kind: Arg, right: string, lr: number | undefined, depth: number): unknown {
     const at = this.#skip()
-    if (kind === 'schedule') return this.#schedule(depth + 1)
+    if (kind.kind === 'schedule') return this.#schedule(lr, depth + 1)
     const seen = this.#seen()
-    const value = kind === 'milestones' ? this.#list() : this.#number()
+    const value = kind.kind === 'schedules' ? this.#schedules(kind, lr, depth) : this.#plain(kind)
     // Where the text holds no value of that shape, the text itself is shown.
     const message = fault(name, arg, kind, value, value === undefined ? seen : undefined)
     if (message !== undefined) this.#fail(at, message, right)
     return value
+  }
+
+  /** A list of schedules; undefined where there is none, or where it has no end. */
+  #schedules({ baseOfOthers }: Arg, lr: number | undefined, depth: number): Schedule[] | undefined {
+    const schedules: Schedule[] = []
+    if (!this.#take('[')) return undefined
+    if (this.#take(']')) return schedules
+    do {
+      schedules.push(this.#schedule(schedules.length > 0 ? (baseOfOthers ?? lr) : lr, depth + 1))
+    } while (this.#take(','))
+    return this.#take(']') ? schedules : undefined
+  }
+
+  #plain(kind: Arg): unknown {
+    if (kind.kind === 'milestones') return this.#numbers()
+    if (kind.kind !== 'flag' && kind.kind !== 'choice') return this.#number()
+    const word = this.#match(/[A-Za-z_]\w*/y)
+    return kind.kind === 'flag' && (word === 'true' || word === 'false') ? word === 'true' : word
   }
 
   #number(): number | undefined {
@@ -138,7 +150,7 @@ class Parser {
     return digits === undefined ? undefined : Number(digits)
   }
 
-  #list(): number[] | undefined {
+  #numbers(): number[] | undefined {
     const values: number[] = []
     if (!this.#take('[')) return undefined
     if (this.#take(']')) return values
@@ -179,7 +191,11 @@ class Parser {
 
   #fail(at: number, what: string, right: string): never {
     // One column a character, whatever white space the text has, or the mark would miss its place.
-    const line = this.#text.replace(/\s/g, ' ')
+    const line = this.#text.replace(/[\s\p{Cc}]/gu, ' ')
     throw new SyntaxError(`${what}\n  ${line}\n  ${' '.repeat(at)}^\n${right}`)
   }
+}
+
+function valuesOf(given: Given): Record<string, unknown> {
+  return Object.fromEntries([...given].map(([arg, { value }]) => [arg, value]))
 }

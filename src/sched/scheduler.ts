@@ -1,9 +1,9 @@
 /** Drives an optimiser's rates by schedules, for loops written PyTorch's way. */
 
-import { check, fault, type Schedule, show } from './options.ts'
+import { check, fault, type Schedule, show } from './kinds.ts'
 
-/** All that is asked of an optimiser: parameter groups whose `lr` can be set. */
-export type HasParamGroups = { readonly paramGroups: { lr: number }[] }
+/** All that is asked of an optimiser: parameter groups whose `lr` can be set, and `momentum` by schedules that have one. */
+export type HasParamGroups = { readonly paramGroups: { lr: number; momentum?: number }[] }
 
 /** The whole state: the number of steps taken. */
 export type SchedulerState = { readonly t: number }
@@ -11,10 +11,11 @@ export type SchedulerState = { readonly t: number }
 /**
  * Sets s(0) into every group's `lr` on construction and s(t) after the t-th `step()`: epoch t runs at s(t) if `step()`
  * is called at the end of every epoch. The rates are absolute: one schedule gives every group the same rate; a list has
- * one schedule a group, in their order. A rate set by hand holds until the next `step()`.
+ * one schedule a group, in their order. A rate set by hand holds until the next `step()`. Where a schedule has a momentum,
+ * the group's is set as well.
  *
  * Errors: TypeError if a schedule is not a function or their number is not that of the groups; RangeError if a
- * schedule's rate is not a finite number ≥ 0. Nothing has changed when an error is thrown.
+ * schedule's rate or momentum is not a finite number ≥ 0. Nothing has changed when an error is thrown.
  */
 export class Scheduler {
   readonly #optimiser: HasParamGroups
@@ -68,15 +69,27 @@ export class Scheduler {
       const counts = `${schedules.length} schedules for ${groups.length} parameter groups`
       throw new TypeError(`Scheduler: ${counts}; give one schedule for all groups, or a list with one a group`)
     }
-    const rates = groups.map((_, i) => {
-      const schedule = typeof schedules === 'function' ? schedules : schedules[i]!
-      const rate = schedule(t)
-      const message = fault('Scheduler', `the rate of group ${i} at t = ${t}`, 'number', rate)
-      if (message !== undefined) throw new RangeError(message)
-      return rate
+    const moved = groups.map(({ momentum: own }, i) => {
+      const { rate, momentum } = at(typeof schedules === 'function' ? schedules : schedules[i]!, t, `group ${i}`)
+      if (momentum !== undefined && own === undefined) {
+        const cure = 'set cycleMomentum to false, or take an optimiser that has one'
+        throw new TypeError(`Scheduler: the schedule sets the momentum, which group ${i} has not; ${cure}`)
+      }
+      return { lr: rate, ...(momentum !== undefined && { momentum }) }
     })
-    for (const [i, group] of groups.entries()) group.lr = rates[i]!
+    for (const [i, group] of groups.entries()) Object.assign(group, moved[i])
     this.#t = t
-    this.#lastLr = rates
+    this.#lastLr = moved.map(({ lr }) => lr)
   }
+}
+
+/** What a schedule gives at t. Errors: RangeError where that is not a finite number ≥ 0. */
+function at(schedule: Schedule, t: number, of: string): { rate: number; momentum: number | undefined } {
+  const given = { rate: schedule(t), momentum: schedule.momentum?.(t) }
+  for (const [what, value] of Object.entries(given)) {
+    if (what === 'momentum' && value === undefined) continue
+    const message = fault('Scheduler', `the ${what} of ${of} at t = ${t}`, { kind: 'number' }, value)
+    if (message !== undefined) throw new RangeError(message)
+  }
+  return given
 }

@@ -13,6 +13,15 @@ export interface RateOptions {
   readonly lr: number
 }
 
+/**
+ * The momentum in force at an update; undefined where the schedule leaves it alone. 'after-epoch' has s(0)'s for the first
+ * as well: the optimiser's own may be none, and a step without momentum is another step.
+ */
+export function momentumAt({ schedule, per, timing }: RateOptions, epoch: number, step: number): number | undefined {
+  const t = per === 'epoch' ? epoch : step
+  return schedule.momentum?.(timing === 'before-epoch' ? t : Math.max(0, t - 1))
+}
+
 /** The rate in force at an update, both counted from 0: a pure function of the position. */
 export function rateAt({ schedule, per, timing, lr }: RateOptions, epoch: number, step: number): number {
   const t = per === 'epoch' ? epoch : step

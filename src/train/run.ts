@@ -7,7 +7,7 @@ import { permutation } from '../tensor/random.ts'
 import { batchOf, divergedInEvaluation, divergedInTraining } from './diverged.ts'
 import { type HistoryRecord, isRecorded } from './history.ts'
 import { METER_WORDS, Meter, type Totals } from './meter.ts'
-import { type RateOptions, rateAt } from './rates.ts'
+import { momentumAt, type RateOptions, rateAt } from './rates.ts'
 import { type Steps, stepsOf } from './steps.ts'
 
 /**
@@ -104,6 +104,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     trainSeconds: start?.trainSeconds ?? 0,
   }
   try {
+    setMomentum(options, start?.epoch ?? 0, start?.step ?? 0)
     const steps = stepsOf(() => trainStep(options, meter), optimizer, captured)
     made.push(steps)
     const evaluation = stepsOf(() => evaluationStep(net, test, meter), null, captured)
@@ -187,8 +188,9 @@ async function trainEpoch(
   let reported: Promise<void> | null = null
   while (train.position < train.length) {
     const first = train.position
-    const count = stepsUntilStop(options, before, first, most)
+    const count = stepsUntilStop(options, epoch, first, most)
     const lrs = Array.from({ length: count }, (_, i) => rateAt(rates, epoch, before + first + i))
+    setMomentum(options, epoch, before + first)
     steps.run(count, lrs)
     const reading = readFinite(options, epoch, meter)
     reading.catch(() => undefined) // it is thrown where it is waited for
@@ -210,13 +212,27 @@ async function trainEpoch(
   return { totals: totals!, lr, trainSeconds: seconds() }
 }
 
-/** How many steps from batch `first` on may go out at once: up to the next record, the next pause or the epoch's end. */
-function stepsUntilStop({ train, pauseAfter }: RunOptions, before: number, first: number, most: number): number {
+/**
+ * How many steps from batch `first` on may go out at once: up to the next record, the next pause or the epoch's end. The
+ * steps of one submit have one momentum: where it changes with every step, they go out one by one.
+ */
+function stepsUntilStop(options: RunOptions, epoch: number, first: number, most: number): number {
+  const { train, rates, pauseAfter } = options
+  const before = epoch * train.length
   const left = Math.min(most, train.length - first)
+  const momentum = momentumAt(rates, epoch, before + first)
   for (let count = 1; count < left; count++) {
     if (isRecorded(first + count - 1) || pauseAfter?.(before + first + count)) return count
+    if (momentumAt(rates, epoch, before + first + count) !== momentum) return count
   }
   return left
+}
+
+/** Gives every group the schedule's momentum, where it has one. */
+function setMomentum({ optimizer, rates }: RunOptions, epoch: number, step: number): void {
+  const momentum = momentumAt(rates, epoch, step)
+  if (momentum === undefined) return
+  for (const group of optimizer.paramGroups) group.momentum = momentum
 }
 
 /** The loop runs ahead of the reading: the step is that of the batch in which the device saw it, not the last one. */

@@ -23,6 +23,14 @@ export type Figure = {
   notes?: readonly string[]
 }
 
+/**
+ * The same figure on a dark page. A style outranks the attributes, and viewers that know no colour scheme, or no style,
+ * draw the light one. The colours of lines stand out from both grounds.
+ */
+const DARK =
+  '<style>@media (prefers-color-scheme:dark){svg{fill:#ddd}[fill="#fff"]{fill:#14171a}[stroke="#ddd"]{stroke:#34383c}' +
+  '[stroke="#444"]{stroke:#aaa}[fill="#555"]{fill:#aaa}}</style>'
+
 // User units. 490 × 350 has the proportions of the chapter's figures, 3.5 × 2.5 inches.
 const width = 490
 const height = 350
@@ -80,7 +88,7 @@ export function escapeXml(text: string): string {
 }
 
 /**
- * Draws a figure on a white ground of its own, so that it reads the same on light and dark pages.
+ * Draws a figure on a ground of its own: white, or dark where the reader prefers dark pages.
  * @returns a complete SVG document, 490 units wide and 350 high, 17 higher for each note
  */
 export function drawFigure(figure: Figure): string {
@@ -107,6 +115,7 @@ export function drawFigure(figure: Figure): string {
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${total}" viewBox="0 0 ${width} ${total}" ` +
       `role="img" font-family="${fontFamily}" font-size="${fontSize}" fill="#222">`,
     `<title>${escapeXml(figure.title ?? figure.lines.map((line) => line.label).join(', '))}</title>`,
+    DARK,
     `<rect width="${width}" height="${total}" fill="#fff"/>`,
     ...(figure.title === undefined ? [] : [drawTitle(figure.title)]),
     ...legend.flatMap((row, k) => drawLegendRow(row, middle, 8 + titleHeight + (k + 0.5) * rowHeight)),

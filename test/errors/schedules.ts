@@ -64,7 +64,7 @@ export const schedules: Area = {
       text: `expected the name of a schedule, got '0.3'
   warmup(0.3, 5)
          ^
-a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, warmup`,
+a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, stepLR, multiStepLR, constantLR, linearLR, exponentialLR, polynomialLR, cosineAnnealingLR, cosineAnnealingWarmRestarts, inverseSqrt, oneCycleLR, cyclicLR, warmup, sequence, chain, scale`,
       run: () => parse('warmup(0.3, 5)'),
     },
     {
@@ -73,7 +73,7 @@ a schedule is name(arg=value, …) with one of the names constant, squareRoot, f
       text: `unknown schedule 'cosin'
   cosin(20)
   ^
-a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, warmup`,
+a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, stepLR, multiStepLR, constantLR, linearLR, exponentialLR, polynomialLR, cosineAnnealingLR, cosineAnnealingWarmRestarts, inverseSqrt, oneCycleLR, cyclicLR, warmup, sequence, chain, scale`,
       run: () => parse('cosin(20)'),
     },
     {
@@ -82,7 +82,7 @@ a schedule is name(arg=value, …) with one of the names constant, squareRoot, f
       text: `nothing may follow the schedule, got '('
   constant(1) (2)
               ^
-a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, warmup`,
+a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, stepLR, multiStepLR, constantLR, linearLR, exponentialLR, polynomialLR, cosineAnnealingLR, cosineAnnealingWarmRestarts, inverseSqrt, oneCycleLR, cyclicLR, warmup, sequence, chain, scale`,
       run: () => parse('constant(1) (2)'),
     },
     {
@@ -91,7 +91,7 @@ a schedule is name(arg=value, …) with one of the names constant, squareRoot, f
       text: `schedules are nested more than 32 deep
   <text>
   <mark>
-a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, warmup`,
+a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, stepLR, multiStepLR, constantLR, linearLR, exponentialLR, polynomialLR, cosineAnnealingLR, cosineAnnealingWarmRestarts, inverseSqrt, oneCycleLR, cyclicLR, warmup, sequence, chain, scale`,
       varies: { '<text>': /.+/, '<mark>': / +\^/ },
       cure: 'One warm-up, or two, will do.',
       run: () => parse(`${'warmup('.repeat(33)}constant`),
@@ -164,7 +164,7 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
       error: 'SyntaxError',
       text: `cosine: warmupSteps must be at most maxUpdate = 20, got 25
   cosine(20, warmupSteps=25)
-  ^
+                         ^
 it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`,
       run: () => parse('cosine(20, warmupSteps=25)'),
     },

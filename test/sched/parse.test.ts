@@ -5,7 +5,12 @@ import * as sched from '../../src/sched/index.ts'
 const { parse } = sched
 const KNOWN =
   'a schedule is name(arg=value, …) with one of the names ' +
-  'constant, squareRoot, factor, multiStep, cosine, polynomial, warmup'
+  'constant, squareRoot, factor, multiStep, cosine, polynomial, stepLR, multiStepLR, constantLR, linearLR, ' +
+  'exponentialLR, polynomialLR, cosineAnnealingLR, cosineAnnealingWarmRestarts, inverseSqrt, oneCycleLR, cyclicLR, ' +
+  'warmup, sequence, chain, scale'
+const ONE_CYCLE =
+  'it is oneCycleLR(maxLr, totalSteps, pctStart=0.3, annealStrategy=cos, cycleMomentum=true, baseMomentum=0.85, ' +
+  'maxMomentum=0.95, divFactor=25, finalDivFactor=10000, threePhase=false)'
 const COSINE = 'it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)'
 const MULTI_STEP = 'it is multiStep(lr, milestones, gamma=0.1)'
 
@@ -22,6 +27,21 @@ describe('texts and the schedules they name', () => {
     ['polynomial(maxUpdate=20, power=2)', 'polynomial(maxUpdate=20, baseLr=0.01)'],
     ['warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)', 'warmup(cosine(maxUpdate=15, baseLr=0.3), steps=5)'],
     ['warmup(schedule=constant(1), beginLr=+0.5, steps=5.)', 'warmup(constant(lr=1), steps=5, beginLr=0.5)'],
+    ['stepLR(7, gamma=0.5, lr=0.3)', 'stepLR(stepSize=7, gamma=0.5, lr=0.3)'],
+    ['oneCycleLR(0.5, 60, threePhase=true)', 'oneCycleLR(maxLr=0.5, totalSteps=60, threePhase=true)'],
+    [
+      'oneCycleLR(1, 9, cycleMomentum = false, annealStrategy=linear, threePhase=false)',
+      'oneCycleLR(maxLr=1, totalSteps=9, annealStrategy=linear, cycleMomentum=false)',
+    ],
+    ['cyclicLR(0, 1, 5, 5, triangular2)', 'cyclicLR(baseLr=0, maxLr=1, stepSizeUp=5, mode=triangular2)'],
+    ['cyclicLR(0, 1, stepSizeDown=2000)', 'cyclicLR(baseLr=0, maxLr=1)'],
+    ['cyclicLR(0, 1, stepSizeDown=7)', 'cyclicLR(baseLr=0, maxLr=1, stepSizeDown=7)'],
+    [
+      'sequence([ constant(1) ,squareRoot], milestones=[5])',
+      'sequence([constant(lr=1), squareRoot(lr=0.1)], milestones=[5])',
+    ],
+    ['chain([constant(1), stepLR(2)])', 'chain([constant(lr=1), stepLR(stepSize=2, lr=1)])'],
+    ['scale(chain([factor(0.9)]), 2)', 'scale(chain([factor(factor=0.9, baseLr=0.1)]), factor=2)'],
     [' warmup (\n warmup( constant( 1 ) , 2 ), 3 ) ', 'warmup(warmup(constant(lr=1), steps=2), steps=3)'],
   ]
   test.each(cases)('%s', (text, spec) => {
@@ -41,7 +61,22 @@ describe('texts and the schedules they name', () => {
       'multiStep(lr, milestones, gamma=0.1)',
       'cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)',
       'polynomial(maxUpdate, baseLr=0.01, finalLr=0, power=2)',
+      'stepLR(stepSize, gamma=0.1, lr)',
+      'multiStepLR(milestones, gamma=0.1, lr)',
+      'constantLR(factor=0.3333333333333333, totalIters=5, lr)',
+      'linearLR(startFactor=0.3333333333333333, endFactor=1, totalIters=5, lr)',
+      'exponentialLR(gamma, lr)',
+      'polynomialLR(totalIters=5, power=1, lr)',
+      'cosineAnnealingLR(tMax, etaMin=0, lr)',
+      'cosineAnnealingWarmRestarts(t0, tMult=1, etaMin=0, lr)',
+      'inverseSqrt(warmupSteps, lr)',
+      ONE_CYCLE.slice(6),
+      'cyclicLR(baseLr, maxLr, stepSizeUp=2000, stepSizeDown=stepSizeUp, mode=triangular, gamma=1, ' +
+        'cycleMomentum=true, baseMomentum=0.8, maxMomentum=0.9)',
       'warmup(schedule, steps, beginLr=0)',
+      'sequence(schedules, milestones)',
+      'chain(schedules)',
+      'scale(schedule, factor)',
     ])
   })
 })
@@ -55,6 +90,15 @@ describe('the base rate', () => {
     ['cosine(20)', 'cosine(maxUpdate=20, baseLr=0.7)'],
     ['polynomial(20)', 'polynomial(maxUpdate=20, baseLr=0.7)'],
     ['warmup(cosine(15), 5)', 'warmup(cosine(maxUpdate=15, baseLr=0.7), steps=5)'],
+    ['inverseSqrt(9)', 'inverseSqrt(warmupSteps=9, lr=0.7)'],
+    ['oneCycleLR(totalSteps=9)', 'oneCycleLR(maxLr=0.7, totalSteps=9)'],
+    ['cyclicLR(maxLr=1)', 'cyclicLR(baseLr=0.7, maxLr=1)'],
+    ['sequence([constant, squareRoot], [5])', 'sequence([constant(lr=0.7), squareRoot(lr=0.7)], milestones=[5])'],
+    [
+      'chain([constant, exponentialLR(0.9), constant(2)])',
+      'chain([constant(lr=0.7), exponentialLR(gamma=0.9, lr=1), constant(lr=2)])',
+    ],
+    ['scale(constant, 2)', 'scale(constant(lr=0.7), factor=2)'],
     ['constant(0.3)', 'constant(lr=0.3)'],
     ['cosine(20, baseLr=0.01)', 'cosine(maxUpdate=20, baseLr=0.01)'],
   ]
@@ -92,23 +136,61 @@ test('the text of every schedule gives that schedule back, bit for bit, whatever
       return sched.polynomial({ maxUpdate: t + 1, baseLr, finalLr, power })
     }),
   )
+  const length = fc.integer({ min: 1, max: 30 })
+  const part = fc.double({ min: 0.01, max: 1, noNaN: true })
+  const share = fc.double({ min: 0.01, max: 0.99, noNaN: true })
+  const order = (a: number, b: number): [number, number] => [Math.min(a, b), Math.max(a, b)]
+  const torch = fc.oneof(
+    fc.record({ lr: rate, stepSize: length, gamma: rate }).map(sched.stepLR),
+    fc.record({ lr: rate, factor: part, totalIters: steps }).map(sched.constantLR),
+    fc.record({ lr: rate, startFactor: part, endFactor: part, totalIters: length }).map(sched.linearLR),
+    fc.record({ lr: rate, gamma: rate }).map(sched.exponentialLR),
+    fc.record({ lr: rate, totalIters: length, power: rate }).map(sched.polynomialLR),
+    fc.record({ lr: rate, tMax: length, etaMin: rate }).map(sched.cosineAnnealingLR),
+    fc.record({ lr: rate, t0: length, tMult: length, etaMin: rate }).map(sched.cosineAnnealingWarmRestarts),
+    fc.record({ lr: rate, warmupSteps: length }).map(sched.inverseSqrt),
+    fc
+      .tuple(rate, length, part, fc.boolean(), fc.boolean(), share, share)
+      .map(([maxLr, totalSteps, pctStart, a, b, m, n]) => {
+        const [baseMomentum, maxMomentum] = order(m, n)
+        const flags = { annealStrategy: a ? ('cos' as const) : ('linear' as const), cycleMomentum: b, threePhase: a }
+        return sched.oneCycleLR({ maxLr, totalSteps, pctStart, ...flags, baseMomentum, maxMomentum, divFactor: 1 + m })
+      }),
+    fc
+      .tuple(rate, rate, length, length, fc.constantFrom('triangular', 'triangular2', 'expRange'), part)
+      .map(([a, b, stepSizeUp, stepSizeDown, mode, gamma]) => {
+        const [baseLr, maxLr] = order(a, b)
+        return sched.cyclicLR({ baseLr, maxLr, stepSizeUp, stepSizeDown, mode: mode as 'expRange', gamma })
+      }),
+  )
+  const still = flat.filter(({ momentum }) => momentum === undefined)
+  const single = fc.oneof(flat, torch)
   const any = fc.oneof(
-    flat,
-    fc.tuple(flat, steps, rate).map(([s, w, beginLr]) => sched.warmup(s, { steps: w, beginLr })),
+    single,
+    fc.tuple(single, steps, rate).map(([s, w, beginLr]) => sched.warmup(s, { steps: w, beginLr })),
+    fc.tuple(single, rate).map(([s, factor]) => sched.scale(s, { factor })),
+    fc.tuple(single, still).map((parts) => sched.chain(parts)),
+    fc.tuple(still, still, steps).map(([a, b, at]) => sched.sequence([a, b], { milestones: [at] })),
   )
   fc.assert(
     fc.property(any, (s) => {
       const back = parse(s.spec!, { lr: 0.123 })
       expect(back.spec).toBe(s.spec)
-      for (const t of [0, 1, 2, 7, 39, 40, 41, 100]) expect(back(t)).toBe(s(t))
+      for (const t of [0, 1, 2, 7, 39, 40, 41, 100]) {
+        expect(back(t)).toBe(s(t))
+        expect(back.momentum?.(t)).toBe(s.momentum?.(t))
+      }
     }),
-    { seed: 1, numRuns: 300 },
+    { seed: 1, numRuns: 600 },
   )
 })
 
 describe('mistakes are pointed at', () => {
   const lr = 'constant: lr must be a finite number ≥ 0'
   const list = 'multiStep: milestones must be a list of integers ≥ 0 in ascending order'
+  const schedules = 'sequence: schedules must be a list of at least one schedule, each a function of t'
+  const SEQUENCE = 'it is sequence(schedules, milestones)'
+  const LINEAR = 'it is linearLR(startFactor=0.3333333333333333, endFactor=1, totalIters=5, lr)'
   /** text, column of the mark, what is wrong, what would be right */
   const cases: [string, number, string, string][] = [
     ['', 0, 'expected the name of a schedule, got the end', KNOWN],
@@ -132,6 +214,34 @@ describe('mistakes are pointed at', () => {
     ['multiStep(1, [30, 15])', 13, `${list}, got [30, 15]`, MULTI_STEP],
     ['multiStep(1, [30, a])', 13, `${list}, got '[30, a]'`, MULTI_STEP],
     ['multiStep(1, [30', 13, `${list}, got '[30'`, MULTI_STEP],
+    ['sequence(constant(1), [5])', 9, `${schedules}, got 'constant'`, SEQUENCE],
+    ['sequence([], [5])', 9, `${schedules}, got []`, SEQUENCE],
+    ['sequence([constant(1)', 9, `${schedules}, got '[constant(1)'`, SEQUENCE],
+    ['chain([constant(1), 2])', 20, "expected the name of a schedule, got '2'", KNOWN],
+    [
+      'sequence([constant(1), constant(2)], [5, 6])',
+      37,
+      'sequence: milestones must be one less than the schedules, 1 for 2 schedules, got [5, 6]',
+      SEQUENCE,
+    ],
+    [
+      'warmup(oneCycleLR(1, 9, annealStrategy=sin), 5)',
+      39,
+      "oneCycleLR: annealStrategy must be one of cos, linear, got 'sin'",
+      ONE_CYCLE,
+    ],
+    ['oneCycleLR(1, 9, threePhase=1)', 28, "oneCycleLR: threePhase must be true or false, got '1'", ONE_CYCLE],
+    ['oneCycleLR(1, 9, threePhase=yes)', 28, "oneCycleLR: threePhase must be true or false, got 'yes'", ONE_CYCLE],
+    ['oneCycleLR(1, 9, pctStart=1.5)', 26, 'oneCycleLR: pctStart must be a number from 0 to 1, got 1.5', ONE_CYCLE],
+    ['oneCycleLR(1, 9, divFactor=0)', 27, 'oneCycleLR: divFactor must be a finite number > 0, got 0', ONE_CYCLE],
+    [
+      'oneCycleLR(1, 9, baseMomentum=0.9, maxMomentum=0.8)',
+      30,
+      'oneCycleLR: baseMomentum must be at most maxMomentum = 0.8, got 0.9',
+      ONE_CYCLE,
+    ],
+    ['linearLR(0, lr=1)', 9, 'linearLR: startFactor must be a number > 0 and ≤ 1, got 0', LINEAR],
+    ['cosine(4, warmupSteps=5)', 22, 'cosine: warmupSteps must be at most maxUpdate = 4, got 5', COSINE],
     ['multiStep(1, 5)', 13, `${list}, got '5'`, MULTI_STEP],
   ]
   test.each(cases)('%s', (text, column, what, right) => {

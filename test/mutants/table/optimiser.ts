@@ -305,7 +305,7 @@ const places = [
   ]),
 ]
 
-const schedules = mutantsOf('src/sched/schedules.ts', tests.schedules, [
+const schedules = mutantsOf('src/sched/chapter.ts', tests.schedules, [
   {
     id: 'sched-square-root',
     find: 'Math.sqrt(t + 1)',

@@ -4,7 +4,8 @@
  * that is not an integer ≥ 0, a RangeError for an option out of its range, a TypeError for an unknown or missing one.
  */
 
-import { type Args, check, readOptions, type Schedule, schedule } from './options.ts'
+import { type Args, check, type Schedule } from './kinds.ts'
+import { readOptions, schedule } from './options.ts'
 
 export const CONSTANT = { lr: { kind: 'number', base: true } } as const satisfies Args
 
@@ -130,29 +131,7 @@ export function polynomial(options: PolynomialOptions): Schedule {
   })
 }
 
-export type WarmupOptions = {
-  /** w, an integer ≥ 0; 0 leaves the schedule as it is. */
-  readonly steps: number
-  readonly beginLr?: number
-}
-
-const WARMUP_OPTIONS = {
-  steps: { kind: 'count' },
-  beginLr: { kind: 'number', default: 0 },
-} as const satisfies Args
-
-export const WARMUP = { schedule: { kind: 'schedule' }, ...WARMUP_OPTIONS } as const satisfies Args
-
-/** t < w: η_b + (s(0) − η_b) t/w; then s(t − w), for any schedule s. */
-export function warmup(inner: Schedule, options: WarmupOptions): Schedule {
-  check('warmup', 'schedule', 'schedule', inner)
-  // The options are read by themselves, so that a second schedule among them is refused and not ignored.
-  const values = { schedule: inner, ...readOptions('warmup', WARMUP_OPTIONS, options) }
-  const { steps, beginLr } = values
-  return schedule('warmup', WARMUP, values, (t) => (t < steps ? ramp(beginLr, inner(0), t, steps) : inner(t - steps)))
-}
-
 /** The straight line from `begin` at t = 0 to `end` at t = steps. */
-function ramp(begin: number, end: number, t: number, steps: number): number {
+export function ramp(begin: number, end: number, t: number, steps: number): number {
   return begin + ((end - begin) * t) / steps
 }

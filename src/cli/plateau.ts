@@ -1,0 +1,42 @@
+import type { optim } from '../index.ts'
+import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
+import { type PlateauState, ReduceLROnPlateau, type Schedule } from '../sched/index.ts'
+import type { EpochReport } from '../train/index.ts'
+import type { Rates } from './options.ts'
+import type { Change } from './train_options.ts'
+
+/** The rate of a run that falls where its metric gets no better. */
+export interface PlateauOfRun {
+  /** The rate in force, whatever the t: the one schedule that is no function of it. */
+  readonly schedule: Schedule
+  /** After an epoch; whether the rate was reduced. */
+  readonly step: (report: EpochReport) => boolean
+  readonly stateDict: () => PlateauState
+}
+
+interface Plan {
+  readonly rates: Rates
+  readonly going?: { readonly found: FoundCheckpoint; readonly changed: readonly Change[] }
+}
+
+/**
+ * What `--plateau` asks for, as the checkpoint left it where a run goes on; null without. Rules that were changed count
+ * anew, from the rate that was reached; a `--lr` that was changed is that rate.
+ */
+export function plateauOf({ rates, going }: Plan, optimizer: optim.SGD): PlateauOfRun | null {
+  if (!rates.plateau) return null
+  const { metric, options } = rates.plateau
+  const plateau = new ReduceLROnPlateau(optimizer, options)
+  const saved = going?.found.checkpoint.plateau
+  if (saved) {
+    const isChanged = (option: string) => going.changed.some(({ name }) => name === option)
+    const anew = plateau.stateDict()
+    const counts = isChanged('--plateau') ? anew : saved
+    plateau.loadStateDict({ ...counts, lr: isChanged('--lr') ? anew.lr : saved.lr })
+  }
+  return {
+    schedule: () => optimizer.paramGroups[0]!.lr,
+    step: ({ testAcc, train }) => plateau.step(metric === 'testAcc' ? testAcc : train.loss),
+    stateDict: () => plateau.stateDict(),
+  }
+}

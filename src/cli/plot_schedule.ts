@@ -1,0 +1,40 @@
+import { writeFileSync } from 'node:fs'
+import process from 'node:process'
+import { Command, Option } from 'commander'
+import { scheduleFigure } from '../train/schedule_figure.ts'
+import { drawFigure } from '../train/svg.ts'
+import { drawText } from '../train/text_figure.ts'
+import { number, parseSchedule, wholeNumber } from './options.ts'
+
+interface Given {
+  readonly range: number
+  readonly lr: number
+  readonly svg?: string
+}
+
+/** More points than any terminal or figure can show apart, and still drawn in a moment. */
+const MOST_POINTS = 1_000_000
+
+/** `dawngrad plot-schedule`: needs neither data nor a device. */
+export function plotScheduleCommand(): Command {
+  return new Command('plot-schedule')
+    .description('draw learning-rate schedules')
+    .argument('<spec...>', "schedules, such as 'cosine(baseLr=0.3, maxUpdate=20)'; several share the axes")
+    .addOption(new Option('--range <n>', 'draw t = 0 … n − 1').argParser(wholeNumber(2, MOST_POINTS)).default(30))
+    .addOption(
+      new Option('--lr <rate>', 'base rate of schedules that name none, as in train').argParser(number()).default(0.3),
+    )
+    .addOption(new Option('--svg <file>', 'write the figure to this file as well'))
+    .action((specs: string[], { range, lr, svg }: Given) => {
+      const drawn = specs.map((spec, i) => {
+        const schedule = parseSchedule(spec, lr, specs.length === 1 ? 'the schedule' : `schedule ${i + 1}`)
+        return { label: schedule.spec!, schedule }
+      })
+      const figure = scheduleFigure(drawn, range)
+      const { stdout } = process
+      const { columns = 80, isTTY } = stdout
+      const color = isTTY && (process.env.NO_COLOR ?? '') === '' && stdout.hasColors()
+      if (svg !== undefined) writeFileSync(svg, drawFigure(figure))
+      stdout.write(drawText(figure, { columns, color }))
+    })
+}

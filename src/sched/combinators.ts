@@ -1,0 +1,104 @@
+/** Schedules made of schedules. A part's momentum, where it has one, is carried on. */
+
+import { ramp } from './chapter.ts'
+import { type Args, check, type Schedule, show } from './kinds.ts'
+import { readOptions, schedule } from './options.ts'
+
+export type WarmupOptions = {
+  /** w, an integer ≥ 0; 0 leaves the schedule as it is. */
+  readonly steps: number
+  readonly beginLr?: number
+}
+
+const WARMUP_OPTIONS = {
+  steps: { kind: 'count' },
+  beginLr: { kind: 'number', default: 0 },
+} as const satisfies Args
+
+export const WARMUP = { schedule: { kind: 'schedule' }, ...WARMUP_OPTIONS } as const satisfies Args
+
+/** t < w: η_b + (s(0) − η_b) t/w; then s(t − w), for any schedule s. Its momentum is s's at 0, then that of t − w. */
+export function warmup(inner: Schedule, options: WarmupOptions): Schedule {
+  check('warmup', 'schedule', 'schedule', inner)
+  // The options are read by themselves, so that a second schedule among them is refused and not ignored.
+  const values = { schedule: inner, ...readOptions('warmup', WARMUP_OPTIONS, options) }
+  const { steps, beginLr } = values
+  const { momentum } = inner
+  return schedule(
+    'warmup',
+    WARMUP,
+    values,
+    (t) => (t < steps ? ramp(beginLr, inner(0), t, steps) : inner(t - steps)),
+    momentum && ((t) => momentum(Math.max(0, t - steps))),
+  )
+}
+
+export type SequenceOptions = {
+  /** The t at which the second schedule begins, the third …: one less than there are schedules. */
+  readonly milestones: readonly number[]
+}
+
+const SEQUENCE_OPTIONS = { milestones: { kind: 'milestones' } } as const satisfies Args
+
+export const SEQUENCE = { schedules: { kind: 'schedules' }, ...SEQUENCE_OPTIONS } as const satisfies Args
+
+/**
+ * One schedule after the other: s_i(t − m_i) with m_i the last milestone ≤ t, m_0 = 0. Each counts from its own start.
+ * torch.optim.lr_scheduler.SequentialLR, in closed form: PyTorch's own recursion carries the rate at a milestone over
+ * into a part that is defined by ratios (LinearLR after ExponentialLR, say); here a part gives its own rates.
+ */
+export function sequence(schedules: readonly Schedule[], options: SequenceOptions): Schedule {
+  check('sequence', 'schedules', 'schedules', schedules)
+  const parts = [...schedules]
+  const { milestones } = readOptions('sequence', SEQUENCE_OPTIONS, options)
+  if (milestones.length !== parts.length - 1) {
+    const count = `${parts.length - 1} for ${parts.length} schedules`
+    throw new RangeError(`sequence: milestones must be one less than the schedules, ${count}, got ${show(milestones)}`)
+  }
+  const without = parts.findIndex(({ momentum }) => momentum === undefined)
+  const within = parts.findIndex(({ momentum }) => momentum !== undefined)
+  if (within >= 0 && without >= 0) {
+    const which = `schedule ${within} sets the momentum and schedule ${without} does not`
+    throw new RangeError(`sequence: schedules must all set the momentum, or none: ${which}`)
+  }
+  const at = <T>(t: number, of: (part: Schedule, t: number) => T): T => {
+    const passed = milestones.findLastIndex((milestone) => milestone <= t)
+    return of(parts[passed + 1]!, t - (milestones[passed] ?? 0))
+  }
+  const values = { schedules: parts, milestones }
+  const rate = (t: number): number => at(t, (part, since) => part(since))
+  const momentum = (t: number): number => at(t, (part, since) => part.momentum!(since))
+  return schedule('sequence', SEQUENCE, values, rate, within >= 0 ? momentum : undefined)
+}
+
+export const CHAIN = { schedules: { kind: 'schedules', baseOfOthers: 1 } } as const satisfies Args
+
+/**
+ * The product of schedules at the same t: Π s_i(t). torch.optim.lr_scheduler.ChainedScheduler, whose parts multiply the
+ * rate by their ratios one after another: the base rate is given to one of them, the others have base rate 1, which in a
+ * text all but the first have where they name none. That is the product of the closed forms; schedules with a floor or an
+ * end rate (etaMin, stopFactorLr …) have ratios that depend on the rate before in PyTorch's recursion, and differ.
+ */
+export function chain(schedules: readonly Schedule[]): Schedule {
+  check('chain', 'schedules', 'schedules', schedules)
+  const parts = [...schedules]
+  const moving = parts.filter(({ momentum }) => momentum !== undefined)
+  if (moving.length > 1) {
+    throw new RangeError(`chain: schedules must set the momentum at most once, here ${moving.length} do`)
+  }
+  const rate = (t: number): number => parts.reduce((product, part) => product * part(t), 1)
+  return schedule('chain', CHAIN, { schedules: parts }, rate, moving[0]?.momentum)
+}
+
+export type ScaleOptions = { readonly factor: number }
+
+const SCALE_OPTIONS = { factor: { kind: 'number' } } as const satisfies Args
+
+export const SCALE = { schedule: { kind: 'schedule' }, ...SCALE_OPTIONS } as const satisfies Args
+
+/** factor · s(t), as for a batch k times as large (Goyal et al. 2017). The momentum stays. */
+export function scale(inner: Schedule, options: ScaleOptions): Schedule {
+  check('scale', 'schedule', 'schedule', inner)
+  const { factor } = readOptions('scale', SCALE_OPTIONS, options)
+  return schedule('scale', SCALE, { schedule: inner, factor }, (t) => factor * inner(t), inner.momentum)
+}

@@ -1,0 +1,110 @@
+/** What the arguments of a schedule may be, with the words that an error uses for each kind. */
+
+/**
+ * A learning-rate schedule: the rate of step or epoch t = 0, 1, 2 …, a pure function of t. `momentum`, where there is
+ * one, is the momentum of t. `spec`, where there is one, is the text that names it: `parse(s.spec)` is the same schedule.
+ * Any function of t will do; it then has no text.
+ */
+export type Schedule = {
+  (t: number): number
+  readonly momentum?: (t: number) => number
+  readonly spec?: string
+}
+
+type Rule = { readonly words: string; readonly fits: (value: unknown) => boolean }
+
+const isNumber = (value: unknown): value is number => Number.isFinite(value)
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+
+export const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0
+
+const ascends = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((m, i) => isCount(m) && (i === 0 || m >= value[i - 1]))
+
+const KINDS = {
+  number: { words: 'a finite number ≥ 0', fits: (v) => isNumber(v) && v >= 0 },
+  positive: { words: 'a finite number > 0', fits: (v) => isNumber(v) && v > 0 },
+  fraction: { words: 'a number from 0 to 1', fits: (v) => isNumber(v) && v >= 0 && v <= 1 },
+  positiveFraction: { words: 'a number > 0 and ≤ 1', fits: (v) => isNumber(v) && v > 0 && v <= 1 },
+  shrinking: { words: 'a number ≥ 0 and < 1', fits: (v) => isNumber(v) && v >= 0 && v < 1 },
+  between: { words: 'a number > 0 and < 1', fits: (v) => isNumber(v) && v > 0 && v < 1 },
+  count: { words: 'an integer ≥ 0', fits: isCount },
+  length: { words: 'an integer ≥ 1', fits: (v) => isCount(v) && v >= 1 },
+  flag: { words: 'true or false', fits: (v) => typeof v === 'boolean' },
+  milestones: { words: 'a list of integers ≥ 0 in ascending order', fits: ascends },
+  function: { words: 'a function of t', fits: isFunction },
+  schedule: { words: 'a schedule, a function of t', fits: isFunction },
+  schedules: {
+    words: 'a list of at least one schedule, each a function of t',
+    fits: (v) => Array.isArray(v) && v.length > 0 && v.every(isFunction),
+  },
+} as const satisfies Record<string, Rule>
+
+/** How an argument that is left out gets its value. Neither means required. */
+type Otherwise = {
+  readonly default?: number | string | boolean
+  /** The argument before it whose value it then has. */
+  readonly sameAs?: string
+  /** In a list of schedules: the base rate of all but the first that name none. */
+  readonly baseOfOthers?: number
+  /** Marks the rate that a caller may supply for a schedule that names none. */
+  readonly base?: true
+}
+
+/** One argument of a schedule; `of` are the words that a choice is made from. */
+export type Arg = Otherwise &
+  ({ readonly kind: keyof typeof KINDS } | { readonly kind: 'choice'; readonly of: readonly string[] })
+
+/** The arguments of one schedule, in their positional order. */
+export type Args = Readonly<Record<string, Arg>>
+
+type ValueOf<A extends Arg> = A extends { kind: 'choice'; of: readonly (infer W)[] }
+  ? W
+  : A['kind'] extends 'schedule'
+    ? Schedule
+    : A['kind'] extends 'schedules'
+      ? readonly Schedule[]
+      : A['kind'] extends 'function'
+        ? (t: number) => number
+        : A['kind'] extends 'milestones'
+          ? readonly number[]
+          : A['kind'] extends 'flag'
+            ? boolean
+            : number
+
+export type Values<A extends Args> = { readonly [N in keyof A]: ValueOf<A[N]> }
+
+type Optional<A extends Args> = {
+  [N in keyof A]: A[N] extends { default: unknown } | { sameAs: unknown } ? N : never
+}[keyof A]
+
+/** What a constructor takes: the arguments with a default may be left out. */
+export type Options<A extends Args> = { readonly [N in Exclude<keyof A, Optional<A>>]: ValueOf<A[N]> } & {
+  readonly [N in Optional<A>]?: ValueOf<A[N]>
+}
+
+function ruleOf(arg: Arg): Rule {
+  if (arg.kind !== 'choice') return KINDS[arg.kind]
+  return { words: `one of ${arg.of.join(', ')}`, fits: (v) => arg.of.includes(v as string) }
+}
+
+/** A value as an error shows it. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'object' && value !== null) return 'an object'
+  return String(value)
+}
+
+/** What is wrong with the value of an argument, shown as `shown`, as a sentence; undefined if nothing is. */
+export function fault(owner: string, name: string, arg: Arg, value: unknown, shown = show(value)): string | undefined {
+  const { words, fits } = ruleOf(arg)
+  return fits(value) ? undefined : `${owner}: ${name} must be ${words}, got ${shown}`
+}
+
+/** Throws a RangeError if the value is not of its kind. */
+export function check(owner: string, name: string, kind: keyof typeof KINDS, value: unknown): void {
+  const message = fault(owner, name, { kind }, value)
+  if (message !== undefined) throw new RangeError(message)
+}

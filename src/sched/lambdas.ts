@@ -1,0 +1,38 @@
+/** PyTorch's schedules of a function of one's own: they have no text. */
+
+import { type Args, fault, type Options, type Schedule } from './kinds.ts'
+import { readOptions, schedule } from './options.ts'
+
+const LAMBDA_LR = { lambda: { kind: 'function' }, lr: { kind: 'number' } } as const satisfies Args
+export type LambdaLROptions = Options<typeof LAMBDA_LR>
+
+/** η₀ λ(t). PyTorch: LambdaLR. Throws a RangeError where λ gives no finite number ≥ 0. */
+export function lambdaLR(options: LambdaLROptions): Schedule {
+  const values = readOptions('lambdaLR', LAMBDA_LR, options)
+  const { lr, lambda } = values
+  return schedule('lambdaLR', LAMBDA_LR, values, (t) => lr * factorOf('lambdaLR', lambda, t))
+}
+
+/**
+ * η₀ Π λ(k) for k = 1 … t: λ(0) is not asked. PyTorch: MultiplicativeLR, a recursion that has no closed form there. This
+ * is its product, taken in the same order: t multiplications, or one if the t asked before was t − 1. The values are those
+ * of a pure function as long as λ is one. Throws a RangeError where λ gives no finite number ≥ 0.
+ */
+export function multiplicativeLR(options: LambdaLROptions): Schedule {
+  const values = readOptions('multiplicativeLR', LAMBDA_LR, options)
+  const { lr, lambda } = values
+  let last = { t: 0, rate: lr }
+  return schedule('multiplicativeLR', LAMBDA_LR, values, (t) => {
+    let { t: from, rate } = t < last.t ? { t: 0, rate: lr } : last
+    while (from < t) rate *= factorOf('multiplicativeLR', lambda, ++from)
+    last = { t, rate }
+    return rate
+  })
+}
+
+function factorOf(owner: string, lambda: (t: number) => number, t: number): number {
+  const factor = lambda(t)
+  const message = fault(owner, `lambda(${t})`, { kind: 'number' }, factor)
+  if (message !== undefined) throw new RangeError(message)
+  return factor
+}

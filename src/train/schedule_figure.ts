@@ -1,0 +1,45 @@
+import type { Schedule } from '../sched/index.ts'
+import { type Figure, type Line, niceRange, type Point } from './svg.ts'
+
+/** Colours that differ in lightness too, after Okabe and Ito, and strokes for where there is no colour. */
+const STYLES: readonly Omit<Line, 'label' | 'points'>[] = [
+  { color: '#1f77b4' },
+  { color: '#d55e00', dash: '7 3' },
+  { color: '#009e73', dash: '2 3' },
+  { color: '#bf00bf', dash: '8 3 2 3' },
+  { color: '#b8860b' },
+  { color: '#7f7f7f', dash: '7 3' },
+  { color: '#56a0d3', dash: '2 3' },
+  { color: '#e0457b', dash: '8 3 2 3' },
+]
+
+export interface Drawn {
+  readonly label: string
+  readonly schedule: Schedule
+}
+
+/**
+ * The rates of schedules at t = 0 … range − 1, points joined by lines as the chapter's figures have them. Where every one
+ * of the rates is 0 the axis goes up to 1.
+ *
+ * @param range how many t, an integer ≥ 2
+ * @throws RangeError for another range
+ */
+export function scheduleFigure(drawn: readonly Drawn[], range: number, title?: string): Figure {
+  if (!Number.isSafeInteger(range) || range < 2) {
+    throw new RangeError(`scheduleFigure: range must be an integer ≥ 2, the number of t, got ${range}`)
+  }
+  const lines = drawn.map(({ label, schedule }, i) => {
+    const points = Array.from({ length: range }, (_, t): Point => [t, schedule(t)])
+    return { label, points, ...STYLES[i % STYLES.length]! }
+  })
+  const highest = Math.max(...lines.flatMap(({ points }) => points.map(([, rate]) => rate).filter(Number.isFinite)))
+  return {
+    ...(title !== undefined && { title }),
+    xLabel: 't',
+    yLabel: 'learning rate',
+    x: [0, range - 1],
+    y: niceRange(0, highest > 0 ? highest : 1, 5),
+    lines,
+  }
+}
