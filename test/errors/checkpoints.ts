@@ -383,7 +383,7 @@ export const checkpoints: Area = {
     {
       title: '--resume: a schedule that is none',
       error: 'DataError',
-      text: "<folder>/checkpoints/step-00000002.safetensors: it records a schedule that is none: option '--schedule': unknown schedule 'cosin' at character 1 of 'cosin'; a schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, stepLR, multiStepLR, constantLR, linearLR, exponentialLR, polynomialLR, cosineAnnealingLR, cosineAnnealingWarmRestarts, inverseSqrt, oneCycleLR, cyclicLR, warmup, sequence, chain, scale",
+      text: "<folder>/checkpoints/step-00000002.safetensors: it records a schedule that is none: option '--schedule': unknown schedule 'cosin'\n  cosin\n  ^\na schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, stepLR, multiStepLR, constantLR, linearLR, exponentialLR, polynomialLR, cosineAnnealingLR, cosineAnnealingWarmRestarts, inverseSqrt, oneCycleLR, cyclicLR, warmup, sequence, chain, scale",
       varies: folder,
       cure: damaged,
       run: goOn(checkpoint({ options: { ...options(), schedule: 'cosin' } })),

@@ -100,8 +100,33 @@ export const cli: Area = {
     {
       title: 'a schedule with a mistake',
       error,
-      text: "error: option '--schedule': cosine: maxUpdate must be an integer ≥ 1, got 0 at character 18 of 'cosine(maxUpdate=0)'; it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)",
+      text: "error: option '--schedule': cosine: maxUpdate must be an integer ≥ 1, got 0\n  cosine(maxUpdate=0)\n                   ^\nit is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)",
       args: ['train', '--schedule', 'cosine(maxUpdate=0)'],
+    },
+    {
+      title: 'rules of a plateau with a mistake',
+      error,
+      text: "error: option '--plateau': plateau: factor must be a number ≥ 0 and < 1, got 10\n  factor=10\n         ^\nit is metric=testAcc, factor=0.1, patience=10, threshold=0.0001, thresholdMode=rel, cooldown=0, minLr=0, eps=1e-8",
+      args: ['train', '--plateau', 'factor=10'],
+    },
+    {
+      title: 'a plateau and a schedule',
+      error,
+      text: "error: option '--plateau': it changes the rate itself, and so does --schedule; give one of the two",
+      cure: 'The rate that --plateau begins with is that of --lr.',
+      args: ['train', '--plateau', 'factor=0.5', '--schedule', 'cosine(20)'],
+    },
+    {
+      title: 'plot-schedule: a schedule with a mistake',
+      error,
+      text: 'error: schedule 2: stepLR: stepSize must be an integer ≥ 1, got 0\n  stepLR(0)\n         ^\nit is stepLR(stepSize, gamma=0.1, lr)',
+      args: ['plot-schedule', 'constant(0.1)', 'stepLR(0)'],
+    },
+    {
+      title: 'plot-schedule: a range that is none',
+      error,
+      text: "error: option '--range <n>' argument '1' is invalid. It must be a whole number, 2 to 1000000.",
+      args: ['plot-schedule', 'constant(0.1)', '--range', '1'],
     },
     {
       title: 'no name for the folder of results',

@@ -15,7 +15,7 @@ message without its numbers and names. What stands in angle brackets differs fro
 as a test has provoked it, so numbers, names and shapes are those of the example.
 
 The class of an error and its text are held by tests. A \`GpuError\` has a \`kind\` beside. On the command line an error is one line
-on stderr, \`error: …\`: with exit code 2 where options are wrong and nothing was begun, with 1 for all others. Where a text names
+on stderr, \`error: …\`, or four where it shows the place in the text of a schedule: with exit code 2 where options are wrong and nothing was begun, with 1 for all others. Where a text names
 \`npm run setup\`, as in a checkout, it names \`npx dawngrad setup\` in an installed package.`
 
 /** A heading's anchor, as GitHub makes it. */

@@ -1,4 +1,5 @@
 import { sched } from '../../src/index.ts'
+import { scheduleFigure } from '../../src/train/schedule_figure.ts'
 import { type Area, loose } from './refusal.ts'
 
 const { parse } = sched
@@ -51,6 +52,47 @@ export const schedules: Area = {
       text: 'squareRoot: t must be an integer ≥ 0, got 0.5',
       cure: 't counts whole epochs or updates; for fractions, let it count updates.',
       run: () => sched.squareRoot()(0.5),
+    },
+    {
+      title: 'sequence: not one milestone between each two schedules',
+      error: 'RangeError',
+      text: 'sequence: milestones must be one less than the schedules, 1 for 2 schedules, got [5, 10]',
+      run: () => sched.sequence([sched.constant(0.1), sched.constant(0.2)], { milestones: [5, 10] }),
+    },
+    {
+      title: 'sequence: some schedules that set the momentum',
+      error: 'RangeError',
+      text: 'sequence: schedules must all set the momentum, or none: schedule 1 sets the momentum and schedule 0 does not',
+      cure: 'cycleMomentum: false leaves it alone; warmup(…) carries the momentum of its schedule on.',
+      run: () => sched.sequence([sched.constant(0.1), sched.cyclicLR({ baseLr: 0.1, maxLr: 1 })], { milestones: [5] }),
+    },
+    {
+      title: 'chain: two schedules that set the momentum',
+      error: 'RangeError',
+      text: 'chain: schedules must set the momentum at most once, here 2 do',
+      cure: 'cycleMomentum: false leaves it alone.',
+      run: () => {
+        const cyclic = sched.cyclicLR({ baseLr: 0.1, maxLr: 1 })
+        sched.chain([cyclic, cyclic])
+      },
+    },
+    {
+      title: 'cyclicLR: the rates the wrong way round',
+      error: 'RangeError',
+      text: 'cyclicLR: maxLr must be at least baseLr = 0.5, got 0.1',
+      run: () => sched.cyclicLR({ baseLr: 0.5, maxLr: 0.1 }),
+    },
+    {
+      title: 'oneCycleLR, cyclicLR: the momenta the wrong way round',
+      error: 'RangeError',
+      text: 'oneCycleLR: baseMomentum must be at most maxMomentum = 0.8, got 0.85',
+      run: () => sched.oneCycleLR({ maxLr: 0.5, totalSteps: 100, maxMomentum: 0.8 }),
+    },
+    {
+      title: 'lambdaLR, multiplicativeLR: a function that gives no factor',
+      error: 'RangeError',
+      text: 'lambdaLR: lambda(0) must be a finite number ≥ 0, got Infinity',
+      run: () => sched.lambdaLR({ lr: 0.1, lambda: (t) => 1 / t })(0),
     },
     {
       title: 'parse: something that is no text',
@@ -181,6 +223,12 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
       run: () => new sched.Scheduler(groups(2), [sched.constant(0.1)]),
     },
     {
+      title: 'Scheduler: a momentum for an optimiser without',
+      error: 'TypeError',
+      text: 'Scheduler: the schedule sets the momentum, which group 0 has not; set cycleMomentum to false, or take an optimiser that has one',
+      run: () => new sched.Scheduler(groups(1), sched.oneCycleLR({ maxLr: 0.5, totalSteps: 100 })),
+    },
+    {
       title: 'Scheduler: a schedule that gives no rate',
       error: 'RangeError',
       text: 'Scheduler: the rate of group 0 at t = 0 must be a finite number ≥ 0, got Infinity',
@@ -198,6 +246,55 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
       error: 'RangeError',
       text: 'Scheduler.loadStateDict: t must be an integer ≥ 0, got -1',
       run: () => new sched.Scheduler(groups(1), sched.constant(0.1)).loadStateDict({ t: -1 }),
+    },
+    {
+      title: 'plateau: something behind an argument',
+      error: 'SyntaxError',
+      text: `plateau: expected ',' or the end, got 'patience'
+  factor=0.5 patience=3
+             ^
+it is metric=testAcc, factor=0.1, patience=10, threshold=0.0001, thresholdMode=rel, cooldown=0, minLr=0, eps=1e-8`,
+      run: () => sched.parsePlateau('factor=0.5 patience=3'),
+    },
+    {
+      title: 'parsePlateau: something that is no text',
+      error: 'TypeError',
+      text: 'parsePlateau: the rules must be a text, got an object',
+      run: () => sched.parsePlateau(loose({ factor: 0.5 })),
+    },
+    {
+      title: 'ReduceLROnPlateau.step: no metric',
+      error: 'TypeError',
+      text: 'ReduceLROnPlateau.step: the metric must be a number, got undefined',
+      run: () => new sched.ReduceLROnPlateau(groups(1)).step(loose(undefined)),
+    },
+    {
+      title: 'ReduceLROnPlateau.loadStateDict: no state',
+      error: 'TypeError',
+      text: 'ReduceLROnPlateau.loadStateDict: the state must be { best, badEpochs, cooldownLeft, lr }, as stateDict gives it, got {"best":0.5}',
+      run: () => new sched.ReduceLROnPlateau(groups(1)).loadStateDict(loose({ best: 0.5 })),
+    },
+    {
+      title: 'ReduceLROnPlateau.loadStateDict: a best that is none',
+      error: 'TypeError',
+      text: "ReduceLROnPlateau.loadStateDict: best must be a finite number or null, got 'low'",
+      run: () =>
+        new sched.ReduceLROnPlateau(groups(1)).loadStateDict(
+          loose({ best: 'low', badEpochs: 0, cooldownLeft: 0, lr: [0.1] }),
+        ),
+    },
+    {
+      title: 'ReduceLROnPlateau.loadStateDict: not one rate a group',
+      error: 'TypeError',
+      text: 'ReduceLROnPlateau.loadStateDict: lr must be a list of 2, one a group, got [0.1]',
+      run: () =>
+        new sched.ReduceLROnPlateau(groups(2)).loadStateDict({ best: 1, badEpochs: 0, cooldownLeft: 0, lr: [0.1] }),
+    },
+    {
+      title: 'scheduleFigure: a range that is none',
+      error: 'RangeError',
+      text: 'scheduleFigure: range must be an integer ≥ 2, the number of t, got 1',
+      run: () => scheduleFigure([{ label: 'constant', schedule: sched.constant(0.1) }], 1),
     },
   ],
 }
