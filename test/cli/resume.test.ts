@@ -60,6 +60,7 @@ describe('a run saves a checkpoint', () => {
       momentum: 0.9,
       weightDecay: 0,
       schedule: 'constant',
+      plateau: null,
       schedulePer: 'epoch',
       lrTiming: 'before-epoch',
       seed: 0,
@@ -267,6 +268,9 @@ describe('the options in a checkpoint', () => {
   it('come back as they were', () => {
     const { limitTrain: _, checkpointEvery: __, ...given } = good
     expect(restored(good)).toEqual(given)
+    expect(restored({ ...good, plateau: null })).toEqual(given)
+    const constant = { ...given, schedule: 'constant', plateau: 'factor=0.5' }
+    expect(restored({ ...constant, limitTrain: null, checkpointEvery: null })).toEqual(constant)
   })
 
   it.each<[RecordedOptions, string]>([
@@ -275,6 +279,12 @@ describe('the options in a checkpoint', () => {
     [{ ...good, lr: -1 }, 'it records --lr as -1: It must be a number, 0 or more.'],
     [{ ...good, seed: 2 ** 60 }, 'it records --seed as 1152921504606847000: It must be a whole number, 0 or more.'],
     [{ ...good, schedulePer: 'day' }, 'it records --schedule-per as "day": Allowed choices are epoch, step.'],
+    [{ ...good, plateau: 3 }, 'it records --plateau as 3, which is no string'],
+    [
+      { ...good, plateau: 'factor=0.5' },
+      "it records a schedule that is none: option '--plateau': it changes the rate itself, and so does --schedule; " +
+        'give one of the two',
+    ],
     [{ ...good, constructor: 'x' }, 'it records the option "constructor", which is unknown'],
     [
       Object.fromEntries(Object.entries(good).filter(([name]) => name !== 'keep')),

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, expect, it, vi } from 'vitest'
+import { plotScheduleCommand } from '../../src/cli/plot_schedule.ts'
+import { makeScratch } from '../support/train_process.ts'
+
+const { folder, remove } = makeScratch()
+afterAll(remove)
+
+/** What the command writes to a stdout that is no terminal. */
+async function plot(...args: string[]): Promise<string> {
+  let text = ''
+  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
+    text += String(part)
+    return true
+  })
+  try {
+    await plotScheduleCommand().parseAsync(args, { from: 'user' })
+  } finally {
+    spy.mockRestore()
+  }
+  return text
+}
+
+it('draws schedules in 80 columns without colours, and to a file, light and dark', async () => {
+  const file = join(folder, 'rates.svg')
+  const text = await plot('cosine(20)', 'squareRoot(0.1)', '--range', '50', '--svg', file)
+  const lines = text.split('\n')
+  expect(lines.slice(0, 2)).toEqual(['     a  cosine(maxUpdate=20, baseLr=0.3)', '     b  squareRoot(lr=0.1)'])
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
+  expect(text).not.toContain('\x1b')
+  expect(lines.at(-3)).toMatch(/^ {5}0 +10 +20 +30 +40$/)
+  const svg = readFileSync(file, 'utf8')
+  expect(svg).toMatch(
+    /^<svg [\s\S]*prefers-color-scheme:dark[\s\S]*cosine\(maxUpdate=20, baseLr=0\.3\)[\s\S]*<\/svg>\n$/,
+  )
+})
+
+it('takes the base rate from --lr', async () => {
+  expect(await plot('chain([constantLR(0.1, 4), exponentialLR(0.9)])', '--lr', '0.7')).toContain(
+    'constantLR(factor=0.1, totalIters=4, lr=0.7), exponentialLR(gamma…',
+  )
+})
+
+it('shows the mistake', async () => {
+  const message = "schedule 2: unknown schedule 'cosin'\n  cosin(20)\n  ^\na schedule is name(arg=value, …)"
+  await expect(plot('constant', 'cosin(20)')).rejects.toThrow(message)
+})

@@ -1,0 +1,86 @@
+// Writes docs/schedules.md and its figures. Run by `npm run docs:schedules`; a test holds them current.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse, signatures } from '../../src/sched/index.ts'
+import { scheduleFigure } from '../../src/train/schedule_figure.ts'
+import { drawFigure } from '../../src/train/svg.ts'
+import { CHAPTER_FIGURES, ENTRIES, type Entry } from './gallery.ts'
+
+const root = new URL('../../', import.meta.url)
+
+const HEAD = `<!-- Written by \`npm run docs:schedules\` from test/sched/gallery.ts. Do not edit. -->
+
+# Schedules
+
+A schedule is a function of t = 0, 1, 2 …, the number of the epoch or, with \`--schedule-per step\`, of the update: the same rate for
+the same t, in any order. Its text is the same everywhere: \`--schedule\`, \`npm run plot-schedule\`, \`sched.parse(text)\`, and
+\`schedule.spec\`, which gives it back. Arguments may be positional, in the order shown, then named. A base rate (\`lr\`, \`baseLr\`,
+\`maxLr\` of \`oneCycleLR\`) that the text does not give is that of \`--lr\`. In code every name is a function of options:
+\`sched.stepLR({ lr: 0.3, stepSize: 7 })\`; combinators take the schedule or the list first: \`sched.warmup(s, { steps: 5 })\`.
+
+\`\`\`
+npm run plot-schedule -- 'warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)' 'oneCycleLR(0.3, 30)' --range 30 --svg rates.svg
+\`\`\`
+
+draws any of them, several at once, in the terminal and to a file.
+
+Those with PyTorch's names are its schedulers in closed form. PyTorch computes most of them by a recursion on the rate in force; undisturbed,
+both give the same rates, but for rounding and for the cases that the functions' docstrings name.
+
+## The chapter's five`
+
+const STATEFUL = `## In code alone: lambdaLR, multiplicativeLR
+
+\`sched.lambdaLR({ lr, lambda })\` is η₀ λ(t), \`sched.multiplicativeLR({ lr, lambda })\` is η₀ Π λ(k) over k = 1 … t. PyTorch: LambdaLR,
+MultiplicativeLR. A function has no text, so these have no \`spec\`. Any other function of t is a schedule too.
+
+## With a state: ReduceLROnPlateau
+
+\`new sched.ReduceLROnPlateau(optimizer, { mode = 'min', factor = 0.1, patience = 10, threshold = 1e-4, thresholdMode = 'rel', cooldown = 0,
+minLr = 0, eps = 1e-8 })\`, then \`plateau.step(metric)\` after every epoch: where the metric has not got better for more than \`patience\` epochs,
+the rate is multiplied by \`factor\`. PyTorch: ReduceLROnPlateau, with its rules. \`stateDict()\` and \`loadStateDict()\` carry it over,
+the rates included. In a run: \`npm run train -- --lr 0.3 --plateau 'factor=0.5, patience=3, metric=trainLoss'\`, or \`metric=testAcc\`,
+the default; its state is in the checkpoints, so that a resumed run cuts its rate after the same epochs.
+
+## Momentum
+
+\`oneCycleLR\` and \`cyclicLR\` have a momentum too, \`schedule.momentum(t)\`, unless \`cycleMomentum\` is false. \`Scheduler\` and \`train\` set it beside
+the rate, in place of \`--momentum\`; \`warmup\`, \`sequence\`, \`chain\` and \`scale\` carry it on. Steps that are sent to the device
+together have one momentum: where it changes with every step, as with \`--schedule-per step\`, steps are sent one by one.`
+
+function section({ name, formula, about, source, specs }: Entry): string {
+  const signature = signatures().find((one) => one.startsWith(`${name}(`))!
+  const lines = [`### ${name}`, `\`${signature}\``, `${formula}`]
+  if (about !== '') lines.push(about)
+  return [...lines, `From: ${source}.`, `![${specs.join('; ')}](img/schedules/${name}.svg)`].join('\n\n')
+}
+
+function figure(specs: readonly string[], range: number): string {
+  return drawFigure(
+    scheduleFigure(
+      specs.map((label) => ({ label, schedule: parse(label) })),
+      range,
+    ),
+  )
+}
+
+/** Every file of the page by its path from the root of the repository. */
+export function files(): ReadonlyMap<string, string> {
+  const made = new Map<string, string>()
+  for (const { name, specs, range } of ENTRIES) made.set(`docs/img/schedules/${name}.svg`, figure(specs, range))
+  for (const { file, spec, range } of CHAPTER_FIGURES) made.set(`docs/img/schedules/${file}.svg`, figure([spec], range))
+  const five = CHAPTER_FIGURES.map(({ file, spec, range }) => {
+    return `\`${spec}\`, t = 0 … ${range - 1}\n\n![${spec}](img/schedules/${file}.svg)`
+  })
+  const page = [HEAD, ...five, '## All of them', ...ENTRIES.map(section), STATEFUL]
+  return made.set('docs/schedules.md', `${page.join('\n\n')}\n`)
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [path, text] of files()) {
+    const target = fileURLToPath(new URL(path, root))
+    mkdirSync(dirname(target), { recursive: true })
+    writeFileSync(target, text)
+  }
+}
