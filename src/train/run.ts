@@ -218,7 +218,7 @@ async function trainEpoch(
  */
 function stepsUntilStop(options: RunOptions, epoch: number, first: number, most: number): number {
   const { train, rates, pauseAfter } = options
-  const before = epoch * train.length
+  const before = train.length * epoch
   const left = Math.min(most, train.length - first)
   const momentum = momentumAt(rates, epoch, before + first)
   for (let count = 1; count < left; count++) {

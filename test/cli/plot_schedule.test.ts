@@ -38,7 +38,7 @@ it('draws schedules in 80 columns without colours, and to a file, light and dark
 
 it('takes the base rate from --lr', async () => {
   expect(await plot('chain([constantLR(0.1, 4), exponentialLR(0.9)])', '--lr', '0.7')).toContain(
-    'constantLR(factor=0.1, totalIters=4, lr=0.7), exponentialLR(gamma…',
+    'constantLR(factor=0.1, totalIters=4, lr=0.7), exponentialLR(gamma=0…',
   )
 })
 

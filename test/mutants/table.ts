@@ -10,6 +10,7 @@ import { elementwise } from './table/elementwise.ts'
 import { matrices } from './table/matrices.ts'
 import { optimisation } from './table/optimiser.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
+import { schedules } from './table/schedules.ts'
 import { tensors } from './table/tensors.ts'
 import { training } from './table/training.ts'
 
@@ -21,6 +22,7 @@ export const areas: readonly Area[] = [
   elementwise,
   tensors,
   optimisation,
+  schedules,
   data,
   device,
   training,
