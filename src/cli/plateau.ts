@@ -3,7 +3,7 @@ import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
 import { type PlateauState, ReduceLROnPlateau, type Schedule } from '../sched/index.ts'
 import type { EpochReport } from '../train/index.ts'
 import type { Rates } from './options.ts'
-import type { Change } from './train_options.ts'
+import type { Change, TrainOptions } from './train_options.ts'
 
 /** The rate of a run that falls where its metric gets no better. */
 export interface PlateauOfRun {
@@ -39,4 +39,9 @@ export function plateauOf({ rates, going }: Plan, optimizer: optim.SGD): Plateau
     step: ({ testAcc, train }) => plateau.step(metric === 'testAcc' ? testAcc : train.loss),
     stateDict: () => plateau.stateDict(),
   }
+}
+
+/** What a run's rates are, for its figure. */
+export function titleOf({ lr, plateau, schedule }: TrainOptions, { schedule: { spec } }: Rates): string {
+  return plateau === undefined ? (spec ?? schedule) : `plateau(${plateau}) from ${lr}`
 }

@@ -23,7 +23,7 @@ import {
 } from '../train/index.ts'
 import { LiveRun } from './live_run.ts'
 import { type Rates, UsageError } from './options.ts'
-import { plateauOf } from './plateau.ts'
+import { plateauOf, titleOf } from './plateau.ts'
 import { createProgress } from './progress.ts'
 import { formatDuration } from './progress_text.ts'
 import { Saver } from './saver.ts'
@@ -102,7 +102,8 @@ async function trainOn(
   const train = new ImageBatches(trainSet, { batchSize })
   const test = new ImageBatches(testSet, { batchSize })
   const records: HistoryRecord[] = going ? recordsOf(going.found, path, train.length) : []
-  const about = { title: titleOf(plan), epochs, stepsPerEpoch: train.length }
+  const title = `LeNet on Fashion-MNIST, ${titleOf(options, plan.rates)}, seed ${seed}`
+  const about = { title, epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
   if (going) restoreValues(net, optimizer, going.found.checkpoint, going.found.path)
   const plateau = plateauOf(plan, optimizer)
@@ -159,7 +160,8 @@ async function trainOn(
         if (signals.came !== null && at.epoch < epochs) throw new Stopped(`stopped by ${signals.came}`)
       },
     })
-    const summary = await finish(plan, gpu, folder, { records, result, net, trainSet, train, seconds: saver.seconds() })
+    const outcome = { title, records, result, net, trainSet, train, seconds: saver.seconds() }
+    const summary = await finish(plan, gpu, folder, outcome)
     progress.message(`results in ${folder.path}`)
     const rate = Math.round(summary.imagesPerSecond).toLocaleString('en')
     progress.finish(`${summaryLine(summary)}\n${formatDuration(summary.seconds)}, ${rate} images/s on ${gpu.info.name}`)
@@ -203,6 +205,8 @@ async function goOn(path: string, { checkpoint, history, passedOver }: FoundChec
 }
 
 interface Outcome {
+  /** What the figure is called. */
+  readonly title: string
   readonly records: readonly HistoryRecord[]
   readonly result: RunResult
   readonly net: nn.Module
@@ -213,12 +217,11 @@ interface Outcome {
 
 /** Writes the figure and the summary. The figures are those of the last record, which may be of the run before. */
 async function finish(
-  plan: TrainRun,
+  { options }: TrainRun,
   gpu: Gpu,
   folder: RunFolder,
-  { records, result, net, trainSet, train, seconds }: Outcome,
+  { title, records, result, net, trainSet, train, seconds }: Outcome,
 ): Promise<RunSummary> {
-  const { options } = plan
   const { epochs, seed } = options
   const last = records.findLast((record) => record.kind === 'epoch')!
   const { seed: _, ...deciding } = recorded(options, DECIDING)
@@ -236,15 +239,8 @@ async function finish(
     version: packageVersion(),
     parameterHash: await parameterHash(net),
   }
-  await folder.finish(summary, drawCurves(curvePoints(records, train.length), { epochs, title: titleOf(plan) }))
+  await folder.finish(summary, drawCurves(curvePoints(records, train.length), { epochs, title }))
   return summary
-}
-
-/** What a run is called in its figure. */
-function titleOf({ options, rates }: TrainRun): string {
-  const { lr, plateau, schedule, seed } = options
-  const policy = plateau === undefined ? (rates.schedule.spec ?? schedule) : `plateau(${plateau}) from ${lr}`
-  return `LeNet on Fashion-MNIST, ${policy}, seed ${seed}`
 }
 
 /** LeNet's largest tensor, 6 channels of 28×28 an image, must fit one buffer. */
