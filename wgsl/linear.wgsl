@@ -5,6 +5,8 @@
 //   dw[o, i]  = sum over n of dy[n, o] * x[n, i]
 //   db[o]     = sum over n of dy[n, o]                   with relu = 1, dy counts as 0 where out <= 0
 //
+// With maskX = 1 x is what a ReLU gave, and dx the gradient of what it took: 0 where x <= 0.
+//
 //   x, dx         [N, I]
 //   weight, dw    [O, I]
 //   bias, db      [O]
@@ -32,8 +34,8 @@
 //                 dw is [parts, O, I] and db [parts, O], and `reduce` adds the parts: the same bits, more threads.
 // forward_direct, backward_direct
 //                 The same, to the same bits, in one dispatch, without packing: for layers so small that it costs more than
-//                 it saves. backward_direct takes no ReLU; a thread of it computes a 4 x 4 block of dw or dx, or an element
-//                 of db, in the same order: needW*parts*(ceil(O/4)*I/4 + O) + needX*ceil(N/4)*I/4.
+//                 it saves. backward_direct takes no ReLU of its own; it has ceil(O/8)*ceil(I/8) threads a part for dw,
+//                 ceil(N/8)*ceil(I/8) for dx and O a part for db, in the same order.
 // reduce          Adds partial_w [parts, O, I] to dw [O, I] and partial_b [parts, O] to db [O]. One thread an element:
 //                 O*I + O.
 //
@@ -48,6 +50,7 @@ struct Params {
   needX: u32,
   needW: u32, // dw and db
   parts: u32, // 1 or ceil(N/BLOCK)
+  maskX: u32, // 1: dx is 0 where x <= 0, x being a ReLU's output and dx the gradient of what that ReLU took
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -126,6 +129,11 @@ fn finished(sum: f32, o: u32) -> f32 {
 // An element of the gradient before the ReLU.
 fn dy_at(i: u32) -> f32 {
   return select(dy[i], 0.0, params.relu == 1u && y[i] <= 0.0);
+}
+
+// An element of dx, given its sum.
+fn masked(sum: f32, at: u32) -> f32 {
+  return select(sum, 0.0, params.maskX == 1u && x[at] <= 0.0);
 }
 
 @compute @workgroup_size(WG)
@@ -434,7 +442,7 @@ fn backward(
       if (for_w) {
         dw[at] = t0l.x;
       } else {
-        dx[at] = t0l.x;
+        dx[at] = masked(t0l.x, at);
       }
       t0l = t0l.yzww;
     }
@@ -444,17 +452,18 @@ fn backward(
   }
 }
 
-// As backward, of operands as they lie; I must be a multiple of 4.
+// As backward, of operands as they lie; I must be a multiple of 4, and relu 0.
 @compute @workgroup_size(WG)
 fn backward_direct(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let across = params.I / 4u;
-  let blocks_w = quads_of(params.O) * across;
+  let quads_i = params.I / 4u;
+  let across = eights_of(params.I);
+  let blocks_w = eights_of(params.O) * across;
   let count_w = blocks_w * params.parts * params.needW;
-  let count_x = quads_of(params.N) * across * params.needX;
+  let count_x = eights_of(params.N) * across * params.needX;
   let thread = in_turn(group.y * groups.x + group.x, groups.x * groups.y, (count_w + WG - 1u) / WG) * WG + lane;
   // Rows of the batch a part takes.
   let share = select(BLOCK, params.N, params.parts == 1u);
@@ -483,60 +492,106 @@ fn backward_direct(
   let t = select(thread - count_w, thread, for_w);
   // dx has one part, and one block of all the k.
   let part = select(0u, t / blocks_w, for_w);
-  let row = (t - part * blocks_w) / across * 4u;
-  let column = (t - part * blocks_w) % across;
+  let row = (t - part * blocks_w) / across * 8u;
+  let column = (t - part * blocks_w) % across * 2u; // in quads
   let height = select(params.N, params.O, for_w);
-  let begin = part * share;
-  let end = select(params.O, min(begin + share, params.N), for_w);
-  let block = select(params.O, BLOCK, for_w);
-  // Where the elements of dy are for four rows of the block, and the quad of x or weight beside them.
-  let step = select(1u, params.O, for_w);
-  let rows = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(height - 1u));
-  var left = rows * select(params.O, 1u, for_w) + begin * step;
-  var right = begin * across + column;
-  var t0 = vec4f();
-  var t1 = vec4f();
-  var t2 = vec4f();
-  var t3 = vec4f();
-  for (var k = begin; k < end; ) {
-    let stop = min(k + block, end);
-    var s0 = vec4f();
-    var s1 = vec4f();
-    var s2 = vec4f();
-    var s3 = vec4f();
-    for (; k < stop; k++) {
-      var quad = vec4f();
-      if (for_w) {
-        quad = x_quads[right];
-      } else {
-        quad = weight_quads[right];
+  let four = vec4u(0u, 1u, 2u, 3u);
+  let low = min(row + four, vec4u(height - 1u));
+  let high = min(row + 4u + four, vec4u(height - 1u));
+  var j0 = column;
+  var j1 = min(column + 1u, quads_i - 1u);
+  // As in backward.
+  var t0l = vec4f(); var t0h = vec4f();
+  var t1l = vec4f(); var t1h = vec4f();
+  var t2l = vec4f(); var t2h = vec4f();
+  var t3l = vec4f(); var t3h = vec4f();
+  var t4l = vec4f(); var t4h = vec4f();
+  var t5l = vec4f(); var t5h = vec4f();
+  var t6l = vec4f(); var t6h = vec4f();
+  var t7l = vec4f(); var t7h = vec4f();
+  // Two loops: in one, which would choose between its operands, the driver for the processor takes a third longer.
+  if (for_w) {
+    let begin = part * share;
+    let end = min(begin + share, params.N);
+    var i0 = low + begin * params.O;
+    var i1 = high + begin * params.O;
+    j0 += begin * quads_i;
+    j1 += begin * quads_i;
+    for (var n = begin; n < end; ) {
+      let stop = min(n + BLOCK, end);
+      var s0l = vec4f(); var s0h = vec4f();
+      var s1l = vec4f(); var s1h = vec4f();
+      var s2l = vec4f(); var s2h = vec4f();
+      var s3l = vec4f(); var s3h = vec4f();
+      var s4l = vec4f(); var s4h = vec4f();
+      var s5l = vec4f(); var s5h = vec4f();
+      var s6l = vec4f(); var s6h = vec4f();
+      var s7l = vec4f(); var s7h = vec4f();
+      for (; n < stop; n++) {
+        let x0 = vec4f(dy[i0.x], dy[i0.y], dy[i0.z], dy[i0.w]);
+        let x1 = vec4f(dy[i1.x], dy[i1.y], dy[i1.z], dy[i1.w]);
+        let y0 = x_quads[j0];
+        let y1 = x_quads[j1];
+        i0 += params.O;
+        i1 += params.O;
+        j0 += quads_i;
+        j1 += quads_i;
+        s0l += x0.x * y0; s0h += x0.x * y1;
+        s1l += x0.y * y0; s1h += x0.y * y1;
+        s2l += x0.z * y0; s2h += x0.z * y1;
+        s3l += x0.w * y0; s3h += x0.w * y1;
+        s4l += x1.x * y0; s4h += x1.x * y1;
+        s5l += x1.y * y0; s5h += x1.y * y1;
+        s6l += x1.z * y0; s6h += x1.z * y1;
+        s7l += x1.w * y0; s7h += x1.w * y1;
       }
-      s0 += dy[left.x] * quad;
-      s1 += dy[left.y] * quad;
-      s2 += dy[left.z] * quad;
-      s3 += dy[left.w] * quad;
-      left += step;
-      right += across;
+      t0l += s0l; t0h += s0h;
+      t1l += s1l; t1h += s1h;
+      t2l += s2l; t2h += s2h;
+      t3l += s3l; t3h += s3h;
+      t4l += s4l; t4h += s4h;
+      t5l += s5l; t5h += s5h;
+      t6l += s6l; t6h += s6h;
+      t7l += s7l; t7h += s7h;
     }
-    t0 += s0;
-    t1 += s1;
-    t2 += s2;
-    t3 += s3;
+  } else {
+    let i0 = low * params.O;
+    let i1 = high * params.O;
+    for (var o = 0u; o < params.O; o++) {
+      let x0 = vec4f(dy[i0.x + o], dy[i0.y + o], dy[i0.z + o], dy[i0.w + o]);
+      let x1 = vec4f(dy[i1.x + o], dy[i1.y + o], dy[i1.z + o], dy[i1.w + o]);
+      let y0 = weight_quads[j0];
+      let y1 = weight_quads[j1];
+      j0 += quads_i;
+      j1 += quads_i;
+      t0l += x0.x * y0; t0h += x0.x * y1;
+      t1l += x0.y * y0; t1h += x0.y * y1;
+      t2l += x0.z * y0; t2h += x0.z * y1;
+      t3l += x0.w * y0; t3h += x0.w * y1;
+      t4l += x1.x * y0; t4h += x1.x * y1;
+      t5l += x1.y * y0; t5h += x1.y * y1;
+      t6l += x1.z * y0; t6h += x1.z * y1;
+      t7l += x1.w * y0; t7h += x1.w * y1;
+    }
   }
-  let last = min(row + 4u, height);
-  for (var r = row; r < last; r++) {
-    let first = ((part * params.O + r) * across + column) * 4u;
-    for (var at = first; at < first + 4u; at++) {
-      if (for_w) {
-        dw[at] = t0.x;
-      } else {
-        dx[at] = t0.x;
-      }
-      t0 = t0.yzww;
+  let last = min(row + 8u, height);
+  for (var half = row * 2u; half < last * 2u; half++) {
+    let start = (part * params.O + half / 2u) * params.I;
+    let stop = start + min((column + (half & 1u)) * 4u + 4u, params.I);
+    if (!for_w && params.maskX == 1u) {
+      t0l = select(t0l, vec4f(), x_quads[half / 2u * quads_i + min(column + (half & 1u), quads_i - 1u)] <= vec4f());
     }
-    t0 = t1;
-    t1 = t2;
-    t2 = t3;
+    for (var at = start + (column + (half & 1u)) * 4u; at < stop; at++) {
+      if (for_w) {
+        dw[at] = t0l.x;
+      } else {
+        dx[at] = t0l.x;
+      }
+      t0l = t0l.yzww;
+    }
+    t0l = t0h; t0h = t1l; t1l = t1h; t1h = t2l; t2l = t2h;
+    t2h = t3l; t3l = t3h; t3h = t4l; t4l = t4h; t4h = t5l;
+    t5l = t5h; t5h = t6l; t6l = t6h; t6h = t7l; t7l = t7h;
   }
 }
 

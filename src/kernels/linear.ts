@@ -18,11 +18,11 @@ const backwardDirect = new Kernel('linear', wgsl.linear, 'backward_direct')
 const reduce = new Kernel('linear', wgsl.linear, 'reduce')
 
 /**
- * Up to so many multiplications a layer computes from its operands as they lie: packing would cost more than it saves.
- * On a GPU a dispatch costs as much as many more of them.
+ * Up to so many multiplications a layer computes from its operands as they lie, in one dispatch: packing would cost more
+ * than it saves, or hardly less.
  */
-const DIRECT_FORWARD = { cpu: 2 ** 22, gpu: 2 ** 24 } as const
-const DIRECT_BACKWARD = 2 ** 19
+const DIRECT_FORWARD = { cpu: 2 ** 24, gpu: 2 ** 24 } as const
+const DIRECT_BACKWARD = { cpu: 2 ** 24, gpu: 2 ** 24 } as const
 
 const quads = (n: number) => Math.ceil(n / 4)
 const eights = (n: number) => Math.ceil(n / 8)
@@ -63,7 +63,7 @@ function output(gpu: Gpu, [input, weight, bias]: LinearInputs, shape: Shape, rel
   const O = weight.shape[0]!
   const out = empty(gpu, shape, 'float32', 'linear')
   if (out.size === 0) return out
-  const params = { N, I, O, hasBias: bias ? 1 : 0, relu, needX: 0, needW: 0, parts: 1 }
+  const params = { N, I, O, hasBias: bias ? 1 : 0, relu, needX: 0, needW: 0, parts: 1, maskX: 0 }
   const operands = { x: input.storage, weight: weight.storage }
   const rest = { params, bias: bias?.storage ?? weight.storage, out: out.storage }
   const blocks = eights(N) * eights(O)
@@ -79,13 +79,14 @@ function output(gpu: Gpu, [input, weight, bias]: LinearInputs, shape: Shape, rel
   return out
 }
 
-/** Gradients of input, weight and bias; `y` is the output where a ReLU made it. */
+/** Gradients of input, weight and bias. */
 function gradients(
   gpu: Gpu,
-  { dy, input, weight, y }: Operands,
+  operands: Operands,
   [needsInput, needsWeight, needsBias]: readonly boolean[],
   memory: GradientMemory,
 ): [Tensor | null, Tensor | null, Tensor | null] {
+  const { dy, input, weight, y } = operands
   const [N, I] = asRows(input)
   const O = weight.shape[0]!
   const needsParameters = needsWeight || needsBias
@@ -95,52 +96,55 @@ function gradients(
   const dx = needsInput ? result(0, input.shape) : null
   const dw = needsParameters ? result(1, weight.shape) : null
   const db = !needsParameters ? null : none ? biasOnly(gpu, dy, y) : result(2, [O])
-  if (!none && (dx || dw)) compute(gpu, { dy, input, weight, y }, dx, dw, db)
+  if (!none && (dx || dw)) compute(gpu, operands, dx, dw, db)
   return [dx, dw, db]
 }
 
-const linearOp: Op<LinearInputs, null> = {
-  name: 'linear',
-
-  shape(inputs) {
-    return shapeOf('linear', inputs)
-  },
-
-  multiplyAdds: ([, weight], _, shape) => sizeOf(shape) * weight.shape[1]!,
-
-  forward(gpu, inputs, _, shape) {
-    return { out: output(gpu, inputs, shape, 0), saved: [inputs[0], inputs[1]] }
-  },
-
-  backward(gpu, dy, [input, weight], _, needs, memory) {
-    return gradients(gpu, { dy, input: input!, weight: weight!, y: null }, needs, memory)
-  },
+/**
+ * How layers with a ReLU between each two share its backward: the layer after it sets its dx to 0 where its input is 0,
+ * in the dispatch that computes it, and the layer before it takes that for its dy as it is. That is right only where the
+ * ReLU's output goes to that one layer, and nobody sees the gradient between.
+ */
+export interface Link {
+  /** Whether the input is a ReLU's output and its backward is this layer's part. */
+  readonly masksInput: boolean
+  /** Whether the layer after this one takes over the backward of this one's ReLU. */
+  readonly masked: boolean
 }
 
-const linearReluOp: Op<LinearInputs, null> = {
-  name: 'linearRelu',
+const ALONE: Link = { masksInput: false, masked: false }
 
-  shape(inputs) {
-    return shapeOf('linearRelu', inputs)
-  },
+function opOf(name: string, relu: 0 | 1): Op<LinearInputs, Link> {
+  return {
+    name,
 
-  multiplyAdds: ([, weight], _, shape) => sizeOf(shape) * weight.shape[1]!,
+    shape(inputs) {
+      return shapeOf(name, inputs)
+    },
 
-  forward(gpu, inputs, _, shape) {
-    const out = output(gpu, inputs, shape, 1)
-    return { out, saved: [inputs[0], inputs[1], out] }
-  },
+    multiplyAdds: ([, weight], _, shape) => sizeOf(shape) * weight.shape[1]!,
 
-  backward(gpu, dy, [input, weight, y], _, needs, memory) {
-    return gradients(gpu, { dy, input: input!, weight: weight!, y: y! }, needs, memory)
-  },
+    forward(gpu, inputs, { masked }, shape) {
+      const out = output(gpu, inputs, shape, relu)
+      return { out, saved: [inputs[0], inputs[1], ...(relu === 1 && !masked ? [out] : [])] }
+    },
+
+    backward(gpu, dy, [input, weight, y = null], { masksInput }, needs, memory) {
+      return gradients(gpu, { dy, input: input!, weight: weight!, y, masksInput }, needs, memory)
+    },
+  }
 }
+
+const linearOp = opOf('linear', 0)
+const linearReluOp = opOf('linearRelu', 1)
 
 interface Operands {
   readonly dy: Tensor
   readonly input: Tensor
   readonly weight: Tensor
+  /** The output, where the backward of its ReLU is this layer's part. */
   readonly y: Tensor | null
+  readonly masksInput: boolean
 }
 
 /** The bias's gradient where there are no input features: a layer of one feature that is zero has the same. */
@@ -150,12 +154,12 @@ function biasOnly(gpu: Gpu, dy: Tensor, y: Tensor | null): Tensor {
   const db = empty(gpu, [O], 'float32', 'linear')
   const input = full(gpu, [N, 1], 0)
   const weight = full(gpu, [O, 1], 0)
-  compute(gpu, { dy, input, weight, y }, null, full(gpu, [O, 1], 0), db)
+  compute(gpu, { dy, input, weight, y, masksInput: false }, null, full(gpu, [O, 1], 0), db)
   return db
 }
 
 function compute(gpu: Gpu, operands: Operands, dx: Tensor | null, dw: Tensor | null, db: Tensor | null): void {
-  const { input, weight, y } = operands
+  const { input, weight, y, masksInput } = operands
   const [N, I] = asRows(input)
   const O = weight.shape[0]!
   const needX = dx ? 1 : 0
@@ -163,8 +167,8 @@ function compute(gpu: Gpu, operands: Operands, dx: Tensor | null, dw: Tensor | n
   // The sum over rows is made of fixed blocks either way, with the same bits. Splitting it among threads pays only where
   // there are thousands of them.
   const parts = needW === 1 && gpu.info.adapterClass === 'gpu' ? blocksOf(N) : 1
-  const params: Params = { N, I, O, hasBias: 0, relu: y ? 1 : 0, needX, needW, parts }
-  const direct = !y && I % 4 === 0 && N * I * O <= DIRECT_BACKWARD
+  const params: Params = { N, I, O, hasBias: 0, relu: y ? 1 : 0, needX, needW, parts, maskX: masksInput ? 1 : 0 }
+  const direct = !y && I % 4 === 0 && N * I * O <= DIRECT_BACKWARD[gpu.info.adapterClass]
   const emit = direct ? emitDirect : emitPacked
   withScratch(gpu, 'linear', 1, (unused) => {
     const x = dx?.storage ?? unused
@@ -183,13 +187,13 @@ function compute(gpu: Gpu, operands: Operands, dx: Tensor | null, dw: Tensor | n
   })
 }
 
-type Params = Readonly<Record<'N' | 'I' | 'O' | 'hasBias' | 'relu' | 'needX' | 'needW' | 'parts', number>>
+type Params = Readonly<Record<'N' | 'I' | 'O' | 'hasBias' | 'relu' | 'needX' | 'needW' | 'parts' | 'maskX', number>>
 type Results = Readonly<Record<'dx' | 'dw' | 'db', Storage>>
 
 function emitDirect(gpu: Gpu, params: Params, { dy, input, weight }: Operands, results: Results): void {
   const { N, I, O, needX, needW, parts } = params
   const inputs = { dy: dy.storage, x_quads: input.storage, weight_quads: weight.storage }
-  const threads = needW * parts * ((quads(O) * I) / 4 + O) + (needX * quads(N) * I) / 4
+  const threads = needW * parts * (eights(O) * eights(I) + O) + needX * eights(N) * eights(I)
   gpu.emit(backwardDirect, { params, ...inputs, ...results }, groupsFor(threads))
 }
 
@@ -201,7 +205,7 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
   withScratch(gpu, 'linear', 4 * (alongN * N + alongO * O), (packed) => {
     const inputs = { x: input.storage, weight: weight.storage, dy: dy.storage, y: (y ?? dy).storage }
     gpu.emit(packBackward, { params, ...inputs, packed }, groupsFor(alongN * stripsOf(N) + alongO * stripsOf(O)))
-    gpu.emit(backward, { params, quads: packed, ...results }, groupsFor(threads))
+    gpu.emit(backward, { params, quads: packed, x: input.storage, ...results }, groupsFor(threads))
   })
 }
 
@@ -211,7 +215,7 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   requireTensors('linear', bias === null ? { input, weight } : { input, weight, bias })
-  return apply(linearOp, [input, weight, bias], null)
+  return apply(linearOp, [input, weight, bias], ALONE)
 }
 
 /**
@@ -220,5 +224,10 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
  */
 export function linearRelu(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   requireTensors('linearRelu', bias === null ? { input, weight } : { input, weight, bias })
-  return apply(linearReluOp, [input, weight, bias], null)
+  return apply(linearReluOp, [input, weight, bias], ALONE)
+}
+
+/** linearRelu or linear of a layer that shares a ReLU with a neighbour. For Sequential, which knows that it has no other. */
+export function linearLink(relu: boolean, input: Tensor, weight: Tensor, bias: Tensor | null, link: Link): Tensor {
+  return apply(relu ? linearReluOp : linearOp, [input, weight, bias], link)
 }

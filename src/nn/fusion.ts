@@ -1,5 +1,5 @@
 import { conv2dReluMaxPool2d } from '../kernels/conv2d_relu_max_pool2d.ts'
-import { linearRelu } from '../kernels/linear.ts'
+import { linearLink } from '../kernels/linear.ts'
 import { pair } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Conv2d, Linear, MaxPool2d, ReLU } from './layers.ts'
@@ -38,12 +38,25 @@ const convReluPool: Rule = ([conv, activation, pool]) => {
   }
 }
 
-const linearThenRelu: Rule = ([layer, activation]) => {
-  if (!isExactly(layer, Linear) || !isExactly(activation, ReLU)) return null
-  return { length: 2, forward: (x) => runAs(layer, () => linearRelu(x, layer.weight, layer.bias)) }
+/** Linear layers with a ReLU between each two, and one after the last or not; one ReLU at least. */
+const linearsAndRelus: Rule = (modules) => {
+  const layers: Linear[] = []
+  let relus = 0
+  for (let i = 0; relus === layers.length; i += 2) {
+    const [layer, activation] = modules.slice(i, i + 2)
+    if (!isExactly(layer, Linear)) break
+    layers.push(layer)
+    if (isExactly(activation, ReLU)) relus++
+  }
+  if (relus === 0) return null
+  const forward = (x: Tensor, layer: Linear, i: number) => {
+    const link = { masksInput: i > 0, masked: i + 1 < layers.length }
+    return runAs(layer, () => linearLink(i < relus, x, layer.weight, layer.bias, link))
+  }
+  return { length: layers.length + relus, forward: (x) => layers.reduce(forward, x) }
 }
 
-const rules: readonly Rule[] = [convReluPool, linearThenRelu]
+const rules: readonly Rule[] = [convReluPool, linearsAndRelus]
 
 /** The first rule's fusion for the modules from place i on, or null. */
 export function fusionAt(modules: readonly Module[], i: number): Fusion | null {
