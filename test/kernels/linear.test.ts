@@ -129,8 +129,10 @@ describe('a small layer', () => {
     }
   })
 
-  it('has the bits of a large one, which is packed', async () => {
-    const [I, O, many] = [61, 13, 22_003]
+  it.each([
+    [61, 13, 22_003],
+    [1028, 70, 250],
+  ])('has the bits of a large one, which is packed: %i features to %i, %i rows', async (I, O, many) => {
     const data = valuesOf({ N: many, I, O })
     data.dy.data.fill(0, 40 * O)
     const run = async (from: number, to: number) => {

@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { detectAnomaly, nn } from '../../src/node/index.ts'
+import { detectAnomaly, manualSeed, nn } from '../../src/node/index.ts'
+import { bitsOf } from '../kernels/check.ts'
 import { conv2dReluMaxPool2dRow as row } from '../operations/conv2d_relu_max_pool2d.ts'
+import { fill } from '../support/arbitraries.ts'
 import { expectClose } from '../support/close.ts'
 import { type Gpu, messageOf, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
 
@@ -89,6 +91,82 @@ describe('Sequential', () => {
     expect(kernelsOf(() => fused.forward(x))).toEqual(['linear.forward_direct', 'linear.forward_direct'])
     const own = new nn.Sequential(new OwnLinear(4, 3), new nn.ReLU())
     expect(kernelsOf(() => own.forward(x))).toEqual(['linear.forward_direct', 'relu.forward'])
+  })
+
+  const GRADIENT_KERNELS = ['linear.backward_direct', 'linear.backward_direct', 'linear.backward_direct']
+
+  it('takes a dispatch a layer forward and one backward for the linear layers of LeNet', () => {
+    const net = new nn.Sequential(
+      ...[new nn.Linear(400, 120), new nn.ReLU(), new nn.Linear(120, 84), new nn.ReLU(), new nn.Linear(84, 10)],
+    )
+    const x = tensor(new Float32Array(256 * 400).fill(1), [256, 400], { requiresGrad: true })
+    const dy = tensor(new Float32Array(2560).fill(1), [256, 10])
+    let out: Tensor
+    expect(
+      kernelsOf(() => {
+        out = net.forward(x)
+      }),
+    ).toEqual(GRADIENT_KERNELS.map(() => 'linear.forward_direct'))
+    const names = kernelsOf(() => out.backward(dy))
+    // On a GPU the partial sums of each are added up.
+    expect(names.filter((name) => name !== 'linear.reduce')).toEqual(GRADIENT_KERNELS)
+  })
+
+  /** What the layers give for x and dy, one after the other, with and without fusion: bits of all results. */
+  const bitsOfBoth = async (layers: () => nn.Module[], features: number, rows: Float32Array, dy?: Float32Array) => {
+    const results = []
+    for (const fuse of [true, false]) {
+      manualSeed(7)
+      const net = new nn.Sequential(...layers(), { fuse })
+      const x = tensor(rows, [rows.length / features, features], { requiresGrad: true })
+      const out = net.forward(x)
+      out.backward(tensor(dy ?? fill(out.size, 9, 'normal'), out.shape))
+      results.push(await Promise.all([out, x.grad, ...net.parameters().map((t) => t.grad)].map(bitsOf)))
+    }
+    return results
+  }
+
+  // Of widths that are multiples of 4 backward takes the operands as they lie; others it packs.
+  it.each<[string, number[], boolean]>([
+    ['two layers', [12, 20, 7], false],
+    ['two layers and a ReLU after them', [12, 20, 7], true],
+    ['one layer and ReLU', [5, 6], true],
+    ['three layers, of half a block each', [4, 12, 36, 10], false],
+    ['layers that are packed', [7, 21, 9, 5], false],
+    ['a packed one between others', [8, 16, 13, 24, 3], true],
+  ])('has the bits of each layer by itself: %s', async (_, widths, last) => {
+    const layers = () =>
+      widths.slice(1).flatMap((O, i) => {
+        const layer = new nn.Linear(widths[i]!, O)
+        return i + 2 < widths.length || last ? [layer, new nn.ReLU()] : [layer]
+      })
+    const [fused, plain] = await bitsOfBoth(layers, widths[0]!, fill(70 * widths[0]!, 8, 'normal'))
+    expect(fused).toEqual(plain)
+  })
+
+  it('has the bits of each layer by itself where a layer is used twice, and where a ReLU is missing', async () => {
+    const twice = () => {
+      const layer = new nn.Linear(8, 8)
+      return [layer, new nn.ReLU(), layer, new nn.ReLU(), new nn.Linear(8, 12), new nn.Linear(12, 8), new nn.ReLU()]
+    }
+    const [fused, plain] = await bitsOfBoth(twice, 8, fill(40 * 8, 8, 'normal'))
+    expect(fused).toEqual(plain)
+  })
+
+  // The second layer's input is exactly 0, or NaN, or its gradient infinite: ReLU passes what is not <= 0.
+  it.each([8, 7])('lets through what ReLU lets through: %i features', async (width) => {
+    const layers = () => {
+      const modules = [new nn.Linear(1, width, { bias: false }), new nn.ReLU(), new nn.Linear(width, 2)]
+      gpu.write(
+        modules[0]!.parameters()[0]!.storage,
+        Float32Array.from({ length: width }, (_, i) => (i % 3) - 1),
+      )
+      return modules
+    }
+    const rows = Float32Array.of(1, 0, -2, Number.NaN)
+    const dy = Float32Array.of(1, 2, 1, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 1, 1, 1)
+    const [fused, plain] = await bitsOfBoth(layers, 1, rows, dy)
+    expect(fused).toEqual(plain)
   })
 
   it('has the same names and parameters, fused or not', () => {

@@ -105,29 +105,60 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
   {
     id: 'linear-direct-operand',
     in: 'fn backward_direct(',
-    find: 'quad = weight_quads[right];',
-    replace: 'quad = x_quads[right];',
+    find: 'let y0 = weight_quads[j0];',
+    replace: 'let y0 = x_quads[j0];',
     breaks: "In a small layer the input's gradient multiplies by the input.",
   },
   {
     id: 'linear-direct-blocks',
     in: 'fn backward_direct(',
-    find: 'let block = select(params.O, BLOCK, for_w);',
-    replace: 'let block = select(params.O, params.N, for_w);',
+    find: 'let stop = min(n + BLOCK, end);\n      var s0l',
+    replace: 'let stop = end;\n      var s0l',
     breaks: 'In a small layer the weight gradient is not summed in blocks of 32 rows: other bits.',
+  },
+  {
+    id: 'linear-direct-last-quad',
+    in: 'fn backward_direct(',
+    find: '* 4u + 4u, params.I)',
+    replace: '* 4u + 4u, params.I + 4u)',
+    breaks: 'In a small layer the last block of columns writes into the next row.',
+  },
+  {
+    id: 'linear-direct-mask',
+    in: 'fn backward_direct(',
+    find: '<= vec4f()',
+    replace: '< vec4f()',
+    breaks: 'Between small layers the gradient passes where ReLU gave 0.',
+    tests: tests.fusion,
+  },
+  {
+    id: 'linear-direct-mask-place',
+    in: 'fn backward_direct(',
+    find: 'min(column + (half & 1u), quads_i - 1u)]',
+    replace: 'column]',
+    breaks: 'Between small layers every second four elements are masked as the four before them.',
+    tests: tests.fusion,
+  },
+  {
+    id: 'linear-packed-mask',
+    in: 'fn masked(',
+    find: 'x[at] <= 0.0',
+    replace: 'x[at] < 0.0',
+    breaks: 'Between other layers the gradient passes where ReLU gave 0.',
+    tests: tests.fusion,
   },
   {
     id: 'linear-direct-bias-blocks',
     in: 'fn backward_direct(',
-    find: 'let stop = min(n + BLOCK, end);',
-    replace: 'let stop = end;',
+    find: 'let stop = min(n + BLOCK, end);\n      var sum',
+    replace: 'let stop = end;\n      var sum',
     breaks: 'In a small layer the bias gradient is not summed in blocks of 32 rows: other bits.',
   },
   {
     id: 'linear-direct-last-row',
     in: 'fn backward_direct(',
-    find: 'let last = min(row + 4u, height);',
-    replace: 'let last = row + 4u;',
+    find: 'let last = min(row + 8u, height);',
+    replace: 'let last = row + 8u;',
     breaks: 'In a small layer the last block of rows is written past the end.',
   },
   {
@@ -153,18 +184,21 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
   },
   {
     id: 'linear-backward-part-row',
+    in: 'fn backward(',
     find: 'let row = (t - part * blocks_w) / across * 8u;',
     replace: 'let row = t / across * 8u;',
     breaks: 'Where the rows are split among threads, all parts but the first write to the wrong rows.',
   },
   {
     id: 'linear-backward-accumulate',
+    in: 'fn backward(',
     find: 't3h += s3h;',
     replace: 't3h = s3h;',
     breaks: 'A part of the weight gradient counts the last block of rows only.',
   },
   {
     id: 'linear-backward-bias-end',
+    in: 'fn backward(',
     find: 'min(4u, params.O - o)',
     replace: '4u',
     breaks: 'The bias gradient is written past its end.',
@@ -281,7 +315,7 @@ const linearHost = mutantsOf('src/kernels/linear.ts', tests.linear, [
   },
   {
     id: 'linear-host-direct-size',
-    find: 'N * I * O <= DIRECT_BACKWARD',
+    find: 'N * I * O <= DIRECT_BACKWARD[gpu.info.adapterClass]',
     replace: 'N * I * O <= 0',
     breaks: 'Small layers are packed for backward as large ones are.',
     tests: tests.smallLinear,
@@ -294,7 +328,28 @@ const linearHost = mutantsOf('src/kernels/linear.ts', tests.linear, [
   },
 ])
 
+const linearFusion = mutantsOf('src/nn/fusion.ts', tests.fusion, [
+  {
+    id: 'linear-fusion-masks',
+    find: 'masksInput: i > 0',
+    replace: 'masksInput: i > 1',
+    breaks: 'The first ReLU of a run of linear layers has no backward.',
+  },
+  {
+    id: 'linear-fusion-last',
+    find: 'masked: i + 1 < layers.length',
+    replace: 'masked: true',
+    breaks: 'The ReLU after the last linear layer has no backward.',
+  },
+  {
+    id: 'linear-fusion-neighbours',
+    find: 'for (let i = 0; relus === layers.length; i += 2)',
+    replace: 'for (let i = 0; i < modules.length; i += 2)',
+    breaks: 'Where a ReLU is missing the run goes on all the same.',
+  },
+])
+
 export const matrices: Area = {
   title: 'matmul and linear',
-  mutants: [...matmul, ...matmulHost, ...linear, ...linearHost],
+  mutants: [...matmul, ...matmulHost, ...linear, ...linearHost, ...linearFusion],
 }
