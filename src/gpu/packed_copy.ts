@@ -5,6 +5,8 @@ import type { Storage } from './pool.ts'
  * writes both, so that nothing is packed from step to step.
  */
 export class PackedCopy {
+  /** How often a copy was made or dropped: what is kept from step to step has changed. */
+  static changes = 0
   readonly storage: Storage
   /** The kernel and the numbers that the order depends on. */
   readonly layout: string
@@ -17,5 +19,13 @@ export class PackedCopy {
     this.storage = storage
     this.layout = layout
     this.places = places
+    PackedCopy.changes++
+  }
+
+  /** Lets go of its memory; its content is out of date. */
+  drop(): void {
+    PackedCopy.changes++
+    this.version = -1
+    this.storage.release()
   }
 }

@@ -60,8 +60,7 @@ export class Storage {
   /** Lets go of the copy; a plan that reads it has it packed anew before it runs. */
   dropCopy(): void {
     if (!this.copy) return
-    this.copy.version = -1
-    this.copy.storage.release()
+    this.copy.drop()
     this.copy = null
   }
 

@@ -1,4 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts'
+import { PackedCopy } from '../gpu/packed_copy.ts'
 import { MAX_STEPS } from '../gpu/params.ts'
 import { Recording } from '../gpu/recording.ts'
 import { detector } from './anomaly.ts'
@@ -141,17 +142,16 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
       if (recording.refused) throw recording.refused // whoever caught it
       return { recording, participants, result }
     }
-    let before = record()
-    let difference: string | null = null
-    // A third time where the first one has changed what is kept from step to step.
-    for (let repeat = 0; repeat < 2; repeat++) {
+    const again = (before: ReturnType<typeof record>) => {
       for (const tensor of tensorsIn(before.result)) tensor.release('it was the result of an earlier recording')
       const now = record()
-      difference = before.recording.difference(now.recording)
-      before = now
-      if (!difference) break
+      return { ...now, difference: before.recording.difference(now.recording) }
     }
-    const { recording, participants, result } = before
+    const { changes } = PackedCopy
+    let last = again(record())
+    // The first may have changed what is kept from step to step.
+    if (last.difference && PackedCopy.changes !== changes) last = again(last)
+    const { recording, participants, result, difference } = last
     if (difference) {
       throw new Error(
         `capture: the function did not do the same twice: ${difference}. It may not depend on values of the host, and ` +
