@@ -6,9 +6,11 @@ import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { blocksADispatch, tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
+import { blocksADispatch, maySlice, sizesOf, tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import { groupsFor, outputSize, requireRank, requireTensors, requireType, withScratch } from './support.ts'
+import { tunedFor } from './tuned.ts'
+import type { Numbers } from './tuning.ts'
 import * as wgsl from './wgsl.ts'
 
 export interface Conv2dOptions {
@@ -24,17 +26,11 @@ export interface Attributes {
   readonly dilation: Pair
 }
 
-/** Threads of backward_weight are few and heavy: small groups spread them over the cores. */
-const WEIGHT_WORKGROUP = 16
-
-/** Multiply-adds from which it costs little that on a driver for the processor a layer is several dispatches. */
-const WORTH_DISPATCHES = 2 ** 26
-
 const variants = new Map<string, Kernel>()
 
-/** The entry point compiled with these tune numbers. */
-function variant(entryPoint: string, tune: Readonly<Record<string, number>>, WG = 64): Kernel {
-  const key = `${entryPoint} ${Object.values(tune).join(' ')}`
+/** The entry point compiled with these numbers. */
+function variant(entryPoint: string, { WG = 64, ...tune }: Numbers): Kernel {
+  const key = `${entryPoint} ${WG} ${Object.values(tune).join(' ')}`
   let kernel = variants.get(key)
   if (!kernel) {
     kernel = new Kernel('conv2d', wgsl.conv2d, entryPoint, { tune, constants: { WG } })
@@ -70,8 +66,10 @@ function correlate(
   const [OH, OW] = [dst.shape[2]!, dst.shape[3]!]
   const unitStep = params.SW === 1 && params.DW === 1
   const layer = { inChannels, outChannels, KH, KW, OH, OW }
-  const slices = gpu.info.adapterClass === 'cpu' && N * OH * OW * F * C * KH * KW >= WORTH_DISPATCHES
-  const tune = tuneCorrelate(layer, unitStep, slices)
+  const as = gpu.info.adapterClass
+  const slices = maySlice(N * OH * OW * F * C * KH * KW, as)
+  const tuned = tunedFor(gpu, `conv2d.${direction}`, () => sizesOf(params))
+  const tune = tuneCorrelate(layer, { unitStep, slices }, as, tuned)
   const blocks = Math.ceil(outChannels / tune.OCB)
   const quads = blocks * inChannels * KH * KW * Math.ceil(tune.OCB / 4)
   const most = blocksADispatch(layer, tune)
@@ -79,8 +77,8 @@ function correlate(
   // As a uniform buffer the whole declared 64 KiB must be there, from the last dispatch's first block on.
   const last = floatsBefore(Math.floor((blocks - 1) / most) * most)
   withScratch(gpu, 'conv2d', Math.max(4 * quads, last + 16_384), (packed) => {
-    gpu.emit(variant(`pack_${direction}`, tune), { params, weight, packed }, groupsFor(quads))
-    const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX))
+    gpu.emit(variant(`pack_${direction}`, tune), { params, weight, packed }, groupsFor(quads, tune.WG))
+    const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX), tune.WG)
     for (let first_block = 0; first_block < blocks; first_block += most) {
       const count = Math.min(most, blocks - first_block)
       const at = 4 * floatsBefore(first_block)
@@ -99,18 +97,19 @@ function correlate(
 /** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
 function weightGradients(gpu: Gpu, params: Params, x: Storage, dy: Storage, dw: Tensor, db: Tensor | null): void {
   const { N, C, F, KH, KW, OH, OW, SW, DW } = params
-  const tune = tuneWeight({ inChannels: C, outChannels: F, KH, KW, OH, OW }, SW === DW)
+  const tuned = tunedFor(gpu, 'conv2d.backward_weight', () => sizesOf(params))
+  const tune = tuneWeight({ inChannels: C, outChannels: F, KH, KW, OH, OW }, SW === DW, gpu.info.adapterClass, tuned)
+  const { WG, ...numbers } = tune
   const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
   const blocks = Math.ceil(N / IMAGES)
   const sums = F * C * KH * KW + F
   const tiles = Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
   withScratch(gpu, 'conv2d', blocks * LANES * sums, (partial) => {
     const threads = blocks * tiles * LANES
-    const kernel = variant('backward_weight', tune, WEIGHT_WORKGROUP)
-    gpu.emit(kernel, { params, src: x, dy, partial }, Math.ceil(threads / WEIGHT_WORKGROUP))
+    gpu.emit(variant('backward_weight', tune), { params, src: x, dy, partial }, groupsFor(threads, WG))
     if (db)
-      gpu.emit(variant('reduce', tune), { params, sums: partial, dw: dw.storage, db: db.storage }, groupsFor(sums))
-    else gpu.emit(variant('reduce_weight', tune), { params, sums: partial, dw: dw.storage }, groupsFor(sums - F))
+      gpu.emit(variant('reduce', numbers), { params, sums: partial, dw: dw.storage, db: db.storage }, groupsFor(sums))
+    else gpu.emit(variant('reduce_weight', numbers), { params, sums: partial, dw: dw.storage }, groupsFor(sums - F))
   })
 }
 

@@ -9,21 +9,21 @@ import { pair, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { type Attributes, type Conv2dOptions, conv2dShape, zeroChannel } from './conv2d.ts'
 import { tuneFused } from './conv2d_relu_max_pool2d_tuning.ts'
+import { sizesOf } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import { packedCopy } from './packed_weight.ts'
 import { groupsFor, requireTensors, withScratch } from './support.ts'
+import { tunedFor } from './tuned.ts'
+import type { Numbers } from './tuning.ts'
 import * as wgsl from './wgsl.ts'
 
 const NAME = 'conv2dReluMaxPool2d'
 
-/** Threads of backward_weight are few and heavy: small groups spread them over the cores. */
-const WEIGHT_WORKGROUP = 16
-
 const variants = new Map<string, Kernel>()
 
-/** The entry point compiled with these tune numbers. */
-function variant(entryPoint: string, tune: Readonly<Record<string, number>>, WG = 64): Kernel {
-  const key = `${entryPoint} ${Object.values(tune).join(' ')}`
+/** The entry point compiled with these numbers. */
+function variant(entryPoint: string, { WG = 64, ...tune }: Numbers): Kernel {
+  const key = `${entryPoint} ${WG} ${Object.values(tune).join(' ')}`
   let kernel = variants.get(key)
   if (!kernel) {
     kernel = new Kernel('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d, entryPoint, { tune, constants: { WG } })
@@ -33,13 +33,21 @@ function variant(entryPoint: string, tune: Readonly<Record<string, number>>, WG 
 }
 
 /** All that the kernels are called with; `output` is the pooled shape. */
-function plan(input: Shape, weight: Shape, output: Shape, { stride, padding, dilation }: Attributes, bias: boolean) {
+function plan(
+  gpu: Gpu,
+  [input, weight, output]: readonly [Shape, Shape, Shape],
+  { stride, padding, dilation }: Attributes,
+  bias: boolean,
+) {
   const [N, C, H, W] = input as [number, number, number, number]
   const [F, , KH, KW] = weight as [number, number, number, number]
   const [, , OH, OW] = output as [number, number, number, number]
   const [[SH, SW], [PH, PW], [DH, DW]] = [stride, padding, dilation]
   const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, has_bias: bias ? 1 : 0 }
-  const tune = tuneFused({ C, F, KH, KW, W, OH, OW, PH, PW }, SH === 1 && SW === 1 && DH === 1 && DW === 1)
+  const unitSteps = SH === 1 && SW === 1 && DH === 1 && DW === 1
+  const tuned = (entryPoint: string) => tunedFor(gpu, `conv2d_relu_max_pool2d.${entryPoint}`, () => sizesOf(params))
+  const chosen = { ...tuned('forward'), ...tuned('backward_input'), ...tuned('backward_weight') }
+  const tune = tuneFused({ C, F, KH, KW, W, OH, OW, PH, PW }, unitSteps, gpu.info.adapterClass, chosen)
   return { params, tune }
 }
 type Plan = ReturnType<typeof plan>
@@ -145,10 +153,10 @@ function backwardWeight(
   const weights = F * C * KH * KW
   const threads = parts * Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
   withScratch(gpu, NAME, parts * (weights + F), (partial: Storage) => {
-    const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
-    const kernel = variant('backward_weight', pick(tune, ...names), WEIGHT_WORKGROUP)
+    const names = ['WG', 'RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
+    const kernel = variant('backward_weight', pick(tune, ...names))
     const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
-    gpu.emit(kernel, { ...inputs, partial }, Math.ceil(threads / WEIGHT_WORKGROUP))
+    gpu.emit(kernel, { ...inputs, partial }, groupsFor(threads, tune.WG))
     const reduce = variant(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
     const elements = db ? weights + F : weights
     const bindings = { params, sums: partial, dw: dw.storage, ...(db && { db: db.storage }) }
@@ -181,7 +189,7 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
   forward(gpu, [input, weight, bias], attributes, shape) {
     const out = empty(gpu, shape, 'float32', NAME)
     const run = (x: Tensor, w: Tensor) => {
-      const p = plan(x.shape, w.shape, shape, attributes, bias !== null)
+      const p = plan(gpu, [x.shape, w.shape, shape], attributes, bias !== null)
       const words = [...shape.slice(0, 3), Math.ceil(shape[3]! / p.tune.RUN)]
       const winner = empty(gpu, words, 'int32', `${NAME} winners`)
       const packed = packWeights(gpu, p, w)
@@ -205,7 +213,7 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     const dw = needsParameters ? result(1, weight.shape) : null
     const db = needsBias ? result(2, [weight.shape[0]!]) : null
     if (dy.size === 0) return [dx, dw, db]
-    const p = plan(input.shape, weight.shape, dy.shape, attributes, false)
+    const p = plan(gpu, [input.shape, weight.shape, dy.shape], attributes, false)
     const wantsInput = dx && dx.size > 0 ? dx : null
     if (dw && dw.size > 0) {
       backwardWeight(gpu, p, input, gradient, [dw, db], (sums) => {
@@ -216,7 +224,7 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     else if (db) {
       const [x, w] = zeroChannel(gpu, input, weight)
       const none = empty(gpu, w.shape, 'float32', NAME)
-      const zeros = plan(x.shape, w.shape, dy.shape, attributes, false)
+      const zeros = plan(gpu, [x.shape, w.shape, dy.shape], attributes, false)
       backwardWeight(gpu, zeros, x, gradient, [none, db], ({ dispatch }) => dispatch())
     }
     return [dx, dw, db]

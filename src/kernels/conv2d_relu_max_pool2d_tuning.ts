@@ -1,10 +1,15 @@
-// The `// tune` numbers of conv2d_relu_max_pool2d.wgsl. They change the speed only: every result and every partial sum is
-// added up in the same order with all of them, but for IMAGES and LANES, which are therefore the same everywhere.
+// The `// tune` numbers of conv2d_relu_max_pool2d.wgsl, from the table in tuning.ts. They change the speed only: every result
+// and every partial sum is added up in the same order with all of them, but for IMAGES, which is the same everywhere, LANES,
+// which is the same on all adapters of a class, and KW_FIXED, which depends on the layer alone (in dx, 0 takes filters before
+// rows).
+import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 /** One number for each `// tune` line; what they mean is told there. */
 export interface FusedTuning extends Readonly<Record<(typeof NAMES)[number], number>> {
   /** vec4f of packed weights; no number of the shader's. */
   readonly quads: number
+  /** Threads in a workgroup of backward_weight. */
+  readonly WG: number
 }
 
 const NAMES = [
@@ -45,14 +50,15 @@ const UNIFORM_BYTES = 65_536
 const LARGEST_FIXED = 7
 /** Multiply-adds an image from which a variant of its own is worth the second that it takes to compile. */
 const WORTH_A_VARIANT = 100_000
-/** Sums a thread can hold before compile time jumps from one or two seconds to twenty. */
-const MOST_SUMS = 84
 
-/** `unitSteps`: whether stride and dilation are 1. */
-export function tuneFused(layer: FusedLayer, unitSteps: boolean): FusedTuning {
-  const { C, F, KH, KW, W, OH, OW, PH, PW } = layer
+/** `unitSteps`: whether stride and dilation are 1; `chosen` goes before the table. */
+export function tuneFused(layer: FusedLayer, unitSteps: boolean, as: AdapterClass, chosen: Numbers = {}): FusedTuning {
+  const { C, F, KH, KW, OH, OW, PH, PW } = layer
   const fixed = unitSteps && KW <= LARGEST_FIXED && C * F * KH * KW * 4 * OH * OW >= WORTH_A_VARIANT
-  const blocks = fixed ? { ...tile(OW, F), ...tileOfInput(C, KW, W, OW, PW) } : GENERIC
+  const blocks = fixed
+    ? { ...tile(OW, F, as), ...chosen, ...tileOfInput(layer, as, chosen) }
+    : { ...GENERIC, ...chosen }
+  const { WG, LANES, DW_OC, DW_TY, DW_TX } = TUNING.fused_weight[as]
   const quads = Math.ceil(F / blocks.OCB) * C * KH * KW + Math.ceil(C / blocks.DX_C) * F * (KH + 4) * KW
   return {
     ...blocks,
@@ -61,10 +67,11 @@ export function tuneFused(layer: FusedLayer, unitSteps: boolean): FusedTuning {
     PADDED: fixed && PH === 0 && PW === 0 ? 0 : 1,
     WEIGHTS_UNIFORM: 16 * quads <= UNIFORM_BYTES ? 1 : 0,
     IMAGES: 32,
-    LANES: 8,
-    DW_OC: Math.min(F, 4),
-    DW_TY: !fixed ? 1 : KH <= 5 ? KH : 3,
-    DW_TX: fixed && KW <= 5 ? KW : 3,
+    LANES,
+    WG: chosen.WG ?? WG,
+    DW_OC: chosen.DW_OC ?? Math.min(F, DW_OC),
+    DW_TY: chosen.DW_TY ?? (!fixed ? 1 : KH <= 5 ? Math.min(KH, DW_TY) : Math.min(3, DW_TY)),
+    DW_TX: chosen.DW_TX ?? (fixed && KW <= 5 ? Math.min(KW, DW_TX) : 3),
   }
 }
 
@@ -72,11 +79,12 @@ export function tuneFused(layer: FusedLayer, unitSteps: boolean): FusedTuning {
 const GENERIC = { RUN: 2, OCB: 4, DX_C: 4, DX_T: 4, DX_WINDOWS: 1, DX_BACK: 0, DX_SHIFT: 0, DX_WHOLE: 0 }
 
 /** Windows and filters a thread: as many as it can hold, as near as can be to divisors of the row and of the filters. */
-function tile(OW: number, F: number) {
+function tile(OW: number, F: number, as: AdapterClass) {
+  const { mostSums, mostRun } = TUNING.fused_forward[as]
   let best = { RUN: 1, OCB: 1, cost: Infinity }
-  for (let RUN = 1; RUN <= 8; RUN++) {
+  for (let RUN = 1; RUN <= mostRun; RUN++) {
     for (let OCB = 1; OCB <= 4; OCB++) {
-      if (4 * RUN * OCB > MOST_SUMS) continue
+      if (4 * RUN * OCB > mostSums) continue
       const computed = Math.ceil(OW / RUN) * RUN * Math.ceil(F / OCB) * OCB
       // Loads a sum: cells and weights.
       const cost = computed * (1 + 8 / (2 * OCB) + 8 / (4 * RUN))
@@ -88,17 +96,18 @@ function tile(OW: number, F: number) {
 }
 
 /** The tile of dx that a thread makes: whole rows where they are short, for then nothing outside is computed. */
-function tileOfInput(C: number, KW: number, W: number, OW: number, PW: number) {
+function tileOfInput({ C, KW, W, OW, PW }: FusedLayer, as: AdapterClass, chosen: Numbers) {
+  const row = TUNING.fused_input[as]
   const even = 2 * Math.ceil(W / 2)
-  if (even <= 14) {
-    const DX_C = Math.max(1, Math.min(C, 4, Math.floor(MOST_SUMS / (2 * even))))
+  if (chosen.DX_WHOLE === undefined ? even <= row.mostWhole : chosen.DX_WHOLE === 1) {
+    const DX_C = chosen.DX_C ?? Math.max(1, Math.min(C, row.DX_C, Math.floor(row.mostSums / (2 * even))))
     return { DX_C, DX_T: even, DX_WINDOWS: OW, DX_BACK: 0, DX_SHIFT: PW, DX_WHOLE: 1 }
   }
   const back = Math.max(0, -Math.floor((PW - KW + 1) / 2))
   const DX_SHIFT = PW + 2 * back
-  const DX_T = 8
+  const DX_T = chosen.DX_T ?? row.DX_T
   return {
-    DX_C: Math.min(C, 4),
+    DX_C: chosen.DX_C ?? Math.min(C, row.DX_C),
     DX_T,
     DX_WINDOWS: Math.ceil((DX_T + DX_SHIFT) / 2),
     DX_BACK: back,

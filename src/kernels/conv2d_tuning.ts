@@ -1,8 +1,12 @@
-// The `// tune` numbers of conv2d.wgsl. They change the speed only: every output and every partial sum is added up in the
-// same order with all of them, but for IMAGES and LANES, which are therefore the same everywhere.
+// The `// tune` numbers of conv2d.wgsl, from the table in tuning.ts. They change the speed only: every output and every
+// partial sum is added up in the same order with all of them, but for IMAGES, which is the same everywhere, and LANES, which
+// is the same on all adapters of a class.
+import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 /** For pack_*, forward and backward_input. */
 export interface CorrelateTuning extends Readonly<Record<string, number>> {
+  /** Threads in a workgroup. */
+  readonly WG: number
   /** Neighbouring outputs of a row in one thread. */
   readonly PX: number
   /** Output channels in one thread. */
@@ -15,6 +19,8 @@ export interface CorrelateTuning extends Readonly<Record<string, number>> {
 
 /** For backward_weight and reduce. */
 export interface WeightTuning extends Readonly<Record<string, number>> {
+  /** Threads in a workgroup of backward_weight. */
+  readonly WG: number
   /** Images whose rows one partial sum owns. */
   readonly IMAGES: number
   /** Threads that share those rows. */
@@ -37,16 +43,25 @@ export interface Correlation {
   readonly OW: number
 }
 
+/** The sizes that a shape consists of, as tunings are keyed by it: those of the kernels' Params. */
+export const CONV_SIZES = ['N', 'C', 'H', 'W', 'F', 'KH', 'KW', 'OH', 'OW', 'SH', 'SW', 'PH', 'PW', 'DH', 'DW'] as const
+export type ConvShape = Readonly<Record<(typeof CONV_SIZES)[number], number>>
+
+export function sizesOf(params: ConvShape): Numbers {
+  return Object.fromEntries(CONV_SIZES.map((name) => [name, params[name]]))
+}
+
 const UNIFORM_BYTES = 65_536
 const LARGEST_FIXED = 7
+/** A row of so many taps is in one thread's block where the table allows it. */
+const LARGEST_ROW = 5
 /** Multiply-adds an image from which a variant of its own is worth the second that it takes to compile. */
 const WORTH_A_VARIANT = 100_000
-/** Accumulators a thread can hold before compile time jumps from one or two seconds to twenty. */
-const MOST_ACCUMULATORS = 80
 
 /** Products per load decide on the processor: many outputs a thread, as near as can be to a divisor of the row. */
-function outputsPerThread(OW: number, OCB: number): number {
-  const candidates = [14, 10, 8, 7, 4].filter((px) => px * OCB <= MOST_ACCUMULATORS)
+function outputsPerThread(OW: number, OCB: number, as: AdapterClass): number {
+  const { PX, mostSums } = TUNING.conv2d_correlate[as]
+  const candidates: readonly number[] = PX.filter((px) => px * OCB <= mostSums)
   const computed = (px: number) => Math.ceil(OW / px) * px
   return candidates.reduce((best, px) => (computed(px) < computed(best) ? px : best))
 }
@@ -57,23 +72,34 @@ const blockBytes = ({ inChannels, KH, KW }: Correlation, OCB: number) => 16 * in
 /** Whether a uniform binding can begin and end with a block's weights. */
 const bindable = (bytes: number) => bytes <= UNIFORM_BYTES && bytes % 256 === 0
 
-/**
- * `unitStep`: whether horizontal stride and dilation are 1. `slices`: whether a layer whose weights fit no uniform buffer
- * may be several dispatches, so that those of each do.
- */
-export function tuneCorrelate(layer: Correlation, unitStep: boolean, slices: boolean): CorrelateTuning {
+/** Whether a layer of so many multiply-adds may be several dispatches, so that the weights of each fit a uniform buffer. */
+export function maySlice(multiplyAdds: number, as: AdapterClass): boolean {
+  return multiplyAdds >= TUNING.conv2d_correlate[as].worthDispatches
+}
+
+/** `unitStep`: whether horizontal stride and dilation are 1; `slices` as `maySlice` says; `chosen` goes before the table. */
+export function tuneCorrelate(
+  layer: Correlation,
+  { unitStep, slices }: { readonly unitStep: boolean; readonly slices: boolean },
+  as: AdapterClass,
+  chosen: Numbers = {},
+): CorrelateTuning {
   const { inChannels, outChannels, KH, KW, OH, OW } = layer
   const work = inChannels * outChannels * KH * KW * OH * OW
   const fixed = unitStep && KW <= LARGEST_FIXED && work >= WORTH_A_VARIANT
-  const widest = fixed ? Math.min(outChannels, 8) : 8
+  const row = TUNING.conv2d_correlate[as]
+  const widest = chosen.OCB ?? (fixed ? Math.min(outChannels, row.OCB) : row.anyOCB)
   const whole = Math.ceil(outChannels / widest) * blockBytes(layer, widest) <= UNIFORM_BYTES
-  const sliced = slices && !whole ? [widest, 4].find((OCB) => bindable(blockBytes(layer, OCB))) : undefined
+  const narrower = chosen.OCB === undefined ? [widest, 4] : [widest]
+  const sliced = slices && !whole ? narrower.find((OCB) => bindable(blockBytes(layer, OCB))) : undefined
   const OCB = sliced ?? widest
   return {
-    PX: fixed ? outputsPerThread(OW, OCB) : 4,
-    OCB,
+    WG: row.WG,
+    PX: fixed ? outputsPerThread(OW, OCB, as) : row.anyPX,
     WEIGHTS_UNIFORM: whole || sliced !== undefined ? 1 : 0,
     KW_FIXED: fixed ? KW : 0,
+    ...chosen,
+    OCB,
   }
 }
 
@@ -83,14 +109,29 @@ export function blocksADispatch(layer: Correlation, { OCB, WEIGHTS_UNIFORM }: Co
   return WEIGHTS_UNIFORM === 0 ? all : Math.min(all, Math.max(1, Math.floor(UNIFORM_BYTES / blockBytes(layer, OCB))))
 }
 
-export function tuneWeight({ inChannels, outChannels, KH, KW, OH, OW }: Correlation, slides: boolean): WeightTuning {
+/** All taps of one axis where they are few, else `most`, or `any` of them. */
+function taps(K: number, fixed: boolean, most: number, any: number): number {
+  if (!fixed || K > LARGEST_ROW) return any
+  return Math.min(K, most)
+}
+
+/** `slides`: whether horizontal stride and dilation are equal. */
+export function tuneWeight(
+  { inChannels, outChannels, KH, KW, OH, OW }: Correlation,
+  slides: boolean,
+  as: AdapterClass,
+  chosen: Numbers = {},
+): WeightTuning {
+  const row = TUNING.conv2d_weight[as]
   const fixed = inChannels * outChannels * KH * KW * OH * OW >= WORTH_A_VARIANT
   return {
+    WG: row.WG,
     IMAGES: 32,
-    LANES: 8,
-    DW_OC: fixed ? Math.min(outChannels, 8) : 4,
-    DW_TY: fixed && KH <= 5 ? KH : 3,
-    DW_TX: fixed && KW <= 5 ? KW : 3,
+    LANES: row.LANES,
+    DW_OC: fixed ? Math.min(outChannels, row.DW_OC) : row.anyOC,
+    DW_TY: taps(KH, fixed, row.DW_TY, row.anyTY),
+    DW_TX: taps(KW, fixed, row.DW_TX, row.anyTX),
     DW_SLIDE: slides ? 1 : 0,
+    ...chosen,
   }
 }

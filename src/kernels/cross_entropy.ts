@@ -8,6 +8,7 @@ import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import { newWatch } from './finite.ts'
 import { groupsFor, kindOf, requireRank, requireTensors, requireType, withScratch } from './support.ts'
+import { TUNING } from './tuning.ts'
 import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('cross_entropy', wgsl.cross_entropy, 'forward')
@@ -23,10 +24,6 @@ const IGNORED = -100
 
 /** Words of the totals: those of a watch. */
 const TOTALS = newWatch().length
-
-/** Up to so many rows and logits one workgroup does all: more of them on a GPU, or cores, would be worth a dispatch. */
-const FUSED_ROWS = 4096
-const FUSED_LOGITS = 65_536
 
 type Range = readonly [number, number]
 export type Reduction = 'mean' | 'sum' | 'none'
@@ -126,6 +123,7 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
       gpu.emit(forward, bindings, groupsFor(N))
       return { out, saved }
     }
+    const { FUSED_ROWS, FUSED_LOGITS } = TUNING.cross_entropy[gpu.info.adapterClass]
     return withScratch(gpu, 'crossEntropy', TOTALS, (unused) => {
       const totals = attributes.totals?.storage ?? unused
       if (N > FUSED_ROWS || logits.size > FUSED_LOGITS) {

@@ -6,7 +6,9 @@ import { apply, type GradientMemory, type Op } from '../tensor/op.ts'
 import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
+import { tuneLinearBackward, tuneLinearForward } from './linear_tuning.ts'
 import { blocksOf, groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
+import { tunedFor } from './tuned.ts'
 import * as wgsl from './wgsl.ts'
 
 const packForward = new Kernel('linear', wgsl.linear, 'pack_forward')
@@ -16,13 +18,6 @@ const packBackward = new Kernel('linear', wgsl.linear, 'pack_backward')
 const backward = new Kernel('linear', wgsl.linear, 'backward')
 const backwardDirect = new Kernel('linear', wgsl.linear, 'backward_direct')
 const reduce = new Kernel('linear', wgsl.linear, 'reduce')
-
-/**
- * Up to so many multiplications a layer computes from its operands as they lie, in one dispatch: packing would cost more
- * than it saves, or hardly less.
- */
-const DIRECT_FORWARD = { cpu: 2 ** 24, gpu: 2 ** 24 } as const
-const DIRECT_BACKWARD = { cpu: 2 ** 24, gpu: 2 ** 24 } as const
 
 const quads = (n: number) => Math.ceil(n / 4)
 const eights = (n: number) => Math.ceil(n / 8)
@@ -67,7 +62,9 @@ function output(gpu: Gpu, [input, weight, bias]: LinearInputs, shape: Shape, rel
   const operands = { x: input.storage, weight: weight.storage }
   const rest = { params, bias: bias?.storage ?? weight.storage, out: out.storage }
   const blocks = eights(N) * eights(O)
-  if (N * I * O <= DIRECT_FORWARD[gpu.info.adapterClass]) {
+  const tuned = tunedFor(gpu, 'linear.forward', () => ({ N, I, O, relu }))
+  const { DIRECT } = tuneLinearForward({ N, I, O }, gpu.info.adapterClass, tuned)
+  if (DIRECT === 1) {
     gpu.emit(forwardDirect, { ...operands, ...rest }, groupsFor(blocks))
     return out
   }
@@ -164,12 +161,13 @@ function compute(gpu: Gpu, operands: Operands, dx: Tensor | null, dw: Tensor | n
   const O = weight.shape[0]!
   const needX = dx ? 1 : 0
   const needW = dw ? 1 : 0
-  // The sum over rows is made of fixed blocks either way, with the same bits. Splitting it among threads pays only where
-  // there are thousands of them.
-  const parts = needW === 1 && gpu.info.adapterClass === 'gpu' ? blocksOf(N) : 1
-  const params: Params = { N, I, O, hasBias: 0, relu: y ? 1 : 0, needX, needW, parts, maskX: masksInput ? 1 : 0 }
-  const direct = !y && I % 4 === 0 && N * I * O <= DIRECT_BACKWARD[gpu.info.adapterClass]
-  const emit = direct ? emitDirect : emitPacked
+  const relu = y ? 1 : 0
+  const tuned = tunedFor(gpu, 'linear.backward', () => ({ N, I, O, relu }))
+  const { DIRECT, PARTS } = tuneLinearBackward({ N, I, O, relu }, gpu.info.adapterClass, tuned)
+  // The sum over rows is made of fixed blocks either way, with the same bits.
+  const parts = needW === 1 && PARTS === 1 ? blocksOf(N) : 1
+  const params: Params = { N, I, O, hasBias: 0, relu, needX, needW, parts, maskX: masksInput ? 1 : 0 }
+  const emit = DIRECT === 1 ? emitDirect : emitPacked
   withScratch(gpu, 'linear', 1, (unused) => {
     const x = dx?.storage ?? unused
     if (!dw || !db)

@@ -8,10 +8,22 @@ import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import { groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
+import { tunedFor } from './tuned.ts'
+import { TUNING } from './tuning.ts'
 import * as wgsl from './wgsl.ts'
 
 const pack = new Kernel('matmul', wgsl.matmul, 'pack')
-const multiply = new Kernel('matmul', wgsl.matmul, 'matmul')
+const multiply = new Map<number, Kernel>()
+
+/** With so many threads a workgroup. */
+function multiplyBy(WG: number): Kernel {
+  let kernel = multiply.get(WG)
+  if (!kernel) {
+    kernel = new Kernel('matmul', wgsl.matmul, 'matmul', { constants: { WG } })
+    multiply.set(WG, kernel)
+  }
+  return kernel
+}
 
 export interface MatmulOptions {
   readonly transposeA?: boolean
@@ -41,9 +53,11 @@ function product(gpu: Gpu, a: Tensor, b: Tensor, attributes: Attributes): Tensor
   const packA = transposeA === 1 && M % 4 === 0 ? 0 : 1
   const packB = transposeB === 0 && N % 4 === 0 ? 0 : 1
   const params = { M, K, N, transposeA, transposeB, packA, packB }
+  const tuned = tunedFor(gpu, 'matmul.matmul', () => ({ M, K, N, transposeA, transposeB }))
+  const { WG } = { ...TUNING.matmul[gpu.info.adapterClass], ...tuned }
   const run = (left: Storage, right: Storage) => {
-    const groups = groupsFor(Math.ceil(M / 8) * Math.ceil(N / 8))
-    gpu.emit(multiply, { params, left, right, out: out.storage }, groups)
+    const groups = groupsFor(Math.ceil(M / 8) * Math.ceil(N / 8), WG)
+    gpu.emit(multiplyBy(WG), { params, left, right, out: out.storage }, groups)
   }
   const quads = Math.ceil(M / 4) * packA + Math.ceil(N / 4) * packB
   if (quads === 0) run(a.storage, b.storage)

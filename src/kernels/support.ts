@@ -2,12 +2,13 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import { type DType, Tensor } from '../tensor/tensor.ts'
+import { TUNING } from './tuning.ts'
 
 /** Threads in a workgroup, as the kernels' `override WG` says. */
-const WORKGROUP = 64
+const WORKGROUP = TUNING.elementwise.cpu.WG
 
 /** Elements a thread takes in elementwise kernels, as their `const PER` says. */
-const ELEMENTS_PER_THREAD = 16
+const ELEMENTS_PER_THREAD = TUNING.elementwise.cpu.PER
 
 /** Elements that a workgroup of an elementwise kernel takes. */
 export const ELEMENTS_A_WORKGROUP = WORKGROUP * ELEMENTS_PER_THREAD
@@ -15,9 +16,9 @@ export const ELEMENTS_A_WORKGROUP = WORKGROUP * ELEMENTS_PER_THREAD
 /** Rows that share a partial sum, in every kernel that sums over the batch. */
 export const ROWS_PER_BLOCK = 32
 
-/** Workgroups for a number of threads. */
-export function groupsFor(threads: number): number {
-  return Math.ceil(threads / WORKGROUP)
+/** Workgroups for a number of threads; `WG` threads make one. */
+export function groupsFor(threads: number, WG: number = WORKGROUP): number {
+  return Math.ceil(threads / WG)
 }
 
 /** Workgroups of an elementwise kernel, whose threads take PER elements each. */

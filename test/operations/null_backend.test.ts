@@ -78,8 +78,8 @@ describe('on the null backend', () => {
     expect(weight.length).toBeGreaterThan(50)
     type Tune = Readonly<Record<string, number>>
     // All entry points of one text before the next: its module is made once.
-    const compileAll = async (tunes: readonly Tune[], entryPoints: readonly string[], WG = 64) => {
-      for (const tune of tunes) {
+    const compileAll = async (tunes: readonly Tune[], entryPoints: readonly string[]) => {
+      for (const { WG = 64, ...tune } of tunes) {
         for (const entryPoint of entryPoints) {
           const kernel = new Kernel('conv2d', wgsl.conv2d, entryPoint, { tune, constants: { WG } })
           expect(await compile(kernel), `${entryPoint} ${JSON.stringify(tune)}`).toBeNull()
@@ -97,7 +97,7 @@ describe('on the null backend', () => {
     const blocks = distinct(correlate, ({ PX, OCB, KW_FIXED }) => [PX, OCB, KW_FIXED])
     await compileAll([...new Set([...blocks, ...places])], ['forward', 'backward_input'])
     await compileAll(byBlock, ['pack_forward', 'pack_backward_input'])
-    await compileAll(weight, ['backward_weight'], 16)
+    await compileAll(weight, ['backward_weight'])
     await compileAll(bySums, ['reduce', 'reduce_weight'])
   })
 
@@ -106,8 +106,9 @@ describe('on the null backend', () => {
     expect(tunes.length).toBeGreaterThan(50)
     for (const tune of tunes) {
       for (const entryPoint of ['pack', 'forward', 'backward_input', 'backward_weight', 'reduce']) {
-        const { quads: _, ...numbers } = tune
-        const kernel = new Kernel('fused', wgsl.conv2d_relu_max_pool2d, entryPoint, { tune: numbers })
+        const { quads: _, WG, ...numbers } = tune
+        const options = { tune: numbers, constants: { WG } }
+        const kernel = new Kernel('fused', wgsl.conv2d_relu_max_pool2d, entryPoint, options)
         expect(await compile(kernel), `${entryPoint} ${JSON.stringify(tune)}`).toBeNull()
       }
     }
@@ -130,6 +131,8 @@ describe('on the null backend', () => {
   })
 })
 
+const CLASSES = ['cpu', 'gpu'] as const
+
 /** Every width that is compiled in and one that is not, with heights of each kind. */
 const KERNELS = [...[1, 2, 3, 4, 5, 6, 7].map((k) => [k, k] as const), [1, 5], [5, 1], [2, 9], [9, 2]] as const
 
@@ -145,9 +148,10 @@ function tunings(): { correlate: CorrelateTuning[]; weight: WeightTuning[] } {
         for (const OW of [4, 7, 8, 10, 14, 24, 28, 4000]) {
           const layer = { inChannels, outChannels, KH, KW, OH: OW, OW }
           for (const flag of [false, true]) {
-            note(correlate, tuneCorrelate(layer, flag, false))
-            note(correlate, tuneCorrelate(layer, flag, true))
-            note(weight, tuneWeight(layer, flag))
+            for (const as of CLASSES) {
+              for (const slices of [false, true]) note(correlate, tuneCorrelate(layer, { unitStep: flag, slices }, as))
+              note(weight, tuneWeight(layer, flag, as))
+            }
           }
         }
       }
@@ -174,8 +178,10 @@ function fusedTunings(): FusedTuning[] {
           for (const PW of [0, 1, KW]) {
             const W = 2 * OW + KW - 1 - 2 * PW
             if (W < 1) continue
-            const { quads, ...numbers } = tuneFused({ C, F, KH, KW, W, OH: 30, OW, PH: PW, PW }, true)
-            found.set(Object.values(numbers).join(), { quads, ...numbers })
+            for (const as of CLASSES) {
+              const { quads, ...numbers } = tuneFused({ C, F, KH, KW, W, OH: 30, OW, PH: PW, PW }, true, as)
+              found.set(Object.values(numbers).join(), { quads, ...numbers })
+            }
           }
         }
       }

@@ -238,8 +238,8 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
   {
     id: 'conv2d-host-slide',
-    find: 'OH, OW }, SW === DW)',
-    replace: 'OH, OW }, true)',
+    find: 'OH, OW }, SW === DW,',
+    replace: 'OH, OW }, true,',
     breaks: 'The window of the weight gradient slides though stride and dilation differ.',
   },
   {

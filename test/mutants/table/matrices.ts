@@ -295,8 +295,8 @@ const matmulHost = mutantsOf('src/kernels/matmul.ts', tests.matmul, [
 const linearHost = mutantsOf('src/kernels/linear.ts', tests.linear, [
   {
     id: 'linear-host-parts',
-    find: "gpu.info.adapterClass === 'gpu' ? blocksOf(N) : 1",
-    replace: "gpu.info.adapterClass === 'gpu' ? blocksOf(N + 32) : 1",
+    find: 'PARTS === 1 ? blocksOf(N) : 1',
+    replace: 'PARTS === 1 ? blocksOf(N + 32) : 1',
     breaks: 'On a GPU one part too many is added to the gradients.',
     equivalent: 'A part past the last row has no terms: what it adds is +0.',
   },
