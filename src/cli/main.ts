@@ -13,6 +13,7 @@ import { plotScheduleCommand } from './plot_schedule.ts'
 import { surviveClosedPipe } from './progress.ts'
 import { setupCommand } from './setup.ts'
 import { trainCommand } from './train.ts'
+import { tuneCommand } from './tune.ts'
 
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 2
@@ -30,7 +31,7 @@ function isExpected(error: unknown): error is Error {
 
 /** Runs the command line and returns the process's exit code. */
 async function main(args: readonly string[]): Promise<number> {
-  const commands = [trainCommand(), plotScheduleCommand(), setupCommand(), doctorCommand()]
+  const commands = [trainCommand(), plotScheduleCommand(), setupCommand(), doctorCommand(), tuneCommand()]
   const program = new Command('dawngrad').description('a small, exact and fast training engine for WebGPU')
   program.version(packageVersion())
   for (const command of commands) program.addCommand(command)

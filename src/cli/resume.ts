@@ -18,6 +18,7 @@ export async function resume(
   given: Partial<TrainOptions>,
   allowChanges: boolean,
   load: typeof loadFashionMnist,
+  tuning?: string,
 ): Promise<void> {
   if (path === '' || !existsSync(path)) throw new UsageError(`option '--resume': there is no folder '${path}'`)
   const finished = await epochsOfResult(join(path, RESULT))
@@ -37,7 +38,7 @@ export async function resume(
     throw new UsageError(`option '--epochs': the run in ${path} has had ${position.epoch} epochs already`)
   }
   const rates = ratesOf(options)
-  await trainRun({ options, rates, path, load, going: { found, changed, allowChanges } })
+  await trainRun({ options, rates, path, load, tuning, going: { found, changed, allowChanges } })
 }
 
 /** The epochs of a finished run; null for one that is not. */

@@ -1,3 +1,4 @@
+import process from 'node:process'
 import type { Gpu, ImageDataset } from '../index.ts'
 import { ImageBatches, nn, optim } from '../index.ts'
 import { type loadFashionMnist, open } from '../node/index.ts'
@@ -20,14 +21,15 @@ export type Started = Awaited<ReturnType<typeof loadFashionMnist>> & { readonly 
  * Reads the data, and meanwhile opens the device and compiles the kernels of the run. The error is that of the data where
  * there is one.
  */
-export async function start(load: typeof loadFashionMnist, options: TrainOptions): Promise<Started> {
+export async function start(load: typeof loadFashionMnist, options: TrainOptions, tuning?: string): Promise<Started> {
   const node = performance.now()
   const loading = load().then((data) => ({ data, at: performance.now() }))
   let inVain = false // then nobody waits for kernels, nor the device's end for their machine code
   loading.catch(() => {
     inVain = true
   })
-  const opening = open().then(async (gpu) => {
+  const notice = (line: string) => process.stderr.write(`${line}\n`)
+  const opening = open({ ...(tuning !== undefined && { tuning }), notice }).then(async (gpu) => {
     const device = performance.now()
     if (!inVain) await compile(gpu, options).catch(() => undefined) // the run meets it again, and says what is wrong
     return { gpu, device, kernels: performance.now() }

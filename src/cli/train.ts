@@ -10,6 +10,7 @@ interface Given extends TrainOptions {
   readonly out?: string
   readonly resume?: string
   readonly allowChanges?: boolean
+  readonly tuning?: string
 }
 
 /** `dawngrad train`. `load` gives the data. */
@@ -25,21 +26,28 @@ export function trainCommand(load = loadFashionMnist): Command {
       ).conflicts('out'),
     )
     .addOption(new Option('--allow-changes', 'with --resume: take other options, adapter or version than the run had'))
+    .addOption(new Option('--tuning <file>', 'run with what `tune` found for this adapter; the numbers stay the same'))
     .addOption(new Option('--quiet', 'print the last lines only'))
     .addOption(
       new Option('--live [port]', 'show the run on a page on 127.0.0.1, at this port or any that is free')
         .argParser(wholeNumber(0, 65_535))
         .preset('0'),
     )
-    .action(async ({ out, resume: from, allowChanges = false, ...options }: Given) => {
+    .action(async ({ out, resume: from, allowChanges = false, tuning, ...options }: Given) => {
       if (from !== undefined)
-        return await resume(from, { ...givenIn(command), quiet: options.quiet, live: options.live }, allowChanges, load)
+        return await resume(
+          from,
+          { ...givenIn(command), quiet: options.quiet, live: options.live },
+          allowChanges,
+          load,
+          tuning,
+        )
       if (allowChanges) throw new UsageError("option '--allow-changes' goes with '--resume' alone")
       const rates = ratesOf(options)
       const folder = out ?? defaultRunFolder(new Date())
       const problem = refusal(folder)
       if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
-      await trainRun({ options, rates, path: folder, load })
+      await trainRun({ options, rates, path: folder, load, tuning })
     })
 }
 

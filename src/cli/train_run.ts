@@ -37,6 +37,8 @@ export interface TrainRun {
   /** The run's folder. */
   readonly path: string
   readonly load: typeof loadFashionMnist
+  /** A file that `tune` wrote. Not recorded: it changes no bit. */
+  readonly tuning?: string | undefined
   /** Of a run that goes on. */
   readonly going?: {
     readonly found: FoundCheckpoint
@@ -52,7 +54,7 @@ export interface TrainRun {
 export async function trainRun(plan: TrainRun): Promise<void> {
   const { options, going, path } = plan
   await ensureSetup({ quiet: options.quiet })
-  const { train, test, dir, gpu, times } = await start(plan.load, options)
+  const { train, test, dir, gpu, times } = await start(plan.load, options, plan.tuning)
   try {
     const trainSet = limited(train, '--limit-train', options.limitTrain)
     const testSet = limited(test, '--limit-test', options.limitTest)

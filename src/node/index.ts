@@ -1,5 +1,5 @@
 // The entry under Node: the portable one and what needs Node.
 export * from '../index.ts'
 export { type LoadFashionMnistOptions, loadFashionMnist } from './fashion_mnist.ts'
-export { open } from './open.ts'
+export { type NodeOpenOptions, open } from './open.ts'
 export { loadSafetensors, saveSafetensors } from './safetensors.ts'

@@ -1,8 +1,15 @@
+import type { Tuning } from '../data/tuning_file.ts'
 import { Gpu } from '../gpu/gpu.ts'
-import type { OpenOptions } from '../open.ts'
+import { type OpenOptions, useTuning } from '../open.ts'
 import { setDefaultGpu } from '../tensor/default.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { openAdapter } from './ladder.ts'
+import { readTuning } from './tuning_file.ts'
+
+export interface NodeOpenOptions extends Omit<OpenOptions, 'tuning'> {
+  /** A file that `dawngrad tune` wrote, or what it holds, parsed. */
+  readonly tuning?: string | Tuning
+}
 
 /**
  * Opens the best adapter of this machine and makes it the default device; `info.rung` says which kind it is. In order: a
@@ -12,13 +19,20 @@ import { openAdapter } from './ladder.ts'
  * With `fast`, off by default, Dawn neither validates commands nor guards the bounds of buffers: kernels of one's own must
  * do so themselves, and a mistake may crash the process. `info.fast` says so.
  *
- * Throws GpuError of kind 'unavailable', with what was tried and the commands that help, when there is none.
+ * With `tuning` kernels run with the numbers found for this adapter and driver; bits stay the same. What does not apply is
+ * ignored, and told through `notice`, console.warn unless given.
+ *
+ * Throws DataError for a tuning that is none, GpuError of kind 'unavailable', with what was tried and the commands that help, when there is none.
  */
-export async function open(options: OpenOptions = {}): Promise<Gpu> {
-  requireOptions('open', options, ['fast'])
+export async function open(options: NodeOpenOptions = {}): Promise<Gpu> {
+  requireOptions('open', options, ['fast', 'tuning', 'notice'])
   const fast = options.fast ?? false
+  const { notice, tuning: given } = options
+  const tuning = typeof given === 'string' ? await readTuning(given) : given
   const { adapter, rung } = await openAdapter(fast)
   const gpu = await Gpu.fromAdapter(adapter, { rung, ...(fast && { fast }) })
+  const name = typeof given === 'string' ? given : 'tuning'
+  await useTuning(gpu, { ...(tuning !== undefined && { tuning }), ...(notice && { notice }) }, name)
   setDefaultGpu(gpu)
   return gpu
 }

@@ -42,5 +42,5 @@ it('open({ fast: true }) says so, and gives the same bits', async () => {
 
 it('open refuses options that it does not have', async () => {
   const message = await open({ quick: true } as never).catch((error: Error) => error.message)
-  expect(message).toBe('open: unknown option quick; known: fast')
+  expect(message).toBe('open: unknown option quick; known: fast, tuning, notice')
 })

@@ -1,0 +1,97 @@
+import { existsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import process from 'node:process'
+import { Command, Option } from 'commander'
+import { GpuError } from '../index.ts'
+import { TUNABLES } from '../kernels/tuning_spaces.ts'
+import { selfTest } from '../node/diagnose.ts'
+import { open } from '../node/index.ts'
+import { describeRung } from '../node/ladder_text.ts'
+import { writeTuning } from '../node/tuning_file.ts'
+import { packageVersion } from '../node/version.ts'
+import { type Finding, tune } from '../train/tune.ts'
+import { type ShapeSet, tuneCases } from '../train/tune_cases.ts'
+import { number, UsageError, wholeNumber } from './options.ts'
+
+interface TuneCommand {
+  readonly filter?: string
+  readonly shapes: ShapeSet
+  readonly batchSize: number
+  readonly out: string
+  readonly budget: number
+}
+
+/** `dawngrad tune`. */
+export function tuneCommand(): Command {
+  return new Command('tune')
+    .description('look for numbers that make kernels faster here, with the same bits, and write them to a file')
+    .addOption(new Option('--filter <kernel>', 'only kernels whose names contain this'))
+    .addOption(new Option('--shapes <set>', 'layers to search for').choices(['lenet', 'big', 'all']).default('lenet'))
+    .addOption(new Option('--batch-size <n>', "of LeNet's layers").argParser(wholeNumber(1)).default(256))
+    .addOption(new Option('--out <file>', 'the file to write').default('tuning.json'))
+    .addOption(new Option('--budget <seconds>', 'no candidate is begun after this').argParser(number()).default(300))
+    .action(async (options: TuneCommand) => {
+      const { filter = '', out } = options
+      if (!TUNABLES.some(({ kernel }) => kernel.includes(filter))) {
+        const names = TUNABLES.map(({ kernel }) => kernel).join(', ')
+        throw new UsageError(`option '--filter': no kernel's name contains '${filter}'; they are ${names}`)
+      }
+      const folder = dirname(out)
+      if (out === '' || !statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+        throw new UsageError(`option '--out': there is no folder '${folder}'`)
+      if (existsSync(out) && !statSync(out).isFile()) throw new UsageError(`option '--out': ${out} is no regular file`)
+      await search(options)
+    })
+}
+
+async function search({ filter = '', shapes, batchSize, out, budget }: TuneCommand): Promise<void> {
+  const { stdout, stderr } = process
+  const gpu = await open()
+  try {
+    stdout.write(`adapter: ${describeRung(gpu.info)}\n`)
+    const failed = (await selfTest(gpu)).find(({ passed }) => !passed)
+    if (failed) throw new GpuError('internal', `the self-test ${failed.name} failed: see dawngrad doctor`)
+    stdout.write(`${row(['kernel', 'shape', 'default', 'best', 'ratio', 'changed'])}\n`)
+    const { tuning, pairs, searched } = await tune({
+      gpu,
+      cases: tuneCases(shapes, batchSize),
+      version: packageVersion(),
+      budget,
+      filter,
+      onFinding: (finding) => {
+        for (const { tune, why } of finding.refused) {
+          stderr.write(`refused: ${finding.kernel} with ${words(tune)} at ${finding.label}: ${why}\n`)
+        }
+        stdout.write(`${findingLine(finding)}\n`)
+      },
+    })
+    await writeTuning(out, tuning)
+    const late = searched < pairs ? `; the time was enough for ${searched} of ${pairs} pairs of kernel and shape` : ''
+    const count = tuning.entries.length
+    stdout.write(`${count} ${count === 1 ? 'entry' : 'entries'} in ${out}${late}\n`)
+  } finally {
+    await gpu.close()
+  }
+}
+
+/** A line of the table: what was found for one kernel at one shape. */
+export function findingLine({ kernel, label, candidates, tried, standard, best, defaultMs, ms }: Finding): string {
+  const times = [`${defaultMs.toFixed(3)} ms`, `${ms.toFixed(3)} ms`, `${(defaultMs / ms).toFixed(2)}x`]
+  const changed = Object.keys(best)
+    .filter((name) => best[name] !== standard[name])
+    .map((name) => `${name} ${standard[name]} -> ${best[name]}`)
+  const unfinished = tried < candidates ? ` (${tried} of ${candidates} tried)` : ''
+  return row([kernel, label, ...times, `${changed.length === 0 ? 'nothing' : changed.join(', ')}${unfinished}`])
+}
+
+function words(numbers: Readonly<Record<string, number>>): string {
+  return Object.entries(numbers)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
+}
+
+const WIDTHS = [40, 26, 10, 10, 6, 0]
+
+function row(cells: readonly string[]): string {
+  return cells.map((cell, i) => (i < 2 ? cell.padEnd(WIDTHS[i]!) : cell.padStart(WIDTHS[i]!))).join('  ')
+}

@@ -1,0 +1,23 @@
+import { checkTuning, type Tuning } from '../data/tuning_file.ts'
+import { DataError } from '../index.ts'
+import { readWhole, writeWhole } from './files.ts'
+
+const MOST_BYTES = 1 << 22
+
+/** Reads what `dawngrad tune` wrote. Throws DataError that says what is wrong with it. */
+export async function readTuning(path: string): Promise<Tuning> {
+  const bytes = await readWhole(path, MOST_BYTES)
+  if (typeof bytes === 'string') throw new DataError(`${path}: ${bytes}`)
+  let value: unknown
+  try {
+    value = JSON.parse(bytes.toString())
+  } catch {
+    throw new DataError(`${path}: damaged: it is not JSON`)
+  }
+  return checkTuning(value, path)
+}
+
+/** Writes a tuning so that the name stands for the old file or the new one, whole. Throws WriteError. */
+export async function writeTuning(path: string, tuning: Tuning): Promise<void> {
+  await writeWhole(path, `${JSON.stringify(tuning, null, 2)}\n`)
+}
