@@ -91,7 +91,7 @@ export function checkTuning(value: unknown, name: string): Tuning {
   const format = (value as { format?: unknown } | null)?.format
   if (format !== TUNING_FORMAT) {
     const found = format === undefined ? 'missing' : JSON.stringify(format)
-    throw new DataError(`${name}: its format is ${found}, this version reads ${JSON.stringify(TUNING_FORMAT)}`)
+    throw new DataError(`${name}: no tuning that this version reads: its format is ${found}, not "${TUNING_FORMAT}"`)
   }
   const file = requireFields(value, FILE, name)
   if (!Array.isArray(file.entries)) throw new DataError(`${name}: entries must be an array`)

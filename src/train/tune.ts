@@ -104,7 +104,7 @@ async function search(gpu: Gpu, one: TuneCase, tunable: Tunable, end: number): P
   }
   const table = open(null)
   const refused: Refused[] = []
-  let best: { numbers: Numbers; defaultMs: number; ms: number } | null = null
+  let best: (Times & { numbers: Numbers }) | null = null
   let tried = 0
   try {
     const right = await resultOf(gpu, table)
@@ -125,7 +125,8 @@ async function search(gpu: Gpu, one: TuneCase, tunable: Tunable, end: number): P
     const base = { kernel, label: one.label, candidates: candidates.length, tried, refused, standard }
     const confirmed = best && gains(best) ? await confirm(gpu, table, open(best.numbers), runs) : null
     if (!best || !confirmed) return { ...base, best: standard, defaultMs: alone, ms: alone }
-    return { ...base, best: best.numbers, ...confirmed }
+    const { defaultMs, ms } = confirmed
+    return { ...base, best: best.numbers, defaultMs, ms }
   } finally {
     table.side.dispose()
     for (const t of inputs) t.dispose()
@@ -138,12 +139,16 @@ interface Contender {
   readonly chosen: ReadonlyMap<string, Numbers>
 }
 
+/** Medians, and the ratio of the fastest samples: on a busy machine either alone may be luck. */
 interface Times {
   readonly defaultMs: number
   readonly ms: number
+  readonly ratioOfFastest: number
 }
 
-const gains = ({ ms, defaultMs }: Times): boolean => ms <= (1 - LEAST_GAIN) * defaultMs
+function gains({ ms, defaultMs, ratioOfFastest }: Times): boolean {
+  return ms <= (1 - LEAST_GAIN) * defaultMs && ratioOfFastest <= 1 - LEAST_GAIN
+}
 
 async function confirm(gpu: Gpu, table: Contender, contender: Contender, runs: number): Promise<Times | null> {
   const times = await compare(gpu, table, contender, { runs, samples: CONFIRMED })
@@ -226,13 +231,14 @@ async function compare(
   { runs, samples }: { runs: number; samples: number },
 ): Promise<Times | null> {
   await sample(gpu, contender, 1) // compiled already, but not yet warm
-  const times: Times[] = []
+  const times: Pick<Times, 'defaultMs' | 'ms'>[] = []
   for (let i = 0; i < samples; i++) {
     const one = { defaultMs: await sample(gpu, table, runs), ms: await sample(gpu, contender, runs) }
     if (i === 0 && one.ms > HOPELESS * one.defaultMs) return null
     times.push(one)
   }
-  return { defaultMs: median(times.map((one) => one.defaultMs)), ms: median(times.map((one) => one.ms)) }
+  const [before, after] = [times.map((one) => one.defaultMs), times.map((one) => one.ms)]
+  return { defaultMs: median(before), ms: median(after), ratioOfFastest: Math.min(...after) / Math.min(...before) }
 }
 
 function median(values: readonly number[]): number {

@@ -94,11 +94,11 @@ describe('a tuning', () => {
   })
 
   it.each([
-    [null, 't.json: its format is missing, this version reads "dawngrad tuning 1"'],
-    [[], 't.json: its format is missing, this version reads "dawngrad tuning 1"'],
+    [null, 't.json: no tuning that this version reads: its format is missing, not "dawngrad tuning 1"'],
+    [[], 't.json: no tuning that this version reads: its format is missing, not "dawngrad tuning 1"'],
     [
       { format: 'dawngrad tuning 2' },
-      't.json: its format is "dawngrad tuning 2", this version reads "dawngrad tuning 1"',
+      't.json: no tuning that this version reads: its format is "dawngrad tuning 2", not "dawngrad tuning 1"',
     ],
     [{ entries: {} }, 't.json: entries must be an array'],
     [{ entries: [null] }, 't.json: entries[0]: no object'],

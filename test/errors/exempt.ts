@@ -29,6 +29,21 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     why: 'no driver is known that works in a process of its own and then not in this one; the text is a line of what was tried',
   },
   {
+    file: 'src/cli/tune.ts',
+    code: "new GpuError('internal', `the self-test ",
+    why: 'on an adapter that computes wrongly, and none is known',
+  },
+  {
+    file: 'src/train/tune.ts',
+    code: 'difference',
+    why: 'no error: the report on a candidate that was refused',
+  },
+  {
+    file: 'src/train/tune.ts',
+    code: 'count === 0 ? null',
+    why: 'no error: the report on a candidate that was refused',
+  },
+  {
     file: 'src/train/meter.ts',
     code: 'new RangeError(`Meter: ',
     why: 'a checkpoint with another count is refused when it is read',
@@ -92,6 +107,7 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/data/safetensors.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
   { file: 'src/node/checkpoint_folder.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
   { file: 'src/node/safetensors.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
+  { file: 'src/node/tuning_file.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
   { file: 'src/gpu/gpu.ts', code: 'new GpuError(kind, withKernelName(', from: "the device's own report" },
   { file: 'src/node/fashion_mnist.ts', code: `new DataError(\`\${path}: \${gzipProblem(`, from: 'gzipProblem' },
   { file: 'src/node/setup/index.ts', code: 'new SetupError(failures.map(', from: 'the errors of each thing to bring' },

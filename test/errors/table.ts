@@ -15,6 +15,7 @@ import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
 import { setups } from './setup.ts'
 import { tensors } from './tensors.ts'
+import { tunings } from './tuning.ts'
 
 export const AREAS: readonly Area[] = [
   tensors,
@@ -30,6 +31,7 @@ export const AREAS: readonly Area[] = [
   checkpoints,
   device,
   kernels,
+  tunings,
   setups,
   cli,
 ]

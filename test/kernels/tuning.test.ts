@@ -31,10 +31,9 @@ describe('with the numbers of the other class of adapter', () => {
   const rows = table.filter(({ name }) => tuned.includes(name))
 
   it.each(rows.map((row) => [row.name, row] as const))('%s equals the reference', async (_, row: Row) => {
-    for (const given of Object.values(row.fixed)) {
-      await checkAgainstReference(row, given, drawn(row, given, 'normal'))
+    for (const given of Object.values(row.fixed)) await checkAgainstReference(row, given, drawn(row, given, 'normal'))
+    for (const given of Object.values(row.fixed).slice(-2))
       await checkNotFinite(row, given, [{ which: 0, at: 0.5, value: Number.NaN }])
-    }
     await fc.assert(
       fc.asyncProperty(row.cases, (given) => checkAgainstReference(row, given, drawn(row, given, 'normal'))),
       { seed: SEED, numRuns: RUNS },

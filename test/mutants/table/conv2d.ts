@@ -288,8 +288,8 @@ const shared = mutantsOf('src/kernels/support.ts', tests.conv2d, [
   },
   {
     id: 'kernels-groups',
-    find: 'Math.ceil(threads / WORKGROUP)',
-    replace: 'Math.max(1, Math.floor(threads / WORKGROUP))',
+    find: 'Math.ceil(threads / WG)',
+    replace: 'Math.max(1, Math.floor(threads / WG))',
     breaks: 'The last, partly filled workgroup is not run.',
   },
 ])

@@ -292,6 +292,29 @@ const matmulHost = mutantsOf('src/kernels/matmul.ts', tests.matmul, [
   },
 ])
 
+const linearTuning = mutantsOf('src/kernels/linear_tuning.ts', tests.linear, [
+  {
+    id: 'linear-host-direct',
+    find: 'return relu === 0 && ',
+    replace: 'return ',
+    breaks: 'Small layers with ReLU pass gradients where the output is 0.',
+    tests: tests.linearRelu,
+  },
+  {
+    id: 'linear-host-direct-features',
+    find: 'I % 4 === 0',
+    replace: 'I % 2 === 0',
+    breaks: 'Rows that begin between two fours are read from the wrong place.',
+  },
+  {
+    id: 'linear-host-direct-size',
+    find: 'N * I * O <= directBackward',
+    replace: 'N * I * O <= 0',
+    breaks: 'Small layers are packed for backward as large ones are.',
+    tests: tests.smallLinear,
+  },
+])
+
 const linearHost = mutantsOf('src/kernels/linear.ts', tests.linear, [
   {
     id: 'linear-host-parts',
@@ -299,26 +322,6 @@ const linearHost = mutantsOf('src/kernels/linear.ts', tests.linear, [
     replace: 'PARTS === 1 ? blocksOf(N + 32) : 1',
     breaks: 'On a GPU one part too many is added to the gradients.',
     equivalent: 'A part past the last row has no terms: what it adds is +0.',
-  },
-  {
-    id: 'linear-host-direct',
-    find: 'const direct = !y &&',
-    replace: 'const direct =',
-    breaks: 'Small layers with ReLU pass gradients where the output is 0.',
-    tests: tests.linearRelu,
-  },
-  {
-    id: 'linear-host-direct-features',
-    find: 'I % 4 === 0 &&',
-    replace: 'I % 2 === 0 &&',
-    breaks: 'Rows that begin between two fours are read from the wrong place.',
-  },
-  {
-    id: 'linear-host-direct-size',
-    find: 'N * I * O <= DIRECT_BACKWARD[gpu.info.adapterClass]',
-    replace: 'N * I * O <= 0',
-    breaks: 'Small layers are packed for backward as large ones are.',
-    tests: tests.smallLinear,
   },
   {
     id: 'linear-host-gradients-asked',
@@ -351,5 +354,5 @@ const linearFusion = mutantsOf('src/nn/fusion.ts', tests.fusion, [
 
 export const matrices: Area = {
   title: 'matmul and linear',
-  mutants: [...matmul, ...matmulHost, ...linear, ...linearHost, ...linearFusion],
+  mutants: [...matmul, ...matmulHost, ...linear, ...linearHost, ...linearTuning, ...linearFusion],
 }
