@@ -9,7 +9,7 @@ import { type Gpu, parameter, tensor, testGpu } from '../support/gpu.ts'
 import { bitsOf } from './check.ts'
 
 const SEED = 1
-const RUNS = 4
+const RUNS = 2
 
 let gpu: Gpu
 let own: Gpu['info']['adapterClass']
