@@ -8,8 +8,8 @@ export interface DeferredSum {
 }
 
 /**
- * The last step of a computation by partial sums, put off: an optimiser that comes next adds them up itself, which saves a
- * dispatch. It holds the memory that it needs.
+ * The last step of a computation by partial sums, put off until somebody needs the results: an optimiser that comes before
+ * that adds them up itself, which saves a dispatch. It holds the memory that it needs.
  */
 export class DeferredSums {
   readonly sums: Storage
@@ -24,6 +24,11 @@ export class DeferredSums {
     this.results = results
     this.#dispatch = dispatch
     for (const storage of this.#storages()) storage.retain()
+  }
+
+  /** Whether a dispatch that is bound to this storage must wait for the results. */
+  concerns(bound: Storage): boolean {
+    return this.#storages().some((storage) => storage === bound || storage.whole === bound)
   }
 
   /** Makes the results in a dispatch of its own. */

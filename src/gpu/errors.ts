@@ -12,3 +12,15 @@ export class GpuError extends Error {
     this.kind = kind
   }
 }
+
+/** Puts the kernel's name, which is in the labels that the message quotes, in front. */
+export function withKernelName(message: string): string {
+  const kernel = /"(\w+\.\w+)"/.exec(message)?.[1]
+  return kernel ? `${kernel}: ${message}` : message
+}
+
+export function errorKind(error: GPUError): 'validation' | 'out-of-memory' | 'internal' {
+  const kind = error.constructor.name
+  if (kind === 'GPUValidationError') return 'validation'
+  return kind === 'GPUOutOfMemoryError' ? 'out-of-memory' : 'internal'
+}

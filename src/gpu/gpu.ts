@@ -1,24 +1,15 @@
 import { type BindingValues, bind, checkNames } from './bind.ts'
 import { bufferUsage, mapModeRead } from './constants.ts'
 import type { DeferredSums } from './deferred.ts'
-import { GpuError } from './errors.ts'
-import { adapterInfo, type GpuInfo } from './info.ts'
+import { errorKind, GpuError, withKernelName } from './errors.ts'
+import { adapterInfo, type GpuInfo, type GpuMemory } from './info.ts'
 import type { Kernel } from './kernel.ts'
 import { ParamsCache, StepNumbers } from './params.ts'
 import { Pipelines } from './pipelines.ts'
 import { BufferPool, type Storage } from './pool.ts'
-import { type Dispatch, type Place, Recorder } from './recorder.ts'
+import { type Dispatch, fold, type Place, Recorder } from './recorder.ts'
 import { PlanMemory, type Recording } from './recording.ts'
 import { Waiter } from './wait.ts'
-
-const MAX_GROUPS = 65_535 // workgroups in one dimension, by the specification's default limits
-
-export interface GpuMemory {
-  readonly tensors: number
-  readonly bytes: number
-  readonly pooledBytes: number
-  readonly peakBytes: number
-}
 
 /** A device with its memory, its compiled kernels and the commands on their way to it. */
 export class Gpu {
@@ -32,7 +23,7 @@ export class Gpu {
   readonly #steps: StepNumbers
   readonly #plans = new Set<PlanMemory>()
   #recording: Recording | null = null
-  #deferred: DeferredSums | null = null
+  #deferred: DeferredSums[] = []
   readonly #waiter: Waiter
   readonly #pipelines: Pipelines
   readonly #staging: GPUBuffer[] = []
@@ -99,7 +90,6 @@ export class Gpu {
       throw new Error(`${kernel.name}: ${groups} is no count of workgroups`)
     checkNames(kernel, values)
     if (groups === 0) return
-    this.#settle()
     const recording = this.#recording
     if (recording && this.warmingUp) {
       recording.kernels.add(kernel)
@@ -112,6 +102,7 @@ export class Gpu {
     const { pipeline, layout } = this.#pipelines.get(kernel)
     const bound = bind(kernel, values, recording?.memory.params ?? this.#params, this.#steps)
     const { entries, storages, perStep } = bound
+    if (this.#deferred.length > 0) this.#settle((sums) => storages.some((storage) => sums.concerns(storage)))
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
     const dispatch = { pipeline, bindGroup, grid: fold(groups), perStep }
     if (recording) recording.dispatch(dispatch, kernel, bound)
@@ -122,21 +113,20 @@ export class Gpu {
       )
   }
 
-  /** Puts the sums off until anything else is asked of the device, or an optimiser takes them. */
+  /** Puts sums off until their results are needed, or an optimiser takes them. */
   defer(sums: DeferredSums): void {
-    this.#settle()
-    this.#deferred = sums
+    this.#deferred.push(sums)
   }
 
-  /** What was put off last and is not done yet; who takes it makes its results, or runs it. */
-  takeDeferred(): DeferredSums | null {
-    const sums = this.#deferred
-    this.#deferred = null
-    return sums
+  /** What was put off and is not done yet; who takes it makes the results, or runs it. */
+  takeDeferred(): DeferredSums[] {
+    return this.#deferred.splice(0)
   }
 
-  #settle(): void {
-    this.takeDeferred()?.run()
+  #settle(due: (sums: DeferredSums) => boolean = () => true): void {
+    const now = this.#deferred.filter(due)
+    this.#deferred = this.#deferred.filter((sums) => !now.includes(sums))
+    for (const sums of now) sums.run()
   }
 
   /**
@@ -175,15 +165,17 @@ export class Gpu {
 
   /** Runs `fn` with what it dispatches noted in a recording instead of run; with null, outside of the recording again. */
   during<T>(recording: Recording | null, fn: () => T): T {
-    this.#settle()
+    if (recording) this.#settle()
     const before = this.#recording
+    const deferred = this.takeDeferred() // of the recording around
     this.#recording = recording
     try {
       const result = fn()
       this.#settle()
       return result
     } finally {
-      this.takeDeferred()?.release() // where fn failed
+      for (const sums of this.takeDeferred()) sums.release() // where fn failed
+      this.#deferred = deferred
       this.#recording = before
     }
   }
@@ -265,7 +257,6 @@ export class Gpu {
   /** Sends what has been recorded to the device without waiting for it. */
   flush(): void {
     this.check()
-    this.#settle()
     this.#recorder.submit()
   }
 
@@ -284,7 +275,7 @@ export class Gpu {
   /** Waits for the work under way and gives the device back. Safe to call twice. Throws what was still to be reported. */
   async close(): Promise<void> {
     if (this.#closed) return
-    this.takeDeferred()?.release()
+    for (const sums of this.takeDeferred()) sums.release()
     if (!this.#lost) {
       this.#recorder.submit()
       await this.device.queue.onSubmittedWorkDone().catch(() => undefined)
@@ -301,21 +292,4 @@ export class Gpu {
     const usage = bufferUsage.MAP_READ | bufferUsage.COPY_DST
     return this.device.createBuffer({ label: 'read-back', size: 2 ** Math.ceil(Math.log2(Math.max(256, size))), usage })
   }
-}
-
-function fold(groups: number): [number, number] {
-  const x = Math.min(groups, MAX_GROUPS)
-  return [x, Math.ceil(groups / x)]
-}
-
-/** Puts the kernel's name, which is in the labels that the message quotes, in front. */
-function withKernelName(message: string): string {
-  const kernel = /"(\w+\.\w+)"/.exec(message)?.[1]
-  return kernel ? `${kernel}: ${message}` : message
-}
-
-function errorKind(error: GPUError): 'validation' | 'out-of-memory' | 'internal' {
-  const kind = error.constructor.name
-  if (kind === 'GPUValidationError') return 'validation'
-  return kind === 'GPUOutOfMemoryError' ? 'out-of-memory' : 'internal'
 }

@@ -1,3 +1,10 @@
+export interface GpuMemory {
+  readonly tensors: number
+  readonly bytes: number
+  readonly pooledBytes: number
+  readonly peakBytes: number
+}
+
 export interface GpuInfo {
   /** One line for people: the adapter's own description. */
   readonly name: string

@@ -107,3 +107,11 @@ export function encodeSteps(pass: GPUComputePassEncoder, dispatches: readonly Di
     }
   }
 }
+
+const MAX_GROUPS = 65_535 // workgroups in one dimension, by the specification's default limits
+
+/** Workgroups as a grid, in a second dimension beyond the limit of the first. */
+export function fold(groups: number): [number, number] {
+  const x = Math.min(groups, MAX_GROUPS)
+  return [x, Math.ceil(groups / x)]
+}

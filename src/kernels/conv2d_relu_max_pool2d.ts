@@ -108,67 +108,56 @@ interface Gradient {
   readonly winner: Tensor
 }
 
-/** The gradient of the input; with `sums`, those of the parameters are added up in the same dispatch. */
-function backwardInput(gpu: Gpu, p: Plan, w: Tensor, { dy, winner }: Gradient, dx: Tensor, sums: Sums | null) {
-  const { params, tune } = p
+function backwardInput(gpu: Gpu, { params, tune }: Plan, w: Tensor, { dy, winner }: Gradient, dx: Tensor) {
   const names = ['RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'OCB', 'DX_C', 'DX_T'] as const
-  const own = pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE')
+  const kernel = variant('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
   const threads = params.N * Math.ceil(params.H / 2) * Math.ceil(params.W / tune.DX_T)
   const groups = groupsFor(threads) * Math.ceil(params.C / tune.DX_C)
-  const bindings = { params, ...weights, dy: dy.storage, winner: winner.storage, dx: dx.storage }
-  if (!sums?.db) {
-    gpu.emit(variant('backward_input', own), bindings, groups)
-    sums?.dispatch()
-    return
-  }
-  const kernel = variant('backward_input_reduce', { ...own, ...pick(tune, 'IMAGES', 'LANES') })
-  const { partial, dw, db, elements } = sums
-  gpu.emit(kernel, { ...bindings, sums: partial, dw: dw.storage, db: db.storage }, groups + groupsFor(elements))
+  gpu.emit(kernel, { params, ...weights, dy: dy.storage, winner: winner.storage, dx: dx.storage }, groups)
 }
 
-/** Partial sums of the parameters' gradients, to be added in index order. */
-interface Sums {
-  readonly partial: Storage
-  readonly parts: number
-  readonly dw: Tensor
-  readonly db: Tensor | null
-  readonly elements: number
-  /** Adds them up. */
-  readonly dispatch: () => void
-}
+type Sums = (bytes: number) => Storage | null
 
-/** Gradients of weight and bias, by partial sums over fixed blocks of images; `then` sees to what becomes of them. */
+/**
+ * Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order, by the optimiser where
+ * it has memory for the `sums`.
+ */
 function backwardWeight(
   gpu: Gpu,
   { params, tune }: Plan,
   x: Tensor,
   { dy, winner }: Gradient,
-  [dw, db]: readonly [Tensor, Tensor | null],
-  then: (sums: Sums) => void,
+  { dw, db, sums }: { dw: Tensor; db: Tensor | null; sums: Sums },
 ) {
   const { N, C, F, KH, KW } = params
   const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
   const parts = Math.ceil(N / IMAGES) * LANES
   const weights = F * C * KH * KW
   const threads = parts * Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
-  withScratch(gpu, NAME, parts * (weights + F), (partial: Storage) => {
+  const partials = (partial: Storage) => {
     const names = ['WG', 'RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
-    const kernel = variant('backward_weight', pick(tune, ...names))
     const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
-    gpu.emit(kernel, { ...inputs, partial }, groupsFor(threads, tune.WG))
+    gpu.emit(variant('backward_weight', pick(tune, ...names)), { ...inputs, partial }, groupsFor(threads, tune.WG))
+  }
+  const add = (partial: Storage) => {
     const reduce = variant(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
-    const elements = db ? weights + F : weights
     const bindings = { params, sums: partial, dw: dw.storage, ...(db && { db: db.storage }) }
-    then({ partial, parts, dw, db, elements, dispatch: () => gpu.emit(reduce, bindings, groupsFor(elements)) })
-  })
-}
-
-/** Leaves the sums to the optimiser, if it comes next. */
-function defer(gpu: Gpu, { partial, parts, dw, db, dispatch }: Sums) {
-  const results = [{ storage: dw.storage, at: 0, stride: dw.size }]
-  if (db) results.push({ storage: db.storage, at: parts * dw.size, stride: db.size })
-  gpu.defer(new DeferredSums(partial, parts, results, dispatch))
+    gpu.emit(reduce, bindings, groupsFor(db ? weights + F : weights))
+  }
+  const floats = parts * (weights + F)
+  const lent = sums(4 * floats)
+  if (!lent) {
+    return withScratch(gpu, NAME, floats, (partial) => {
+      partials(partial)
+      add(partial)
+    })
+  }
+  partials(lent)
+  const results = [{ storage: dw.storage, at: 0, stride: weights }]
+  if (db) results.push({ storage: db.storage, at: parts * weights, stride: F })
+  gpu.defer(new DeferredSums(lent, parts, results, () => add(lent)))
+  lent.release()
 }
 
 const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
@@ -214,18 +203,14 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     const db = needsBias ? result(2, [weight.shape[0]!]) : null
     if (dy.size === 0) return [dx, dw, db]
     const p = plan(gpu, [input.shape, weight.shape, dy.shape], attributes, false)
-    const wantsInput = dx && dx.size > 0 ? dx : null
+    if (dx && dx.size > 0) backwardInput(gpu, p, packed, gradient, dx)
     if (dw && dw.size > 0) {
-      backwardWeight(gpu, p, input, gradient, [dw, db], (sums) => {
-        if (wantsInput) backwardInput(gpu, p, packed, gradient, wantsInput, sums)
-        else defer(gpu, sums)
-      })
-    } else if (wantsInput) backwardInput(gpu, p, packed, gradient, wantsInput, null)
-    else if (db) {
+      backwardWeight(gpu, p, input, gradient, { dw, db, sums: (bytes) => memory.sums(1, bytes) })
+    } else if (db) {
       const [x, w] = zeroChannel(gpu, input, weight)
       const none = empty(gpu, w.shape, 'float32', NAME)
       const zeros = plan(gpu, [x.shape, w.shape, dy.shape], attributes, false)
-      backwardWeight(gpu, zeros, x, gradient, [none, db], ({ dispatch }) => dispatch())
+      backwardWeight(gpu, zeros, x, gradient, { dw: none, db, sums: () => null })
     }
     return [dx, dw, db]
   },

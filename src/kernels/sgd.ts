@@ -1,7 +1,7 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
-import { ELEMENTS_A_WORKGROUP } from './support.ts'
+import { ELEMENTS_A_WORKGROUP, WORKGROUP } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
 const step = new Kernel('sgd', wgsl.sgd, 'step')
@@ -49,16 +49,20 @@ export function sgdSettings(update: SgdUpdate): Float32Array<ArrayBuffer> {
 /** Bytes of settings for so many rates. */
 export const settingsBytes = (rates: number): number => 4 * (WORDS_BEFORE_RATES + rates)
 
+/** What one workgroup takes: adding up partial sums is work enough for a thread an element. */
+const elementsARow = ({ partial }: SgdEntry) => (partial ? WORKGROUP : ELEMENTS_A_WORKGROUP)
+
 /** The table of who updates what: a row for each workgroup; then the places of the copies. */
 export function sgdTable(entries: readonly SgdEntry[]): { words: Uint32Array<ArrayBuffer>; rows: number } {
-  const rows = entries.reduce((sum, { size }) => sum + Math.ceil(size / ELEMENTS_A_WORKGROUP), 0)
+  const rows = entries.reduce((sum, entry) => sum + Math.ceil(entry.size / elementsARow(entry)), 0)
   const places = entries.reduce((sum, { copy }) => sum + (copy?.places.length ?? 0), 0)
   const words = new Uint32Array(WORDS_A_ROW * rows + places)
   let row = 0
   let end = WORDS_A_ROW * rows
-  for (const { at, gradientAt, size, gradientCode, parameterCode, partial, copy } of entries) {
-    for (let i = 0; i < size; i += ELEMENTS_A_WORKGROUP) {
-      const count = Math.min(size - i, ELEMENTS_A_WORKGROUP)
+  for (const entry of entries) {
+    const { at, gradientAt, size, gradientCode, parameterCode, partial, copy } = entry
+    for (let i = 0; i < size; i += elementsARow(entry)) {
+      const count = Math.min(size - i, elementsARow(entry))
       const sums = partial ? [partial.parts, partial.at + i, partial.stride] : [0, 0, 0]
       const codes = [gradientCode, parameterCode]
       words.set([at + i, gradientAt + i, count, ...codes, ...sums, copy ? end + 2 * i : 0], WORDS_A_ROW * row++)

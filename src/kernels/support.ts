@@ -5,7 +5,7 @@ import { type DType, Tensor } from '../tensor/tensor.ts'
 import { TUNING } from './tuning.ts'
 
 /** Threads in a workgroup, as the kernels' `override WG` says. */
-const WORKGROUP = TUNING.elementwise.cpu.WG
+export const WORKGROUP = TUNING.elementwise.cpu.WG
 
 /** Elements a thread takes in elementwise kernels, as their `const PER` says. */
 const ELEMENTS_PER_THREAD = TUNING.elementwise.cpu.PER

@@ -588,7 +588,6 @@ export const conv2d_relu_max_pool2d = `// conv2d, ReLU and max pooling by 2 x 2 
 // forward          workgroups: ceil(N*OH*runs / WG) * ceil(F/OCB); a thread makes RUN neighbours of OCB filters
 // backward_input   workgroups: ceil(N*ceil(H/2)*ceil(W/DX_T) / WG) * ceil(C/DX_C); a thread makes two rows of DX_T cells of
 //                  DX_C channels of dx
-// backward_input_reduce  the same and then the workgroups of reduce, for the partial sums of a backward_weight before
 // backward_weight  ceil(N/IMAGES) * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX) * LANES: a thread sums DW_OC filters
 //                  by DW_TY x DW_TX taps of an input channel over every LANES-th row of windows of IMAGES images
 // reduce           F*C*KH*KW + F: one element of dw or db: the partial sums added in index order
@@ -597,18 +596,18 @@ export const conv2d_relu_max_pool2d = `// conv2d, ReLU and max pooling by 2 x 2 
 // Bindings, group 0 (an entry point uses those named beside it)
 //   0 params         all
 //   1 x              forward, backward_weight: [N,C,H,W]
-//   2 weights_large  forward, backward_input*: all of packed (used if WEIGHTS_UNIFORM is 0)
-//   3 weights_small  forward, backward_input*: its first 65,536 bytes (used if WEIGHTS_UNIFORM is 1)
+//   2 weights_large  forward, backward_input: all of packed (used if WEIGHTS_UNIFORM is 0)
+//   3 weights_small  forward, backward_input: its first 65,536 bytes (used if WEIGHTS_UNIFORM is 1)
 //   4 bias           forward: [F]; any buffer, not looked at, where has_bias is 0
 //   5 out            forward: [N,F,OH,OW]
 //   6 winner_out     forward: [N,F,OH,runs]
 //   7 dy             backward_*: [N,F,OH,OW]
 //   8 winner         backward_*: what forward wrote
-//   9 dx             backward_input*: [N,C,H,W]
+//   9 dx             backward_input: [N,C,H,W]
 //  10 partial        backward_weight: written, [parts, F*C*KH*KW] and then [parts, F], parts = ceil(N/IMAGES)*LANES
-//  11 sums           *reduce*: the same buffer
-//  12 dw             *reduce*: [F,C,KH,KW]
-//  13 db             *reduce: [F]
+//  11 sums           reduce*: the same buffer
+//  12 dw             reduce*: [F,C,KH,KW]
+//  13 db             reduce: [F]
 //  14 weight         pack: w [F,C,KH,KW]
 //  15 packed         pack: written; at least 65,536 bytes, as the uniform binding wants them all
 //
@@ -897,40 +896,17 @@ fn load_gradient(at: i32) -> f32 {
   return select(0.0, dy[select(0u, u32(at), at >= 0)], at >= 0);
 }
 
-// Threads of a channel block of dx.
-fn tiles_of_input() -> u32 {
-  return params.N * ((params.H + 1u) / 2u) * ((params.W + DX_T - 1u) / DX_T);
-}
-
 @compute @workgroup_size(WG)
 fn backward_input(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  input_gradient(linear_group(group, groups), lane);
-}
-
-@compute @workgroup_size(WG)
-fn backward_input_reduce(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let group_index = linear_group(group, groups);
-  let own = (tiles_of_input() + WG - 1u) / WG * ((params.C + DX_C - 1u) / DX_C);
-  if (group_index < own) {
-    input_gradient(group_index, lane);
-  } else {
-    add_parts((group_index - own) * WG + lane);
-  }
-}
-
-fn input_gradient(group_index: u32, lane: u32) {
   let tiles = (params.W + DX_T - 1u) / DX_T;
   let pairs = (params.H + 1u) / 2u;
-  let count = tiles_of_input();
+  let count = params.N * pairs * tiles;
   let groups_a_block = (count + WG - 1u) / WG;
+  let group_index = linear_group(group, groups);
   let block = min(group_index / groups_a_block, (params.C - 1u) / DX_C);
   let id = (group_index - block * groups_a_block) * WG + lane;
   if (id >= count) {
@@ -1229,11 +1205,7 @@ fn reduce(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  add_parts(linear_group(group, groups) * WG + lane);
-}
-
-// Element i of dw and then db.
-fn add_parts(i: u32) {
+  let i = linear_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_parts(i, weights);

@@ -8,6 +8,9 @@ import { Tensor } from '../tensor/tensor.ts'
 /** Most bytes of packed copies. */
 const MOST_COPIES = 16 << 20
 
+/** Fewest and most bytes of partial sums at a time. */
+const SUMS = { least: 256 << 10, most: 4 << 20 }
+
 /** Bytes written at once where momentum buffers are made. */
 const CHUNK = 1 << 20
 
@@ -22,6 +25,9 @@ export class Arena {
   readonly #gradients: Tensor
   #copies: Tensor | null = null
   #copiesEnd = 0
+  #sums: Tensor | null = null
+  #sumsEnd = 0
+  #sumsHeld = 0
   readonly #places: ReadonlyMap<Tensor, ParameterPlace | null>
   #momentum: Tensor | null = null
   readonly #momentumOf = new Map<Tensor, Tensor>()
@@ -33,8 +39,8 @@ export class Arena {
     if (together) this.#whole = new Tensor(gpu, first.whole.retain(), [first.whole.byteLength / 4], 'float32').keep()
     else this.#whole = gather(gpu, parameters)
     this.#gradients = empty(gpu, this.#whole.shape, 'float32', 'gradients').keep()
-    const copy = (bytes: number) => this.#takeCopy(bytes)
-    for (const p of parameters) p.place = new ParameterPlace(this.#gradients, p.storage.offset, copy)
+    const memory = { copy: (bytes: number) => this.#takeCopy(bytes), sums: (bytes: number) => this.#takeSums(bytes) }
+    for (const p of parameters) p.place = new ParameterPlace(this.#gradients, p.storage.offset, memory)
     this.#places = new Map(parameters.map((p) => [p, p.place]))
   }
 
@@ -65,6 +71,11 @@ export class Arena {
     return false
   }
 
+  /** Where partial sums of gradients lie; null where there never were any. */
+  get sums(): Storage | null {
+    return this.#sums?.storage ?? null
+  }
+
   /** The momentum of all parameters, made when it is first asked for. */
   get momentum(): Storage {
     this.#momentum ??= this.#newMomentum()
@@ -93,9 +104,10 @@ export class Arena {
 
   dispose(): void {
     for (const { storage } of this.parameters) storage.dropCopy()
-    const own = [this.#whole, this.#gradients, this.#copies, this.#momentum, ...this.#momentumOf.values()]
+    const own = [this.#whole, this.#gradients, this.#copies, this.#sums, this.#momentum, ...this.#momentumOf.values()]
     for (const tensor of own) tensor?.dispose()
     this.#copies = null
+    this.#sums = null
     this.#momentum = null
     this.#momentumOf.clear()
   }
@@ -108,6 +120,22 @@ export class Arena {
     this.#copies ??= empty(this.#whole.gpu, [capacity / 4], 'float32', 'packed parameters').keep()
     const part = this.#copies.storage.part(this.#copiesEnd, bytes)
     this.#copiesEnd += alignedSize(bytes)
+    return part
+  }
+
+  /** Memory for partial sums, beside that of others until all are added up; null when it is full. */
+  #takeSums(bytes: number): Storage | null {
+    if (this.#whole.released) return null
+    if (this.#sumsHeld === 0) this.#sumsEnd = 0
+    const { gpu, storage } = this.#whole
+    const capacity = Math.min(Math.max(SUMS.least, 16 * storage.byteLength), SUMS.most)
+    if (this.#sumsEnd + bytes > capacity) return null
+    this.#sums ??= gpu.during(null, () => empty(gpu, [capacity / 4], 'float32', 'partial sums').keep())
+    const part = this.#sums.storage.part(this.#sumsEnd, bytes, () => {
+      this.#sumsHeld--
+    })
+    this.#sumsHeld++
+    this.#sumsEnd += alignedSize(bytes)
     return part
   }
 

@@ -31,7 +31,16 @@ export interface Along {
   /** Where numbers that are not finite are noted. */
   readonly watch: Storage | null
   /** Partial sums of gradients that are still to be added up. */
-  readonly deferred: DeferredSums | null
+  readonly deferred: readonly DeferredSums[]
+}
+
+/** Where the partial sums of a gradient are, if it is still in parts. */
+function partialOf(deferred: readonly DeferredSums[], gradient: Storage): SgdEntry['partial'] {
+  for (const { sums, parts, results } of deferred) {
+    const result = results.find(({ storage }) => storage === gradient)
+    if (result) return { parts, at: sums.offset / 4 + result.at, stride: result.stride }
+  }
+  return undefined
 }
 
 function keyOf(entry: SgdEntry): string {
@@ -74,14 +83,14 @@ export class GroupUpdate {
     for (const { parameter, gradient, gradientCode, parameterCode, keepsCopy } of parts) {
       const inPlace = gradient.storage.whole === arena.gradients
       const { copy } = parameter.storage
-      const partial = deferred?.results.find(({ storage }) => storage === gradient.storage)
+      const partial = partialOf(deferred, gradient.storage)
       const entry = {
         at: parameter.storage.offset / 4,
         gradientAt: inPlace ? gradient.storage.offset / 4 : 0,
         size: parameter.size,
         gradientCode,
         parameterCode,
-        ...(partial && { partial: { parts: deferred!.parts, at: partial.at, stride: partial.stride } }),
+        ...(partial && { partial }),
         ...(copy && keepsCopy && { copy: { at: copy.storage.offset / 4, places: copy.places } }),
       }
       const storage = inPlace ? arena.gradients : gradient.storage
@@ -97,7 +106,7 @@ export class GroupUpdate {
         parameters: arena.whole,
         gradients,
         watch,
-        sums: deferred?.sums ?? null,
+        sums: arena.sums,
         copies: arena.copies ?? this.#nothing.storage,
       }
       sgdStep(this.#gpu, { ...storages, momentum: momentum ? arena.momentum : null }, rows)

@@ -1,4 +1,5 @@
 import type { DeferredSums } from '../gpu/deferred.ts'
+import type { Storage } from '../gpu/pool.ts'
 import { codeOf } from '../kernels/finite.ts'
 import { detector, layerOf } from '../tensor/anomaly.ts'
 import { isCapturing, type Participant, type RunOptions, takePart } from '../tensor/capture.ts'
@@ -109,7 +110,7 @@ export class SGD {
         if (!capturing) this.#stepped(group, parts)
       }
     } finally {
-      deferred?.release()
+      for (const sums of deferred) sums.release()
     }
     if (capturing) takePart(this, this.#participant(groups))
   }
@@ -186,15 +187,20 @@ export class SGD {
     })
   }
 
-  /** Sums put off last, if one dispatch will update all that they are gradients of; otherwise they are made. */
-  #takeDeferred(groups: readonly Updated[]): DeferredSums | null {
-    const sums = groups[0]?.parts[0]?.parameter.gpu.takeDeferred() ?? null
-    const inPlace = ({ parameter, gradient }: Part) => this.#arenas.get(parameter)!.gradients === gradient.storage.whole
-    const covers = ({ parts }: Updated) =>
-      sums!.results.every(({ storage }) => parts.some((p) => p.gradient.storage === storage && inPlace(p)))
-    if (!sums || groups.some(covers)) return sums
-    sums.run()
-    return null
+  /** The sums put off of which one dispatch will update all that they are gradients of; others are made. */
+  #takeDeferred(groups: readonly Updated[]): DeferredSums[] {
+    const deferred = groups[0]?.parts[0]?.parameter.gpu.takeDeferred() ?? []
+    return deferred.filter((sums) => {
+      const here = ({ parameter, gradient }: Part, storage: Storage) => {
+        const arena = this.#arenas.get(parameter)!
+        return gradient.storage === storage && storage.whole === arena.gradients && sums.sums.whole === arena.sums
+      }
+      const wanted = groups.some(({ parts }) =>
+        sums.results.every(({ storage }) => parts.some((p) => here(p, storage))),
+      )
+      if (!wanted) sums.run()
+      return wanted
+    })
   }
 
   /** In a plan the options are read before every run; with or without momentum is part of what was captured. */

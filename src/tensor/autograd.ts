@@ -60,7 +60,9 @@ function step(gpu: Gpu, node: TapeNode, dy: Tensor | null, waiting: Map<TapeNode
   const { op, attributes, edges } = node
   const tensorOf = (s: Saved) => new Tensor(gpu, s.storage.retain(), s.shape, s.dtype)
   const needs = edges.map((edge) => edge !== null)
-  const memory = (input: number, shape: Shape) => memoryFor(gpu, node, input, shape)
+  const memory = Object.assign((input: number, shape: Shape) => memoryFor(gpu, node, input, shape), {
+    sums: (input: number, bytes: number) => leafOf(node, input)?.place?.sums(bytes) ?? null,
+  })
   const gradients = dy
     ? op.backward(gpu, dy, node.saved!.map(tensorOf), attributes, needs, memory)
     : node.ready!.map((s) => s && tensorOf(s))
@@ -79,11 +81,15 @@ function step(gpu: Gpu, node: TapeNode, dy: Tensor | null, waiting: Map<TapeNode
 }
 
 /** Memory for the gradient of an input: where the leaf has a place for it that is free, there. */
-function memoryFor(gpu: Gpu, { op, edges }: TapeNode, input: number, shape: Shape): Tensor {
-  const edge = edges[input]
-  const leaf = edge && 'leaf' in edge && !edge.leaf.released ? edge.leaf : null
+function memoryFor(gpu: Gpu, node: TapeNode, input: number, shape: Shape): Tensor {
+  const leaf = leafOf(node, input)
   const place = leaf && leaf.grad === null && sameShape(leaf.shape, shape) ? leaf.place : null
-  return (leaf && place?.gradient(leaf)) ?? empty(gpu, shape, 'float32', op.name)
+  return (leaf && place?.gradient(leaf)) ?? empty(gpu, shape, 'float32', node.op.name)
+}
+
+function leafOf({ edges }: TapeNode, input: number): Tensor | null {
+  const edge = edges[input]
+  return edge && 'leaf' in edge && !edge.leaf.released ? edge.leaf : null
 }
 
 function checkStart(root: Tensor, gradient: Tensor | null): void {

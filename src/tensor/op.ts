@@ -1,4 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts'
+import type { Storage } from '../gpu/pool.ts'
 import { checkOperation, currentPlace } from './anomaly.ts'
 import { gradEnabled } from './modes.ts'
 import { type Edge, type Saved, TapeNode } from './node.ts'
@@ -18,7 +19,11 @@ export interface Forward {
   readonly ready?: Inputs
 }
 
-export type GradientMemory = (input: number, shape: Shape) => Tensor
+export interface GradientMemory {
+  (input: number, shape: Shape): Tensor
+  /** Memory for partial sums of an input's gradient, where an optimiser would add them up; else null. */
+  sums(input: number, bytes: number): Storage | null
+}
 
 /** A differentiable operation. All parts are mandatory: a half-finished one does not type-check. */
 export interface Op<I extends Inputs = Inputs, A = unknown> {

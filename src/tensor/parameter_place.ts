@@ -8,12 +8,15 @@ export class ParameterPlace {
   #taken = false
   /** Memory for a packed copy of the parameter; null where there is none left. */
   readonly copy: (bytes: number) => Storage | null
+  /** Memory for partial sums of its gradient that the optimiser adds up; null where there is none left. */
+  readonly sums: (bytes: number) => Storage | null
 
   /** @param offset in bytes, a multiple of 256 */
-  constructor(gradients: Tensor, offset: number, copy: (bytes: number) => Storage | null) {
+  constructor(gradients: Tensor, offset: number, { copy, sums }: Pick<ParameterPlace, 'copy' | 'sums'>) {
     this.#gradients = gradients
     this.#offset = offset
     this.copy = copy
+    this.sums = sums
   }
 
   /**

@@ -110,7 +110,7 @@ const kernel = mutantsOf('wgsl/conv2d_relu_max_pool2d.wgsl', tests.conv2dReluMax
   },
   {
     id: 'fused-conv-dx-exact-repair',
-    in: 'fn input_gradient(',
+    in: 'fn backward_input(',
     find: 'if (again) {',
     replace: 'if (again && params.N == 0u) {',
     breaks: 'An infinite weight times a cell that did not win makes NaN, and nobody repairs it.',

@@ -94,6 +94,13 @@ const params = mutantsOf('src/gpu/params.ts', tests.params, [
 
 const recorder = mutantsOf('src/gpu/recorder.ts', tests.recorder, [
   {
+    id: 'gpu-fold',
+    find: 'Math.ceil(groups / x)',
+    replace: 'Math.floor(groups / x)',
+    breaks: 'Beyond 65,535 workgroups the last ones are not run.',
+    tests: tests.gpu,
+  },
+  {
     id: 'recorder-touched-dispatch',
     find: 'for (const buffer of buffers) this.#touched.add(buffer)',
     replace: '',
@@ -128,12 +135,6 @@ const recorder = mutantsOf('src/gpu/recorder.ts', tests.recorder, [
 ])
 
 const gpu = mutantsOf('src/gpu/gpu.ts', tests.gpu, [
-  {
-    id: 'gpu-fold',
-    find: 'Math.ceil(groups / x)',
-    replace: 'Math.floor(groups / x)',
-    breaks: 'Beyond 65,535 workgroups the last ones are not run.',
-  },
   {
     id: 'gpu-write-order',
     find: 'if (this.#recorder.touches(buffer)) this.#recorder.submit()',
@@ -286,8 +287,9 @@ const plans = [
     },
     {
       id: 'capture-refused',
-      find: 'if (recording.refused) throw recording.refused',
-      replace: '',
+      find: `      if (recording.refused) throw recording.refused // whoever caught it
+      return`,
+      replace: '      return',
       breaks: 'A refusal that the function caught is forgotten.',
       tests: tests.captureRefusals,
     },

@@ -61,8 +61,8 @@ const host = mutantsOf('src/kernels/sgd.ts', tests.sgdKernel, [
   },
   {
     id: 'sgd-host-rows',
-    find: 'Math.min(size - i, ELEMENTS_A_WORKGROUP)',
-    replace: 'ELEMENTS_A_WORKGROUP',
+    find: 'Math.min(size - i, elementsARow(entry))',
+    replace: 'elementsARow(entry)',
     breaks: 'The last workgroup of a parameter goes on past its end.',
   },
 ])
@@ -132,9 +132,24 @@ const keptOnHost = [
     },
     {
       id: 'deferred-bias',
-      find: 'at: parts * dw.size, stride: db.size',
-      replace: 'at: dw.size, stride: db.size',
+      find: 'at: parts * weights, stride: F',
+      replace: 'at: weights, stride: F',
       breaks: "The bias's sums are looked for among those of the weights.",
+    },
+  ]),
+  ...mutantsOf('src/optim/arena.ts', tests.kept, [
+    {
+      id: 'sums-place',
+      find: 'this.#sumsEnd += alignedSize(bytes)',
+      replace: '',
+      breaks: 'Two layers write their partial sums to the same place.',
+    },
+    {
+      id: 'sums-again',
+      find: 'if (this.#sumsHeld === 0) this.#sumsEnd = 0',
+      replace: '',
+      breaks: 'After some steps there is no memory for partial sums left.',
+      equivalent: 'Then each layer adds them up in a dispatch of its own: the same bits, more dispatches.',
     },
   ]),
   ...mutantsOf('src/gpu/bind.ts', tests.kept, [
@@ -148,9 +163,8 @@ const keptOnHost = [
   ...mutantsOf('src/gpu/gpu.ts', tests.kept, [
     {
       id: 'deferred-emit',
-      find: `    if (groups === 0) return
-    this.#settle()`,
-      replace: '    if (groups === 0) return',
+      find: 'storages.some((storage) => sums.concerns(storage))',
+      replace: 'false',
       breaks: 'A gradient is added to before it is made.',
     },
     {
@@ -177,8 +191,8 @@ const keptOnHost = [
     },
     {
       id: 'deferred-groups',
-      find: 'sums!.results.every(',
-      replace: 'sums!.results.some(',
+      find: 'sums.results.every(',
+      replace: 'sums.results.some(',
       breaks: 'Gradients that belong to another group are taken for made.',
     },
   ]),

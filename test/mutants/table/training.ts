@@ -56,8 +56,8 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   },
   {
     id: 'train-evaluation-set',
-    find: 'evaluationStep(net, test, meter)',
-    replace: 'evaluationStep(net, train, meter)',
+    find: 'stepsOf(() => evaluationStep(net, test, meter)',
+    replace: 'stepsOf(() => evaluationStep(net, train, meter)',
     breaks: 'The training set is evaluated instead of the test set.',
   },
   {
