@@ -43,7 +43,7 @@ describe.skipIf(process.platform === 'win32')('a run that is told to stop', () =
   ] as const)('by %s finishes its step, saves, and exits with %i', async (signal, exit) => {
     const run = new TrainProcess(folder, [...ARGS, '--out', signal])
     await until(() => existsSync(at(signal)) && stepsOf(at(signal)).length > 0)
-    await sleep(300)
+    await sleep(100)
     run.child.kill(signal)
     const { code, stdout, stderr } = await run.ended
     expect({ code, stderr }).toEqual({ code: exit, stderr: '' })
