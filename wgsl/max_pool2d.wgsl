@@ -13,6 +13,8 @@
 //
 // forward            One thread computes a strip of windows.
 // forward_pairs      The same for windows of 2 x 2, 2 apart, without padding, where W is even: cells are loaded by twos.
+// forward_pairs_values
+//                    The same without the winners.
 // backward           One thread computes PER cells of dx, looking at every window that covers the cell.
 // backward_disjoint  The same where windows do not overlap (KH <= SH and KW <= SW): one thread writes the cells of a strip
 //                    of windows, and those between a window and the next.
@@ -92,6 +94,26 @@ fn forward(
   }
 }
 
+struct Best {
+  value: f32, at: u32,
+}
+
+fn best_of_pairs(s: Strip, ow: u32) -> Best {
+  let row_pairs = params.W / 2u;
+  let first = 2u * s.oh * row_pairs + ow;
+  let pair = s.plane * params.H * row_pairs + first;
+  let upper = x_pairs[pair];
+  let lower = x_pairs[pair + row_pairs];
+  var best = Best(upper.x, 2u * first);
+  var wins = upper.y > best.value || is_nan(upper.y);
+  best = Best(select(best.value, upper.y, wins), select(best.at, 2u * first + 1u, wins));
+  wins = lower.x > best.value || is_nan(lower.x);
+  best = Best(select(best.value, lower.x, wins), select(best.at, 2u * first + params.W, wins));
+  wins = lower.y > best.value || is_nan(lower.y);
+  best = Best(select(best.value, lower.y, wins), select(best.at, 2u * first + params.W + 1u, wins));
+  return best;
+}
+
 @compute @workgroup_size(WG)
 fn forward_pairs(
   @builtin(workgroup_id) group: vec3u,
@@ -99,26 +121,22 @@ fn forward_pairs(
   @builtin(local_invocation_index) local: u32,
 ) {
   let s = strip_of(group, groups, local);
-  let row_pairs = params.W / 2u;
-  let top = 2u * s.oh * row_pairs;
-  let plane = s.plane * params.H * row_pairs;
   for (var ow = s.first; ow < s.end; ow++) {
-    let upper = x_pairs[plane + top + ow];
-    let lower = x_pairs[plane + top + ow + row_pairs];
-    var best = upper.x;
-    var at = 2u * (top + ow);
-    let first = at;
-    var wins = upper.y > best || is_nan(upper.y);
-    best = select(best, upper.y, wins);
-    at = select(at, first + 1u, wins);
-    wins = lower.x > best || is_nan(lower.x);
-    best = select(best, lower.x, wins);
-    at = select(at, first + params.W, wins);
-    wins = lower.y > best || is_nan(lower.y);
-    best = select(best, lower.y, wins);
-    at = select(at, first + params.W + 1u, wins);
-    out[s.row * params.OW + ow] = best;
-    winner_out[s.row * params.OW + ow] = at;
+    let best = best_of_pairs(s, ow);
+    out[s.row * params.OW + ow] = best.value;
+    winner_out[s.row * params.OW + ow] = best.at;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forward_pairs_values(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = strip_of(group, groups, local);
+  for (var ow = s.first; ow < s.end; ow++) {
+    out[s.row * params.OW + ow] = best_of_pairs(s, ow).value;
   }
 }
 

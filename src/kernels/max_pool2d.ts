@@ -1,5 +1,6 @@
 import { Kernel } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
+import { gradEnabled } from '../tensor/modes.ts'
 import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
@@ -9,6 +10,7 @@ import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward')
 const forwardPairs = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward_pairs')
+const forwardPairsValues = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward_pairs_values')
 const backward = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward')
 const backwardDisjoint = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward_disjoint')
 
@@ -67,11 +69,18 @@ const maxPool2dOp: Op<readonly [Tensor], Attributes> = {
 
   forward(gpu, [x], attributes, shape) {
     const out = empty(gpu, shape, 'float32', 'maxPool2d')
-    const winner = empty(gpu, shape, 'int32', 'maxPool2d winners')
     const params = paramsOf(attributes, shape)
+    const groups = groupsForStrips(params)
+    const pairs = inPairs(params)
+    if (pairs && !(gradEnabled() && x.requiresGrad)) {
+      // Nobody will ask for the winners.
+      gpu.emit(forwardPairsValues, { params, out: out.storage, x_pairs: x.storage }, groups)
+      return { out, saved: [] }
+    }
+    const winner = empty(gpu, shape, 'int32', 'maxPool2d winners')
     const bindings = { params, out: out.storage, winner_out: winner.storage }
-    if (inPairs(params)) gpu.emit(forwardPairs, { ...bindings, x_pairs: x.storage }, groupsForStrips(params))
-    else gpu.emit(forward, { ...bindings, x: x.storage }, groupsForStrips(params))
+    if (pairs) gpu.emit(forwardPairs, { ...bindings, x_pairs: x.storage }, groups)
+    else gpu.emit(forward, { ...bindings, x: x.storage }, groups)
     return { out, saved: [winner] }
   },
 

@@ -1,11 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { maxPool2d } from '../../src/node/index.ts'
+import { maxPool2d, noGrad } from '../../src/node/index.ts'
 import { maxPool2dRow } from '../operations/max_pool2d.ts'
 import { randomRef } from '../operations/row.ts'
 import { checkAgainstReference } from '../operations/run.ts'
 import { fill, POOL_CONFIGS, type PoolConfig } from '../support/arbitraries.ts'
 import { parameter, tensor, testGpu, values } from '../support/gpu.ts'
 import { type Ref, ref } from '../support/reference.ts'
+import { bitsOf } from './check.ts'
 
 beforeAll(testGpu)
 
@@ -39,6 +40,20 @@ describe('maxPool2d', () => {
     const later = parameter([1, 7, 7, 7, -0, 0, 0, 0], [1, 2, 2, 2])
     maxPool2d(later, { kernelSize: 2 }).backward(tensor([5, 6], [1, 2, 1, 1]))
     expect([...(await values(later.grad))]).toEqual([0, 5, 0, 0, 6, 0, 0, 0])
+  })
+
+  it.each([
+    [3, 5, 28, 28],
+    [1, 1, 2, 2],
+    [2, 3, 7, 38],
+    [4, 1, 6, 5],
+  ])('gives the same values where no gradient is wanted: [%i, %i, %i, %i]', async (...shape) => {
+    const size = shape.reduce((a, b) => a * b, 1)
+    const data = fill(size, 4, 'ties').map((v, i) => (i % 11 === 3 ? Number.NaN : i % 7 === 2 ? -Infinity : v))
+    const [wanted, plain] = [parameter(data, shape), tensor(data, shape)]
+    const bits = await bitsOf(maxPool2d(wanted, { kernelSize: 2 }))
+    expect(await bitsOf(maxPool2d(plain, { kernelSize: 2 }))).toEqual(bits)
+    expect(await bitsOf(noGrad(() => maxPool2d(wanted, { kernelSize: 2 })))).toEqual(bits)
   })
 
   it('adds the gradients of all windows that a cell wins', async () => {

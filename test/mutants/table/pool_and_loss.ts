@@ -48,21 +48,27 @@ const maxPool2d = mutantsOf('wgsl/max_pool2d.wgsl', tests.maxPool2d, [
   },
   {
     id: 'max-pool2d-pairs-ties',
-    find: 'lower.x > best || is_nan(lower.x)',
-    replace: 'lower.x >= best || is_nan(lower.x)',
+    find: 'lower.x > best.value || is_nan(lower.x)',
+    replace: 'lower.x >= best.value || is_nan(lower.x)',
     breaks: 'Where cells come by twos, of equal maxima the lower wins.',
   },
   {
     id: 'max-pool2d-pairs-nan',
-    find: 'upper.y > best || is_nan(upper.y)',
-    replace: 'upper.y > best',
+    find: 'upper.y > best.value || is_nan(upper.y)',
+    replace: 'upper.y > best.value',
     breaks: 'Where cells come by twos, NaN in the second does not win.',
   },
   {
     id: 'max-pool2d-pairs-winner',
-    find: 'at = select(at, first + params.W + 1u, wins);',
-    replace: 'at = select(at, first + params.W, wins);',
+    find: 'select(best.at, 2u * first + params.W + 1u, wins)',
+    replace: 'select(best.at, 2u * first + params.W, wins)',
     breaks: 'Where cells come by twos, the gradient of the last goes to the one before.',
+  },
+  {
+    id: 'max-pool2d-values',
+    find: 'best_of_pairs(s, ow).value',
+    replace: 'best_of_pairs(s, s.first).value',
+    breaks: 'Where no gradient is wanted, a strip has the value of its first window throughout.',
   },
   {
     id: 'max-pool2d-backward-first-window',
