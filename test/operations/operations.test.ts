@@ -90,7 +90,7 @@ describe('the table', () => {
       readdirSync(new URL(folder, root)).map((file) => `${folder}${file}`),
     )
     const ops = files.flatMap((file) =>
-      [...readFileSync(new URL(file, root), 'utf8').matchAll(/: Op<[^=]*= \{\s*name: '(\w+)'/g)].map(
+      [...readFileSync(new URL(file, root), 'utf8').matchAll(/(?:: Op<[^=]*= \{\s*name: |= opOf\()'(\w+)'/g)].map(
         ([, name]) => name!,
       ),
     )
