@@ -8,6 +8,7 @@ import { SetupError } from '../node/setup/errors.ts'
 import { packageVersion } from '../node/version.ts'
 import { DivergedError } from '../train/index.ts'
 import { doctorCommand } from './doctor.ts'
+import { lrFindCommand } from './lr_find.ts'
 import { plainText, UsageError } from './options.ts'
 import { plotScheduleCommand } from './plot_schedule.ts'
 import { surviveClosedPipe } from './progress.ts'
@@ -32,6 +33,7 @@ function isExpected(error: unknown): error is Error {
 /** Runs the command line and returns the process's exit code. */
 async function main(args: readonly string[]): Promise<number> {
   const commands = [trainCommand(), plotScheduleCommand(), setupCommand(), doctorCommand(), tuneCommand()]
+  commands.push(lrFindCommand())
   const program = new Command('dawngrad').description('a small, exact and fast training engine for WebGPU')
   program.version(packageVersion())
   for (const command of commands) program.addCommand(command)

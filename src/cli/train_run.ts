@@ -246,14 +246,14 @@ async function finish(
 }
 
 /** LeNet's largest tensor, 6 channels of 28×28 an image, must fit one buffer. */
-function checkBatchFits(gpu: Gpu, batchSize: number): void {
+export function checkBatchFits(gpu: Gpu, batchSize: number): void {
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits
   const most = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * 6 * 28 * 28))
   if (batchSize > most)
     throw new UsageError(`option '--batch-size': this adapter takes batches of at most ${most}, not ${batchSize}`)
 }
 
-function limited(set: ImageDataset, option: string, limit: number | undefined): ImageDataset {
+export function limited(set: ImageDataset, option: string, limit: number | undefined): ImageDataset {
   if (limit === undefined) return set
   if (limit > set.count) throw new UsageError(`option '${option}': the set has ${set.count} images, not ${limit}`)
   return take(set, limit)

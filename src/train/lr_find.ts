@@ -1,0 +1,199 @@
+import type { ImageBatches } from '../data/batches.ts'
+import { crossEntropy } from '../kernels/cross_entropy.ts'
+import type { Module } from '../nn/index.ts'
+import type { SGD } from '../optim/index.ts'
+import { capture } from '../tensor/capture.ts'
+import { empty } from '../tensor/create.ts'
+import { requireOptions } from '../tensor/options.ts'
+import { defaultGenerator, type StreamName } from '../tensor/random.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+/** A loss so many times the lowest is past all hope; fastai's number. */
+const HOPELESS = 4
+/** Of the planned steps so many tenths are not looked at: their averages are of few batches. As in fastai. */
+const UNSETTLED = 0.1
+
+export interface LrFindOptions {
+  readonly net: Module
+  readonly optimizer: SGD
+  /** Taken in the order that they have, from the first on, and again from there where there are fewer than steps. */
+  readonly train: ImageBatches
+  /** The first rate and the last, 0 < minLr < maxLr; 1e-4 and 10. */
+  readonly minLr?: number
+  readonly maxLr?: number
+  /** Updates from the one to the other, 2 or more; the batches of one pass. */
+  readonly steps?: number
+  /** What each loss leaves of the average before it, 0 or more and below 1; 0.98, as in fastai. */
+  readonly smoothing?: number
+}
+
+/** One update: its rate, the loss of its batch before it, and the average of the losses so far. */
+export interface LrPoint {
+  readonly lr: number
+  readonly loss: number
+  readonly smoothed: number
+}
+
+export interface LrSuggestion {
+  /** The rate at which the smoothed loss fell fastest over the logarithm of the rate; null where it never fell. */
+  readonly steepest: number | null
+  /** The rate at which the smoothed loss was lowest; null where there is no point. */
+  readonly lowest: number | null
+  /** A tenth of that. */
+  readonly tenth: number | null
+}
+
+/** What a sweep met, and why it ended before its last rate: the smoothed loss was 4 times its lowest, or a loss not finite. */
+interface Sweep {
+  readonly points: readonly LrPoint[]
+  readonly stopped: 'hopeless' | 'not finite' | null
+}
+
+export interface LrFindResult extends LrSuggestion, Sweep {}
+
+/**
+ * The range test for learning rates of L. N. Smith ("Cyclical Learning Rates for Training Neural Networks", 2017), with
+ * fastai's exponential sweep and its two suggestions: update i of n has the rate minLr (maxLr / minLr)^(i / (n − 1)), the
+ * same for all groups, and the losses are smoothed by a bias-corrected exponential average. It ends early where that is 4
+ * times its lowest, or a loss is not finite.
+ *
+ * Parameters, momentum, rates, random streams and the batches' position are as before, bit for bit, also where it
+ * throws; gradients are forgotten. Throws RangeError for options out of range.
+ */
+export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
+  const known = ['net', 'optimizer', 'train', 'minLr', 'maxLr', 'steps', 'smoothing']
+  requireOptions('lrFind', options, known)
+  const { net, optimizer, train, minLr = 1e-4, maxLr = 10, steps = train.length, smoothing = 0.98 } = options
+  const rates = sweepOf(minLr, maxLr, steps)
+  checkSmoothing(smoothing)
+  const restore = snapshot(net, optimizer, train)
+  try {
+    const sweep = await sweepBy(rates, { net, optimizer, train, smoothing })
+    return { ...sweep, ...suggest(sweep.points, steps) }
+  } finally {
+    restore()
+  }
+}
+
+/** The rates of a sweep, evenly spaced by their logarithms. */
+export function sweepOf(minLr: number, maxLr: number, steps: number): number[] {
+  if (!(minLr > 0 && minLr < maxLr && Number.isFinite(maxLr))) {
+    throw new RangeError(`lrFind: the rates must be 0 < minLr < maxLr, both finite, got ${minLr} and ${maxLr}`)
+  }
+  if (!Number.isSafeInteger(steps) || steps < 2) {
+    throw new RangeError(`lrFind: steps must be an integer ≥ 2, got ${steps}`)
+  }
+  const last = steps - 1
+  return Array.from({ length: steps }, (_, i) => (i === last ? maxLr : minLr * (maxLr / minLr) ** (i / last)))
+}
+
+function checkSmoothing(smoothing: number): void {
+  if (smoothing >= 0 && smoothing < 1) return
+  throw new RangeError(`lrFind: smoothing must be a number ≥ 0 and < 1, got ${smoothing}`)
+}
+
+/**
+ * An exponential average of the numbers it is given, divided by the weight of what it holds, so that the first are not
+ * drawn to 0: that of Adam (Kingma and Ba, 2015).
+ */
+export function averager(smoothing: number): (value: number) => number {
+  let [sum, weight] = [0, 0]
+  return (value) => {
+    sum = smoothing * sum + (1 - smoothing) * value
+    weight = smoothing * weight + (1 - smoothing)
+    return sum / weight
+  }
+}
+
+/** The rates that the points of a sweep of so many planned steps suggest. */
+export function suggest(points: readonly LrPoint[], steps: number): LrSuggestion {
+  const settled = points.slice(Math.floor(UNSETTLED * steps))
+  const seen = settled.length < 2 ? points : settled
+  let lowest = seen[0]
+  let steepest: LrPoint | null = null
+  let slope = 0
+  for (const [i, point] of seen.entries()) {
+    if (point.smoothed < lowest!.smoothed) lowest = point
+    const before = seen[i - 1]
+    if (!before) continue
+    const rise = (point.smoothed - before.smoothed) / Math.log(point.lr / before.lr)
+    if (rise < slope) [slope, steepest] = [rise, before]
+  }
+  return { steepest: steepest?.lr ?? null, lowest: lowest?.lr ?? null, tenth: lowest ? lowest.lr / 10 : null }
+}
+
+/**
+ * One update after the other, up to the first loss that is past all hope, or not finite (which is left out). Each is read
+ * while the next is computed, so that one update more is made than is reported.
+ */
+async function sweepBy(
+  rates: readonly number[],
+  { net, optimizer, train, smoothing }: Required<Pick<LrFindOptions, 'net' | 'optimizer' | 'train' | 'smoothing'>>,
+): Promise<Sweep> {
+  const plan = capture(
+    () => {
+      const { images, labels } = train.next()
+      const loss = crossEntropy(net.forward(images), labels)
+      optimizer.zeroGrad()
+      loss.backward()
+      optimizer.step()
+      return loss.detach()
+    },
+    { gpu: net.parameters()[0]!.gpu },
+  )
+  const lossAt = (i: number) => {
+    if (i % train.length === 0) train.position = 0
+    plan.run(1, { lr: [rates[i]!] })
+    const reading = plan.result.item()
+    reading.catch(() => undefined) // it is thrown where it is waited for
+    return reading
+  }
+  const average = averager(smoothing)
+  const points: LrPoint[] = []
+  let best = Number.POSITIVE_INFINITY
+  try {
+    let next = lossAt(0)
+    for (const [i, lr] of rates.entries()) {
+      const reading = next
+      if (i + 1 < rates.length) next = lossAt(i + 1)
+      const loss = await reading
+      if (!Number.isFinite(loss)) return { points, stopped: 'not finite' }
+      const smoothed = average(loss)
+      points.push({ lr, loss, smoothed })
+      best = Math.min(best, smoothed)
+      if (smoothed > HOPELESS * best) return { points, stopped: 'hopeless' }
+    }
+    return { points, stopped: null }
+  } finally {
+    optimizer.zeroGrad()
+    plan.dispose()
+  }
+}
+
+const STREAMS: readonly StreamName[] = ['init', 'shuffle', 'noise']
+
+/** Keeps what training changes; what is returned puts it back. */
+function snapshot(net: Module, optimizer: SGD, train: ImageBatches): () => void {
+  const parameters = new Map([...net.stateDict()].map(([name, p]) => [name, copyOf(p)]))
+  const state = optimizer.stateDict()
+  const kept = { paramGroups: state.paramGroups, momentum: state.momentum.map((buffer) => buffer && copyOf(buffer)) }
+  const { position } = train
+  const generator = defaultGenerator()
+  const positions = STREAMS.map((name) => generator.stream(name).position)
+  return () => {
+    for (const [i, name] of STREAMS.entries()) generator.stream(name).position = positions[i]!
+    train.position = position
+    try {
+      net.loadStateDict(parameters)
+      optimizer.loadStateDict(kept)
+    } finally {
+      for (const copy of [...parameters.values(), ...kept.momentum]) copy?.dispose()
+    }
+  }
+}
+
+function copyOf({ gpu, shape, size, storage }: Tensor): Tensor {
+  const copy = empty(gpu, shape, 'float32', 'kept').keep()
+  gpu.copy(storage, copy.storage, 4 * size)
+  return copy
+}
