@@ -13,6 +13,7 @@ import { plainText, UsageError } from './options.ts'
 import { plotScheduleCommand } from './plot_schedule.ts'
 import { surviveClosedPipe } from './progress.ts'
 import { setupCommand } from './setup.ts'
+import { sweepCommand } from './sweep.ts'
 import { trainCommand } from './train.ts'
 import { tuneCommand } from './tune.ts'
 
@@ -33,7 +34,7 @@ function isExpected(error: unknown): error is Error {
 /** Runs the command line and returns the process's exit code. */
 async function main(args: readonly string[]): Promise<number> {
   const commands = [trainCommand(), plotScheduleCommand(), setupCommand(), doctorCommand(), tuneCommand()]
-  commands.push(lrFindCommand())
+  commands.push(lrFindCommand(), sweepCommand())
   const program = new Command('dawngrad').description('a small, exact and fast training engine for WebGPU')
   program.version(packageVersion())
   for (const command of commands) program.addCommand(command)

@@ -71,7 +71,7 @@ export function parseSchedule(text: string, lr: number, where = "option '--sched
 const AROUND = 36
 
 /** The grammar's errors with where the text comes from, and so much of the text as a terminal's line has. */
-function pointing<T>(where: string, parse: () => T): T {
+export function pointing<T>(where: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {

@@ -1,0 +1,158 @@
+import { join } from 'node:path'
+import process from 'node:process'
+import { Command, Option } from 'commander'
+import { loadFashionMnist } from '../node/index.ts'
+import { type Axis, describePoint, nameOf, type Point, parseAxis, pointsOf } from '../node/sweep_grid.ts'
+import { alone, HeldError, makeSweepFolder, stateOf } from '../node/sweep_point.ts'
+import { pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
+import { EXIT_HELD, runAll } from './sweep_all.ts'
+import { trainCommand } from './train.ts'
+import { DECIDING, recorded, SAVING, type TrainOptions } from './train_options.ts'
+
+/** One run of a sweep. */
+export interface SweepPoint {
+  readonly index: number
+  readonly point: Point
+  readonly options: TrainOptions
+  readonly folder: string
+}
+
+export interface Sweep {
+  readonly out: string
+  readonly axes: readonly Axis[]
+  readonly points: readonly SweepPoint[]
+}
+
+interface Given extends TrainOptions {
+  readonly grid: readonly string[]
+  readonly out: string
+  readonly jobs: number
+  readonly index?: number | 'env'
+  readonly wait: boolean
+  readonly list?: boolean
+}
+
+/** What Slurm and Kubernetes call the number of a task in an array of jobs. */
+const INDEX_VARIABLES = ['SLURM_ARRAY_TASK_ID', 'JOB_COMPLETION_INDEX']
+
+const parseIndex = (text: string) => (text === 'env' ? 'env' : wholeNumber(0)(text))
+const collect = (text: string, before: readonly string[]) => [...before, text]
+
+/** `dawngrad sweep`. `load` gives the data. */
+export function sweepCommand(load = loadFashionMnist): Command {
+  const command = new Command('sweep').description('run `train` at every point of a grid of its options')
+  command
+    .addOption(
+      new Option('--grid <axis>', "an option and its values, such as lr=0.1,0.3 or 'schedule=cosine(5)|constant'")
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(new Option('--out <dir>', 'folder of the runs; those finished in it are not run again').default('sweep'))
+    .addOption(new Option('--jobs <n>', 'runs at a time').argParser(wholeNumber(1)).default(1))
+    .addOption(new Option('--list', 'print the points and how far they are, and run none').conflicts('index'))
+    .addOption(
+      new Option('--index <n>', `run this point alone, counted from 0; env: that of ${INDEX_VARIABLES.join(' or ')}`)
+        .argParser(parseIndex)
+        .conflicts('list'),
+    )
+    .addOption(
+      new Option('--no-wait', `with --index: leave a point alone that another process has, exit code ${EXIT_HELD}`),
+    )
+    .addOption(new Option('--quiet', 'with --index: print the last lines only'))
+  for (const option of [...DECIDING, ...SAVING]) command.addOption(option)
+  return command.action(async (given: Given) => {
+    const sweep = sweepOf(command, given)
+    const { index, list } = given
+    if (list) process.stdout.write(sweep.points.map(listed).join(''))
+    else if (index !== undefined) await runPoint(sweep, sweep.points[checkIndex(sweep, index)]!, given, load)
+    else await runAll(sweep, given.jobs)
+  })
+}
+
+/** Throws UsageError where the grid has a mistake, or options do not fit each other. */
+function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep {
+  if (grid.length === 0) throw new UsageError("option '--grid': a sweep needs one or more, such as --grid lr=0.1,0.3")
+  if (out === '') throw new UsageError("option '--out': the name of a folder is needed")
+  const named = new Map(DECIDING.map((option) => [option.long!.slice(2), option]))
+  const options = [...named].map(([name, { parseArg }]) => {
+    return { name, parse: (text: string) => (parseArg ? parseArg(text, undefined) : text) as string | number }
+  })
+  const axes = grid.map((text) => pointing("option '--grid'", () => parseAxis(text, options)))
+  for (const { name } of axes) {
+    if (command.getOptionValueSource(named.get(name)!.attributeName()) !== 'cli') continue
+    throw new UsageError(`option '--${name}': --grid varies it; give it in one of the two`)
+  }
+  const defaults = Object.fromEntries(DECIDING.map((one) => [one.attributeName(), one.defaultValue ?? null]))
+  const points = pointsIn(axes).map((point, index): SweepPoint => {
+    const varied = [...point].map(([name, value]) => [named.get(name)!.attributeName(), value] as const)
+    const options: TrainOptions = { ...given, ...Object.fromEntries(varied) }
+    checkRates(options, point)
+    return { index, point, options, folder: join(out, nameOf(recorded(options, DECIDING), defaults)) }
+  })
+  return { out, axes, points }
+}
+
+function pointsIn(axes: readonly Axis[]): Point[] {
+  try {
+    return pointsOf(axes)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new UsageError(`option '--grid': ${error.message}`)
+  }
+}
+
+/** What is wrong with a schedule or a plateau, said of the option that it stands in. */
+function checkRates(options: TrainOptions, point: Point): void {
+  try {
+    ratesOf(options)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    const of = (name: string) => (point.has(name) ? `option '--grid': ${name}` : `option '--${name}'`)
+    throw new UsageError(error.message.replace(/^option '--(schedule|plateau)'/, (_, name: string) => of(name)))
+  }
+}
+
+function listed({ index, point, folder }: SweepPoint): string {
+  return `${String(index).padStart(4)}  ${folder}  ${stateOf(folder).padEnd(9)}  ${describePoint(point)}\n`
+}
+
+/** The number of a point, from the option or the environment. Throws UsageError where there is no such point. */
+function checkIndex({ points }: Sweep, given: number | 'env', env: NodeJS.ProcessEnv = process.env): number {
+  const name = INDEX_VARIABLES.find((variable) => (env[variable] ?? '') !== '')
+  if (given === 'env' && name === undefined) {
+    throw new UsageError(`option '--index': neither ${INDEX_VARIABLES.join(' nor ')} is set`)
+  }
+  const text = given === 'env' ? env[name!]! : String(given)
+  const index = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (index < points.length) return index
+  const what = given === 'env' ? `${name} is '${text}', it` : 'it'
+  throw new UsageError(`option '--index': ${what} must be a whole number from 0 to ${points.length - 1}, not ${text}`)
+}
+
+/** Trains one point in this process, unless it is finished; half done, it goes on. */
+async function runPoint(
+  { out }: Sweep,
+  { folder, options, point }: SweepPoint,
+  { wait, quiet }: Given,
+  load: typeof loadFashionMnist,
+): Promise<void> {
+  await makeSweepFolder(out)
+  const train = async () => {
+    const state = stateOf(folder)
+    if (!quiet) process.stdout.write(`${describePoint(point)}: ${state}, in ${folder}\n`)
+    if (state === 'finished') return
+    const flags = [...DECIDING, ...SAVING].flatMap((one) => {
+      const value = options[one.attributeName() as keyof TrainOptions]
+      return value === undefined ? [] : [`${one.long}=${value}`]
+    })
+    const where = state === 'half done' ? '--resume' : '--out'
+    await trainCommand(load).parseAsync([where, folder, ...flags, ...(quiet ? ['--quiet'] : [])], { from: 'user' })
+  }
+  try {
+    await alone(folder, train, { wait, notice: (line) => process.stderr.write(`${line}\n`) })
+  } catch (error) {
+    if (!(error instanceof HeldError)) throw error
+    if (!quiet) process.stderr.write(`${error.message}\n`)
+    process.exitCode = EXIT_HELD
+  }
+}

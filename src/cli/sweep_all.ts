@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import process from 'node:process'
+import { writeWhole } from '../node/files.ts'
+import { describePoint } from '../node/sweep_grid.ts'
+import { makeSweepFolder, resultOf, stateOf } from '../node/sweep_point.ts'
+import { groupsOf, type Outcome, sweepFigure, tableLines } from '../node/sweep_table.ts'
+import { drawFigure } from '../train/svg.ts'
+import { drawText } from '../train/text_figure.ts'
+import { exitCodeOf } from './signals.ts'
+import type { Sweep, SweepPoint } from './sweep.ts'
+import { DECIDING, recorded } from './train_options.ts'
+
+/** EX_TEMPFAIL of sysexits.h: another process has the point. */
+export const EXIT_HELD = 75
+
+type StopSignal = Parameters<typeof exitCodeOf>[0]
+
+/** How the process of a point ended. */
+type End = number | NodeJS.Signals
+
+/**
+ * Runs every point that is not finished in a process of its own, `jobs` at a time, then those that other processes had;
+ * and shows what they all came to. Signals are passed on: `train` saves, and the sweep ends.
+ */
+export async function runAll(sweep: Sweep, jobs: number): Promise<void> {
+  const { out, points } = sweep
+  const { stdout } = process
+  await makeSweepFolder(out)
+  const queue = points.filter(({ folder }) => stateOf(folder) !== 'finished')
+  stdout.write(`${points.length} points in ${out}, ${points.length - queue.length} of them finished before\n`)
+  const children = new Children()
+  const held: SweepPoint[] = []
+  let failed = 0
+  const work = async (queue: SweepPoint[], wait: boolean) => {
+    for (let one = queue.shift(); one && children.stopped === null; one = queue.shift()) {
+      const end = await children.run(['--index', String(one.index), '--quiet', ...(wait ? [] : ['--no-wait'])])
+      if (children.stopped !== null) return
+      if (end === EXIT_HELD && !wait) {
+        held.push(one)
+        continue
+      }
+      if (end !== 0) failed++
+      stdout.write(`${await lineOf(one, end)}\n`)
+    }
+  }
+  const workers = (queue: SweepPoint[], wait: boolean) =>
+    Promise.all(Array.from({ length: jobs }, () => work(queue, wait)))
+  try {
+    await workers(queue, false)
+    await workers(held.slice(), true)
+  } finally {
+    children.release()
+  }
+  if (children.stopped !== null) {
+    stdout.write(`stopped by ${children.stopped}; the same command goes on\n`)
+    process.exitCode = exitCodeOf(children.stopped)
+    return
+  }
+  await show(sweep)
+  if (failed > 0) {
+    stdout.write(`${failed} of ${points.length} points failed; the same command tries them again\n`)
+    process.exitCode = 1
+  }
+}
+
+/** The processes of a sweep: this command again, for one point. */
+class Children {
+  readonly #running = new Set<ReturnType<typeof spawn>>()
+  /** The first signal that came. */
+  stopped: StopSignal | null = null
+
+  constructor() {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, this.#onSignal)
+  }
+
+  release(): void {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, this.#onSignal)
+  }
+
+  /** Runs this command with arguments more. Dawn's and train's warnings are shown, not their progress. */
+  run(args: readonly string[]): Promise<End> {
+    const command = [...process.execArgv, process.argv[1]!, ...process.argv.slice(2), ...args]
+    const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] })
+    this.#running.add(child)
+    return new Promise((resolve, reject) => {
+      child.on('error', reject)
+      child.on('exit', (code, signal) => {
+        this.#running.delete(child)
+        resolve(code ?? signal ?? 1)
+      })
+    })
+  }
+
+  /** From a terminal they have it already, and take it for the same. */
+  readonly #onSignal = (signal: NodeJS.Signals) => {
+    this.stopped ??= signal as StopSignal
+    for (const child of this.#running) child.kill(signal)
+  }
+}
+
+async function lineOf({ index, point, folder, options }: SweepPoint, end: End): Promise<string> {
+  const name = `${index}  ${describePoint(point)}:`
+  const result = end === 0 ? await resultOf(folder, recorded(options, DECIDING)) : null
+  if (result) return `${name} test acc ${result.testAcc.toFixed(3)}, train loss ${result.trainLoss.toFixed(3)}`
+  return `${name} failed (${typeof end === 'number' ? `exit code ${end}` : end})`
+}
+
+/** Prints the table and the figure, and writes both into the folder. */
+async function show({ out, axes, points }: Sweep): Promise<void> {
+  const outcomes: Outcome[] = []
+  for (const { point, folder, options } of points) {
+    outcomes.push({ point, folder, result: await resultOf(folder, recorded(options, DECIDING)) })
+  }
+  const groups = groupsOf(outcomes)
+  const { stdout } = process
+  stdout.write(`${tableLines(groups).join('\n')}\n`)
+  const rows = outcomes.map(({ point, folder, result }) => {
+    const { trainLoss, trainAcc, testAcc } = result ?? { trainLoss: null, trainAcc: null, testAcc: null }
+    return { ...Object.fromEntries(point), folder, trainLoss, trainAcc, testAcc }
+  })
+  await writeWhole(join(out, 'sweep.json'), `${JSON.stringify(rows, null, 2)}\n`)
+  const figure = sweepFigure(groups, axes)
+  if (!figure) return
+  await writeWhole(join(out, 'sweep.svg'), drawFigure(figure))
+  const { columns = 80, isTTY } = stdout
+  const color = isTTY && (process.env.NO_COLOR ?? '') === '' && stdout.hasColors()
+  const notes = (figure.notes ?? []).map((note) => `${note}\n`).join('')
+  stdout.write(`${drawText(figure, { columns, color })}${notes}table and figure in ${join(out, 'sweep.{json,svg}')}\n`)
+}

@@ -1,0 +1,79 @@
+// One run of a sweep on disk: its folder, and the lock beside it.
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DataError } from '../index.ts'
+import type { RecordedOptions } from './checkpoint.ts'
+import { checkpointNames } from './checkpoint_folder.ts'
+import { naming, readWhole } from './files.ts'
+import { CHECKPOINTS, RESULT, type RunSummary } from './run_folder.ts'
+import { withLock } from './setup/lock.ts'
+
+const MOST_RESULT_BYTES = 1 << 20
+
+/** How far a run has come: it has its result, or a checkpoint to go on from, or neither. */
+export type PointState = 'finished' | 'half done' | 'new'
+
+export function stateOf(folder: string): PointState {
+  if (existsSync(join(folder, RESULT))) return 'finished'
+  return checkpointNames(join(folder, CHECKPOINTS)).length > 0 ? 'half done' : 'new'
+}
+
+/**
+ * The result of a run; null where there is none yet.
+ *
+ * @param options that determine its numbers, as they are recorded
+ * @throws DataError where it is damaged, or of other options
+ */
+export async function resultOf(folder: string, options: RecordedOptions): Promise<RunSummary | null> {
+  const path = join(folder, RESULT)
+  if (!existsSync(path)) return null
+  const result = summaryFrom(await readWhole(path, MOST_RESULT_BYTES))
+  if (!result) throw new DataError(`${path}: damaged: remove it to go on from the newest checkpoint`)
+  const found: RecordedOptions = { ...result.options, seed: result.seed }
+  const other = Object.keys(options).find((name) => (found[name] ?? null) !== (options[name] ?? null))
+  if (other !== undefined) {
+    const [has, wanted] = [found[other] ?? null, options[other] ?? null].map((value) => JSON.stringify(value))
+    throw new DataError(`${path}: it is of another run: its ${other} is ${has}, not ${wanted}; choose another --out`)
+  }
+  return result
+}
+
+function summaryFrom(bytes: Buffer | string): RunSummary | null {
+  if (typeof bytes === 'string') return null
+  try {
+    const result = JSON.parse(String(bytes)) as RunSummary | null
+    const figures = [result?.trainLoss, result?.trainAcc, result?.testAcc, result?.seed]
+    return figures.every((figure) => typeof figure === 'number') ? result : null
+  } catch {
+    return null
+  }
+}
+
+/** A process that has the lock of a point. */
+export class HeldError extends Error {
+  override readonly name = 'HeldError'
+}
+
+/**
+ * Does something while no other process, here or on a machine with the same folder, does so for the same run. Where one
+ * does: waits for its end, and says so to `notice`; or, with `wait` false, throws HeldError.
+ */
+export async function alone<T>(
+  folder: string,
+  act: () => Promise<T>,
+  { wait, notice }: { readonly wait: boolean; readonly notice: (line: string) => void },
+): Promise<T> {
+  return await withLock(`${folder}.lock`, act, {
+    onWait: (owner) => {
+      const by = owner ? ` (process ${owner.pid} on ${owner.host})` : ''
+      if (!wait) throw new HeldError(`${folder} is being trained by another process${by}`)
+      notice(`${folder} is being trained by another process${by}: waiting for it`)
+    },
+  })
+}
+
+/** Makes the folder of a sweep and those above it. Throws WriteError. */
+export async function makeSweepFolder(path: string): Promise<void> {
+  await naming(path, () => mkdir(path, { recursive: true }))
+}

@@ -1,0 +1,141 @@
+// What a sweep found, as a table and a figure. Pure functions.
+import { type Figure, type Line, niceRange, type Point as Place } from '../train/svg.ts'
+import { type Axis, describePoint, type Point } from './sweep_grid.ts'
+
+/** The last figures of a run. */
+export interface Figures {
+  readonly trainLoss: number
+  readonly trainAcc: number
+  readonly testAcc: number
+}
+
+/** A point of the grid, its folder, and what came of it; null where it is not finished. */
+export interface Outcome {
+  readonly point: Point
+  readonly folder: string
+  readonly result: Figures | null
+}
+
+/** The outcomes of points that differ by nothing but the seed. */
+export interface Group {
+  /** Without the seed. */
+  readonly point: Point
+  readonly outcomes: readonly Outcome[]
+  /** The medians of those that are finished; null where none is. */
+  readonly median: Figures | null
+}
+
+const SEED = 'seed'
+
+/** The outcomes without their seeds, best test accuracy first, in the grid's order where it is equal or there is none. */
+export function groupsOf(outcomes: readonly Outcome[]): Group[] {
+  const groups = new Map<string, { point: Point; outcomes: Outcome[] }>()
+  for (const outcome of outcomes) {
+    const point = new Map([...outcome.point].filter(([name]) => name !== SEED))
+    const key = JSON.stringify([...point])
+    const group = groups.get(key) ?? { point, outcomes: [] }
+    group.outcomes.push(outcome)
+    groups.set(key, group)
+  }
+  return [...groups.values()]
+    .map((group) => ({ ...group, median: medianOf(group.outcomes) }))
+    .sort((a, b) => (b.median?.testAcc ?? -1) - (a.median?.testAcc ?? -1))
+}
+
+function medianOf(outcomes: readonly Outcome[]): Figures | null {
+  const results = outcomes.flatMap(({ result }) => result ?? [])
+  if (results.length === 0) return null
+  const of = (key: keyof Figures) => median(results.map((result) => result[key]))
+  return { trainLoss: of('trainLoss'), trainAcc: of('trainAcc'), testAcc: of('testAcc') }
+}
+
+/** The middle one, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const half = sorted.length / 2
+  return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2
+}
+
+/** The groups as lines of text. Where seeds are varied, figures are medians, and the test accuracy has its range. */
+export function tableLines(groups: readonly Group[]): string[] {
+  const names = [...(groups[0]?.point.keys() ?? [])]
+  const seeds = groups.some(({ outcomes }) => outcomes.some(({ point }) => point.has(SEED)))
+  const head = ['test acc', ...(seeds ? ['from', 'to', 'seeds'] : []), 'train acc', 'train loss', ...names, 'folder']
+  const rows = groups.map(({ point, outcomes, median }) => {
+    const done = outcomes.flatMap(({ result }) => result ?? [])
+    const accuracies = done.map(({ testAcc }) => testAcc)
+    const range = [Math.min(...accuracies), Math.max(...accuracies)].map(three)
+    const spread = seeds ? [...range, `${done.length}/${outcomes.length}`] : []
+    const figures = median ? [median.testAcc, ...[median.trainAcc, median.trainLoss]].map(three) : []
+    const [test = 'none', ...train] = figures.length > 0 ? figures : ['none', '', '']
+    const folder = outcomes.length === 1 ? outcomes[0]!.folder : ''
+    return [test, ...spread, ...train, ...names.map((name) => String(point.get(name))), folder]
+  })
+  const all = [head, ...rows]
+  const widths = head.map((_, i) => Math.max(...all.map((row) => row[i]!.length)))
+  return all.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+function three(value: number): string {
+  return Number.isFinite(value) ? value.toFixed(3) : ''
+}
+
+/** Lines that a figure can tell apart. */
+const MOST_LINES = 6
+const COLORS = ['#1f77b4', '#d55e00', '#009e73', '#bf00bf', '#b8860b', '#7f7f7f']
+const DASHES = [undefined, '7 3', '2 3', '8 3 2 3', undefined, '7 3']
+/** Where the largest value of an axis is so many times the smallest, its logarithm is drawn. */
+const DECADES = 20
+
+/**
+ * The median test accuracy over the first option of the grid with several values, numbers if there is one; a line for each
+ * combination of the others, the best six. Values that are no numbers are numbered, and told in notes.
+ *
+ * @returns null where nothing is finished
+ */
+export function sweepFigure(groups: readonly Group[], axes: readonly Axis[]): Figure | null {
+  const finished = groups.filter(({ median }) => median !== null)
+  if (finished.length === 0) return null
+  const others = axes.filter(({ name }) => name !== SEED)
+  const several = others.filter(({ values }) => values.length > 1)
+  const chosen = several.find(({ values }) => values.every((v) => typeof v === 'number')) ?? several[0] ?? others[0]
+  const axis = chosen?.name
+  const values = chosen?.values ?? []
+  const numbers = values.filter((value) => typeof value === 'number')
+  const numeric = numbers.length === values.length && values.length > 0
+  const logarithmic = numeric && Math.min(...numbers) > 0 && Math.max(...numbers) >= DECADES * Math.min(...numbers)
+  const placeOf = (value: string | number | undefined): number => {
+    if (!numeric || typeof value !== 'number') return values.indexOf(value ?? '') + 1
+    return logarithmic ? Math.log10(value) : value
+  }
+  const lines = new Map<string, Place[]>()
+  for (const { point, median } of finished) {
+    const rest = new Map([...point].filter(([key]) => key !== axis && several.some(({ name }) => name === key)))
+    const key = describePoint(rest)
+    lines.set(key, [...(lines.get(key) ?? []), [placeOf(axis && point.get(axis)), median!.testAcc]])
+  }
+  const shown = [...lines].slice(0, MOST_LINES)
+  const places = values.map(placeOf)
+  const [from, to] = [Math.min(...places), Math.max(...places)]
+  const accuracies = shown.flatMap(([, points]) => points.map(([, y]) => y))
+  const [low, high] = [Math.min(...accuracies), Math.max(...accuracies)]
+  const numbered = numeric ? [] : values.map((value, i) => `${i + 1}: ${value}`)
+  const left = lines.size - shown.length
+  return {
+    xLabel: numeric ? `${logarithmic ? 'log10 of ' : ''}${axis}` : `${axis ?? 'run'}, by its number`,
+    yLabel: 'test accuracy',
+    x: to > from ? niceRange(from, to, 5) : values.length === 0 ? [0, 1] : [from - 1, to + 1],
+    y: high > low ? niceRange(low, high, 5) : [low - 0.1, high + 0.1],
+    lines: shown.map(([key, points], i): Line => {
+      const dash = DASHES[i]
+      const label = key === '' ? 'test accuracy' : key
+      return { label, color: COLORS[i]!, ...(dash && { dash }), points: points.toSorted(([a], [b]) => a - b) }
+    }),
+    notes: [...numbered, ...(left > 0 ? [`${left} more combinations are not drawn`] : [])],
+  }
+}
