@@ -130,7 +130,7 @@ export function sweepFigure(groups: readonly Group[], axes: readonly Axis[]): Fi
     xLabel: numeric ? `${logarithmic ? 'log10 of ' : ''}${axis}` : `${axis ?? 'run'}, by its number`,
     yLabel: 'test accuracy',
     x: to > from ? niceRange(from, to, 5) : values.length === 0 ? [0, 1] : [from - 1, to + 1],
-    y: high > low ? niceRange(low, high, 5) : [low - 0.1, high + 0.1],
+    y: high > low ? niceRange(low, high, 5) : [Math.max(0, low - 0.1), Math.min(1, high + 0.1)],
     lines: shown.map(([key, points], i): Line => {
       const dash = DASHES[i]
       const label = key === '' ? 'test accuracy' : key

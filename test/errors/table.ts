@@ -5,6 +5,7 @@ import { checkpoints } from './checkpoints.ts'
 import { cli } from './cli.ts'
 import { data } from './data.ts'
 import { device } from './device.ts'
+import { exercises } from './exercises.ts'
 import { gradchecks } from './gradcheck.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
@@ -34,4 +35,5 @@ export const AREAS: readonly Area[] = [
   tunings,
   setups,
   cli,
+  exercises,
 ]

@@ -1,5 +1,6 @@
 // `dawngrad sweep` on the sample in the repository, for tests: same code, no data set needed. Run by Node.
 import process from 'node:process'
+import './kill_inside.ts'
 import { sweepCommand } from '../../src/cli/sweep.ts'
 import { loadFashionMnist } from '../../src/node/index.ts'
 

@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { withLock } from '../../src/node/setup/lock.ts'
+import { resultOf } from '../../src/node/sweep_point.ts'
+import { bitsOf, type Ended, makeScratch, stepsOf, TINY, train, until } from '../support/train_process.ts'
+
+const { folder: scratch, remove } = makeScratch()
+afterAll(remove)
+const script = fileURLToPath(new URL('../support/sweep_sample.ts', import.meta.url))
+const tsx = new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url).href
+const CLEAN = { SLURM_ARRAY_TASK_ID: '', JOB_COMPLETION_INDEX: '' }
+
+/** A sweep on the sample, in the scratch folder. */
+function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): { child: ChildProcess; ended: Promise<Ended> } {
+  const child = spawn(process.execPath, ['--import', tsx, script, ...args], {
+    cwd: scratch,
+    env: { ...process.env, DAWNGRAD_NO_SETUP: '1', ...CLEAN, ...env },
+    timeout: 50_000,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', (text) => {
+    stdout += text
+  })
+  child.stderr.on('data', (text) => {
+    stderr += text
+  })
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      const own = stderr.split('\n').filter((line) => !line.startsWith('Warning: '))
+      resolve({ code: code ?? signal ?? '', stdout, stderr: own.join('\n') })
+    })
+  })
+  return { child, ended }
+}
+
+const sweep = (args: readonly string[], env: NodeJS.ProcessEnv = {}) => start(args, env).ended
+const SMALL = ['--limit-train', '8', '--limit-test', '4', '--batch-size', '4', '--epochs', '1']
+/** The folders of the points, from --list. */
+const foldersIn = (list: string) => list.match(/\S+\/[0-9a-f]{12}(?= )/g) ?? []
+
+describe('dawngrad sweep', () => {
+  it('runs every point, goes on past one that fails, and runs none again that is finished', async () => {
+    const args = [
+      '--grid',
+      'lr=0.01,1e30',
+      '--grid',
+      'schedule=multiStep(milestones=[1, 2], gamma=0.5)',
+      ...SMALL,
+      '--out',
+      'a',
+    ]
+    const first = await sweep(args)
+    expect(first.code).toBe(1)
+    const [fine, diverged] = foldersIn((await sweep([...args, '--list'])).stdout)
+    const written = statSync(join(scratch, fine!, 'result.json')).mtimeMs
+    expect(existsSync(join(scratch, diverged!, 'result.json'))).toBe(false)
+    const lines = first.stdout.split('\n')
+    expect(lines[0]).toBe('2 points in a, 0 of them finished before')
+    expect(lines[1]).toMatch(
+      /^0 {2}lr=0\.01 schedule=multiStep\(milestones=\[1, 2\], gamma=0\.5\): test acc \d\.\d{3}, train loss \d\.\d{3}$/,
+    )
+    expect(lines[2]).toBe('1  lr=1e+30 schedule=multiStep(milestones=[1, 2], gamma=0.5): failed (exit code 1)')
+    expect(lines.at(-2)).toBe('1 of 2 points failed; the same command tries them again')
+    expect(first.stderr).toMatch(/^error: DivergedError: .*learning rate 1e\+30/)
+    const rows = JSON.parse(readFileSync(join(scratch, 'a/sweep.json'), 'utf8')) as Record<string, unknown>[]
+    const { testAcc } = (await resultOf(join(scratch, fine!), {}))!
+    expect(rows).toMatchObject([
+      { lr: 0.01, folder: fine, testAcc },
+      { lr: 1e30, folder: diverged, testAcc: null },
+    ])
+    expect(readdirSync(join(scratch, 'a')).sort()).toEqual(
+      [fine!.slice(2), diverged!.slice(2), 'sweep.json', 'sweep.svg'].sort(),
+    )
+
+    const again = await sweep(args.map((arg) => arg.replace(',1e30', '')))
+    expect({ code: again.code, stderr: again.stderr }).toEqual({ code: 0, stderr: '' })
+    expect(again.stdout.split('\n')[0]).toBe('1 points in a, 1 of them finished before')
+    expect(again.stdout).not.toContain('failed')
+    expect(statSync(join(scratch, fine!, 'result.json')).mtimeMs).toBe(written)
+  })
+
+  it('passes a signal on: the point under way is saved, and the sweep ends', async () => {
+    const args = ['--grid', 'seed=4,5', ...TINY, '--epochs', '40', '--out', 'b']
+    const [folder] = foldersIn((await sweep([...args, '--list'])).stdout)
+    const { child, ended } = start(args)
+    await until(() => stepsOf(join(scratch, folder!)).some((step) => step > 0))
+    child.kill('SIGTERM')
+    const { code, stdout } = await ended
+    expect({ code, stdout }).toEqual({
+      code: 143,
+      stdout: '2 points in b, 0 of them finished before\nstopped by SIGTERM; the same command goes on\n',
+    })
+    expect(existsSync(join(scratch, folder!, 'result.json'))).toBe(false)
+    expect(existsSync(join(scratch, `${folder}.lock`))).toBe(false)
+    const listed = await sweep([...args, '--list'])
+    expect(listed.stdout).toMatch(/^ {3}0 {2}\S+ {2}half done {2}seed=4\n {3}1 {2}\S+ {2}new {8}seed=5\n$/)
+  })
+
+  it('with --index goes on with a point that was killed, and leaves the other alone', async () => {
+    const tiny = [...TINY, '--epochs', '2']
+    const args = ['--grid', 'seed=4,5', ...tiny, '--out', 'c', '--quiet', '--index']
+    const killed = await sweep([...args, 'env'], { JOB_COMPLETION_INDEX: '1', KILL_INSIDE: 'renamed:2' })
+    expect(killed.code).toBe('SIGKILL')
+    const { code, stderr } = await sweep([...args, 'env'], { SLURM_ARRAY_TASK_ID: '1' })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const [one, ...more] = readdirSync(join(scratch, 'c'))
+    expect(more).toEqual([])
+    await train(scratch, [...tiny, '--seed', '5', '--quiet', '--out', 'plain'])
+    expect(bitsOf(join(scratch, 'c', one!))).toEqual(bitsOf(join(scratch, 'plain')))
+  })
+
+  it('leaves a point alone that another process has', async () => {
+    const args = ['--grid', 'seed=4', ...SMALL, '--out', 'd']
+    const [folder] = foldersIn((await sweep([...args, '--list'])).stdout)
+    await mkdir(join(scratch, 'd'), { recursive: true })
+    await withLock(join(scratch, `${folder}.lock`), async () => {
+      const { code, stderr } = await sweep([...args, '--index', '0', '--no-wait'])
+      expect(code).toBe(75)
+      expect(stderr).toMatch(
+        new RegExp(`^${folder} is being trained by another process \\(process ${process.pid} on .+\\)\n$`),
+      )
+    })
+    expect(readdirSync(join(scratch, 'd'))).toEqual([])
+  })
+})

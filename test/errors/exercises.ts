@@ -1,0 +1,173 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ImageBatches, nn, optim } from '../../src/node/index.ts'
+import { resultOf } from '../../src/node/sweep_point.ts'
+import { lrFind } from '../../src/train/lr_find.ts'
+import { type Area, COUNT, PATH } from './refusal.ts'
+
+const error = 'exit code 2'
+const RIGHT =
+  'it is NAME=VALUE,VALUE,… or NAME=VALUE|VALUE|… with one of the names epochs, batch-size, lr, momentum, weight-decay, schedule, plateau, schedule-per, lr-timing, seed, limit-train, limit-test'
+const grid = (text: string, what: string, at: number) => ({
+  error,
+  text: `error: option '--grid': ${what}\n  ${text}\n  ${' '.repeat(at)}^\n${RIGHT}`,
+  args: ['sweep', '--grid', text],
+})
+
+/** A range test with these options, that throws before it begins. */
+const find = (options: object) => async () => {
+  const net = new nn.Linear(4, 2)
+  const set = {
+    images: new Uint8Array(4),
+    labels: new Uint8Array(1),
+    count: 1,
+    channels: 1,
+    height: 2,
+    width: 2,
+    classes: ['a'],
+  }
+  const train = new ImageBatches(set)
+  const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
+  await lrFind({ net, optimizer, train, ...options })
+}
+
+export const exercises: Area = {
+  title: 'Range tests and sweeps',
+  refusals: [
+    {
+      title: 'lrFind: rates that are no range',
+      error: 'RangeError',
+      text: 'lrFind: the rates must be 0 < minLr < maxLr, both finite, got 1 and 0.1',
+      run: find({ minLr: 1, maxLr: 0.1 }),
+    },
+    {
+      title: 'lrFind: too few steps',
+      error: 'RangeError',
+      text: 'lrFind: steps must be an integer ≥ 2, got 1',
+      cure: 'A set of one batch needs steps: its batch is then taken again and again.',
+      run: find({}),
+    },
+    {
+      title: 'lrFind: a smoothing out of range',
+      error: 'RangeError',
+      text: 'lrFind: smoothing must be a number ≥ 0 and < 1, got 1',
+      run: find({ steps: 2, smoothing: 1 }),
+    },
+    {
+      title: 'lr-find: rates that are no range',
+      error,
+      text: "error: option '--min-lr': it must be above 0 and below --max-lr, 0.1, got 1",
+      args: ['lr-find', '--min-lr', '1', '--max-lr', '0.1'],
+    },
+    {
+      title: 'lr-find: a figure in no folder',
+      error,
+      text: "error: option '--svg': there is no folder '/nowhere'",
+      args: ['lr-find', '--svg', '/nowhere/rates.svg'],
+    },
+    {
+      title: 'sweep: no grid',
+      error,
+      text: "error: option '--grid': a sweep needs one or more, such as --grid lr=0.1,0.3",
+      args: ['sweep'],
+    },
+    {
+      title: 'sweep: no name for the folder',
+      error,
+      text: "error: option '--out': the name of a folder is needed",
+      args: ['sweep', '--grid', 'lr=1', '--out', ''],
+    },
+    { title: 'sweep: an axis without values', ...grid('lr', "expected '=' after the name of an option", 2) },
+    { title: 'sweep: an axis without a name', ...grid('=0.1', 'expected the name of an option', 0) },
+    { title: 'sweep: an option that no grid varies', ...grid('out=a,b', "'out' can't be varied", 0) },
+    { title: 'sweep: a value that is missing', ...grid('lr=0.1,,0.3', 'lr: a value is missing', 7) },
+    {
+      title: 'sweep: a value that the option does not take',
+      ...grid('lr=0.1,fast', "lr: 'fast' is invalid. It must be a number, 0 or more.", 7),
+    },
+    { title: 'sweep: a value twice', ...grid('lr=0.1,0.3,0.10', 'lr: 0.1 is there twice', 11) },
+    {
+      title: 'sweep: a bracket that is not closed',
+      ...grid('schedule=cosine(5|constant', "this '(' has no end", 15),
+    },
+    {
+      title: 'sweep: a bracket that is not opened',
+      ...grid('schedule=cosine(5))', "there is a ')' that nothing opened", 18),
+    },
+    {
+      title: 'sweep: brackets that do not belong together',
+      ...grid('schedule=multiStep(0.5, [15)', "'[' is closed by ')'", 27),
+    },
+    {
+      title: 'sweep: a schedule with a mistake',
+      error,
+      text: "error: option '--grid': schedule: cosine: maxUpdate must be an integer ≥ 1, got 0\n  cosine(0)\n         ^\nit is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)",
+      args: ['sweep', '--grid', 'schedule=constant|cosine(0)'],
+    },
+    {
+      title: 'sweep: an option that is varied twice',
+      error,
+      text: "error: option '--grid': lr is varied twice; give all of its values at once",
+      args: ['sweep', '--grid', 'lr=0.1', '--grid', 'lr=0.3'],
+    },
+    {
+      title: 'sweep: more points than anyone waits for',
+      error,
+      text: "error: option '--grid': the grid has 10201 points, it may have 10000",
+      args: ['seed', 'epochs'].reduce(
+        (args, name) => [...args, '--grid', `${name}=${Array.from({ length: 101 }, (_, i) => i + 1).join()}`],
+        ['sweep'],
+      ),
+    },
+    {
+      title: 'sweep: an option that is varied and given',
+      error,
+      text: "error: option '--lr': --grid varies it; give it in one of the two",
+      args: ['sweep', '--grid', 'lr=0.1,0.3', '--lr', '0.2'],
+    },
+    {
+      title: 'sweep: a point that there is not',
+      error,
+      text: "error: option '--index': it must be a whole number from 0 to 1, not 2",
+      cure: 'Points are counted from 0: --list prints them.',
+      args: ['sweep', '--grid', 'lr=0.1,0.3', '--index', '2'],
+    },
+    {
+      title: 'sweep: an index that is to come from the environment, and is not there',
+      error,
+      text: "error: option '--index': neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set",
+      cure: 'Run it as a task of an array, or give the number.',
+      args: ['sweep', '--grid', 'lr=0.1,0.3', '--index', 'env'],
+    },
+    {
+      title: 'sweep: a point that another process has',
+      error: 'HeldError',
+      text: '<folder> is being trained by another process (process <number> on <host>)',
+      cure: 'With --no-wait it is left alone, exit code 75; without, the sweep waits for that process.',
+      varies: { '<folder>': PATH, '<number>': COUNT, '<host>': /\S+/ },
+      pinnedBy: 'test/cli/sweep.test.ts',
+    },
+    {
+      title: 'sweep: a result that is damaged',
+      error: 'DataError',
+      text: '<folder>/result.json: damaged: remove it to go on from the newest checkpoint',
+      varies: { '<folder>': PATH },
+      run: async ({ folder }) => {
+        await writeFile(join(folder, 'result.json'), '{')
+        await resultOf(folder, {})
+      },
+    },
+    {
+      title: 'sweep: a result of another run',
+      error: 'DataError',
+      text: '<folder>/result.json: it is of another run: its lr is 0.3, not 0.1; choose another --out',
+      varies: { '<folder>': PATH },
+      run: async ({ folder }) => {
+        await mkdir(folder, { recursive: true })
+        const result = { trainLoss: 1, trainAcc: 1, testAcc: 1, seed: 0, options: { lr: 0.3 } }
+        await writeFile(join(folder, 'result.json'), JSON.stringify(result))
+        await resultOf(folder, { seed: 0, lr: 0.1 })
+      },
+    },
+  ],
+}
