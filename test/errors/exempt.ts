@@ -112,6 +112,8 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/node/fashion_mnist.ts', code: `new DataError(\`\${path}: \${gzipProblem(`, from: 'gzipProblem' },
   { file: 'src/node/setup/index.ts', code: 'new SetupError(failures.map(', from: 'the errors of each thing to bring' },
   { file: 'src/cli/options.ts', code: `new UsageError(\`\${where}: \${sentence}`, from: "the grammar's parser" },
+  { file: 'src/cli/sweep.ts', code: 'new UsageError(error.message.replace(', from: 'ratesOf' },
+  { file: 'src/node/sweep_grid.ts', code: `new SyntaxError(\`\${what}`, from: 'those who call fail' },
   { file: 'src/sched/lambdas.ts', code: 'new RangeError(message)', from: 'fault' },
   { file: 'src/sched/options.ts', code: 'new RangeError(message)', from: 'fault' },
   {

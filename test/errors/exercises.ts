@@ -1,13 +1,17 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { ImageBatches, nn, optim } from '../../src/node/index.ts'
+import { pointsOf } from '../../src/node/sweep_grid.ts'
 import { resultOf } from '../../src/node/sweep_point.ts'
 import { lrFind } from '../../src/train/lr_find.ts'
+import { tinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, COUNT, PATH } from './refusal.ts'
 
 const error = 'exit code 2'
 const RIGHT =
   'it is NAME=VALUE,VALUE,… or NAME=VALUE|VALUE|… with one of the names epochs, batch-size, lr, momentum, weight-decay, schedule, plateau, schedule-per, lr-timing, seed, limit-train, limit-test'
+const HUNDRED_AND_ONE = Array.from({ length: 101 }, (_, i) => i + 1).join()
 const grid = (text: string, what: string, at: number) => ({
   error,
   text: `error: option '--grid': ${what}\n  ${text}\n  ${' '.repeat(at)}^\n${RIGHT}`,
@@ -17,16 +21,7 @@ const grid = (text: string, what: string, at: number) => ({
 /** A range test with these options, that throws before it begins. */
 const find = (options: object) => async () => {
   const net = new nn.Linear(4, 2)
-  const set = {
-    images: new Uint8Array(4),
-    labels: new Uint8Array(1),
-    count: 1,
-    channels: 1,
-    height: 2,
-    width: 2,
-    classes: ['a'],
-  }
-  const train = new ImageBatches(set)
+  const train = new ImageBatches(fashionMnistFromBytes(tinyFashionMnist()).train)
   const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
   await lrFind({ net, optimizer, train, ...options })
 }
@@ -71,12 +66,6 @@ export const exercises: Area = {
       text: "error: option '--grid': a sweep needs one or more, such as --grid lr=0.1,0.3",
       args: ['sweep'],
     },
-    {
-      title: 'sweep: no name for the folder',
-      error,
-      text: "error: option '--out': the name of a folder is needed",
-      args: ['sweep', '--grid', 'lr=1', '--out', ''],
-    },
     { title: 'sweep: an axis without values', ...grid('lr', "expected '=' after the name of an option", 2) },
     { title: 'sweep: an axis without a name', ...grid('=0.1', 'expected the name of an option', 0) },
     { title: 'sweep: an option that no grid varies', ...grid('out=a,b', "'out' can't be varied", 0) },
@@ -114,10 +103,19 @@ export const exercises: Area = {
       title: 'sweep: more points than anyone waits for',
       error,
       text: "error: option '--grid': the grid has 10201 points, it may have 10000",
-      args: ['seed', 'epochs'].reduce(
-        (args, name) => [...args, '--grid', `${name}=${Array.from({ length: 101 }, (_, i) => i + 1).join()}`],
-        ['sweep'],
-      ),
+      args: ['sweep', ...['seed', 'epochs'].flatMap((name) => ['--grid', `${name}=${HUNDRED_AND_ONE}`])],
+    },
+    {
+      title: 'sweep: the points of axes of one name',
+      error: 'RangeError',
+      text: 'lr is varied twice; give all of its values at once',
+      run: () => pointsOf(['lr', 'lr'].map((name) => ({ name, values: [1] }))),
+    },
+    {
+      title: 'sweep: the points of long axes',
+      error: 'RangeError',
+      text: 'the grid has 20000 points, it may have 10000',
+      run: () => pointsOf([{ name: 'seed', values: new Array<number>(20_000).fill(1) }]),
     },
     {
       title: 'sweep: an option that is varied and given',
