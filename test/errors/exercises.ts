@@ -148,7 +148,7 @@ export const exercises: Area = {
     {
       title: 'sweep: a result that is damaged',
       error: 'DataError',
-      text: '<folder>/result.json: damaged: remove it to go on from the newest checkpoint',
+      text: '<folder>/result.json: damaged: remove it, and the sweep goes on from the newest checkpoint',
       varies: { '<folder>': PATH },
       run: async ({ folder }) => {
         await writeFile(join(folder, 'result.json'), '{')

@@ -7,6 +7,7 @@ import { conv2dReluMaxPool2d } from './table/conv2d_relu_max_pool2d.ts'
 import { data } from './table/data.ts'
 import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
+import { exercises } from './table/exercises.ts'
 import { matrices } from './table/matrices.ts'
 import { optimisation } from './table/optimiser.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
@@ -23,6 +24,7 @@ export const areas: readonly Area[] = [
   tensors,
   optimisation,
   schedules,
+  exercises,
   data,
   device,
   training,

@@ -96,3 +96,7 @@ export const start = files('train/run')
 export const saving = only('saves a checkpoint', files('cli/resume'))
 export const resuming = only('from the middle of an epoch', files('cli/resume'))
 export const resumeChanges = only('would change the numbers|--resume of a finished run', files('cli/resume'))
+
+export const lrFind = files('train/lr_find')
+export const sweepGrid = files('node/sweep_grid')
+export const sweepTable = files('node/sweep_table')
