@@ -94,6 +94,7 @@ describe('nameOf', () => {
     expect(name).toBe('af8a5ef923c3')
     expect(nameOf({ seed: 0, lr: 0.1 }, defaults)).toBe(name)
     expect(nameOf({ lr: 0.1, seed: 0, limitTrain: undefined, later: 7 }, { ...defaults, later: 7 })).toBe(name)
+    expect(nameOf({ seed: 1, lr: 0.1 }, defaults)).toBe(nameOf({ lr: 0.1, seed: 1 }, defaults))
     for (const other of [{ lr: 0.2 }, { lr: 0.1, seed: 1 }, { lr: 0.1, limitTrain: 0 }, { lr: 0.3 }]) {
       expect(nameOf({ ...defaults, ...other }, defaults)).not.toBe(name)
     }
