@@ -28,15 +28,16 @@ export function checkGroup(group: ParamGroup): void {
   }
 }
 
-export function checkParameters(parameters: readonly Tensor[]): void {
-  if (parameters.length === 0) throw new TypeError('optim.SGD: the list of parameters is empty')
+/** Throws for what is no list of parameters of one device; `name` is what wants them. */
+export function checkParameters(parameters: readonly Tensor[], name = 'optim.SGD'): void {
+  if (parameters.length === 0) throw new TypeError(`${name}: the list of parameters is empty`)
   const seen = new Set<Tensor>()
   for (const [i, p] of parameters.entries()) {
-    if (!(p instanceof Tensor)) throw new TypeError(`optim.SGD: parameter ${i} is no tensor`)
-    if (p.dtype !== 'float32') throw new TypeError(`optim.SGD: ${p.label} is ${p.dtype}; parameters are float32`)
-    if (p.node) throw new TypeError(`optim.SGD: ${p.label} is no parameter: it was computed by an operation`)
-    if (seen.has(p)) throw new TypeError(`optim.SGD: ${p.label} is listed twice`)
-    if (p.gpu !== parameters[0]!.gpu) throw new Error('optim.SGD: its parameters live on two devices')
+    if (!(p instanceof Tensor)) throw new TypeError(`${name}: parameter ${i} is no tensor`)
+    if (p.dtype !== 'float32') throw new TypeError(`${name}: ${p.label} is ${p.dtype}; parameters are float32`)
+    if (p.node) throw new TypeError(`${name}: ${p.label} is no parameter: it was computed by an operation`)
+    if (seen.has(p)) throw new TypeError(`${name}: ${p.label} is listed twice`)
+    if (p.gpu !== parameters[0]!.gpu) throw new Error(`${name}: its parameters live on two devices`)
     seen.add(p)
   }
 }

@@ -5,10 +5,10 @@
  *
  * One block of four 32-bit words comes from
  *   counter = (block low, block high, substream, stream number)    key = (seed mod 2³², ⌊seed / 2³²⌋)
- * and the word at position p of a stream is word p mod 4 of block ⌊p / 4⌋. Substream is the epoch for shuffling and 0
- * otherwise; the stream numbers are those of `STREAMS`. Only 32-bit additions, multiplications, shifts and exclusive
- * or's are used, with the high half of a product put together from 16-bit halves as in `mulHigh`: the same lines in
- * WGSL's u32 give the same bits.
+ * and the word at position p of a stream is word p mod 4 of block ⌊p / 4⌋. Substream is the epoch for shuffling, the step
+ * plus 1 for the noise of optim.SGLD, which wgsl/sgld.wgsl draws, and 0 otherwise; the stream numbers are those of
+ * `STREAMS`. Only 32-bit additions, multiplications, shifts and exclusive or's are used, with the high half of a product
+ * put together from 16-bit halves as in `mulHigh`: the same lines in WGSL's u32 give the same bits.
  */
 
 /** The named streams and their counter words. The numbers are part of every seed's meaning: never renumber them. */

@@ -1,0 +1,268 @@
+import type { Gpu } from '../gpu/gpu.ts'
+import { MAX_STEPS } from '../gpu/params.ts'
+import type { Storage } from '../gpu/pool.ts'
+import { averageUpdate, averageWeights } from '../kernels/average.ts'
+import { type Piece, RowTables } from '../kernels/rows.ts'
+import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
+import { empty } from '../tensor/create.ts'
+import { requireOptions } from '../tensor/options.ts'
+import { formatShape, sameShape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { checkParameters } from './check.ts'
+import { sideBySide } from './side_by_side.ts'
+
+export interface AverageState {
+  /** Updates so far. */
+  readonly count: number
+  /** In the order of the parameters; none where there was no update. */
+  readonly averages: readonly Tensor[]
+}
+
+/**
+ * A running average of parameters along the path of training, a ← a + w (p − a), as PyTorch's
+ * `torch.optim.swa_utils.AveragedModel` keeps it; the first update copies the parameters. It leaves them alone until
+ * `swap` or `withAverages` puts the averages in their place, to evaluate them.
+ *
+ * In this order of operations a parameter that stays leaves its average as it is, bit for bit, and an update is off by at
+ * most u |a| + 3 u w |p − a| for float32's unit roundoff u = 2⁻²⁴. An error that was made weighs 1 − w as much after the
+ * next update; so equal averages of n are off by about n u / 2 of the largest parameter at worst, exponential ones by
+ * u / (1 − decay).
+ */
+abstract class Average {
+  readonly #name: string
+  readonly #gpu: Gpu
+  readonly #parameters: readonly Tensor[]
+  readonly #averages: readonly Tensor[]
+  readonly #weights: Tensor
+  readonly #tables: RowTables
+  #written: Float32Array | null = null
+  #count = 0
+  #swapped = false
+
+  constructor(name: string, parameters: readonly Tensor[]) {
+    if (!Array.isArray(parameters)) {
+      throw new TypeError(`${name}: the parameters must be an array of tensors, such as net.parameters()`)
+    }
+    checkParameters(parameters, name)
+    for (const p of parameters) p.checkUsable(name)
+    const { gpu } = parameters[0]!
+    this.#name = name
+    this.#gpu = gpu
+    this.#parameters = [...parameters]
+    this.#tables = new RowTables(gpu)
+    const [averages, weights] = gpu.during(null, () => [
+      sideBySide(gpu, parameters, 'averages'),
+      empty(gpu, [1 + MAX_STEPS], 'float32', 'weights').keep(),
+    ])
+    this.#averages = averages
+    this.#weights = weights
+  }
+
+  /** How much the parameters weigh in an average that has had `count` updates, 1 or more. */
+  protected abstract weight(count: number): number
+
+  /** Updates so far. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Whether the averages stand in the parameters' place. */
+  get swapped(): boolean {
+    return this.#swapped
+  }
+
+  /**
+   * Takes the parameters as they are now into the average, in one dispatch where an optimiser holds them. In a captured
+   * function every run goes on where the last one ended; there it may stand once. Throws an Error while swapped.
+   */
+  update(): void {
+    this.#check('update')
+    for (const p of this.#parameters) p.checkUsable(this.#name)
+    const capturing = isCapturing(this.#gpu)
+    if (capturing && !takePart(this, this.#participant())) {
+      throw new Error(`${this.#name}: update() stands twice in a captured function; capture one step at a time`)
+    }
+    if (!capturing) this.#write(1)
+    for (const [parameters, runs] of this.#pieces()) {
+      for (const [averages, pieces] of runs) {
+        const { tensor, rows } = this.#tables.get(pieces)
+        const storages = { table: tensor.storage, weights: this.#weights.storage, parameters, averages }
+        averageUpdate(this.#gpu, storages, rows)
+      }
+    }
+    if (!capturing) this.#count++
+  }
+
+  /**
+   * Exchanges the averages and the parameters; a second call exchanges them back, bit for bit. Until then nothing may
+   * update the parameters: the averages would be trained. Throws an Error where there was no update yet, and in a
+   * captured function.
+   */
+  swap(): void {
+    if (this.#count === 0) throw new Error(`${this.#name}: there are no averages yet; update() makes them`)
+    for (const p of this.#parameters) p.checkUsable(this.#name)
+    const gpu = this.#gpu
+    this.#parameters.forEach(({ storage, size }, i) => {
+      const average = this.#averages[i]!.storage
+      const between = gpu.pool.acquire(4 * size, `${this.#name}'s exchange`)
+      try {
+        gpu.copy(storage, between, 4 * size)
+        gpu.copy(average, storage, 4 * size)
+        gpu.copy(between, average, 4 * size)
+      } finally {
+        between.release()
+      }
+      storage.version++
+    })
+    this.#swapped = !this.#swapped
+  }
+
+  /**
+   * What `fn` returns, run with the averages in the parameters' place. They are exchanged back when it is done: when it
+   * returns, or the promise that it returns is settled, also where it fails.
+   */
+  withAverages<T>(fn: () => T): T {
+    this.#check('withAverages')
+    this.swap()
+    const back = () => {
+      if (this.#swapped) this.swap()
+    }
+    let result: T
+    try {
+      result = fn()
+    } catch (error) {
+      back()
+      throw error
+    }
+    if (result instanceof Promise) return result.finally(back) as T
+    back()
+    return result
+  }
+
+  /** The averages are the object's own, not copies, and change with the next update. Throws an Error while swapped. */
+  stateDict(): AverageState {
+    this.#check('stateDict')
+    return { count: this.#count, averages: this.#count === 0 ? [] : this.#averages }
+  }
+
+  /** Copies a state. Throws TypeError, RangeError or Error where it does not fit; nothing is changed then. */
+  loadStateDict(state: AverageState): void {
+    this.#check('loadStateDict')
+    if (!Array.isArray(state?.averages)) {
+      throw new TypeError(`${this.#name}: a state is { count, averages }, as stateDict() gives it`)
+    }
+    const { count, averages } = state
+    if (!Number.isSafeInteger(count) || count < 0) {
+      throw new RangeError(`${this.#name}: count must be a whole number, 0 or more, not ${String(count)}`)
+    }
+    const wanted = count === 0 ? 0 : this.#averages.length
+    if (averages.length !== wanted) {
+      throw new Error(
+        `${this.#name}: the state has ${averages.length} averages after ${count} updates, ${wanted} are needed`,
+      )
+    }
+    averages.forEach((given, i) => {
+      const p = this.#parameters[i]!
+      if (given.dtype !== 'float32' || !sameShape(given.shape, p.shape)) {
+        const type = given.dtype === 'float32' ? '' : `${given.dtype} `
+        throw new Error(`${this.#name}: average ${i} is ${type}${formatShape(given.shape)}, its parameter ${p.label}`)
+      }
+      given.checkUsable(this.#name)
+    })
+    averages.forEach((given, i) => {
+      const own = this.#averages[i]!
+      if (given !== own) this.#gpu.copy(given.storage, own.storage, 4 * own.size)
+    })
+    this.#count = count
+  }
+
+  /** Gives the averages' memory back. Throws an Error while swapped: the parameters would go with it. */
+  dispose(): void {
+    this.#check('dispose')
+    for (const part of [...this.#averages, this.#weights, this.#tables]) part.dispose()
+  }
+
+  #check(what: string): void {
+    if (!this.#swapped) return
+    throw new Error(`${this.#name}: ${what}() while the averages stand in the parameters' place; swap() back first`)
+  }
+
+  /** What lies where: a dispatch covers the parameters of one buffer, and averages of one. */
+  #pieces(): Map<Storage, Map<Storage, Piece[]>> {
+    const found = new Map<Storage, Map<Storage, Piece[]>>()
+    this.#parameters.forEach(({ storage: p, size }, i) => {
+      const a = this.#averages[i]!.storage
+      const runs = found.get(p.whole) ?? new Map<Storage, Piece[]>()
+      const pieces = runs.get(a.whole) ?? []
+      pieces.push({ at: a.offset / 4, other: p.offset / 4, size })
+      found.set(p.whole, runs.set(a.whole, pieces))
+    })
+    return found
+  }
+
+  /** In a plan the weights are worked out before every run, one for each step. */
+  #participant(): Participant {
+    return {
+      takesRates: false,
+      check: () => this.#check('plan.run'),
+      before: (steps) => this.#write(steps),
+      after: (steps) => {
+        this.#count += steps
+      },
+    }
+  }
+
+  /** Uploads the weights of the next steps, where they have changed. */
+  #write(steps: number): void {
+    const next = Array.from({ length: steps }, (_, i) => this.#count + i)
+    const weights = next.map((count) => (count === 0 ? 1 : this.weight(count)))
+    while (weights.length > 1 && weights.at(-1) === weights.at(-2)) weights.pop() // the last one holds from there on
+    const words = averageWeights(weights)
+    if (this.#written?.length === words.length && words.every((word, i) => word === this.#written![i])) return
+    this.#gpu.write(this.#weights.storage, words)
+    this.#written = words
+  }
+}
+
+/**
+ * Stochastic weight averaging: the equal average of the parameters at every `update()`, a ← a + (p − a) / (n + 1) after n of
+ * them (Izmailov, Podoprikhin, Garipov, Vetrov and Wilson, "Averaging Weights Leads to Wider Optima and Better
+ * Generalization", UAI 2018, algorithm 1). Usually updated once an epoch, late in training and at a rate that stays high
+ * or cycles.
+ */
+export class SWA extends Average {
+  /** `parameters`: tensors, such as `net.parameters()`. Throws TypeError or Error for a list that optim.SGD refuses. */
+  constructor(parameters: readonly Tensor[]) {
+    super('optim.SWA', parameters)
+  }
+
+  protected weight(count: number): number {
+    return 1 / (count + 1)
+  }
+}
+
+/**
+ * The exponential moving average of parameters, a ← decay · a + (1 − decay) · p as a + (1 − decay) (p − a), whose first
+ * update copies them: `get_ema_multi_avg_fn` of `torch.optim.swa_utils`. Usually updated after every step.
+ */
+export class EMA extends Average {
+  readonly decay: number
+
+  /**
+   * `decay` 0.999 unless given. Throws RangeError for one that is not from 0 to 1, TypeError or Error for parameters that
+   * optim.SGD refuses.
+   */
+  constructor(parameters: readonly Tensor[], options: { decay?: number } = {}) {
+    requireOptions('optim.EMA', options, ['decay'])
+    const { decay = 0.999 } = options
+    if (!(decay >= 0 && decay <= 1)) {
+      throw new RangeError(`optim.EMA: decay must be a number from 0 to 1, not ${String(decay)}`)
+    }
+    super('optim.EMA', parameters)
+    this.decay = decay
+  }
+
+  protected weight(): number {
+    return 1 - this.decay
+  }
+}
