@@ -1,5 +1,6 @@
 // Every error that a user can meet. See CONTRIBUTING.md, "A new error".
 import { autograd } from './autograd.ts'
+import { averages } from './averages.ts'
 import { captures } from './capture.ts'
 import { checkpoints } from './checkpoints.ts'
 import { cli } from './cli.ts'
@@ -25,6 +26,7 @@ export const AREAS: readonly Area[] = [
   gradchecks,
   layers,
   optimiser,
+  averages,
   captures,
   schedules,
   data,
