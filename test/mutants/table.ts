@@ -1,6 +1,7 @@
 // All mutants, area by area. A new area is a file in table/ and a line here.
 
 import type { Area } from './mutant.ts'
+import { averaging } from './table/averages.ts'
 import { checkpoints } from './table/checkpoints.ts'
 import { conv2d } from './table/conv2d.ts'
 import { conv2dReluMaxPool2d } from './table/conv2d_relu_max_pool2d.ts'
@@ -23,6 +24,7 @@ export const areas: readonly Area[] = [
   elementwise,
   tensors,
   optimisation,
+  averaging,
   schedules,
   exercises,
   data,

@@ -37,6 +37,8 @@ export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d')
 export const totals = files('kernels/cross_entropy_totals')
 export const relu = operation('relu', 'kernels/relu')
 export const sgdKernel = files('kernels/sgd')
+export const sgldKernel = files('kernels/sgld')
+export const averageKernel = files('kernels/average')
 /** Whether kernels keep to the memory they were lent. */
 export const scratch = only('past the end', files('operations/operations'))
 
@@ -61,6 +63,8 @@ export const reflect = files('gpu/reflect')
 
 export const kept = files('optim/kept')
 export const optimiser = files('optim/sgd')
+export const averages = files('optim/average')
+export const langevin = files('optim/sgld')
 export const parse = files('sched/parse')
 export const scheduler = files('sched/scheduler')
 export const chapter = files('sched/chapter')
