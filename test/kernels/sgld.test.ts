@@ -81,9 +81,9 @@ describe('sgldNoise', () => {
   it('is right in 200,000 elements, near the ends of the logarithm and in all quarters', () => check(200_000, ONE))
 
   it('leaves every bit at scale 0, that of -0 too', async () => {
-    const p = tensor([-0, 1, Number.NaN, 1e-40])
+    const p = tensor([...Array(16).fill(-0), 1, Number.NaN, 1e-40])
     const before = await bitsOf(p)
-    add(p, { ...ONE, scales: [0] }, [{ at: 0, other: 0, size: 4 }])
+    add(p, { ...ONE, scales: [0] }, [{ at: 0, other: 0, size: 19 }])
     expect(await bitsOf(p)).toEqual(before)
   })
 

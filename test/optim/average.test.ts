@@ -245,7 +245,11 @@ describe('swap and withAverages', () => {
     }
     expect(messageOf(() => swa.withAverages(fail))).toBe('no')
     await ours()
-    expect([...(await swa.withAverages(() => values(p)))]).toEqual([0.5, 1])
+    const later = async () => {
+      await gpu.read(p.storage)
+      return await values(p) // asked for when withAverages has long returned
+    }
+    expect([...(await swa.withAverages(later))]).toEqual([0.5, 1])
     await ours()
     await expect(swa.withAverages(async () => fail())).rejects.toThrow('no')
     await ours()

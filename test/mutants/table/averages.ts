@@ -137,14 +137,14 @@ const langevin = [
     {
       id: 'sgld-cosine',
       find: '0.0416666667',
-      replace: '0.0416666',
-      breaks: 'The cosine is off in the seventh place.',
+      replace: '0.0416',
+      breaks: 'The cosine is off in the fifth place.',
     },
     {
       id: 'sgld-logarithm',
-      find: '142857143 + q * 0.111111111',
-      replace: '142857143',
-      breaks: 'The series of the logarithm ends one term early.',
+      find: '0.333333333 + q * (0.2 + q * (0.142857143 + q * 0.111111111))',
+      replace: '0.333333333',
+      breaks: 'The series of the logarithm ends too early.',
     },
     {
       id: 'sgld-mantissa',
