@@ -213,10 +213,11 @@ describe('the noise depends on seed, step and element alone', () => {
       const w = parameter(fill(54, 1, 'normal'), [6, 1, 3, 3])
       w.storage.copyable = !plainly
       const x = tensor(fill(300, 2, 'normal'), [3, 1, 10, 10])
+      const dy = tensor(new Float32Array(288).fill(1), [3, 6, 4, 4])
       const step = (optimizer: optim.SGD) => () => {
         const out = conv2dReluMaxPool2d(x, w)
         optimizer.zeroGrad()
-        out.backward(tensor(new Float32Array(out.size).fill(1), out.shape))
+        out.backward(dy)
         optimizer.step()
       }
       const sgd = new optim.SGD([w], { lr: 0.1 })
@@ -224,6 +225,9 @@ describe('the noise depends on seed, step and element alone', () => {
       expect(w.storage.copy === null).toBe(plainly)
       const sgld = new optim.SGLD([w], { lr: 0.1, temperature: 0.1, seed: 1 })
       for (let i = 0; i < 3; i++) scope(step(sgld))
+      const plan = capture(step(sgld))
+      plan.run(3)
+      plan.dispose()
       return await bitsOf(w)
     }
     expect(await run(false)).toEqual(await run(true))
