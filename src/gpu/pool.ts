@@ -44,6 +44,11 @@ export class Storage {
     return this.#whole ? alignedSize(this.byteLength) : this.#buffer.size
   }
 
+  /** Whether it has more than one holder: a change would be seen by others. */
+  get shared(): boolean {
+    return this.#references > 1
+  }
+
   /** The storage whose buffer this one lies in: itself, unless it is a part. */
   get whole(): Storage {
     return this.#whole ?? this
