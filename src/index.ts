@@ -32,3 +32,16 @@ export { manualSeed, permutation } from './tensor/random.ts'
 export { scope } from './tensor/scope.ts'
 export { type Shape, ShapeError } from './tensor/shape.ts'
 export { type DType, Tensor } from './tensor/tensor.ts'
+export { DivergedError } from './train/diverged.ts'
+export { type EarlyStopping, type EarlyStoppingOptions, earlyStopping } from './train/early_stopping.ts'
+export { evaluate } from './train/evaluate.ts'
+export {
+  type FitBatch,
+  type FitCallback,
+  type FitEpoch,
+  type FitOptions,
+  type FitResult,
+  type FitRun,
+  fit,
+} from './train/fit.ts'
+export type { HistoryRecord } from './train/history.ts'

@@ -1,14 +1,14 @@
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
-import type { SGD } from '../optim/index.ts'
 import { warmUp } from '../tensor/capture.ts'
-import { noGrad } from '../tensor/modes.ts'
 import { permutation } from '../tensor/random.ts'
-import { batchOf, divergedInEvaluation, divergedInTraining } from './diverged.ts'
+import { batchOf, divergedInTraining } from './diverged.ts'
+import { evaluateBy, evaluationStep } from './evaluate.ts'
 import { type HistoryRecord, isRecorded } from './history.ts'
 import { METER_WORDS, Meter, type Totals } from './meter.ts'
 import { momentumAt, type RateOptions, rateAt } from './rates.ts'
 import { type Steps, stepsOf } from './steps.ts'
+import { checkUpdate, type UpdateOptions, update, updateSteps, updatesOf } from './update.ts'
 
 /**
  * How long the steps of one submit should take, in milliseconds, and how many there may be. While one is computed the next
@@ -17,26 +17,32 @@ import { type Steps, stepsOf } from './steps.ts'
 const SUBMIT_MS = 125
 const MAX_STEPS = 64
 
-export interface RunOptions {
-  readonly net: Module
-  readonly optimizer: SGD
-  readonly train: ImageBatches
-  readonly test: ImageBatches
+/** What a hook returns to end the run; anything else lets it go on. */
+const STOP = 'stop'
+type Answer = unknown
+
+export interface RunOptions extends UpdateOptions {
+  /** null: nothing is evaluated, and figures of the test are NaN. */
+  readonly test: ImageBatches | null
   readonly epochs: number
   /** The order of the images in an epoch is a pure function of this and the epoch's number. */
   readonly seed: number
-  readonly rates: RateOptions
+  /** null: the rates and the momentum are those of the optimiser's groups. */
+  readonly rates: RateOptions | null
   /**
    * Whether steps are captured and replayed, the default; false for a network whose forward does not do the same each
    * time. The bits are the same.
    */
   readonly capture?: boolean
-  /** For every update, once it is known to have been computed; `totals` of the epoch so far where they were read. */
-  readonly onBatch?: (info: { epoch: number; step: number; images: number; lr: number; totals: Totals | null }) => void
+  /**
+   * For every update, once it is known to have been computed; `totals` of the epoch so far where they were read. Waited
+   * for. 'stop' ends the run at the next pause, or else when what has been sent is computed; no evaluation follows.
+   */
+  readonly onBatch?: (info: BatchReport) => Answer
   /** Every record of the history in its order; waited for. */
   readonly onRecord?: (record: HistoryRecord) => Promise<void> | void
-  /** After every epoch and its evaluation. */
-  readonly onEpoch?: (info: EpochReport) => Promise<void> | void
+  /** After every epoch and its evaluation; waited for. 'stop' ends the run. */
+  readonly onEpoch?: (info: EpochReport) => Answer
   /** Where to go on instead of at the start. Parameters and momentum are the caller's to restore. */
   readonly start?: Position
   /** Whether to pause between this update, counted from 1, and the next; asked beforehand, and perhaps more than once. */
@@ -66,21 +72,38 @@ export interface Pause {
   readonly position: () => Promise<Position>
 }
 
+export interface BatchReport {
+  readonly epoch: number
+  readonly step: number
+  readonly images: number
+  readonly lr: number
+  readonly totals: Totals | null
+}
+
 export interface EpochReport {
   readonly epoch: number
+  /** Updates since the start of the run. */
+  readonly step: number
   readonly lr: number
   readonly train: Totals
+  readonly testLoss: number
   readonly testAcc: number
   /** Seconds of training, and of evaluation. */
   readonly trainSeconds: number
   readonly testSeconds: number
 }
 
+/** Figures of the last whole epoch, NaN where there is none. */
 export interface RunResult {
   readonly trainLoss: number
   readonly trainAcc: number
+  readonly testLoss: number
   readonly testAcc: number
+  /** Updates since the start of the run, and whole epochs. */
   readonly steps: number
+  readonly epochs: number
+  /** Whether a hook ended it. */
+  readonly stopped: boolean
   /** Seconds of training, evaluation left out. */
   readonly trainSeconds: number
 }
@@ -91,37 +114,50 @@ export interface RunResult {
  * a gradient or a parameter is no longer finite.
  */
 export async function run(options: RunOptions): Promise<RunResult> {
-  const { net, optimizer, train, test, epochs, start, onRecord, onEpoch, onPause } = options
-  checkStart(start, train.length)
+  const { net, test, epochs, start, onRecord, onEpoch, onPause } = options
+  checkUpdate('run', options)
+  const updates = updatesOf(options)
+  checkStart(start, updates)
   const meter = new Meter(net.parameters()[0]!.gpu)
   const captured = options.capture ?? true
   const made: Steps[] = []
   let result: RunResult = {
     trainLoss: Number.NaN,
     trainAcc: Number.NaN,
+    testLoss: Number.NaN,
     testAcc: Number.NaN,
-    steps: 0,
+    steps: start?.step ?? 0,
+    epochs: start?.epoch ?? 0,
+    stopped: false,
     trainSeconds: start?.trainSeconds ?? 0,
   }
   try {
     setMomentum(options, start?.epoch ?? 0, start?.step ?? 0)
-    const steps = stepsOf(() => trainStep(options, meter), optimizer, captured)
+    const steps = updateSteps(options, meter, captured)
     made.push(steps)
-    const evaluation = stepsOf(() => evaluationStep(net, test, meter), null, captured)
-    made.push(evaluation)
+    const evaluation = test && stepsOf(() => evaluationStep(net, test, meter), null, captured)
+    if (evaluation) made.push(evaluation)
     for (let epoch = start?.epoch ?? 0; epoch < epochs; epoch++) {
-      const { totals, lr, trainSeconds } = await trainEpoch(options, epoch, meter, steps, result.trainSeconds)
-      const trained = performance.now()
-      const { accuracy: testAcc } = await evaluateBy(evaluation, test, meter, epoch)
-      const testSeconds = (performance.now() - trained) / 1000
-      const done = (epoch + 1) * train.length
+      const trained = await trainEpoch(options, epoch, meter, steps, result.trainSeconds)
+      const { totals, lr, stoppedAt, trainSeconds } = trained
+      const seconds = result.trainSeconds + trainSeconds
+      if (stoppedAt !== null) return { ...result, steps: stoppedAt, stopped: true, trainSeconds: seconds }
+      const before = performance.now()
+      const { loss: testLoss, accuracy: testAcc } = evaluation
+        ? await evaluateBy(evaluation, test, meter, epoch)
+        : { loss: Number.NaN, accuracy: Number.NaN }
+      const testSeconds = (performance.now() - before) / 1000
+      const done = (epoch + 1) * updates
       const { loss: trainLoss, accuracy: trainAcc } = totals
       await onRecord?.({ kind: 'epoch', epoch, step: done, lr, trainLoss, trainAcc, testAcc })
-      await onEpoch?.({ epoch, lr, train: totals, testAcc, trainSeconds, testSeconds })
-      result = { trainLoss, trainAcc, testAcc, steps: done, trainSeconds: result.trainSeconds + trainSeconds }
+      const report = { epoch, step: done, lr, train: totals, testLoss, testAcc, trainSeconds, testSeconds }
+      const stopped = (await onEpoch?.(report)) === STOP
+      const figures = { trainLoss, trainAcc, testLoss, testAcc }
+      result = { ...figures, steps: done, epochs: epoch + 1, stopped, trainSeconds: seconds }
       const clock = { trainSeconds: result.trainSeconds, epochSeconds: 0 }
       const position = { epoch: epoch + 1, step: done, words: new Int32Array(METER_WORDS), ...clock }
       await onPause?.({ ...position, position: async () => position })
+      if (stopped) break
     }
     return result
   } finally {
@@ -131,13 +167,13 @@ export async function run(options: RunOptions): Promise<RunResult> {
 }
 
 /** Compiles what `run` dispatches for such a network, optimiser and batches, and changes none of them; see `warmUp`. */
-export async function warmUpRun(options: Pick<RunOptions, 'net' | 'optimizer' | 'train' | 'test'>): Promise<void> {
+export async function warmUpRun(options: UpdateOptions & { readonly test: ImageBatches }): Promise<void> {
   const { net, test } = options
   const meter = new Meter(net.parameters()[0]!.gpu)
   try {
     await warmUp(
       () => {
-        trainStep(options, meter)
+        update(options, meter)
         evaluationStep(net, test, meter)
       },
       { gpu: net.parameters()[0]!.gpu },
@@ -154,17 +190,19 @@ async function trainEpoch(
   meter: Meter,
   steps: Steps,
   secondsBefore: number,
-): Promise<{ totals: Totals; lr: number; trainSeconds: number }> {
-  const { train, seed, rates, onBatch, onRecord, onPause } = options
+): Promise<{ totals: Totals; lr: number; trainSeconds: number; stoppedAt: number | null }> {
+  const { train, seed, accumulate = 1, onBatch, onRecord, onPause } = options
   const began = performance.now()
   const start = options.start?.epoch === epoch ? options.start : null
-  const before = epoch * train.length
+  const updates = updatesOf(options)
+  const before = epoch * updates
   train.setOrder(permutation(seed, epoch, train.size))
-  train.position = start ? start.step - before : 0
+  train.position = start ? (start.step - before) * accumulate : 0
   if (start && train.position > 0) meter.restore(start.words)
   else meter.reset()
   const seconds = () => (start?.epochSeconds ?? 0) + (performance.now() - began) / 1000
   let totals: Totals | null = null
+  let stopped = false
   let lr = 0
   let most = 1
   let since = performance.now()
@@ -175,9 +213,12 @@ async function trainEpoch(
     most = Math.min(MAX_STEPS, Math.max(1, Math.round((SUBMIT_MS * lrs.length) / (now - since))))
     since = now
     const last = first + lrs.length - 1
+    const perUpdate = train.batchSize * accumulate
     for (const [i, rate] of lrs.entries()) {
-      const images = Math.min(train.batchSize, train.size - (first + i) * train.batchSize)
-      onBatch?.({ epoch, step: before + first + i + 1, images, lr: rate, totals: first + i === last ? totals : null })
+      const images = Math.min(perUpdate, train.size - (first + i) * perUpdate)
+      const read = first + i === last ? totals : null
+      const answer = await onBatch?.({ epoch, step: before + first + i + 1, images, lr: rate, totals: read })
+      stopped ||= answer === STOP
     }
     lr = lrs.at(-1)!
     if (!isRecorded(last)) return
@@ -186,20 +227,23 @@ async function trainEpoch(
   }
   // One submit is computed while the next is on its way.
   let reported: Promise<void> | null = null
-  while (train.position < train.length) {
-    const first = train.position
+  let done = train.position / accumulate
+  while (done < updates && !stopped) {
+    const first = done
     const count = stepsUntilStop(options, epoch, first, most)
-    const lrs = Array.from({ length: count }, (_, i) => rateAt(rates, epoch, before + first + i))
+    const lrs = Array.from({ length: count }, (_, i) => rateOf(options, epoch, before + first + i))
     setMomentum(options, epoch, before + first)
-    steps.run(count, lrs)
+    steps.run(count, options.rates ? lrs : undefined)
+    done = first + count
     const reading = readFinite(options, epoch, meter)
     reading.catch(() => undefined) // it is thrown where it is waited for
     await reported
     reported = report(first, lrs, reading)
     reported.catch(() => undefined)
-    const at = { epoch, step: before + first + count }
-    if (first + count === train.length || !options.pauseAfter?.(at.step)) continue
+    const at = { epoch, step: before + done }
+    if (done === updates || !options.pauseAfter?.(at.step)) continue
     await reported
+    if (stopped) break
     await onPause?.({
       ...at,
       position: async () => {
@@ -209,7 +253,7 @@ async function trainEpoch(
     })
   }
   await reported
-  return { totals: totals!, lr, trainSeconds: seconds() }
+  return { totals: totals!, lr, trainSeconds: seconds(), stoppedAt: stopped ? before + done : null }
 }
 
 /**
@@ -217,31 +261,37 @@ async function trainEpoch(
  * steps of one submit have one momentum: where it changes with every step, they go out one by one.
  */
 function stepsUntilStop(options: RunOptions, epoch: number, first: number, most: number): number {
-  const { train, rates, pauseAfter } = options
-  const before = train.length * epoch
-  const left = Math.min(most, train.length - first)
-  const momentum = momentumAt(rates, epoch, before + first)
+  const { rates, pauseAfter } = options
+  const updates = updatesOf(options)
+  const before = updates * epoch
+  const left = Math.min(most, updates - first)
+  const momentum = rates && momentumAt(rates, epoch, before + first)
   for (let count = 1; count < left; count++) {
     if (isRecorded(first + count - 1) || pauseAfter?.(before + first + count)) return count
-    if (momentumAt(rates, epoch, before + first + count) !== momentum) return count
+    if (rates && momentumAt(rates, epoch, before + first + count) !== momentum) return count
   }
   return left
 }
 
 /** Gives every group the schedule's momentum, where it has one. */
 function setMomentum({ optimizer, rates }: RunOptions, epoch: number, step: number): void {
-  const momentum = momentumAt(rates, epoch, step)
+  const momentum = rates ? momentumAt(rates, epoch, step) : undefined
   if (momentum === undefined) return
   for (const group of optimizer.paramGroups) group.momentum = momentum
+}
+
+/** The rate in force at an update: without a schedule that of the first group. */
+function rateOf({ rates, optimizer }: RunOptions, epoch: number, step: number): number {
+  return rates ? rateAt(rates, epoch, step) : optimizer.paramGroups[0]!.lr
 }
 
 /** The loop runs ahead of the reading: the step is that of the batch in which the device saw it, not the last one. */
 async function readFinite(options: RunOptions, epoch: number, meter: Meter): Promise<Totals> {
   const totals = await meter.read()
   if (!totals.notFinite) return totals
-  const { train, rates } = options
-  const step = epoch * train.length + batchOf(totals.notFinite, train)
-  throw divergedInTraining(totals.notFinite, options, { epoch, step: step + 1, lr: rateAt(rates, epoch, step) })
+  const { train, accumulate = 1 } = options
+  const step = epoch * updatesOf(options) + Math.floor(batchOf(totals.notFinite, train) / accumulate)
+  throw divergedInTraining(totals.notFinite, options, { epoch, step: step + 1, lr: rateOf(options, epoch, step) })
 }
 
 /** A whole epoch's last update is followed by its record, so that no run stands between the two. */
@@ -252,47 +302,4 @@ function checkStart(start: Position | undefined, stepsPerEpoch: number): void {
   if (Number.isSafeInteger(epoch) && epoch >= 0 && Number.isSafeInteger(step) && batch >= 0 && batch < stepsPerEpoch)
     return
   throw new RangeError(`run: no run of ${stepsPerEpoch} steps an epoch stands at epoch ${epoch}, step ${step}`)
-}
-
-/** One update. */
-function trainStep({ net, optimizer, train }: Pick<RunOptions, 'net' | 'optimizer' | 'train'>, meter: Meter): void {
-  const { images, labels } = train.next()
-  const loss = meter.loss(net.forward(images), labels)
-  optimizer.zeroGrad()
-  loss.backward()
-  optimizer.step(meter.watch)
-}
-
-function evaluationStep(net: Module, batches: ImageBatches, meter: Meter): void {
-  noGrad(() => {
-    const { images, labels } = batches.next()
-    meter.loss(net.forward(images), labels)
-  })
-}
-
-/**
- * Mean loss and accuracy of a network over a data set, in the set's own order. Changes nothing. Throws DivergedError when
- * the loss or the logits are not finite; `epoch` is for its message.
- */
-export async function evaluate(
-  net: Module,
-  batches: ImageBatches,
-  meter: Meter,
-  epoch: number | null = null,
-): Promise<Totals> {
-  return await evaluateBy(
-    stepsOf(() => evaluationStep(net, batches, meter), null, false),
-    batches,
-    meter,
-    epoch,
-  )
-}
-
-async function evaluateBy(steps: Steps, batches: ImageBatches, meter: Meter, epoch: number | null): Promise<Totals> {
-  meter.reset()
-  batches.position = 0
-  steps.run(batches.length)
-  const totals = await meter.read()
-  if (totals.notFinite) throw divergedInEvaluation(totals.notFinite, batches, epoch)
-  return totals
 }

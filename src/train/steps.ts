@@ -5,7 +5,7 @@ import { scope } from '../tensor/scope.ts'
 
 /** A step that can be taken many times over. */
 export interface Steps {
-  /** Takes so many, each at its learning rate; without rates in an evaluation. Nothing waits for the device. */
+  /** Takes so many, each at its learning rate; without rates at those of the groups. Nothing waits for the device. */
   run(count: number, lr?: readonly number[]): void
   dispose(): void
 }
@@ -22,7 +22,7 @@ export function stepsOf(step: () => unknown, optimizer: SGD | null, captured: bo
   return {
     run: (count, lr) => {
       for (let i = 0; i < count; i++) {
-        for (const group of optimizer?.paramGroups ?? []) group.lr = lr![i]!
+        if (lr) for (const group of optimizer?.paramGroups ?? []) group.lr = lr[i]!
         scope(() => void step())
       }
     },

@@ -1,7 +1,7 @@
 import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { ImageBatches, nn, optim, tensor } from '../../src/node/index.ts'
 import { RunFolder } from '../../src/node/run_folder.ts'
-import { evaluate, Meter, run } from '../../src/train/index.ts'
+import { evaluate, run } from '../../src/train/index.ts'
 import { tinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, COUNT } from './refusal.ts'
 
@@ -191,9 +191,9 @@ export const cli: Area = {
       error: 'DivergedError',
       text: 'the logits became NaN or infinite in batch 1 of 1 of the evaluation: the parameters, or the images, hold values too large for the network',
       cure: 'Evaluate the parameters of an epoch before, and train on from there with a smaller rate.',
-      run: async ({ gpu }) => {
+      run: async () => {
         const batches = new ImageBatches(fashionMnistFromBytes(tinyFashionMnist()).test)
-        await evaluate(notFinite(), batches, new Meter(gpu))
+        await evaluate(notFinite(), batches)
       },
     },
   ],

@@ -19,7 +19,8 @@ it('keeps records and times line by line, then curves and result', async () => {
   await folder.record(epoch)
   expect(read('history.jsonl')).toBe(`${JSON.stringify(batch)}\n${JSON.stringify(epoch)}\n`)
   const train = { loss: 2, accuracy: 0.5, count: 600 } as Totals
-  await folder.timing({ epoch: 0, lr: 0.1, train, testAcc: 0.25, trainSeconds: 4, testSeconds: 1 })
+  const at = { epoch: 0, step: 60, lr: 0.1, train }
+  await folder.timing({ ...at, testLoss: 2, testAcc: 0.25, trainSeconds: 4, testSeconds: 1 })
   expect(JSON.parse(read('timing.jsonl'))).toEqual({
     kind: 'epoch',
     epoch: 0,

@@ -172,13 +172,12 @@ describe('an evaluation', () => {
 
   it('by itself does too', async () => {
     const set = batches()
-    const meter = new Meter(gpu)
-    const found = evaluate(new Faulty({ at: STEPS, what: 'forward', value: apart }), set, meter)
+    const found = evaluate(new Faulty({ at: STEPS, what: 'forward', value: apart }), set)
     await expect(found).rejects.toMatchObject({ name: 'DivergedError', what: 'loss', epoch: null })
     await expect(found).rejects.toThrow(
       `the loss became NaN or infinite in batch ${STEPS} of ${STEPS} of the evaluation: `,
     )
-    expect((await evaluate(new Faulty(NOTHING), set, meter)).count).toBe(COUNT)
+    expect((await evaluate(new Faulty(NOTHING), set)).count).toBe(COUNT)
   })
 })
 

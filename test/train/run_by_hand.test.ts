@@ -11,7 +11,7 @@ import {
   type Tensor,
   tensor,
 } from '../../src/node/index.ts'
-import { type HistoryRecord, type RunOptions, run } from '../../src/train/index.ts'
+import { type HistoryRecord, run } from '../../src/train/index.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
 import { testGpu } from '../support/gpu.ts'
 
@@ -40,7 +40,7 @@ class Small extends nn.Module {
 
 const [trainSet, testSet] = [dataset(11, 1), dataset(6, 2)]
 const rates = { schedule: (t: number) => 0.5 / (t + 1), per: 'step', timing: 'before-epoch', lr: 9 } as const
-let batches: Pick<RunOptions, 'train' | 'test'>
+let batches: Record<'train' | 'test', ImageBatches>
 
 beforeAll(async () => {
   await testGpu()

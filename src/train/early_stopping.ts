@@ -1,0 +1,116 @@
+import type { Module } from '../nn/index.ts'
+import { empty } from '../tensor/create.ts'
+import { requireOptions } from '../tensor/options.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { FitCallback, FitEpoch } from './fit.ts'
+
+const METRICS = ['testAcc', 'testLoss', 'trainAcc', 'trainLoss'] as const
+
+export interface EarlyStoppingOptions {
+  /** What is watched after every epoch: an accuracy should rise, a loss fall. 'testAcc' unless given. */
+  readonly metric?: (typeof METRICS)[number]
+  /** So many epochs in a row without an improvement end the run: 3 unless given. */
+  readonly patience?: number
+  /** An improvement is a change for the better by more than this: 0 unless given. */
+  readonly minDelta?: number
+  /** Whether the run ends with the parameters of the best epoch, the default. */
+  readonly restoreBest?: boolean
+}
+
+export interface EarlyStopping extends FitCallback {
+  /** The best value of the metric in the last run, and its epoch; null before there was one. */
+  readonly best: number | null
+  readonly bestEpoch: number | null
+}
+
+/**
+ * A callback for `fit` that ends the run when a metric has got no better for `patience` epochs. With `restoreBest` the
+ * network has the parameters of the best epoch when `fit` returns, stopped early or not; its figures remain those of the
+ * last epoch, and the optimiser's momentum is the last one's too. A copy of the parameters is kept on the GPU meanwhile.
+ *
+ * Throws TypeError or RangeError for options that do not fit; an epoch without the metric is an Error.
+ */
+export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping {
+  requireOptions('earlyStopping', options, ['metric', 'patience', 'minDelta', 'restoreBest'])
+  const { metric = 'testAcc', patience = 3, minDelta = 0, restoreBest = true } = options
+  if (!METRICS.includes(metric)) {
+    throw new TypeError(`earlyStopping: metric must be one of ${METRICS.join(', ')}, not ${String(metric)}`)
+  }
+  if (!Number.isSafeInteger(patience) || patience < 1) {
+    throw new RangeError(`earlyStopping: patience must be a whole number, 1 or more, not ${String(patience)}`)
+  }
+  if (!Number.isFinite(minDelta) || minDelta < 0) {
+    throw new RangeError(`earlyStopping: minDelta must be a number, 0 or more, not ${String(minDelta)}`)
+  }
+  if (typeof restoreBest !== 'boolean') {
+    throw new TypeError(`earlyStopping: restoreBest must be true or false, not ${String(restoreBest)}`)
+  }
+  return new Stopper({ metric, patience, minDelta, restoreBest })
+}
+
+class Stopper implements EarlyStopping {
+  readonly #options: Required<EarlyStoppingOptions>
+  /** The parameters of the best epoch, where they are to be restored. */
+  #kept: ReadonlyMap<string, Tensor> | null = null
+  #best: number | null = null
+  #bestEpoch: number | null = null
+  #lastEpoch: number | null = null
+  #bad = 0
+
+  constructor(options: Required<EarlyStoppingOptions>) {
+    this.#options = options
+  }
+
+  get best(): number | null {
+    return this.#best
+  }
+
+  get bestEpoch(): number | null {
+    return this.#bestEpoch
+  }
+
+  onBegin(): void {
+    this.dispose()
+    this.#best = null
+    this.#bestEpoch = null
+    this.#bad = 0
+  }
+
+  onEpoch(epoch: FitEpoch, { net }: { readonly net: Module }): 'stop' | undefined {
+    const { metric, patience, minDelta, restoreBest } = this.#options
+    const value = epoch[metric]
+    if (Number.isNaN(value)) throw new Error(`earlyStopping: there is no ${metric}: fit was given no data.test`)
+    this.#lastEpoch = epoch.epoch
+    const gain =
+      this.#best === null ? Number.POSITIVE_INFINITY : metric.endsWith('Acc') ? value - this.#best : this.#best - value
+    if (gain > minDelta) {
+      this.#best = value
+      this.#bestEpoch = epoch.epoch
+      this.#bad = 0
+      if (restoreBest) this.#keep(net)
+      return undefined
+    }
+    this.#bad++
+    return this.#bad >= patience ? 'stop' : undefined
+  }
+
+  onEnd(_: unknown, { net }: { readonly net: Module }): void {
+    if (this.#kept && this.#bestEpoch !== this.#lastEpoch) net.loadStateDict(this.#kept)
+  }
+
+  dispose(): void {
+    for (const copy of this.#kept?.values() ?? []) copy.dispose()
+    this.#kept = null
+  }
+
+  #keep(net: Module): void {
+    const parameters = net.namedParameters()
+    this.#kept ??= new Map(
+      [...parameters].map(([name, { gpu, shape }]) => [
+        name,
+        empty(gpu, shape, 'float32', 'the best parameters').keep(),
+      ]),
+    )
+    for (const [name, copy] of this.#kept) copy.gpu.copy(parameters.get(name)!.storage, copy.storage, 4 * copy.size)
+  }
+}

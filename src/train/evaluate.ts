@@ -1,0 +1,47 @@
+import type { ImageBatches } from '../data/batches.ts'
+import type { Module } from '../nn/index.ts'
+import { noGrad } from '../tensor/modes.ts'
+import { divergedInEvaluation } from './diverged.ts'
+import { Meter, type Totals } from './meter.ts'
+import { type Steps, stepsOf } from './steps.ts'
+
+/** The next batch of an evaluation. */
+export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter): void {
+  noGrad(() => {
+    const { images, labels } = batches.next()
+    meter.loss(net.forward(images), labels)
+  })
+}
+
+/**
+ * Mean loss and accuracy of a network over a data set, in the set's own order. Changes no parameter. A sync point. Throws
+ * DivergedError when the loss or the logits are not finite.
+ */
+export async function evaluate(
+  net: Module,
+  data: ImageBatches,
+): Promise<{ readonly loss: number; readonly accuracy: number; readonly count: number }> {
+  const meter = new Meter(net.parameters()[0]!.gpu)
+  try {
+    const steps = stepsOf(() => evaluationStep(net, data, meter), null, false)
+    const { loss, accuracy, count } = await evaluateBy(steps, data, meter, null)
+    return { loss, accuracy, count }
+  } finally {
+    meter.dispose()
+  }
+}
+
+/** An evaluation by steps that are at hand; `epoch` is for the message of an error. */
+export async function evaluateBy(
+  steps: Steps,
+  batches: ImageBatches,
+  meter: Meter,
+  epoch: number | null,
+): Promise<Totals> {
+  meter.reset()
+  batches.position = 0
+  steps.run(batches.length)
+  const totals = await meter.read()
+  if (totals.notFinite) throw divergedInEvaluation(totals.notFinite, batches, epoch)
+  return totals
+}

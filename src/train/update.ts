@@ -1,0 +1,81 @@
+import type { ImageBatches } from '../data/batches.ts'
+import type { Module } from '../nn/index.ts'
+import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
+import type { SGD } from '../optim/index.ts'
+import { tensor } from '../tensor/create.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { Meter } from './meter.ts'
+import { type Steps, stepsOf } from './steps.ts'
+
+/** What an update is made of. */
+export interface UpdateOptions extends Clipping {
+  readonly net: Module
+  readonly optimizer: SGD
+  readonly train: ImageBatches
+  /** Batches whose gradients one update adds up, each divided by how many they are: 1 unless given. */
+  readonly accumulate?: number | undefined
+}
+
+/** How many updates an epoch has. The last one takes the batches that are left. */
+export function updatesOf({ train, accumulate = 1 }: Pick<UpdateOptions, 'train' | 'accumulate'>): number {
+  return Math.ceil(train.length / accumulate)
+}
+
+/** Throws RangeError for a count of batches, or a limit of gradients, that is none. */
+export function checkUpdate(operation: string, options: UpdateOptions): void {
+  const { accumulate = 1 } = options
+  if (!Number.isSafeInteger(accumulate) || accumulate < 1) {
+    throw new RangeError(`${operation}: accumulate must be a whole number, 1 or more, not ${String(accumulate)}`)
+  }
+  checkClipping(operation, options)
+}
+
+/** The updates of a run, from where its batches stand. */
+export function updateSteps(options: UpdateOptions, meter: Meter, captured: boolean): Steps {
+  const { train, optimizer, accumulate = 1 } = options
+  const scales: Tensor[] = []
+  const made: Steps[] = []
+  const dispose = () => {
+    for (const part of [...made, ...scales]) part.dispose()
+  }
+  const of = (batches: number) => {
+    // The gradient of loss / batches; null for 1, which the loss has at hand.
+    const dLoss = batches === 1 ? null : tensor(1 / batches, [], { gpu: meter.watch.gpu, name: 'share' }).keep()
+    if (dLoss) scales.push(dLoss)
+    const steps = stepsOf(() => update(options, meter, batches, dLoss), optimizer, captured)
+    made.push(steps)
+    return steps
+  }
+  try {
+    const left = train.length % accumulate
+    const whole = train.length < accumulate ? null : of(accumulate)
+    const last = left === 0 ? null : of(left)
+    return {
+      run: (count, lr) => {
+        const full = Math.min(count, Math.floor((train.length - train.position) / accumulate))
+        if (full > 0) whole!.run(full, lr?.slice(0, full))
+        if (count > full) last!.run(1, lr?.slice(full))
+      },
+      dispose,
+    }
+  } catch (error) {
+    dispose()
+    throw error
+  }
+}
+
+/** One update from the gradients of so many batches. */
+export function update(options: UpdateOptions, meter: Meter, batches = 1, dLoss: Tensor | null = null): void {
+  const { net, optimizer, train } = options
+  for (let i = 0; i < batches; i++) {
+    const { images, labels } = train.next()
+    const loss = meter.loss(net.forward(images), labels)
+    if (i === 0) optimizer.zeroGrad()
+    loss.backward(dLoss)
+  }
+  clipForUpdate(
+    optimizer.paramGroups.flatMap(({ params }) => params),
+    options,
+  )
+  optimizer.step(meter.watch)
+}
