@@ -1,5 +1,4 @@
 import type { ImageBatches } from '../data/batches.ts'
-import type { Module } from '../nn/index.ts'
 import { warmUp } from '../tensor/capture.ts'
 import { permutation } from '../tensor/random.ts'
 import { batchOf, divergedInTraining } from './diverged.ts'

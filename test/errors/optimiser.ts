@@ -124,5 +124,55 @@ export const optimiser: Area = {
       cure: 'The parameters must come in the order in which they were when the state was taken. Nothing was changed.',
       run: () => sgd().loadStateDict({ ...sgd().stateDict(), momentum: [tensor([1, 2])] }),
     },
+    {
+      title: 'optim.clipGradNorm: a norm of another type',
+      error: 'RangeError',
+      text: 'optim.clipGradNorm: normType must be 2 or Infinity, not 1',
+      run: () => optim.clipGradNorm([weight()], 1, { normType: loose(1) }),
+    },
+    {
+      title: 'optim.clipGradNorm: a switch that is neither true nor false',
+      error: 'TypeError',
+      text: 'optim.clipGradNorm: errorIfNonfinite must be true or false, not yes',
+      run: () => optim.clipGradNorm([weight()], 1, { errorIfNonfinite: loose('yes') }),
+    },
+    {
+      title: 'optim.clipGradNorm: gradients that are not finite',
+      error: 'Error',
+      text: 'optim.clipGradNorm: the norm of the gradients is NaN; no gradient was changed',
+      cure: 'detectAnomaly names the operation in which the first such number arose.',
+      run: () => {
+        const w = weight()
+        w.grad = tensor([1, Number.NaN, 2])
+        return optim.clipGradNorm([w], 1, { errorIfNonfinite: true })
+      },
+    },
+    {
+      title: 'optim.clipGradNorm, optim.clipGradValue: a limit that is none',
+      error: 'RangeError',
+      text: 'optim.clipGradValue: value must be a number, 0 or more, not -1',
+      run: () => optim.clipGradValue([weight()], -1),
+    },
+    {
+      title: 'optim.clipGradNorm, optim.clipGradValue: one tensor in place of a list',
+      error: 'TypeError',
+      text: 'optim.clipGradNorm: params must be an array of tensors, such as net.parameters()',
+      run: () => optim.clipGradNorm(loose(weight()), 1),
+    },
+    {
+      title: 'optim.clipGradNorm, optim.clipGradValue: something in the list that is no tensor',
+      error: 'TypeError',
+      text: 'optim.clipGradNorm: parameter 1 is no tensor',
+      run: () => optim.clipGradNorm([weight(), loose('weight')], 1),
+    },
+    {
+      title: 'optim.clipGradNorm, optim.clipGradValue: parameters on two devices',
+      error: 'Error',
+      text: 'optim.clipGradNorm: its parameters live on two devices',
+      run: async ({ ownGpu }) => {
+        const gpu = await ownGpu()
+        optim.clipGradNorm([weight(), tensor([1], [1], { requiresGrad: true, gpu })], 1)
+      },
+    },
   ],
 }

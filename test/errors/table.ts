@@ -10,6 +10,7 @@ import { exercises } from './exercises.ts'
 import { gradchecks } from './gradcheck.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
+import { loop } from './loop.ts'
 import { operations } from './operations.ts'
 import { optimiser } from './optimiser.ts'
 import type { Area } from './refusal.ts'
@@ -28,6 +29,7 @@ export const AREAS: readonly Area[] = [
   optimiser,
   averages,
   captures,
+  loop,
   schedules,
   data,
   safetensors,

@@ -153,8 +153,8 @@ const loop = [
   ...mutantsOf('src/train/run.ts', tests.resuming, [
     {
       id: 'resume-first-batch',
-      find: 'start.step - before : 0',
-      replace: 'start.step - before + 1 : 0',
+      find: '(start.step - before) * accumulate : 0',
+      replace: '(start.step - before + 1) * accumulate : 0',
       breaks: 'A resumed run leaves out a batch.',
     },
     {

@@ -319,7 +319,127 @@ const places = [
   ]),
 ]
 
+const clipping = [
+  ...mutantsOf('wgsl/clip.wgsl', tests.clipKernel, [
+    {
+      id: 'clip-square',
+      find: 'bitcast<u32>(v * v)',
+      replace: 'bitcast<u32>(abs(v))',
+      breaks: 'The norm is the root of the sum of absolute values.',
+    },
+    {
+      id: 'clip-block',
+      find: 'start + GROUP * PER, params.size); i += GROUP',
+      replace: 'start + GROUP * PER, params.size - 1u); i += GROUP',
+      breaks: 'The last element does not count.',
+    },
+    {
+      id: 'clip-first-of-block',
+      find: 'var k = 1u; k < count',
+      replace: 'var k = 2u; k < count',
+      breaks: 'One thread in each workgroup does not count.',
+    },
+    {
+      id: 'clip-partials',
+      find: 'i < params.size; i += TOTAL_GROUP',
+      replace: 'i < min(TOTAL_GROUP, params.size); i += TOTAL_GROUP',
+      breaks: 'Only 256 blocks count.',
+    },
+    {
+      id: 'clip-largest',
+      find: 'return max(a, b)',
+      replace: 'return min(a, b)',
+      breaks: 'The norm of type Infinity is the smallest value.',
+    },
+    {
+      id: 'clip-root',
+      find: 'params.infinite == 0u && sum != 0u',
+      replace: 'sum != 0u',
+      breaks: 'The root is taken of the largest value too.',
+    },
+    {
+      id: 'clip-nan-bits',
+      find: 'if (bits > INFINITY_BITS) {',
+      replace: 'if (bits > 0x7fffffffu) {',
+      breaks: 'A norm of NaN is laundered.',
+    },
+    {
+      id: 'clip-infinite',
+      find: 'if (bits == INFINITY_BITS) { return 0.0; }',
+      replace: 'if (bits == INFINITY_BITS) { return 1.0; }',
+      breaks: 'An infinite norm changes nothing.',
+    },
+    {
+      id: 'clip-grows',
+      find: '1.0, params.limit >= divisor',
+      replace: '1.0, params.limit < 0.0',
+      breaks: 'Gradients below the limit grow up to it.',
+    },
+    {
+      id: 'clip-keep',
+      find: '1.0, params.keep == 1u',
+      replace: '1.0, params.keep == 2u',
+      breaks: 'A norm of NaN hides which gradient it came from.',
+    },
+    {
+      id: 'clamp-sign',
+      find: '(bitcast<u32>(v) & 0x80000000u) | limit',
+      replace: 'limit',
+      breaks: 'What is below -limit becomes limit.',
+    },
+    {
+      id: 'clamp-nan',
+      find: 'size > INFINITY_BITS ||',
+      replace: '',
+      breaks: 'A NaN becomes the limit.',
+    },
+  ]),
+  ...mutantsOf('src/kernels/clip.ts', tests.clipKernel, [
+    {
+      id: 'clip-places',
+      find: 'first += blocks[i]!',
+      replace: 'first += 1',
+      breaks: 'Partial results overwrite each other.',
+    },
+    {
+      id: 'clip-version',
+      in: 'export function scaleToNorm(',
+      find: 'storage.version++',
+      replace: '',
+      breaks: 'A backward that saved the gradient does not notice that it has changed.',
+    },
+  ]),
+  ...mutantsOf('src/optim/clip.ts', tests.clip, [
+    {
+      id: 'clip-shared',
+      find: 'if (!gradient.storage.shared) return gradient',
+      replace: 'if (gradient.size > 0) return gradient',
+      breaks: 'The gradient that was given to backward is changed.',
+    },
+    {
+      id: 'clip-deferred',
+      find: 'gradient.gpu.takeDeferred()?.run()',
+      replace: '',
+      breaks: 'Gradients that are still in partial sums are taken for shared, and move.',
+      equivalent:
+        'Taking the norm, or the clamp before, has run them already, but for a first clamp; it then only costs memory.',
+    },
+    {
+      id: 'clip-order',
+      find: 'clampGradients(params, clipGradValue, true)',
+      replace: 'clampGradients(params, clipGradValue, false)',
+      breaks: 'An infinite gradient is laundered before the update looks at it.',
+    },
+    {
+      id: 'clip-error-late',
+      find: 'if (!Number.isFinite(value)) {',
+      replace: 'if (Number.isNaN(value)) {',
+      breaks: 'An infinite norm is no error.',
+    },
+  ]),
+]
+
 export const optimisation: Area = {
   title: 'Optimiser',
-  mutants: [...kernel, ...host, ...keptInKernel, ...keptOnHost, ...optimiser, ...checks, ...places],
+  mutants: [...kernel, ...host, ...keptInKernel, ...keptOnHost, ...optimiser, ...checks, ...places, ...clipping],
 }

@@ -3,15 +3,9 @@ import * as tests from './tests.ts'
 
 const run = mutantsOf('src/train/run.ts', tests.training, [
   {
-    id: 'train-zero-grad',
-    find: 'optimizer.zeroGrad()',
-    replace: '',
-    breaks: 'Gradients pile up from step to step.',
-  },
-  {
     id: 'train-rate',
-    find: 'rateAt(rates, epoch, before + first + i)',
-    replace: 'rateAt(rates, epoch, before + first)',
+    find: 'rateOf(options, epoch, before + first + i)',
+    replace: 'rateOf(options, epoch, before + first)',
     breaks: 'All steps of a submit have the rate of its first.',
     tests: tests.stops,
   },
@@ -29,22 +23,15 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
     breaks: 'The means of training go on from the evaluation before.',
   },
   {
-    id: 'train-meter-evaluation',
-    in: 'async function evaluateBy(',
-    find: 'meter.reset()',
-    replace: '',
-    breaks: 'The accuracy of the test set counts training images too.',
-  },
-  {
     id: 'train-step-number',
-    find: 'const before = epoch * train.length',
+    find: 'const before = epoch * updates',
     replace: 'const before = 0',
     breaks: 'Steps are counted anew in every epoch.',
   },
   {
     id: 'train-epoch-steps',
-    find: '(epoch + 1) * train.length',
-    replace: 'epoch * train.length',
+    find: '(epoch + 1) * updates',
+    replace: 'epoch * updates',
     breaks: 'The record of an epoch has the step at its start.',
   },
   {
@@ -56,9 +43,92 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   },
   {
     id: 'train-evaluation-set',
-    find: 'stepsOf(() => evaluationStep(net, test, meter)',
-    replace: 'stepsOf(() => evaluationStep(net, train, meter)',
+    find: '() => evaluationStep(net, test, meter)',
+    replace: '() => evaluationStep(net, options.train, meter)',
     breaks: 'The training set is evaluated instead of the test set.',
+  },
+  {
+    id: 'train-pause',
+    find: 'isRecorded(first + count - 1) || pauseAfter',
+    replace: 'isRecorded(first + count - 1) && pauseAfter',
+    breaks: 'A submit goes on past a record or a pause.',
+    tests: tests.stops,
+  },
+])
+
+const runHooks = mutantsOf('src/train/run.ts', tests.fit, [
+  {
+    id: 'fit-stop-batch',
+    find: 'stopped ||= answer === STOP',
+    replace: 'stopped = answer === STOP && false',
+    breaks: "What onBatch answers doesn't end the run.",
+  },
+  {
+    id: 'fit-stop-evaluates',
+    find: 'if (stoppedAt !== null) return',
+    replace: 'if (stoppedAt === -1) return',
+    breaks: 'After a stop within an epoch its record and the next epoch follow.',
+  },
+  {
+    id: 'fit-stop-epoch',
+    find: 'if (stopped) break\n    }\n    return',
+    replace: '}\n    return',
+    breaks: "What onEpoch answers doesn't end the run.",
+  },
+  {
+    id: 'fit-images',
+    find: 'train.batchSize * accumulate',
+    replace: 'train.batchSize',
+    breaks: 'The images of an update are those of one batch.',
+  },
+  {
+    id: 'fit-diverged-update',
+    find: 'Math.floor(batchOf(totals.notFinite, train) / accumulate)',
+    replace: 'batchOf(totals.notFinite, train)',
+    breaks: 'A divergence is told at the batch, not at the update.',
+  },
+  {
+    id: 'fit-own-rates',
+    find: 'options.rates ? lrs : undefined',
+    replace: 'lrs',
+    breaks: "Without a schedule every group has the first one's rate.",
+  },
+])
+
+const updates = mutantsOf('src/train/update.ts', tests.fit, [
+  {
+    id: 'train-zero-grad',
+    find: 'if (i === 0) optimizer.zeroGrad()',
+    replace: '',
+    tests: tests.training,
+    breaks: 'Gradients pile up from step to step.',
+  },
+  {
+    id: 'update-share',
+    find: 'tensor(1 / batches',
+    replace: 'tensor(1',
+    breaks: 'Gradients of several batches are added up undivided.',
+  },
+  {
+    id: 'update-last-group',
+    find: 'of(left)',
+    replace: 'of(accumulate)',
+    breaks: 'The last update of an epoch wants batches that are not there.',
+  },
+  {
+    id: 'update-clips',
+    find: 'clipForUpdate(',
+    replace: 'void (',
+    breaks: 'fit clips nothing.',
+  },
+])
+
+const evaluation = mutantsOf('src/train/evaluate.ts', tests.training, [
+  {
+    id: 'train-meter-evaluation',
+    find: 'meter.reset()',
+    replace: '',
+    breaks: 'The accuracy of the test set counts training images too.',
   },
   {
     id: 'train-evaluation-tape',
@@ -72,12 +142,45 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
     replace: '',
     breaks: 'The second evaluation finds its epoch over.',
   },
+])
+
+const stopping = mutantsOf('src/train/early_stopping.ts', tests.earlyStopping, [
   {
-    id: 'train-pause',
-    find: 'isRecorded(first + count - 1) || pauseAfter',
-    replace: 'isRecorded(first + count - 1) && pauseAfter',
-    breaks: 'A submit goes on past a record or a pause.',
-    tests: tests.stops,
+    id: 'stopping-direction',
+    find: "metric.endsWith('Acc')",
+    replace: "metric.startsWith('test')",
+    breaks: 'The loss of the test should rise.',
+  },
+  {
+    id: 'stopping-delta',
+    find: 'gain > minDelta',
+    replace: 'gain >= minDelta',
+    breaks: 'No change counts as an improvement.',
+  },
+  {
+    id: 'stopping-patience',
+    find: 'this.#bad >= patience',
+    replace: 'this.#bad > patience',
+    breaks: 'One epoch more than asked for.',
+  },
+  {
+    id: 'stopping-row',
+    in: 'onEpoch(epoch',
+    find: 'this.#bad = 0',
+    replace: '',
+    breaks: 'Epochs without an improvement count though others come between.',
+  },
+  {
+    id: 'stopping-restore',
+    find: 'net.loadStateDict(this.#kept)',
+    replace: 'void net',
+    breaks: 'The best parameters are not restored.',
+  },
+  {
+    id: 'stopping-keep',
+    find: 'copy.gpu.copy(',
+    replace: 'void (',
+    breaks: 'What is restored was never copied.',
   },
 ])
 
@@ -250,5 +353,5 @@ const network = [
 
 export const training: Area = {
   title: 'Network, training and its results',
-  mutants: [...network, ...run, ...rates, ...figures, ...folder],
+  mutants: [...network, ...run, ...runHooks, ...updates, ...evaluation, ...stopping, ...rates, ...figures, ...folder],
 }

@@ -1,0 +1,123 @@
+// biome-ignore-all lint/suspicious/noFocusedTests: fit is what is provoked
+import { earlyStopping, type FitOptions, fit, ImageBatches, nn, optim } from '../../src/index.ts'
+import { type Area, loose } from './refusal.ts'
+
+function batches(): ImageBatches {
+  const set = { count: 1, channels: 1, height: 28, width: 28, classes: [] } as const
+  return new ImageBatches({ ...set, images: new Uint8Array(784), labels: new Uint8Array(1) }, { batchSize: 1 })
+}
+
+/** A fit that would be right but for what is given. */
+function run(given: Partial<Record<keyof FitOptions, unknown>>, data: unknown = batches()) {
+  const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 2))
+  const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
+  return fit(net, { data, optimizer, epochs: 1, ...given } as unknown as FitOptions)
+}
+
+export const loop: Area = {
+  title: 'Training by fit',
+  refusals: [
+    {
+      title: 'fit: no network',
+      error: 'TypeError',
+      text: 'fit: the network must be a module, such as nn.Sequential',
+      run: () => fit(loose({}), loose({})),
+    },
+    {
+      title: 'fit: data of another kind',
+      error: 'TypeError',
+      text: 'fit: data must be ImageBatches, or { train, test } of two',
+      run: () => run({}, { train: batches() }),
+    },
+    {
+      title: 'fit: one set for both',
+      error: 'TypeError',
+      text: 'fit: train and test must be two ImageBatches: each has an order of its own',
+      cure: 'Make a second ImageBatches of the same data set.',
+      run: () => {
+        const same = batches()
+        return run({}, { train: same, test: same })
+      },
+    },
+    {
+      title: 'fit: no optimiser',
+      error: 'TypeError',
+      text: 'fit: optimizer must be an optim.SGD',
+      run: () => run({ optimizer: 0.1 }),
+    },
+    {
+      title: 'fit: epochs, or a seed, that is no count',
+      error: 'RangeError',
+      text: 'fit: epochs must be a whole number, 0 or more, not 1.5',
+      run: () => run({ epochs: 1.5 }),
+    },
+    {
+      title: 'fit: a schedule that is no function',
+      error: 'TypeError',
+      text: 'fit: schedule must be a function of t, such as sched.cosine(…), not string',
+      cure: 'sched.parse makes one of a text.',
+      run: () => run({ schedule: 'cosine(20)' }),
+    },
+    {
+      title: 'fit: an unknown word',
+      error: 'TypeError',
+      text: "fit: schedulePer must be 'epoch' or 'step', not 'batch'",
+      run: () => run({ schedulePer: 'batch' }),
+    },
+    {
+      title: 'fit: callbacks that are no list',
+      error: 'TypeError',
+      text: 'fit: callbacks must be an array, such as [earlyStopping({ patience: 3 })]',
+      run: () => run({ callbacks: earlyStopping() }),
+    },
+    {
+      title: 'fit: a number of batches an update that is none',
+      error: 'RangeError',
+      text: 'fit: accumulate must be a whole number, 1 or more, not 0',
+      run: () => run({ accumulate: 0 }),
+    },
+    {
+      title: 'fit: a limit of gradients that is none',
+      error: 'RangeError',
+      text: 'fit: clipGradNorm must be a number, 0 or more, not NaN',
+      run: () => run({ clipGradNorm: Number.NaN }),
+    },
+    {
+      title: 'fit: an unknown option',
+      error: 'TypeError',
+      text: 'fit: unknown option lr; known: data, optimizer, schedule, schedulePer, lrTiming, epochs, seed, callbacks, clipGradNorm, clipGradValue, accumulate, capture',
+      run: () => run(loose({ lr: 0.1 })),
+    },
+    {
+      title: 'earlyStopping: an unknown metric',
+      error: 'TypeError',
+      text: 'earlyStopping: metric must be one of testAcc, testLoss, trainAcc, trainLoss, not valLoss',
+      run: () => earlyStopping({ metric: loose('valLoss') }),
+    },
+    {
+      title: 'earlyStopping: a patience that is none',
+      error: 'RangeError',
+      text: 'earlyStopping: patience must be a whole number, 1 or more, not 0',
+      run: () => earlyStopping({ patience: 0 }),
+    },
+    {
+      title: 'earlyStopping: a smallest change that is none',
+      error: 'RangeError',
+      text: 'earlyStopping: minDelta must be a number, 0 or more, not -1',
+      run: () => earlyStopping({ minDelta: -1 }),
+    },
+    {
+      title: 'earlyStopping: a switch that is neither true nor false',
+      error: 'TypeError',
+      text: 'earlyStopping: restoreBest must be true or false, not 1',
+      run: () => earlyStopping({ restoreBest: loose(1) }),
+    },
+    {
+      title: 'earlyStopping: a metric of the test, without one',
+      error: 'Error',
+      text: 'earlyStopping: there is no testAcc: fit was given no data.test',
+      cure: 'Give fit { data: { train, test } }, or watch trainLoss.',
+      run: () => run({ callbacks: [earlyStopping()] }),
+    },
+  ],
+}
