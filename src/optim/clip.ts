@@ -152,9 +152,9 @@ function float32(limit: number): number {
 
 /** The gradients, in memory that nobody else has: two parameters, or whoever called backward, may hold the same. */
 function ownGradients(params: readonly Tensor[]): Tensor[] {
+  for (const sums of params[0]?.gpu.takeDeferred() ?? []) sums.run() // until then they hold memory of gradients
   return withGradient(params).map((p) => {
     const gradient = p.grad!
-    gradient.gpu.takeDeferred()?.run() // it holds memory of gradients until it has run
     if (!gradient.storage.shared) return gradient
     const own = copyOf(gradient)
     own.name = gradient.name

@@ -1,5 +1,16 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { add, capture, detectAnomaly, linear, optim, scope, type Tensor } from '../../src/node/index.ts'
+import {
+  add,
+  capture,
+  crossEntropy,
+  detectAnomaly,
+  linear,
+  manualSeed,
+  nn,
+  optim,
+  scope,
+  type Tensor,
+} from '../../src/node/index.ts'
 import { clipForUpdate } from '../../src/optim/clip.ts'
 import { bitsOf } from '../kernels/check.ts'
 import { fill } from '../support/arbitraries.ts'
@@ -225,6 +236,28 @@ describe('in training', () => {
     expect(await captured.state()).toEqual(await eager.state())
     expect(await plan.result.item()).toBe(await norm!.item())
     plan.dispose()
+  })
+
+  it('gradients that are still in partial sums are made first, and stay where the optimiser wants them', async () => {
+    manualSeed(1)
+    const net = nn.lenet()
+    const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
+    const images = tensor(fill(8 * 784, 1, 'normal'), [8, 1, 28, 28])
+    const labels = Int32Array.from({ length: 8 }, (_, i) => i)
+    const gradients = async (clip: boolean) => {
+      scope(() => {
+        optimizer.zeroGrad()
+        crossEntropy(net.forward(images), labels).backward()
+        if (clip) optim.clipGradValue(net.parameters(), 0.0625)
+      })
+      return await Promise.all(net.parameters().map(async (p) => await p.grad!.data()))
+    }
+    const whole = await gradients(false)
+    const clipped = await gradients(true)
+    expect(clipped).toEqual(whole.map((g) => g.map((v) => Math.min(Math.max(v, -0.0625), 0.0625))))
+    expect(clipped).not.toEqual(whole)
+    expect(new Set(net.parameters().map((p) => p.grad!.storage.whole)).size).toBe(1)
+    for (const part of [optimizer, net, images]) part.dispose()
   })
 
   it('the gradients stay where the optimiser updates them all at once, and memory is flat', async () => {

@@ -418,11 +418,10 @@ const clipping = [
     },
     {
       id: 'clip-deferred',
-      find: 'gradient.gpu.takeDeferred()?.run()',
-      replace: '',
-      breaks: 'Gradients that are still in partial sums are taken for shared, and move.',
-      equivalent:
-        'Taking the norm, or the clamp before, has run them already, but for a first clamp; it then only costs memory.',
+      find: 'sums.run()',
+      replace: 'sums.release()',
+      breaks: 'Gradients that are still in partial sums are never made.',
+      tests: tests.clip,
     },
     {
       id: 'clip-order',
