@@ -14,14 +14,18 @@ describe('the README', () => {
     expect(source.trim().split('\n').length).toBeLessThanOrEqual(21)
   })
 
-  it('shows examples/captured.ts, but for its first line', () => {
-    const source = readFileSync(new URL('examples/captured.ts', root), 'utf8')
-    expect(block('ts')).toBe(source.slice(source.indexOf('\n') + 1))
+  it.each([
+    ['captured', 'ts'],
+    ['fit', 'typescript'],
+  ])('shows examples/%s.ts, but for its first line', (name, language) => {
+    const source = readFileSync(new URL(`examples/${name}.ts`, root), 'utf8')
+    expect(block(language)).toBe(source.slice(source.indexOf('\n') + 1))
   })
 
   it.each([
     ['quickstart', 'text'],
     ['captured', 'txt'],
+    ['fit', 'console'],
   ])('shows what examples/%s.ts prints', (name, language) => {
     const tsx = new URL('node_modules/tsx/dist/loader.mjs', root).href
     const args = ['--import', tsx, `examples/${name}.ts`]

@@ -23,5 +23,5 @@ export {
   type RunOptions,
   type RunResult,
   run,
-  warmUpRun,
 } from './run.ts'
+export { warmUpRun } from './warm_up.ts'

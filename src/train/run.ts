@@ -1,5 +1,4 @@
 import type { ImageBatches } from '../data/batches.ts'
-import { warmUp } from '../tensor/capture.ts'
 import { permutation } from '../tensor/random.ts'
 import { batchOf, divergedInTraining } from './diverged.ts'
 import { evaluateBy, evaluationStep } from './evaluate.ts'
@@ -7,7 +6,7 @@ import { type HistoryRecord, isRecorded } from './history.ts'
 import { METER_WORDS, Meter, type Totals } from './meter.ts'
 import { momentumAt, type RateOptions, rateAt } from './rates.ts'
 import { type Steps, stepsOf } from './steps.ts'
-import { checkUpdate, type UpdateOptions, update, updateSteps, updatesOf } from './update.ts'
+import { checkUpdate, type UpdateOptions, updateSteps, updatesOf } from './update.ts'
 
 /**
  * How long the steps of one submit should take, in milliseconds, and how many there may be. While one is computed the next
@@ -161,23 +160,6 @@ export async function run(options: RunOptions): Promise<RunResult> {
     return result
   } finally {
     for (const steps of made) steps.dispose()
-    meter.dispose()
-  }
-}
-
-/** Compiles what `run` dispatches for such a network, optimiser and batches, and changes none of them; see `warmUp`. */
-export async function warmUpRun(options: UpdateOptions & { readonly test: ImageBatches }): Promise<void> {
-  const { net, test } = options
-  const meter = new Meter(net.parameters()[0]!.gpu)
-  try {
-    await warmUp(
-      () => {
-        update(options, meter)
-        evaluationStep(net, test, meter)
-      },
-      { gpu: net.parameters()[0]!.gpu },
-    )
-  } finally {
     meter.dispose()
   }
 }
