@@ -11,7 +11,7 @@ export interface StartTimes {
   readonly node: number
   readonly device: number
   readonly data: number
-  /** Pipelines; on a driver for the processor, but for their machine code. */
+  /** Pipelines; a driver for the processor makes them with the first steps. */
   readonly kernels: number
 }
 
@@ -24,14 +24,15 @@ export type Started = Awaited<ReturnType<typeof loadFashionMnist>> & { readonly 
 export async function start(load: typeof loadFashionMnist, options: TrainOptions, tuning?: string): Promise<Started> {
   const node = performance.now()
   const loading = load().then((data) => ({ data, at: performance.now() }))
-  let inVain = false // then nobody waits for kernels, nor the device's end for their machine code
+  let inVain = false // then nobody waits for kernels
   loading.catch(() => {
     inVain = true
   })
   const notice = (line: string) => process.stderr.write(`${line}\n`)
   const opening = open({ ...(tuning !== undefined && { tuning }), notice }).then(async (gpu) => {
     const device = performance.now()
-    if (!inVain) await compile(gpu, options).catch(() => undefined) // the run meets it again, and says what is wrong
+    // A driver for the processor has no threads of its own to compile on. The run meets an error again, and tells of it.
+    if (!inVain && gpu.info.adapterClass === 'gpu') await compile(gpu, options).catch(() => undefined)
     return { gpu, device, kernels: performance.now() }
   })
   const [loaded, opened] = await Promise.allSettled([loading, opening])

@@ -131,12 +131,11 @@ export class Gpu {
 
   /**
    * Compiles kernels before they are dispatched, side by side on threads of the device's. Rejects with the GpuError that
-   * `emit` would throw. On a driver for the processor machine code is still being made when it returns, by the device.
+   * `emit` would throw. Drivers for the processor make a kernel's machine code at its first dispatch all the same.
    */
   async compile(kernels: Iterable<Kernel>): Promise<void> {
     this.check()
-    const made = await this.#pipelines.compile(kernels)
-    if (this.info.adapterClass === 'cpu' && made.length > 0) this.#pipelines.rehearse(made)
+    await this.#pipelines.compile(kernels)
   }
 
   /** Whether kernels are only looked for, to be compiled: nothing is dispatched. */

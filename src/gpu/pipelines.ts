@@ -32,10 +32,9 @@ export class Pipelines {
   }
 
   /**
-   * Compiles those that are not yet, side by side on threads of the device's, and returns them. Rejects with a GpuError as
-   * `get` throws it.
+   * Compiles those that are not yet, side by side on threads of the device's. Rejects with a GpuError as `get` throws it.
    */
-  async compile(kernels: Iterable<Kernel>): Promise<readonly Kernel[]> {
+  async compile(kernels: Iterable<Kernel>): Promise<void> {
     const missing = [...new Set(kernels)].filter((kernel) => !this.#compiled.has(kernel))
     const making = missing.map(async (kernel) => {
       const { layout, descriptor } = this.#describe(kernel)
@@ -49,37 +48,6 @@ export class Pipelines {
       const { kernel, compiled } = result.value
       if (!this.#compiled.has(kernel)) this.#compiled.set(kernel, compiled) // it may have been dispatched meanwhile
     }
-    return missing
-  }
-
-  /**
-   * Dispatches no workgroup of each: a driver for the processor makes its machine code at the first dispatch, and does so
-   * before it looks at their number. That is read from a buffer, since Dawn finds a zero in the call worth a warning.
-   */
-  rehearse(kernels: Iterable<Kernel>): void {
-    const memory: GPUBuffer[] = []
-    const buffer = (size: number, usage: number) => {
-      memory.push(this.#device.createBuffer({ label: 'rehearsal', size, usage }))
-      return memory.at(-1)!
-    }
-    const zeros = buffer(12, bufferUsage.INDIRECT)
-    const encoder = this.#device.createCommandEncoder()
-    const pass = encoder.beginComputePass()
-    for (const kernel of kernels) {
-      const { pipeline, layout } = this.get(kernel)
-      const entries = kernel.bindings.map(({ binding, minBytes, type }) => {
-        const usage = type === 'uniform' ? bufferUsage.UNIFORM : bufferUsage.STORAGE
-        return { binding, resource: { buffer: buffer(Math.max(256, minBytes), usage), size: Math.max(256, minBytes) } }
-      })
-      pass.setPipeline(pipeline)
-      const bindGroup = this.#device.createBindGroup({ label: kernel.name, layout, entries })
-      if (kernel.bindings.some(({ perStep }) => perStep)) pass.setBindGroup(0, bindGroup, [0])
-      else pass.setBindGroup(0, bindGroup)
-      pass.dispatchWorkgroupsIndirect(zeros, 0)
-    }
-    pass.end()
-    this.#device.queue.submit([encoder.finish()])
-    for (const one of memory) one.destroy()
   }
 
   #describe(kernel: Kernel): { layout: GPUBindGroupLayout; descriptor: GPUComputePipelineDescriptor } {
