@@ -45,3 +45,4 @@ export {
   fit,
 } from './train/fit.ts'
 export type { HistoryRecord } from './train/history.ts'
+export { type LrFindOptions, type LrFindResult, type LrPoint, lrFind } from './train/lr_find.ts'

@@ -1,4 +1,4 @@
-import { bufferUsage, shaderStageCompute } from './constants.ts'
+import { shaderStageCompute } from './constants.ts'
 import { GpuError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 
