@@ -1,5 +1,6 @@
 import { digits } from '../report.ts'
 import { drawBars } from './bars.ts'
+import { marks } from './marks.ts'
 import { type Found, find, type Head, type Kind, type PeerKey, type Peers, type ScaleRow } from './records.ts'
 
 /** Files by their path from the repository's root. */
@@ -43,6 +44,7 @@ export function page(results: URL): Files {
     section('peers', 'Beside other libraries', PEERS, peers),
     section('step', 'The training step', 'LeNet, all that training does.', step),
     section('scale', 'Batch size and width', 'The whole training step of LeNet.', scale),
+    section('start', 'The start of a training', START, start),
     section('kernels', 'Every kernel', KERNELS, kernels),
   ]
   files.set('docs/benchmarks.md', `${[HEAD, ...(onGpu ? [] : [MISSING]), ...sections].join('\n\n')}\n`)
@@ -54,6 +56,7 @@ const COMMANDS: Record<Kind, string> = {
   step: 'npm run bench:step',
   scale: 'npm run bench:scale',
   kernels: 'npm run bench',
+  start: 'npm run bench:start',
 }
 
 function provenance(kind: Kind, file: string, head: Head): string {
@@ -103,7 +106,7 @@ function peers({ adapter, record }: Found<'peers'>): Part {
     parts.push(`![${title}](img/bench-peers-${adapter}.svg)`, table(head, cells, 1))
     if (record.step.details.some(({ rested }) => rested)) parts.push(RESTED)
   }
-  if (record.kernels.length > 0) parts.push(peerKernels(record))
+  if (record.kernels.length > 0) parts.push(peerKernels(record), marks(record))
   return { text: parts.join('\n\n'), files }
 }
 
@@ -146,12 +149,29 @@ function peerKernels({ kernels }: Peers): string {
   return table(head, rows, 2)
 }
 
-function step({ record: { step: found } }: Found<'step'>): Part {
-  const { batchSize, data, minMs, medianMs, imagesPerSecond, dispatches, recordMs } = found
-  const head = ['batch', 'data', 'min ms', 'median ms', 'images a second', 'dispatches', 'ms of JavaScript']
-  const row = [minMs, medianMs].map(digits)
-  const cells = [String(batchSize), data, ...row, imagesPerSecond.toFixed(0), String(dispatches), digits(recordMs)]
-  return { text: table(head, [cells], 2) }
+function step({ record: { step: found, modes, replay } }: Found<'step'>): Part {
+  const head = ['how', 'dispatches', 'min ms', 'median ms', 'images a second', 'ms of JavaScript', 'bytes of heap']
+  const rows = modes.map(({ mode, dispatches, minMs, medianMs, imagesPerSecond, recordMs, heapBytes }) => [
+    mode,
+    String(dispatches),
+    digits(minMs),
+    digits(medianMs),
+    imagesPerSecond.toFixed(0),
+    digits(recordMs),
+    heapBytes.toFixed(0),
+  ])
+  const { encodeUs, aboveUs, aboveEmptyUs, heapBytes } = replay
+  const javascript =
+    `JavaScript of a captured step: ${digits(encodeUs)} µs a dispatch, ${aboveUs.toFixed(2)} more than its three bare calls and ` +
+    `${aboveEmptyUs.toFixed(2)} more than three calls for an empty pipeline; ${heapBytes.toFixed(0)} bytes of heap a step.`
+  return { text: [`Batch ${found.batchSize}, ${found.data}.`, table(head, rows, 1), javascript].join('\n\n') }
+}
+
+function start({ record }: Found<'start'>): Part {
+  const { seconds, driverCache } = record.start
+  const parts = Object.entries(seconds)
+  const text = table(['', ...parts.map(([part]) => part)], [['seconds', ...parts.map(([, at]) => at.toFixed(2))]], 1)
+  return { text: `${driverCache ? 'With' : 'Without'} the driver's cache of kernels on disk.\n\n${text}` }
 }
 
 function scale({ adapter, record }: Found<'scale'>): Part {
@@ -185,6 +205,8 @@ function scale({ adapter, record }: Found<'scale'>): Part {
   ].join('\n\n')
   return { text, files: new Map([[path, drawBars({ title, axis: 'images a second', bars })]]) }
 }
+
+const START = `What is done how many seconds after the process began; data and kernels are under way at the same time.`
 
 const KERNELS = `Forward and backward at LeNet's shapes (batch 256) and at larger ones. Of peak: what it reaches of the adapter's own peak in the same run,
 of the arithmetic (multiply-adds in registers) or of the bandwidth (a copy of 64 MiB), whichever is nearer; above 100 % where the data lies in caches.`

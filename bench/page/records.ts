@@ -39,6 +39,26 @@ export interface Step extends Head {
     readonly imagesPerSecond: number
     readonly recordMs: number
   }
+  /** How the step was run, the way of `step` among them. */
+  readonly modes: readonly (Times & {
+    readonly mode: string
+    readonly dispatches: number
+    readonly imagesPerSecond: number
+    readonly recordMs: number
+    readonly heapBytes: number
+  })[]
+  /** JavaScript of a dispatch of a captured step, in microseconds. */
+  readonly replay: {
+    readonly encodeUs: number
+    readonly aboveUs: number
+    readonly aboveEmptyUs: number
+    readonly heapBytes: number
+  }
+}
+
+/** Seconds since the process began. */
+export interface Start extends Head {
+  readonly start: { readonly seconds: Readonly<Record<string, number>>; readonly driverCache: boolean }
 }
 
 export type PeerKey = 'dawngrad' | 'tfjs' | 'jaxjs'
@@ -83,6 +103,7 @@ export interface Records {
   readonly peers: Peers
   readonly scale: Scale
   readonly kernels: Kernels
+  readonly start: Start
 }
 
 export type Kind = keyof Records
