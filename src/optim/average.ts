@@ -2,7 +2,8 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { averageUpdate, averageWeights } from '../kernels/average.ts'
-import { type Piece, RowTables } from '../kernels/rows.ts'
+import { type Piece, rowTable } from '../kernels/rows.ts'
+import { TableCache } from '../kernels/table_cache.ts'
 import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -34,7 +35,7 @@ abstract class Average {
   readonly #parameters: readonly Tensor[]
   readonly #averages: readonly Tensor[]
   readonly #weights: Tensor
-  readonly #tables: RowTables
+  readonly #tables: TableCache
   #written: Float32Array | null = null
   #count = 0
   #swapped = false
@@ -49,7 +50,7 @@ abstract class Average {
     this.#name = name
     this.#gpu = gpu
     this.#parameters = [...parameters]
-    this.#tables = new RowTables(gpu)
+    this.#tables = new TableCache(gpu)
     const [averages, weights] = gpu.during(null, () => [
       sideBySide(gpu, parameters, 'averages'),
       empty(gpu, [1 + MAX_STEPS], 'float32', 'weights').keep(),
@@ -85,7 +86,7 @@ abstract class Average {
     if (!capturing) this.#write(1)
     for (const [parameters, runs] of this.#pieces()) {
       for (const [averages, pieces] of runs) {
-        const { tensor, rows } = this.#tables.get(pieces)
+        const { tensor, rows } = rowTable(this.#tables, pieces)
         const storages = { table: tensor.storage, weights: this.#weights.storage, parameters, averages }
         averageUpdate(this.#gpu, storages, rows)
       }

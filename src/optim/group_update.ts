@@ -3,17 +3,10 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { type SgdEntry, type SgdUpdate, settingsBytes, sgdSettings, sgdStep, sgdTable } from '../kernels/sgd.ts'
+import { TableCache } from '../kernels/table_cache.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Arena } from './arena.ts'
-
-/** Tables kept: one for each set of parameters that had gradients, and for each that had its gradient elsewhere. */
-const MOST_TABLES = 64
-
-interface Table {
-  readonly tensor: Tensor
-  readonly rows: number
-}
 
 /** One parameter's part in an update. */
 export interface Part {
@@ -56,10 +49,12 @@ export class GroupUpdate {
   /** Bound where there are no copies. */
   readonly #nothing: Tensor
   #written: Float32Array | null = null
-  readonly #tables = new Map<string, Table>()
+  /** For each set of parameters that had gradients, and for each parameter that had its gradient elsewhere. */
+  readonly #tables: TableCache
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu
+    this.#tables = new TableCache(gpu)
     const size = settingsBytes(MAX_STEPS) / 4
     const make = (size: number, name: string) => gpu.during(null, () => empty(gpu, [size], 'float32', name).keep())
     this.#settings = make(size, 'settings')
@@ -99,7 +94,7 @@ export class GroupUpdate {
       else batches.set(storage, [entry])
     }
     for (const [gradients, entries] of batches) {
-      const { tensor: table, rows } = this.#table(entries)
+      const { tensor: table, rows } = this.#tables.get(entries.map(keyOf).join(), () => sgdTable(entries))
       const storages = {
         table: table.storage,
         settings: this.#settings.storage,
@@ -114,31 +109,6 @@ export class GroupUpdate {
   }
 
   dispose(): void {
-    this.#settings.dispose()
-    this.#nothing.dispose()
-    this.#forgetTables()
-  }
-
-  #table(entries: readonly SgdEntry[]): Table {
-    const key = entries.map(keyOf).join()
-    const found = this.#tables.get(key)
-    if (found) return found
-    if (this.#tables.size === MOST_TABLES) this.#forgetTables()
-    const gpu = this.#gpu
-    const { words, rows } = sgdTable(entries)
-    // Always the same for these parameters: in a function that is captured it is no part of the step.
-    const tensor = gpu.during(null, () => {
-      const made = empty(gpu, [words.length], 'int32', 'table').keep()
-      gpu.write(made.storage, words)
-      return made
-    })
-    const table = { tensor, rows }
-    this.#tables.set(key, table)
-    return table
-  }
-
-  #forgetTables(): void {
-    for (const { tensor } of this.#tables.values()) tensor.dispose()
-    this.#tables.clear()
+    for (const part of [this.#settings, this.#nothing, this.#tables]) part.dispose()
   }
 }

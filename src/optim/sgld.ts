@@ -1,7 +1,8 @@
 import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
-import { type Piece, RowTables } from '../kernels/rows.ts'
+import { type Piece, rowTable } from '../kernels/rows.ts'
 import { sgldNoise, sgldSettings, sgldSettingsBytes } from '../kernels/sgld.ts'
+import { TableCache } from '../kernels/table_cache.ts'
 import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -45,7 +46,7 @@ export class SGLD extends SGD {
   /** T; may be set at any time and is in force from the next step. */
   temperature: number
   readonly #settings = new Map<ParamGroup, Tensor>()
-  readonly #tables: RowTables
+  readonly #tables: TableCache
   #seed: number
   #step = 0
   /** How the step that is being captured uses `step`; it stands for this optimiser's noise among a plan's participants. */
@@ -71,7 +72,7 @@ export class SGLD extends SGD {
     checkMomentum(this.paramGroups)
     this.temperature = temperature
     this.#seed = seed
-    this.#tables = new RowTables(this.#parameters()[0]!.gpu)
+    this.#tables = new TableCache(this.#parameters()[0]!.gpu)
     this.#dropCopies()
   }
 
@@ -90,7 +91,7 @@ export class SGLD extends SGD {
         const settings = this.#settingsOf(group)
         if (!capturing) this.#write(settings, [group.lr], 1)
         for (const [parameters, own] of pieces) {
-          const { tensor, rows } = this.#tables.get(own)
+          const { tensor, rows } = rowTable(this.#tables, own)
           sgldNoise(gpu, { table: tensor.storage, settings: settings.storage, parameters }, rows, call)
         }
       }
