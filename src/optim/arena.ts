@@ -4,6 +4,7 @@ import { NO_MOMENTUM } from '../kernels/sgd.ts'
 import { empty } from '../tensor/create.ts'
 import { ParameterPlace } from '../tensor/parameter_place.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { type Run, runsOf } from './side_by_side.ts'
 
 /** Most bytes of packed copies. */
 const MOST_COPIES = 16 << 20
@@ -32,12 +33,13 @@ export class Arena {
   #momentum: Tensor | null = null
   readonly #momentumOf = new Map<Tensor, Tensor>()
 
-  constructor(gpu: Gpu, parameters: readonly Tensor[]) {
+  constructor(gpu: Gpu, run: Run) {
+    const parameters = run.members.map(({ tensor }) => tensor)
     this.parameters = parameters
     const first = parameters[0]!.storage
     const together = first.whole !== first && parameters.every(({ storage }) => storage.whole === first.whole)
     if (together) this.#whole = new Tensor(gpu, first.whole.retain(), [first.whole.byteLength / 4], 'float32').keep()
-    else this.#whole = gather(gpu, parameters)
+    else this.#whole = gather(gpu, run)
     this.#gradients = empty(gpu, this.#whole.shape, 'float32', 'gradients').keep()
     const memory = { copy: (bytes: number) => this.#takeCopy(bytes), sums: (bytes: number) => this.#takeSums(bytes) }
     for (const p of parameters) p.place = new ParameterPlace(this.#gradients, p.storage.offset, memory)
@@ -151,14 +153,12 @@ export class Arena {
 }
 
 /** Moves the parameters into one buffer, each to a place where a binding may begin. */
-function gather(gpu: Gpu, parameters: readonly Tensor[]): Tensor {
-  const bytes = parameters.reduce((sum, p) => sum + alignedSize(4 * p.size), 0)
+function gather(gpu: Gpu, { bytes, members }: Run): Tensor {
   const whole = empty(gpu, [bytes / 4], 'float32', 'parameters').keep()
-  let offset = 0
-  for (const { storage, size } of parameters) {
+  for (const { tensor, offset } of members) {
+    const { storage, size } = tensor
     gpu.copy(storage, { buffer: whole.storage.buffer, offset }, 4 * size)
     storage.moveTo(whole.storage, offset)
-    offset += alignedSize(4 * size)
   }
   return whole
 }
@@ -170,21 +170,7 @@ function clear(momentum: Storage, gpu: Gpu, from: number, bytes: number): void {
   }
 }
 
-/** Cuts parameters into runs that each fit one binding. */
+/** The arenas of parameters: one, unless they fit no one binding. */
 export function arenasOf(parameters: readonly Tensor[]): Arena[] {
-  const gpu = parameters[0]!.gpu
-  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits
-  const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize)
-  const runs: Tensor[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const p of parameters) {
-    const size = alignedSize(4 * p.size)
-    if (bytes + size > limit) {
-      runs.push([])
-      bytes = 0
-    }
-    runs.at(-1)!.push(p)
-    bytes += size
-  }
-  return runs.map((run) => new Arena(gpu, run))
+  return runsOf(parameters).map((run) => new Arena(parameters[0]!.gpu, run))
 }
