@@ -41,9 +41,6 @@ abstract class Average {
   #swapped = false
 
   constructor(name: string, parameters: readonly Tensor[]) {
-    if (!Array.isArray(parameters)) {
-      throw new TypeError(`${name}: the parameters must be an array of tensors, such as net.parameters()`)
-    }
     checkParameters(parameters, name)
     for (const p of parameters) p.checkUsable(name)
     const { gpu } = parameters[0]!

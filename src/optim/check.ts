@@ -28,16 +28,26 @@ export function checkGroup(group: ParamGroup): void {
   }
 }
 
-/** Throws for what is no list of parameters of one device; `name` is what wants them. */
+/** Throws for what is no list of tensors of one device; `name` is what wants them. */
+export function checkTensors(tensors: readonly Tensor[], name: string): void {
+  if (!Array.isArray(tensors)) {
+    throw new TypeError(`${name}: the parameters must be an array of tensors, such as net.parameters()`)
+  }
+  for (const [i, p] of (tensors as readonly Tensor[]).entries()) {
+    if (!(p instanceof Tensor)) throw new TypeError(`${name}: parameter ${i} is no tensor`)
+    if (p.gpu !== tensors[0]!.gpu) throw new Error(`${name}: its parameters live on two devices`)
+  }
+}
+
+/** As `checkTensors`, and each must be one that an optimiser could update. */
 export function checkParameters(parameters: readonly Tensor[], name = 'optim.SGD'): void {
+  checkTensors(parameters, name)
   if (parameters.length === 0) throw new TypeError(`${name}: the list of parameters is empty`)
   const seen = new Set<Tensor>()
-  for (const [i, p] of parameters.entries()) {
-    if (!(p instanceof Tensor)) throw new TypeError(`${name}: parameter ${i} is no tensor`)
+  for (const p of parameters) {
     if (p.dtype !== 'float32') throw new TypeError(`${name}: ${p.label} is ${p.dtype}; parameters are float32`)
     if (p.node) throw new TypeError(`${name}: ${p.label} is no parameter: it was computed by an operation`)
     if (seen.has(p)) throw new TypeError(`${name}: ${p.label} is listed twice`)
-    if (p.gpu !== parameters[0]!.gpu) throw new Error(`${name}: its parameters live on two devices`)
     seen.add(p)
   }
 }

@@ -3,7 +3,8 @@ import { full } from '../kernels/fill.ts'
 import { detector } from '../tensor/anomaly.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { checkTensors } from './check.ts'
 
 export interface ClipGradNormOptions {
   /** 2, the default: the root of the sum of squares. Infinity: the largest absolute value. */
@@ -109,16 +110,8 @@ function checkLimit(operation: string, name: string, limit: number): void {
 }
 
 function checkParams(operation: string, params: readonly Tensor[]): void {
-  if (!Array.isArray(params)) {
-    throw new TypeError(`${operation}: params must be an array of tensors, such as net.parameters()`)
-  }
-  let first: Tensor | null = null
-  for (const [i, p] of params.entries()) {
-    if (!(p instanceof Tensor)) throw new TypeError(`${operation}: parameter ${i} is no tensor`)
-    for (const t of [p, p.grad]) t?.checkUsable(operation)
-    first ??= p
-    if (p.gpu !== first.gpu) throw new Error(`${operation}: its parameters live on two devices`)
-  }
+  checkTensors(params, operation)
+  for (const p of params) for (const t of [p, p.grad]) t?.checkUsable(operation)
 }
 
 /** Those that have a gradient, each once. */

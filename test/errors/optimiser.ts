@@ -156,7 +156,7 @@ export const optimiser: Area = {
     {
       title: 'optim.clipGradNorm, optim.clipGradValue: one tensor in place of a list',
       error: 'TypeError',
-      text: 'optim.clipGradNorm: params must be an array of tensors, such as net.parameters()',
+      text: 'optim.clipGradNorm: the parameters must be an array of tensors, such as net.parameters()',
       run: () => optim.clipGradNorm(loose(weight()), 1),
     },
     {
