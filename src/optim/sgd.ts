@@ -1,4 +1,5 @@
 import type { DeferredSums } from '../gpu/deferred.ts'
+import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { codeOf } from '../kernels/finite.ts'
 import { detector, layerOf } from '../tensor/anomaly.ts'
@@ -43,6 +44,7 @@ const DEFAULTS = { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, m
  */
 export class SGD {
   readonly paramGroups: ParamGroup[]
+  protected readonly gpu: Gpu
   readonly #arenas = new Map<Tensor, Arena>()
   readonly #updates = new Map<ParamGroup, GroupUpdate>()
   /** Parameters that have had a step with momentum. */
@@ -71,8 +73,10 @@ export class SGD {
       checkGroup(made)
       return made
     })
-    checkParameters(this.paramGroups.flatMap((group) => group.params))
-    for (const arena of arenasOf(this.#parameters())) this.#adopt(arena)
+    const parameters = this.parameters()
+    checkParameters(parameters)
+    this.gpu = parameters[0]!.gpu
+    for (const arena of arenasOf(parameters)) this.#adopt(arena)
   }
 
   /** Forgets the gradients: the next backward starts anew. */
@@ -118,13 +122,13 @@ export class SGD {
   /** Options and momentum buffers; the buffers are the optimiser's own, not copies. */
   stateDict(): SGDState {
     const paramGroups = this.paramGroups.map(({ params: _, ...options }) => options)
-    const momentum = this.#parameters().map((p) => (this.#moving.has(p) ? this.#arenas.get(p)!.momentumOf(p) : null))
+    const momentum = this.parameters().map((p) => (this.#moving.has(p) ? this.#arenas.get(p)!.momentumOf(p) : null))
     return { paramGroups, momentum }
   }
 
   /** Takes over options and copies momentum buffers. Throws an Error when groups or shapes do not fit. */
   loadStateDict(state: SGDState): void {
-    const parameters = this.#parameters()
+    const parameters = this.parameters()
     if (!Array.isArray(state?.paramGroups) || !Array.isArray(state.momentum)) {
       throw new TypeError('optim.SGD: a state is { paramGroups, momentum }, as stateDict() gives it')
     }
@@ -170,10 +174,10 @@ export class SGD {
   /** The parameters of each group that have a gradient. */
   #groups(): Updated[] {
     this.#adoptNew()
-    const count = this.#parameters().length
+    const count = this.parameters().length
     let index = -1
     return this.paramGroups.map((group) => {
-      const update = this.#updates.get(group) ?? new GroupUpdate(this.#parameters()[0]!.gpu)
+      const update = this.#updates.get(group) ?? new GroupUpdate(this.gpu)
       this.#updates.set(group, update)
       const parts: Part[] = []
       for (const parameter of group.params) {
@@ -251,12 +255,13 @@ export class SGD {
 
   /** Parameters that were put into a group since. */
   #adoptNew(): void {
-    const strangers = this.#parameters().filter((p) => !this.#arenas.has(p))
+    const strangers = this.parameters().filter((p) => !this.#arenas.has(p))
     if (strangers.length === 0) return
-    for (const arena of strangers[0]!.gpu.during(null, () => arenasOf(strangers))) this.#adopt(arena)
+    for (const arena of this.gpu.during(null, () => arenasOf(strangers))) this.#adopt(arena)
   }
 
-  #parameters(): Tensor[] {
+  /** Those of all groups, in order. */
+  protected parameters(): Tensor[] {
     return this.paramGroups.flatMap((group) => group.params)
   }
 }

@@ -72,7 +72,7 @@ export class SGLD extends SGD {
     checkMomentum(this.paramGroups)
     this.temperature = temperature
     this.#seed = seed
-    this.#tables = new TableCache(this.#parameters()[0]!.gpu)
+    this.#tables = new TableCache(this.gpu)
     this.#dropCopies()
   }
 
@@ -82,8 +82,7 @@ export class SGLD extends SGD {
     checkMomentum(this.paramGroups)
     this.#dropCopies()
     super.step(watch)
-    const { gpu } = this.#parameters()[0]!
-    const capturing = isCapturing(gpu)
+    const capturing = isCapturing(this.gpu)
     if (capturing) this.#takePart()
     const call = capturing ? this.#use.calls++ : 0
     if (capturing || this.temperature !== 0) {
@@ -92,7 +91,7 @@ export class SGLD extends SGD {
         if (!capturing) this.#write(settings, [group.lr], 1)
         for (const [parameters, own] of pieces) {
           const { tensor, rows } = rowTable(this.#tables, own)
-          sgldNoise(gpu, { table: tensor.storage, settings: settings.storage, parameters }, rows, call)
+          sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters }, rows, call)
         }
       }
     }
@@ -122,13 +121,9 @@ export class SGLD extends SGD {
     this.#tables.dispose()
   }
 
-  #parameters(): Tensor[] {
-    return this.paramGroups.flatMap(({ params }) => params)
-  }
-
   /** The noise would not be in them. */
   #dropCopies(): void {
-    for (const { storage } of this.#parameters()) {
+    for (const { storage } of this.parameters()) {
       storage.copyable = false
       storage.dropCopy()
     }
@@ -154,17 +149,16 @@ export class SGLD extends SGD {
   #settingsOf(group: ParamGroup): Tensor {
     const found = this.#settings.get(group)
     if (found) return found
-    const { gpu } = this.#parameters()[0]!
     const size = sgldSettingsBytes(MAX_STEPS) / 4
-    const made = gpu.during(null, () => empty(gpu, [size], 'int32', 'settings').keep())
+    const made = this.gpu.during(null, () => empty(this.gpu, [size], 'int32', 'settings').keep())
     this.#settings.set(group, made)
     return made
   }
 
-  #write({ gpu, storage }: Tensor, rates: readonly number[], stride: number): void {
+  #write({ storage }: Tensor, rates: readonly number[], stride: number): void {
     // Rounded once: the device's own square root is not.
     const scales = rates.map((lr) => Math.sqrt(2 * lr * this.temperature))
-    gpu.write(storage, sgldSettings({ seed: this.#seed, step: this.#step, stride, scales }))
+    this.gpu.write(storage, sgldSettings({ seed: this.#seed, step: this.#step, stride, scales }))
   }
 
   /** In a plan temperature and rates are read before every run, and each step has its own noise. */
@@ -186,7 +180,7 @@ export class SGLD extends SGD {
 
   #stepped(steps: number): void {
     this.#step += steps
-    for (const { storage, grad } of this.#parameters()) if (grad) storage.version++
+    for (const { storage, grad } of this.parameters()) if (grad) storage.version++
   }
 }
 
