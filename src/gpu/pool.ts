@@ -62,6 +62,13 @@ export class Storage {
     return part
   }
 
+  /** Notes a write in place that has been made in this copy as well, if in any. */
+  written(copy: PackedCopy | null): void {
+    const current = copy?.version === this.version
+    this.version++
+    if (copy && current) copy.version = this.version
+  }
+
   /** Lets go of the copy; a plan that reads it has it packed anew before it runs. */
   dropCopy(): void {
     if (!this.copy) return

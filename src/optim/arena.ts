@@ -1,4 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts'
+import type { PackedCopy } from '../gpu/packed_copy.ts'
 import { alignedSize, type Storage } from '../gpu/pool.ts'
 import { NO_MOMENTUM } from '../kernels/sgd.ts'
 import { empty } from '../tensor/create.ts'
@@ -60,17 +61,16 @@ export class Arena {
   }
 
   /**
-   * Whether an update writes the parameter's packed copy as well: one that lies here. One that lies with another optimiser
+   * The parameter's packed copy, which an update writes as well: one that lies here. One that lies with another optimiser
    * is dropped; where that one still gives the parameter its place, no copy is kept any more.
    */
-  keepsCopy(p: Tensor): boolean {
+  copyOf(p: Tensor): PackedCopy | null {
     const { storage } = p
     const { copy } = storage
-    if (!copy) return false
-    if (copy.storage.whole === this.copies) return true
+    if (!copy || copy.storage.whole === this.copies) return copy
     storage.copyable = this.#places.get(p) === p.place
     storage.dropCopy()
-    return false
+    return null
   }
 
   /** Where partial sums of gradients lie; null where there never were any. */

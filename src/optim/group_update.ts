@@ -1,5 +1,6 @@
 import type { DeferredSums } from '../gpu/deferred.ts'
 import type { Gpu } from '../gpu/gpu.ts'
+import type { PackedCopy } from '../gpu/packed_copy.ts'
 import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { type SgdEntry, type SgdUpdate, settingsBytes, sgdSettings, sgdStep, sgdTable } from '../kernels/sgd.ts'
@@ -15,8 +16,8 @@ export interface Part {
   /** What is noted when one of them is not finite. */
   readonly gradientCode: number
   readonly parameterCode: number
-  /** Whether its packed copy is written too. */
-  readonly keepsCopy: boolean
+  /** Its packed copy, which is written too. */
+  readonly copy: PackedCopy | null
 }
 
 /** What an update does on the way. */
@@ -75,9 +76,8 @@ export class GroupUpdate {
    */
   dispatch(arena: Arena, parts: readonly Part[], momentum: boolean, { watch, deferred }: Along): void {
     const batches = new Map<Storage, SgdEntry[]>()
-    for (const { parameter, gradient, gradientCode, parameterCode, keepsCopy } of parts) {
+    for (const { parameter, gradient, gradientCode, parameterCode, copy } of parts) {
       const inPlace = gradient.storage.whole === arena.gradients
-      const { copy } = parameter.storage
       const partial = partialOf(deferred, gradient.storage)
       const entry = {
         at: parameter.storage.offset / 4,
@@ -86,7 +86,7 @@ export class GroupUpdate {
         gradientCode,
         parameterCode,
         ...(partial && { partial }),
-        ...(copy && keepsCopy && { copy: { at: copy.storage.offset / 4, places: copy.places } }),
+        ...(copy && { copy: { at: copy.storage.offset / 4, places: copy.places } }),
       }
       const storage = inPlace ? arena.gradients : gradient.storage
       const batch = batches.get(storage)

@@ -185,7 +185,7 @@ export class SGD {
         const gradient = parameter.grad
         const codes = { gradientCode: codeOf.gradient(index, count), parameterCode: codeOf.parameter(index, count) }
         if (!gradient) continue
-        parts.push({ parameter, gradient, ...codes, keepsCopy: this.#arenas.get(parameter)!.keepsCopy(parameter) })
+        parts.push({ parameter, gradient, ...codes, copy: this.#arenas.get(parameter)!.copyOf(parameter) })
       }
       return { group, update, parts }
     })
@@ -237,11 +237,8 @@ export class SGD {
 
   /** Notes that the parameters were updated, and has them looked at where anomalies are looked for. */
   #stepped(group: ParamGroup, parts: readonly Part[]): void {
-    for (const { parameter: p, keepsCopy } of parts) {
-      const { storage } = p
-      const copied = keepsCopy && storage.copy?.version === storage.version
-      storage.version++
-      if (copied) storage.copy!.version = storage.version
+    for (const { parameter: p, copy } of parts) {
+      p.storage.written(copy)
       if (group.momentum !== 0) this.#moving.add(p)
       if (!detector()) continue
       if (group.momentum !== 0) checkUpdate(this.#arenas.get(p)!.momentumOf(p), p, 'the momentum of')

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Kernel } from '../../src/gpu/kernel.ts'
 import { codeOf } from '../../src/kernels/finite.ts'
-import { capture, conv2dReluMaxPool2d, crossEntropy, linear, noGrad, optim, scope } from '../../src/node/index.ts'
+import { capture, conv2dReluMaxPool2d, crossEntropy, linear, noGrad, optim, scope, warmUp } from '../../src/node/index.ts'
 import { bitsOf } from '../kernels/check.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, parameter, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
@@ -252,6 +252,41 @@ describe('packed copies and sums left to the optimiser', () => {
     }
     expect(states.slice(0, 2)).toEqual(states.slice(2))
   })
+
+  it('hold where a plan of the first optimiser runs on after a second has made copies of its own', async () => {
+    const [kept, plain] = pair()
+    const states = []
+    for (const { step, parameters, forward, state } of [kept, plain]) {
+      eagerly(step, 2)
+      const plan = capture(step)
+      const second = new optim.SGD(parameters, { lr: 0.01 })
+      const other = () => {
+        const loss = forward()
+        second.zeroGrad()
+        loss.backward()
+        second.step()
+      }
+      eagerly(other, 3)
+      for (let i = 0; i < 2; i++) {
+        plan.run(2)
+        eagerly(other, 2)
+      }
+      states.push(await state())
+      plan.dispose()
+    }
+    expect(states[0]).toEqual(states[1])
+  })
+})
+
+it('a copy that a warm-up made room for is packed before it is read, though an update came first', async () => {
+  const [kept, plain] = pair()
+  await warmUp(kept.step)
+  expect(kept.w1.storage.copy).not.toBe(null)
+  for (const { parameters, optimizer } of [kept, plain]) {
+    for (const p of parameters) p.grad = tensor(fill(p.size, 7, 'normal'), p.shape)
+    optimizer.step()
+  }
+  expect(await kept.loss()).toEqual(await plain.loss())
 })
 
 describe('sums left to the optimiser', () => {

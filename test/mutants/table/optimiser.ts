@@ -182,12 +182,26 @@ const keptOnHost = [
       breaks: 'A plan without an optimiser leaves its last gradient unmade.',
     },
   ]),
-  ...mutantsOf('src/optim/sgd.ts', tests.kept, [
+  ...mutantsOf('src/gpu/pool.ts', tests.kept, [
     {
       id: 'copy-stepped',
-      find: 'if (copied) storage.copy!.version = storage.version',
+      find: 'if (copy && current) copy.version = this.version',
       replace: '',
       breaks: 'A copy is packed anew in every step, though the update has written it.',
+    },
+    {
+      id: 'copy-current',
+      find: 'if (copy && current) copy',
+      replace: 'if (copy) copy',
+      breaks: 'A copy that was never packed, or is out of date, is taken for the parameter.',
+    },
+  ]),
+  ...mutantsOf('src/optim/sgd.ts', tests.kept, [
+    {
+      id: 'copy-of-another',
+      find: 'p.storage.written(copy)',
+      replace: 'p.storage.written(p.storage.copy)',
+      breaks: "A plan's update is taken to be in a copy that was made after the plan.",
     },
     {
       id: 'deferred-groups',
@@ -201,7 +215,7 @@ const keptOnHost = [
 const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   {
     id: 'optim-version',
-    find: 'storage.version++',
+    find: 'p.storage.written(copy)',
     replace: '',
     breaks: 'An update in place is not noticed by the tape.',
     tests: tests.capture,
