@@ -10,7 +10,7 @@ const WEIGHT = 0.001
 function prepare(gpu: Gpu, size: number): Prepared {
   const p = randomInput(gpu, [size], 1, false)
   const a = randomInput(gpu, [size], 2, false)
-  const words = rowsOf([{ at: 0, other: 0, size }])
+  const { words, rows } = rowsOf([{ at: 0, other: 0, size }])
   const table = tensor(new Int32Array(words.buffer), undefined, { gpu })
   const weights = tensor(averageWeights([WEIGHT]), undefined, { gpu })
   const storages = {
@@ -19,7 +19,7 @@ function prepare(gpu: Gpu, size: number): Prepared {
     parameters: p.tensor.storage,
     averages: a.tensor.storage,
   }
-  const run = () => averageUpdate(gpu, storages, words.length / 3)
+  const run = () => averageUpdate(gpu, storages, rows)
   return {
     flops: 3 * size,
     bytes: 12 * size,

@@ -19,12 +19,12 @@ function normals(i: number): [number, number, radius: number] {
 /** p += scale · ξ */
 function prepare(gpu: Gpu, size: number): Prepared {
   const p = randomInput(gpu, [size], 1, false)
-  const words = rowsOf([{ at: 0, other: 0, size }])
+  const { words, rows } = rowsOf([{ at: 0, other: 0, size }])
   const table = tensor(new Int32Array(words.buffer), undefined, { gpu })
   const bits = sgldSettings({ seed: 0, step: 0, stride: 0, scales: [SCALE] })
   const settings = tensor(new Int32Array(bits.buffer), undefined, { gpu })
   const storages = { table: table.storage, settings: settings.storage, parameters: p.tensor.storage }
-  const run = () => sgldNoise(gpu, storages, words.length / 3)
+  const run = () => sgldNoise(gpu, storages, rows)
   return {
     // A block of four: ten rounds of Philox with two products of 17 operations and 6 more; two of Box and Muller of about 40.
     flops: ((10 * 40 + 2 * 40) / 4 + 2) * size,

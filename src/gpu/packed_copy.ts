@@ -22,6 +22,11 @@ export class PackedCopy {
     PackedCopy.changes++
   }
 
+  /** Where it begins in the memory that it is a part of, counted in floats. */
+  get at(): number {
+    return this.storage.offset / 4
+  }
+
   /** Lets go of its memory; its content is out of date. */
   drop(): void {
     PackedCopy.changes++

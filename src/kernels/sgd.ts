@@ -1,6 +1,7 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
+import { type Covered, type Row, type Table, tableOf } from './rows.ts'
 import { ELEMENTS_A_WORKGROUP, WORKGROUP } from './support.ts'
 import * as wgsl from './wgsl.ts'
 
@@ -26,17 +27,14 @@ export interface SgdUpdate {
 }
 
 /** One parameter among those that an update covers; places count elements. */
-export interface SgdEntry {
+export interface SgdEntry extends Covered {
   readonly at: number
   readonly gradientAt: number
-  readonly size: number
   /** What is noted in the watch when the gradient, or the parameter, is not finite: codes as finite.ts has them. */
   readonly gradientCode: number
   readonly parameterCode: number
   /** Where the gradient is still in partial sums: how many, the first one's place, from one to the next. */
   readonly partial?: { readonly parts: number; readonly at: number; readonly stride: number }
-  /** Where among the copies each new element is written too: two places an element, counted from `at`. */
-  readonly copy?: { readonly at: number; readonly places: Uint32Array }
 }
 
 /** The update's options as the kernel reads them; rates are rounded to float32. */
@@ -53,28 +51,13 @@ export const settingsBytes = (rates: number): number => 4 * (WORDS_BEFORE_RATES 
 const elementsARow = ({ partial }: SgdEntry) => (partial ? WORKGROUP : ELEMENTS_A_WORKGROUP)
 
 /** The table of who updates what: a row for each workgroup; then the places of the copies. */
-export function sgdTable(entries: readonly SgdEntry[]): { words: Uint32Array<ArrayBuffer>; rows: number } {
-  const rows = entries.reduce((sum, entry) => sum + Math.ceil(entry.size / elementsARow(entry)), 0)
-  const places = entries.reduce((sum, { copy }) => sum + (copy?.places.length ?? 0), 0)
-  const words = new Uint32Array(WORDS_A_ROW * rows + places)
-  let row = 0
-  let end = WORDS_A_ROW * rows
-  for (const entry of entries) {
-    const { at, gradientAt, size, gradientCode, parameterCode, partial, copy } = entry
-    for (let i = 0; i < size; i += elementsARow(entry)) {
-      const count = Math.min(size - i, elementsARow(entry))
-      const sums = partial ? [partial.parts, partial.at + i, partial.stride] : [0, 0, 0]
-      const codes = [gradientCode, parameterCode]
-      words.set([at + i, gradientAt + i, count, ...codes, ...sums, copy ? end + 2 * i : 0], WORDS_A_ROW * row++)
-    }
-    if (!copy) continue
-    words.set(
-      copy.places.map((place) => copy.at + place),
-      end,
-    )
-    end += copy.places.length
+export function sgdTable(entries: readonly SgdEntry[]): Table {
+  const row = (entry: SgdEntry, { first, count, places }: Row) => {
+    const { at, gradientAt, gradientCode, parameterCode, partial } = entry
+    const sums = partial ? [partial.parts, partial.at + first, partial.stride] : [0, 0, 0]
+    return [at + first, gradientAt + first, count, gradientCode, parameterCode, ...sums, places]
   }
-  return { words, rows }
+  return tableOf(entries, WORDS_A_ROW, row, elementsARow)
 }
 
 export interface SgdStorages {

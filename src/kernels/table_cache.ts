@@ -2,16 +2,10 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { isCapturing } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import type { Table } from './rows.ts'
 
 /** Tables kept: one for each set of tensors that a kernel was dispatched over. */
 const MOST_TABLES = 64
-
-/** What tells the workgroups of a dispatch where their elements are. */
-export interface Table {
-  /** So many words a row, a row for each workgroup; anything after that. */
-  readonly words: Uint32Array<ArrayBuffer>
-  readonly rows: number
-}
 
 export interface DeviceTable {
   /** int32, the words as they are */

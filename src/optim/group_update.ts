@@ -86,7 +86,7 @@ export class GroupUpdate {
         gradientCode,
         parameterCode,
         ...(partial && { partial }),
-        ...(copy && { copy: { at: copy.storage.offset / 4, places: copy.places } }),
+        copy,
       }
       const storage = inPlace ? arena.gradients : gradient.storage
       const batch = batches.get(storage)

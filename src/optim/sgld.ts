@@ -1,6 +1,6 @@
 import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
-import { type Piece, rowTable } from '../kernels/rows.ts'
+import { keyOf, type Piece, rowsOf } from '../kernels/rows.ts'
 import { sgldNoise, sgldSettings, sgldSettingsBytes } from '../kernels/sgld.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
@@ -90,7 +90,7 @@ export class SGLD extends SGD {
         const settings = this.#settingsOf(group)
         if (!capturing) this.#write(settings, [group.lr], 1)
         for (const [parameters, own] of pieces) {
-          const { tensor, rows } = rowTable(this.#tables, own)
+          const { tensor, rows } = this.#tables.get(keyOf(own), () => rowsOf(own))
           sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters }, rows, call)
         }
       }

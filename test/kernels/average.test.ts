@@ -14,10 +14,10 @@ beforeAll(async () => {
 
 /** One update of these pieces. */
 function update(a: Tensor, p: Tensor, weights: readonly number[], pieces: readonly Piece[]): void {
-  const words = rowsOf(pieces)
+  const { words, rows } = rowsOf(pieces)
   const [table, settings] = [tensor(new Int32Array(words.buffer)), tensor(averageWeights(weights))]
   const storages = { table: table.storage, weights: settings.storage, parameters: p.storage, averages: a.storage }
-  averageUpdate(gpu, storages, words.length / 3)
+  averageUpdate(gpu, storages, rows)
   for (const t of [table, settings]) t.dispose()
 }
 

@@ -16,11 +16,11 @@ beforeAll(async () => {
 const ONE: SgldNoise = { seed: 0, step: 0, stride: 1, scales: [1] }
 
 function add(p: Tensor, noise: SgldNoise, pieces: readonly Piece[], call = 0): void {
-  const words = rowsOf(pieces)
+  const { words, rows } = rowsOf(pieces)
   const bits = sgldSettings(noise)
   const [table, settings] = [tensor(new Int32Array(words.buffer)), tensor(new Int32Array(bits.buffer))]
   const storages = { table: table.storage, settings: settings.storage, parameters: p.storage }
-  sgldNoise(gpu, storages, words.length / 3, call)
+  sgldNoise(gpu, storages, rows, call)
   for (const t of [table, settings]) t.dispose()
 }
 

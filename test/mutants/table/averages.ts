@@ -33,14 +33,14 @@ const averages = [
   ...mutantsOf('src/kernels/rows.ts', tests.averageKernel, [
     {
       id: 'rows-other',
-      find: 'other + i,',
-      replace: 'other,',
+      find: 'other + first, count]',
+      replace: 'other, count]',
       breaks: "Every row of a large parameter takes the first row's elements.",
     },
     {
       id: 'rows-end',
-      find: 'Math.min(size - i, ELEMENTS_A_WORKGROUP)',
-      replace: 'ELEMENTS_A_WORKGROUP',
+      find: 'Math.min(size - first, most)',
+      replace: 'most',
       breaks: 'The last workgroup of a parameter goes on past its end.',
     },
   ]),

@@ -92,13 +92,15 @@ const keptOnHost = [
   ...mutantsOf('src/kernels/sgd.ts', tests.kept, [
     {
       id: 'sgd-host-sums-row',
-      find: 'partial.at + i, partial.stride',
+      find: 'partial.at + first, partial.stride',
       replace: 'partial.at, partial.stride',
       breaks: "Every row of a large weight adds up the first row's sums.",
     },
+  ]),
+  ...mutantsOf('src/kernels/rows.ts', tests.kept, [
     {
       id: 'sgd-host-places-row',
-      find: 'end + 2 * i : 0',
+      find: 'end + 2 * first : 0',
       replace: 'end : 0',
       breaks: "Every row of a large weight is copied to the first row's places.",
     },
