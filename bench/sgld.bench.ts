@@ -1,6 +1,5 @@
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { rowsOf } from '../src/kernels/rows.ts'
-import { sgldNoise, sgldSettings } from '../src/kernels/sgld.ts'
+import { sgldNoise, sgldSettings, sgldTable } from '../src/kernels/sgld.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { Stream } from '../src/tensor/random.ts'
 import { type Case, check, disposeAll, type Prepared, randomInput, within } from './support.ts'
@@ -19,11 +18,17 @@ function normals(i: number): [number, number, radius: number] {
 /** p += scale · ξ */
 function prepare(gpu: Gpu, size: number): Prepared {
   const p = randomInput(gpu, [size], 1, false)
-  const { words, rows } = rowsOf([{ at: 0, other: 0, size }])
+  const { words, rows } = sgldTable([{ at: 0, number: 0, size }])
   const table = tensor(new Int32Array(words.buffer), undefined, { gpu })
   const bits = sgldSettings({ seed: 0, step: 0, stride: 0, scales: [SCALE] })
   const settings = tensor(new Int32Array(bits.buffer), undefined, { gpu })
-  const storages = { table: table.storage, settings: settings.storage, parameters: p.tensor.storage }
+  const copies = tensor([0], undefined, { gpu })
+  const storages = {
+    table: table.storage,
+    settings: settings.storage,
+    parameters: p.tensor.storage,
+    copies: copies.storage,
+  }
   const run = () => sgldNoise(gpu, storages, rows)
   return {
     // A block of four: ten rounds of Philox with two products of 17 operations and 6 more; two of Box and Muller of about 40.
@@ -41,7 +46,7 @@ function prepare(gpu: Gpu, size: number): Prepared {
       }
       await check('p', p.tensor, { cost: 1, at })
     },
-    dispose: () => disposeAll([p.tensor, table, settings]),
+    dispose: () => disposeAll([p.tensor, table, settings, copies]),
   }
 }
 

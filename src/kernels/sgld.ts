@@ -1,10 +1,12 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
+import { type Covered, type Table, tableOf } from './rows.ts'
 import * as wgsl from './wgsl.ts'
 
 const addNoise = new Kernel('sgld', wgsl.sgld, 'add_noise')
 
+const WORDS_A_ROW = 4
 const WORDS_BEFORE_SCALES = 5
 
 export interface SgldNoise {
@@ -27,15 +29,34 @@ export function sgldSettings({ seed, step, stride, scales }: SgldNoise): Uint32A
 /** Bytes of settings for so many scales. */
 export const sgldSettingsBytes = (scales: number): number => 4 * (WORDS_BEFORE_SCALES + scales)
 
+/** One parameter that noise is added to. */
+export interface SgldEntry extends Covered {
+  /** Its place among the parameters, in elements. */
+  readonly at: number
+  /** Its first element's number, a multiple of 4. */
+  readonly number: number
+}
+
+/** The table of what is added where: a row for each workgroup; then the places of the copies. */
+export function sgldTable(entries: readonly SgldEntry[]): Table {
+  return tableOf(entries, WORDS_A_ROW, ({ at, number }, { first, count, places }) => [
+    at + first,
+    number + first,
+    count,
+    places,
+  ])
+}
+
 export interface SgldStorages {
-  /** A row for each workgroup, as rows.ts has them: the place among the parameters, its number (a multiple of 4), how many. */
   readonly table: Storage
   readonly settings: Storage
   readonly parameters: Storage
+  /** What the copies lie in; where no entry has one, any storage that is not bound otherwise. */
+  readonly copies: Storage
 }
 
 /** p += scale · ξ in place; `rows` of the table. `call` counts the steps of the optimiser within one step of a run. */
 export function sgldNoise(gpu: Gpu, storages: SgldStorages, rows: number, call = 0): void {
-  const { table, settings, parameters } = storages
-  gpu.emit(addNoise, { params: { rows, call }, settings, table, p: parameters }, rows)
+  const { table, settings, parameters, copies } = storages
+  gpu.emit(addNoise, { params: { rows, call }, settings, table, p: parameters, copies }, rows)
 }

@@ -26,6 +26,7 @@ export class Arena {
   readonly #whole: Tensor
   readonly #gradients: Tensor
   #copies: Tensor | null = null
+  #noCopies: Tensor | null = null
   #copiesEnd = 0
   #sums: Tensor | null = null
   #sumsEnd = 0
@@ -55,9 +56,12 @@ export class Arena {
     return this.#gradients.storage
   }
 
-  /** The packed copies of parameters; null where there are none. */
-  get copies(): Storage | null {
-    return this.#copies?.storage ?? null
+  /** What the packed copies of parameters lie in; where there are none, memory that can be bound in its place. */
+  get copies(): Storage {
+    if (this.#copies) return this.#copies.storage
+    const { gpu } = this.#whole
+    this.#noCopies ??= gpu.during(null, () => empty(gpu, [1], 'float32', 'no copies').keep())
+    return this.#noCopies.storage
   }
 
   /**
@@ -67,7 +71,7 @@ export class Arena {
   copyOf(p: Tensor): PackedCopy | null {
     const { storage } = p
     const { copy } = storage
-    if (!copy || copy.storage.whole === this.copies) return copy
+    if (!copy || copy.storage.whole === this.#copies?.storage) return copy
     storage.copyable = this.#places.get(p) === p.place
     storage.dropCopy()
     return null
@@ -106,9 +110,10 @@ export class Arena {
 
   dispose(): void {
     for (const { storage } of this.parameters) storage.dropCopy()
-    const own = [this.#whole, this.#gradients, this.#copies, this.#sums, this.#momentum, ...this.#momentumOf.values()]
-    for (const tensor of own) tensor?.dispose()
+    const own = [this.#whole, this.#gradients, this.#copies, this.#noCopies, this.#sums, this.#momentum]
+    for (const tensor of [...own, ...this.#momentumOf.values()]) tensor?.dispose()
     this.#copies = null
+    this.#noCopies = null
     this.#sums = null
     this.#momentum = null
     this.#momentumOf.clear()

@@ -47,8 +47,6 @@ function keyOf(entry: SgdEntry): string {
 export class GroupUpdate {
   readonly #gpu: Gpu
   readonly #settings: Tensor
-  /** Bound where there are no copies. */
-  readonly #nothing: Tensor
   #written: Float32Array | null = null
   /** For each set of parameters that had gradients, and for each parameter that had its gradient elsewhere. */
   readonly #tables: TableCache
@@ -57,9 +55,7 @@ export class GroupUpdate {
     this.#gpu = gpu
     this.#tables = new TableCache(gpu)
     const size = settingsBytes(MAX_STEPS) / 4
-    const make = (size: number, name: string) => gpu.during(null, () => empty(gpu, [size], 'float32', name).keep())
-    this.#settings = make(size, 'settings')
-    this.#nothing = make(1, 'no copies')
+    this.#settings = gpu.during(null, () => empty(gpu, [size], 'float32', 'settings').keep())
   }
 
   /** Uploads the group's options where they have changed. */
@@ -102,13 +98,13 @@ export class GroupUpdate {
         gradients,
         watch,
         sums: arena.sums,
-        copies: arena.copies ?? this.#nothing.storage,
+        copies: arena.copies,
       }
       sgdStep(this.#gpu, { ...storages, momentum: momentum ? arena.momentum : null }, rows)
     }
   }
 
   dispose(): void {
-    for (const part of [this.#settings, this.#nothing, this.#tables]) part.dispose()
+    for (const part of [this.#settings, this.#tables]) part.dispose()
   }
 }

@@ -107,8 +107,8 @@ export class SGD {
     try {
       for (const { group, update, parts } of groups) {
         if (!capturing) update.write(group)
-        for (const arena of new Set(parts.map(({ parameter }) => this.#arenas.get(parameter)!))) {
-          const own = parts.filter(({ parameter }) => this.#arenas.get(parameter) === arena)
+        for (const arena of new Set(parts.map(({ parameter }) => this.arenaOf(parameter)))) {
+          const own = parts.filter(({ parameter }) => this.arenaOf(parameter) === arena)
           update.dispatch(arena, own, group.momentum !== 0, along)
         }
         if (!capturing) this.#stepped(group, parts)
@@ -122,7 +122,7 @@ export class SGD {
   /** Options and momentum buffers; the buffers are the optimiser's own, not copies. */
   stateDict(): SGDState {
     const paramGroups = this.paramGroups.map(({ params: _, ...options }) => options)
-    const momentum = this.parameters().map((p) => (this.#moving.has(p) ? this.#arenas.get(p)!.momentumOf(p) : null))
+    const momentum = this.parameters().map((p) => (this.#moving.has(p) ? this.arenaOf(p).momentumOf(p) : null))
     return { paramGroups, momentum }
   }
 
@@ -154,7 +154,7 @@ export class SGD {
     this.#adoptNew()
     parameters.forEach((p, i) => {
       const given = state.momentum[i]
-      const arena = this.#arenas.get(p)!
+      const arena = this.arenaOf(p)
       if (given) {
         const own = arena.momentumOf(p)
         if (given !== own) p.gpu.copy(given.storage, own.storage, 4 * p.size)
@@ -185,7 +185,7 @@ export class SGD {
         const gradient = parameter.grad
         const codes = { gradientCode: codeOf.gradient(index, count), parameterCode: codeOf.parameter(index, count) }
         if (!gradient) continue
-        parts.push({ parameter, gradient, ...codes, copy: this.#arenas.get(parameter)!.copyOf(parameter) })
+        parts.push({ parameter, gradient, ...codes, copy: this.arenaOf(parameter).copyOf(parameter) })
       }
       return { group, update, parts }
     })
@@ -196,7 +196,7 @@ export class SGD {
     const deferred = groups[0]?.parts[0]?.parameter.gpu.takeDeferred() ?? []
     return deferred.filter((sums) => {
       const here = ({ parameter, gradient }: Part, storage: Storage) => {
-        const arena = this.#arenas.get(parameter)!
+        const arena = this.arenaOf(parameter)
         return gradient.storage === storage && storage.whole === arena.gradients && sums.sums.whole === arena.sums
       }
       const wanted = groups.some(({ parts }) =>
@@ -241,7 +241,7 @@ export class SGD {
       p.storage.written(copy)
       if (group.momentum !== 0) this.#moving.add(p)
       if (!detector()) continue
-      if (group.momentum !== 0) checkUpdate(this.#arenas.get(p)!.momentumOf(p), p, 'the momentum of')
+      if (group.momentum !== 0) checkUpdate(this.arenaOf(p).momentumOf(p), p, 'the momentum of')
       checkUpdate(p, p, 'the parameter')
     }
   }
@@ -255,6 +255,11 @@ export class SGD {
     const strangers = this.parameters().filter((p) => !this.#arenas.has(p))
     if (strangers.length === 0) return
     for (const arena of this.gpu.during(null, () => arenasOf(strangers))) this.#adopt(arena)
+  }
+
+  /** Where a parameter lies with what belongs to it; not before a step for one that was put into a group since. */
+  protected arenaOf(p: Tensor): Arena {
+    return this.#arenas.get(p)!
   }
 
   /** Those of all groups, in order. */

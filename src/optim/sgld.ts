@@ -1,13 +1,13 @@
+import type { PackedCopy } from '../gpu/packed_copy.ts'
 import { MAX_STEPS } from '../gpu/params.ts'
-import type { Storage } from '../gpu/pool.ts'
-import { keyOf, type Piece, rowsOf } from '../kernels/rows.ts'
-import { sgldNoise, sgldSettings, sgldSettingsBytes } from '../kernels/sgld.ts'
+import { type SgldEntry, sgldNoise, sgldSettings, sgldSettingsBytes, sgldTable } from '../kernels/sgld.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import type { Arena } from './arena.ts'
 import { type ParamGroup, SGD, type SGDOptions, type SGDState } from './sgd.ts'
 
 export type SGLDOptions = Pick<SGDOptions, 'lr' | 'weightDecay' | 'maximize'>
@@ -29,6 +29,18 @@ export interface SGLDState extends SGDState {
 
 const MAX_STEP = 2 ** 32 - 2
 
+/** One parameter that noise is added to, and to its packed copy. */
+interface Shaken extends SgldEntry {
+  readonly parameter: Tensor
+  readonly copy: PackedCopy | null
+}
+
+/** Those of a group, by where they lie. */
+interface ShakenGroup {
+  readonly group: ParamGroup
+  readonly arenas: ReadonlyMap<Arena, readonly Shaken[]>
+}
+
 /**
  * Stochastic gradient Langevin dynamics (Welling and Teh, "Bayesian Learning via Stochastic Gradient Langevin Dynamics",
  * ICML 2011): θ ← θ − η g + √(2ηT) ξ, where g is the gradient of the mean loss L, with weight decay where there is any, and
@@ -40,7 +52,7 @@ const MAX_STEP = 2 ** 32 - 2
  * captured or not, and wherever a run was resumed. Elements are counted through the parameters of all groups, each
  * parameter beginning at a multiple of 4. The noise disturbs no other stream of the seed.
  *
- * An update takes a dispatch more than SGD's. No packed copies of weights are kept for its parameters.
+ * An update takes a dispatch more than SGD's.
  */
 export class SGLD extends SGD {
   /** T; may be set at any time and is in force from the next step. */
@@ -73,29 +85,29 @@ export class SGLD extends SGD {
     this.temperature = temperature
     this.#seed = seed
     this.#tables = new TableCache(this.gpu)
-    this.#dropCopies()
   }
 
   /** Updates every parameter that has a gradient, as `optim.SGD`'s, and adds the step's noise to it. */
   override step(watch: Tensor | null = null): void {
     checkTemperature(this.temperature)
     checkMomentum(this.paramGroups)
-    this.#dropCopies()
     super.step(watch)
+    const groups = this.#shaken()
     const capturing = isCapturing(this.gpu)
-    if (capturing) this.#takePart()
+    if (capturing) this.#takePart(groups)
     const call = capturing ? this.#use.calls++ : 0
     if (capturing || this.temperature !== 0) {
-      for (const { group, pieces } of this.#pieces()) {
+      for (const { group, arenas } of groups) {
         const settings = this.#settingsOf(group)
         if (!capturing) this.#write(settings, [group.lr], 1)
-        for (const [parameters, own] of pieces) {
-          const { tensor, rows } = this.#tables.get(keyOf(own), () => rowsOf(own))
-          sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters }, rows, call)
+        for (const [{ whole: parameters, copies }, entries] of arenas) {
+          const { tensor, rows } = this.#tables.get(entries.map(keyOf).join(), () => sgldTable(entries))
+          const storages = { table: tensor.storage, settings: settings.storage, parameters, copies }
+          sgldNoise(this.gpu, storages, rows, call)
         }
       }
     }
-    if (!capturing) this.#stepped(1)
+    if (!capturing) this.#stepped(groups, 1)
   }
 
   override stateDict(): SGLDState {
@@ -121,28 +133,22 @@ export class SGLD extends SGD {
     this.#tables.dispose()
   }
 
-  /** The noise would not be in them. */
-  #dropCopies(): void {
-    for (const { storage } of this.parameters()) {
-      storage.copyable = false
-      storage.dropCopy()
-    }
-  }
-
-  /** Of each group the parameters that have a gradient, by the buffer they lie in. */
-  #pieces(): { group: ParamGroup; pieces: Map<Storage, Piece[]> }[] {
-    let first = 0
+  /** Of each group the parameters that have a gradient, with the copies that SGD's update has written. */
+  #shaken(): ShakenGroup[] {
+    let number = 0
     return this.paramGroups.map((group) => {
-      const pieces = new Map<Storage, Piece[]>()
-      for (const { storage, size, grad } of group.params) {
-        const piece = { at: storage.offset / 4, other: first, size }
-        first += 4 * Math.ceil(size / 4)
+      const arenas = new Map<Arena, Shaken[]>()
+      for (const parameter of group.params) {
+        const { storage, size, grad } = parameter
+        const entry = { parameter, at: storage.offset / 4, number, size, copy: storage.copy }
+        number += 4 * Math.ceil(size / 4)
         if (!grad) continue
-        const own = pieces.get(storage.whole)
-        if (own) own.push(piece)
-        else pieces.set(storage.whole, [piece])
+        const arena = this.arenaOf(parameter)
+        const own = arenas.get(arena)
+        if (own) own.push(entry)
+        else arenas.set(arena, [entry])
       }
-      return { group, pieces }
+      return { group, arenas }
     })
   }
 
@@ -162,7 +168,7 @@ export class SGLD extends SGD {
   }
 
   /** In a plan temperature and rates are read before every run, and each step has its own noise. */
-  #takePart(): void {
+  #takePart(groups: readonly ShakenGroup[]): void {
     const use = { calls: 0 }
     const participant: Participant = {
       takesRates: true,
@@ -173,15 +179,21 @@ export class SGLD extends SGD {
           this.#write(settings, rates, use.calls)
         }
       },
-      after: (steps) => this.#stepped(steps * use.calls),
+      after: (steps) => this.#stepped(groups, steps * use.calls),
     }
     if (takePart(this.#noise, participant)) this.#use = use
   }
 
-  #stepped(steps: number): void {
+  #stepped(groups: readonly ShakenGroup[], steps: number): void {
     this.#step += steps
-    for (const { storage, grad } of this.parameters()) if (grad) storage.version++
+    for (const { arenas } of groups) {
+      for (const { parameter, copy } of [...arenas.values()].flat()) parameter.storage.written(copy)
+    }
   }
+}
+
+function keyOf({ at, number, size, copy }: SgldEntry): string {
+  return `${at} ${number} ${size} ${copy ? `copy ${copy.at}` : ''}`
 }
 
 function checkTemperature(temperature: number): void {

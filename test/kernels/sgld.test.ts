@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type Piece, rowsOf } from '../../src/kernels/rows.ts'
-import { type SgldNoise, sgldNoise, sgldSettings } from '../../src/kernels/sgld.ts'
+import { type SgldEntry, type SgldNoise, sgldNoise, sgldSettings, sgldTable } from '../../src/kernels/sgld.ts'
 import { Stream } from '../../src/tensor/random.ts'
 import { fill } from '../support/arbitraries.ts'
 import { expectClose, gamma, SMALLEST_NORMAL } from '../support/close.ts'
@@ -15,13 +14,18 @@ beforeAll(async () => {
 
 const ONE: SgldNoise = { seed: 0, step: 0, stride: 1, scales: [1] }
 
-function add(p: Tensor, noise: SgldNoise, pieces: readonly Piece[], call = 0): void {
-  const { words, rows } = rowsOf(pieces)
+function add(p: Tensor, noise: SgldNoise, entries: readonly SgldEntry[], call = 0, copies?: Tensor): void {
+  const { words, rows } = sgldTable(entries)
   const bits = sgldSettings(noise)
-  const [table, settings] = [tensor(new Int32Array(words.buffer)), tensor(new Int32Array(bits.buffer))]
-  const storages = { table: table.storage, settings: settings.storage, parameters: p.storage }
+  const [table, settings, unused] = [words, bits, [0]].map((data) => tensor(Int32Array.from(data)))
+  const storages = {
+    table: table!.storage,
+    settings: settings!.storage,
+    parameters: p.storage,
+    copies: (copies ?? unused!).storage,
+  }
   sgldNoise(gpu, storages, rows, call)
-  for (const t of [table, settings]) t.dispose()
+  for (const t of [table, settings, unused]) t!.dispose()
 }
 
 /** ξ of elements first, first + 1, … and the radius r of each, in float64 from the host's own words. */
@@ -52,7 +56,7 @@ const XI_ROUNDINGS = 24
 async function check(size: number, noise: SgldNoise, first = 0, call = 0): Promise<void> {
   const before = fill(size, 7, 'normal')
   const p = tensor(before, [size])
-  add(p, noise, [{ at: 0, other: first, size }], call)
+  add(p, noise, [{ at: 0, number: first, size }], call)
   const { xi, radius } = reference(noise.seed, noise.step + call, first, size)
   const scale = noise.scales[0]!
   const expected = Float64Array.from(before, (x, i) => x + scale * xi[i]!)
@@ -83,30 +87,48 @@ describe('sgldNoise', () => {
   it('leaves every bit at scale 0, that of -0 too', async () => {
     const p = tensor([...Array(16).fill(-0), 1, Number.NaN, 1e-40])
     const before = await bitsOf(p)
-    add(p, { ...ONE, scales: [0] }, [{ at: 0, other: 0, size: 19 }])
+    add(p, { ...ONE, scales: [0] }, [{ at: 0, number: 0, size: 19 }])
     expect(await bitsOf(p)).toEqual(before)
   })
 
   it('keeps to its pieces, and numbers their elements as the table says', async () => {
     const p = tensor(new Float32Array(3000))
-    const pieces = [
-      { at: 1500, other: 2000, size: 1025 },
-      { at: 7, other: 4, size: 3 },
+    const entries = [
+      { at: 1500, number: 2000, size: 1025 },
+      { at: 7, number: 4, size: 3 },
     ]
-    add(p, ONE, pieces)
+    add(p, ONE, entries)
     const whole = tensor(new Float32Array(4000))
-    add(whole, ONE, [{ at: 0, other: 0, size: 4000 }])
+    add(whole, ONE, [{ at: 0, number: 0, size: 4000 }])
     const all = await values(whole)
     const expected = new Float32Array(3000)
-    for (const { at, other, size } of pieces) expected.set(all.subarray(other, other + size), at)
+    for (const { at, number, size } of entries) expected.set(all.subarray(number, number + size), at)
     expect(await values(p)).toEqual(expected)
+  })
+
+  it('writes what it makes to both places of each element among the copies, and nowhere else', async () => {
+    const [size, other] = [1027, 5] // of two rows, and one without a copy before it
+    const p = tensor(fill(other + size, 3, 'normal'))
+    const copies = tensor(new Float32Array(2500).fill(7))
+    const places = new Uint32Array(2 * size)
+    for (let i = 0; i < size; i++) places.set([size - 1 - i, size + i], 2 * i)
+    const entries = [
+      { at: 0, number: 0, size: other },
+      { at: other, number: 8, size, copy: { at: 100, places } },
+    ]
+    add(p, ONE, entries, 0, copies)
+    const now = (await values(p)).subarray(other)
+    const expected = new Float32Array(2500).fill(7)
+    expected.set(now.toReversed(), 100)
+    expected.set(now, 100 + size)
+    expect(await values(copies)).toEqual(expected)
   })
 
   it('is standard normal, and independent from element to element and step to step', async () => {
     const n = 65_536
     const draw = async (step: number) => {
       const p = tensor(new Float32Array(n))
-      add(p, { ...ONE, seed: 5, step }, [{ at: 0, other: 0, size: n }])
+      add(p, { ...ONE, seed: 5, step }, [{ at: 0, number: 0, size: n }])
       return await values(p)
     }
     const [xi, next] = [await draw(0), await draw(1)]

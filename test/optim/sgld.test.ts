@@ -225,12 +225,42 @@ describe('the noise depends on seed, step and element alone', () => {
       expect(w.storage.copy === null).toBe(plainly)
       const sgld = new optim.SGLD([w], { lr: 0.1, temperature: 0.1, seed: 1 })
       for (let i = 0; i < 3; i++) scope(step(sgld))
+      expect(w.storage.copy === null).toBe(plainly)
       const plan = capture(step(sgld))
       plan.run(3)
+      scope(step(sgld))
+      plan.run(2)
       plan.dispose()
+      sgld.temperature = 0
+      for (let i = 0; i < 2; i++) scope(step(sgld))
       return await bitsOf(w)
     }
     expect(await run(false)).toEqual(await run(true))
+  })
+
+  it('which are packed no more often than with SGD', () => {
+    const count = (make: (p: Tensor[]) => optim.SGD) => {
+      const w = parameter(fill(54, 1, 'normal'), [6, 1, 3, 3])
+      const x = tensor(fill(300, 2, 'normal'), [3, 1, 10, 10])
+      const dy = tensor(new Float32Array(288).fill(1), [3, 6, 4, 4])
+      const optimizer = make([w])
+      const step = () => {
+        const out = conv2dReluMaxPool2d(x, w)
+        optimizer.zeroGrad()
+        out.backward(dy)
+        optimizer.step()
+      }
+      scope(step)
+      const before = gpu.dispatches
+      for (let i = 0; i < 3; i++) scope(step)
+      const plan = capture(step)
+      const { dispatches } = plan
+      plan.run()
+      plan.dispose()
+      return [dispatches, gpu.dispatches - before]
+    }
+    const [step, all] = count((p) => new optim.SGD(p, { lr: 0.1 }))
+    expect(count((p) => new optim.SGLD(p, { lr: 0.1, temperature: 1 }))).toEqual([step! + 1, all! + 4])
   })
 })
 

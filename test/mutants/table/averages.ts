@@ -159,6 +159,18 @@ const langevin = [
       breaks: 'Every parameter, and every workgroup, has the same noise.',
     },
     {
+      id: 'sgld-copies',
+      find: 'copies[table[places + 2u * (i + j)]] = parameter;',
+      replace: '',
+      breaks: 'A convolution computes with weights that lack the noise.',
+    },
+    {
+      id: 'sgld-copies-second',
+      find: 'copies[table[places + 2u * (i + j) + 1u]] = parameter;',
+      replace: '',
+      breaks: "The gradient of a convolution's input is computed with weights that lack the noise.",
+    },
+    {
       id: 'sgld-scale-zero',
       find: ' || scale == 0.0',
       replace: '',
@@ -193,10 +205,10 @@ const langevin = [
       breaks: 'The samples come from half the temperature.',
     },
     {
-      id: 'sgld-copies',
-      find: 'storage.dropCopy()',
-      replace: '',
-      breaks: 'A convolution computes with weights that lack the noise.',
+      id: 'sgld-packed-again',
+      find: 'storage.written(copy)',
+      replace: 'storage.written(null)',
+      breaks: 'Weights are packed anew in every step, though the noise was added to their copies.',
     },
     {
       id: 'sgld-number',
