@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { linear, nn, optim, sched, scope, type Tensor } from '../../src/node/index.ts'
+import { capture, linear, nn, optim, sched, scope, type Tensor } from '../../src/node/index.ts'
+import { bitsOf } from '../kernels/check.ts'
 import { expectClose } from '../support/close.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
+import { columns, quadratic } from '../support/quadratic.ts'
 import { type Ref, ref, sgdStep } from '../support/reference.ts'
 
 let gpu: Gpu
@@ -185,6 +187,48 @@ describe('gradients lie side by side', () => {
       [4, 8],
     ])
     expect([...(await w.data())]).toEqual([1 - 3.5, 2 - 7])
+  })
+})
+
+describe('more sets of parameters than the tables that are kept', () => {
+  const state = (parameters: readonly Tensor[]) => Promise.all(parameters.map(bitsOf))
+
+  it('come between the runs of a plan, which goes on with the set that it was captured with', async () => {
+    const states = []
+    for (const captured of [true, false]) {
+      const parameters = columns(Array(7).fill(3))
+      const optimizer = new optim.SGD(parameters, { lr: 0.25, momentum: 0.5 })
+      const all = quadratic(parameters, optimizer)
+      const plan = captured ? capture(all) : null
+      const step = plan ? () => plan.run() : () => scope(all)
+      step()
+      for (let set = 1; set <= 70; set++) {
+        optimizer.zeroGrad()
+        parameters.filter((_, i) => (set >> i) & 1).forEach((p) => give(p, [1, 2, 3]))
+        optimizer.step()
+      }
+      step()
+      states.push(await state(parameters))
+      plan?.dispose()
+    }
+    expect(states[0]).toEqual(states[1])
+  })
+
+  it('are updated in one captured step', async () => {
+    const states = []
+    for (const captured of [true, false]) {
+      const parameters = columns(Array(70).fill(2))
+      const optimizer = new optim.SGD(parameters, { lr: 0.25 })
+      // Each lies elsewhere and needs a table of its own.
+      for (const [i, p] of parameters.entries()) give(p, [i, -i])
+      if (captured) {
+        const plan = capture(() => optimizer.step())
+        plan.run(2)
+        plan.dispose()
+      } else for (let i = 0; i < 2; i++) optimizer.step()
+      states.push(await state(parameters))
+    }
+    expect(states[0]).toEqual(states[1])
   })
 })
 
