@@ -8,9 +8,9 @@ function prepare(gpu: Gpu, size: number, by: 'norm' | 'value'): Prepared {
   const sum = g.data.reduce((total, v) => total + v * v, 0)
   const maxNorm = Math.fround(Math.sqrt(sum) / 2)
   const run = () => {
-    if (by === 'value') return clampInPlace(g.tensor, { limit: 0.5, keep: false })
+    if (by === 'value') return clampInPlace([g.tensor], { limit: 0.5, keep: false })
     const norm = normOf([g.tensor], 2)
-    scaleToNorm(g.tensor, { norm, maxNorm, keep: false })
+    scaleToNorm([g.tensor], { norm, maxNorm, keep: false })
     norm.dispose()
   }
   const at = (i: number) => {

@@ -1,7 +1,11 @@
+import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
+import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { keyOf, type Piece, rowsOf } from './rows.ts'
 import { ELEMENTS_A_WORKGROUP, groupsForElements, withScratch } from './support.ts'
+import { TableCache } from './table_cache.ts'
 import * as wgsl from './wgsl.ts'
 
 const partial = new Kernel('clip', wgsl.clip, 'partial')
@@ -20,42 +24,87 @@ export interface Keep {
   readonly keep: boolean
 }
 
+/** Tensors that lie in one buffer. */
+interface Together {
+  readonly whole: Storage
+  /** What else a row says is the first element's number, counted from the first block of this buffer's tensors. */
+  readonly pieces: Piece[]
+  /** That block's number among all. */
+  readonly first: number
+}
+
+/** Of each device: where what is clipped lies is the same in every step. */
+const tables = new WeakMap<Gpu, TableCache>()
+
+/** Tensors by the buffers that they lie in, and how many blocks they have in all, each its own. */
+function together(tensors: readonly Tensor[]): { buffers: Iterable<Together>; blocks: number } {
+  const found = new Map<Storage, Together>()
+  let blocks = 0
+  for (const { storage, size } of tensors) {
+    const { whole, offset } = storage
+    const own = found.get(whole) ?? { whole, pieces: [], first: blocks }
+    own.pieces.push({ at: offset / 4, other: NORM_BLOCK * (blocks - own.first), size })
+    found.set(whole, own)
+    blocks += Math.ceil(size / NORM_BLOCK)
+  }
+  return { buffers: found.values(), blocks }
+}
+
+/** The table of those tensors on the device, and its rows. */
+function tableOf(gpu: Gpu, { pieces }: Together): { table: Storage; rows: number } {
+  const cache = tables.get(gpu) ?? new TableCache(gpu)
+  tables.set(gpu, cache)
+  const { tensor, rows } = cache.get(keyOf(pieces), () => rowsOf(pieces))
+  return { table: tensor.storage, rows }
+}
+
 /**
  * The norm over all elements of float32 tensors, as a tensor of one element: the root of the sum of squares, or the largest
- * absolute value. Every sum is in a fixed order. NaN where a tensor holds one.
+ * absolute value. Every sum is in a fixed order, wherever the tensors lie. NaN where a tensor holds one.
  */
 export function normOf(tensors: readonly [Tensor, ...Tensor[]], normType: 2 | typeof Infinity): Tensor {
   const { gpu } = tensors[0]
   const infinite = normType === 2 ? 0 : 1
-  const blocks = tensors.map(({ size }) => Math.ceil(size / NORM_BLOCK))
-  const count = blocks.reduce((sum, n) => sum + n, 0)
+  const { buffers, blocks } = together(tensors)
   const norm = empty(gpu, [], 'float32', 'norm')
-  withScratch(gpu, 'clip', Math.max(1, count), (sums) => {
-    let first = 0
-    for (const [i, { size, storage }] of tensors.entries()) {
-      gpu.emit(partial, { params: { ...PARAMS, size, first, infinite }, g: storage, sums }, blocks[i]!)
-      first += blocks[i]!
+  withScratch(gpu, 'clip', Math.max(1, blocks), (sums) => {
+    for (const buffer of buffers) {
+      const { table, rows } = tableOf(gpu, buffer)
+      const params = { ...PARAMS, size: rows, first: buffer.first, infinite }
+      gpu.emit(partial, { params, table, g: buffer.whole, sums }, rows)
     }
-    gpu.emit(total, { params: { ...PARAMS, size: count, infinite }, sums, norm: norm.storage }, 1)
+    gpu.emit(total, { params: { ...PARAMS, size: blocks, infinite }, sums, norm: norm.storage }, 1)
   })
   return norm
 }
 
+/** Changes tensors in place, each of them once. */
+function change(tensors: readonly Tensor[], emit: (gpu: Gpu, bound: { table: Storage; g: Storage }, rows: number) => void) {
+  for (const buffer of together(tensors).buffers) {
+    const { gpu } = tensors[0]!
+    const { table, rows } = tableOf(gpu, buffer)
+    emit(gpu, { table, g: buffer.whole }, rows)
+  }
+  for (const { storage } of tensors) storage.version++
+}
+
 /** Multiplies in place by min(maxNorm / (norm + 1e-6), 1): what torch.nn.utils.clip_grad_norm_ does once it has the norm. */
 export function scaleToNorm(
-  { gpu, storage, size }: Tensor,
+  tensors: readonly Tensor[],
   { norm, maxNorm, keep }: Keep & { readonly norm: Tensor; readonly maxNorm: number },
 ): void {
-  const params = { ...PARAMS, size, limit: maxNorm, keep: keep ? 1 : 0 }
-  gpu.emit(scale, { params, g: storage, norm: norm.storage }, groupsForElements(size))
-  storage.version++
+  change(tensors, (gpu, bound, rows) => {
+    const params = { ...PARAMS, size: rows, limit: maxNorm, keep: keep ? 1 : 0 }
+    gpu.emit(scale, { params, ...bound, norm: norm.storage }, rows)
+  })
 }
 
 /** Moves every element in place into -limit … limit; a NaN stays. */
-export function clampInPlace({ gpu, storage, size }: Tensor, { limit, keep }: Keep & { readonly limit: number }): void {
-  const params = { ...PARAMS, size, limit, keep: keep ? 1 : 0 }
-  gpu.emit(clampElements, { params, g: storage }, groupsForElements(size))
-  storage.version++
+export function clampInPlace(tensors: readonly Tensor[], { limit, keep }: Keep & { readonly limit: number }): void {
+  change(tensors, (gpu, bound, rows) => {
+    const params = { ...PARAMS, size: rows, limit, keep: keep ? 1 : 0 }
+    gpu.emit(clampElements, { params, ...bound }, rows)
+  })
 }
 
 /** A copy in memory of its own, made by a kernel: it can be captured. */

@@ -151,32 +151,35 @@ fn update(
 }
 `
 
-export const clip = `// clip: makes gradients smaller in place, all of them by one factor or each element by itself.
+export const clip = `// clip: makes gradients smaller in place, all of them by one factor or each element by itself. One dispatch covers those that
+// lie in one buffer.
 //
 //   norm[0] = sqrt(sum of g[i]^2 over all gradients), or their largest |g[i]|
 //   scale:  g[i] = g[i] * min(limit / (norm[0] + 1e-6), 1)
 //   clamp:  g[i] = min(max(g[i], -limit), limit)
 //
-//   g     [size]  one gradient, flat
-//   x     [size]  what is copied
-//   sums  [BLOCKS]  a partial result for each GROUP * PER elements of a gradient, those of one gradient after those of
-//                   another, as bits: the sum of squares, or the largest |g[i]|
-//   norm  [1]     as bits
+//   g      gradients, anywhere in one buffer; for copy what is made, flat
+//   table  [ROWS, 3]  u32, a row for each workgroup: the first element in g, its number, how many (at most BLOCK). Numbers
+//                     count elements, those of one gradient after those of another; each begins at a multiple of BLOCK
+//   x      [SIZE]  what is copied
+//   sums   [BLOCKS]  a partial result for each BLOCK elements, in the order of their numbers, as bits: the sum of squares, or
+//                    the largest |g[i]|. So it does not matter which gradients lie together
+//   norm   [1]     as bits
 //
 // A NaN in any gradient makes the norm NaN, and with it every element. An infinity, or squares that overflow, make the norm
 // infinite and the factor 0: finite elements become 0, infinite ones NaN. clamp leaves a NaN as it is. With keep = 1 a norm
 // of NaN leaves all gradients as they are, and clamp leaves infinities: what looks at them later finds the one that is bad.
 //
-// partial   A workgroup makes one partial result; its first thread adds up what the others have, in order.
+// partial   A workgroup makes the partial result of its row; its first thread adds up what the others have, in order.
 // total     One workgroup makes the norm of all partial results, in the same way.
-// scale     A thread changes PER elements.
+// scale     A workgroup changes what its row says, a thread PER elements.
 // clamp_elements
 //           Likewise.
-// copy      Likewise g = x: for memory that others hold as well.
+// copy      g = x, a thread PER elements: for memory that others hold as well.
 
 struct Params {
-  size: u32,     // elements; for total, partial results
-  first: u32,    // where in sums a gradient's own begin
+  size: u32,     // rows; for total partial results; for copy elements
+  first: u32,    // where in sums the partial result of number 0 is
   infinite: u32, // 1 for the largest |g[i]|
   limit: f32,
   keep: u32,
@@ -184,18 +187,34 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> g: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> sums: array<u32>;
-@group(0) @binding(4) var<storage, read_write> norm: array<u32>;
+@group(0) @binding(2) var<storage, read> table: array<u32>;
+@group(0) @binding(3) var<storage, read> x: array<f32>;
+@group(0) @binding(4) var<storage, read_write> sums: array<u32>;
+@group(0) @binding(5) var<storage, read_write> norm: array<u32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u;
-// A change of these, or of PER, changes the bits of the norm.
+const ROW: u32 = 3u;
+// A change of these changes the bits of the norm.
+const BLOCK: u32 = 1024u;
 const GROUP: u32 = 64u;
 const TOTAL_GROUP: u32 = 256u;
 const INFINITY_BITS: u32 = 0x7f800000u;
 
 var<workgroup> found: array<u32, TOTAL_GROUP>;
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, number: u32, count: u32,
+}
+
+fn read_row(group: vec3u, groups: vec3u) -> Row {
+  let i = group.y * groups.x + group.x;
+  if (i >= params.size) {
+    return Row(0u, 0u, 0u);
+  }
+  return Row(table[ROW * i], table[ROW * i + 1u], table[ROW * i + 2u]);
+}
 
 // Of numbers without a sign the larger one has the larger bits, an infinity larger ones than all, a NaN larger ones still.
 fn size_bits(v: f32) -> u32 {
@@ -227,16 +246,15 @@ fn partial(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let block = group.y * groups.x + group.x;
-  let start = block * GROUP * PER;
+  let row = read_row(group, groups);
   var sum = 0u;
-  for (var i = start + local; i < min(start + GROUP * PER, params.size); i += GROUP) {
-    sum = together(sum, term(g[i]));
+  for (var i = local; i < row.count; i += GROUP) {
+    sum = together(sum, term(g[row.at + i]));
   }
   found[local] = sum;
   workgroupBarrier();
-  if (local == 0u && start < params.size) {
-    sums[params.first + block] = all_found(GROUP);
+  if (local == 0u && row.count > 0u) {
+    sums[params.first + row.number / BLOCK] = all_found(GROUP);
   }
 }
 
@@ -265,11 +283,6 @@ fn factor() -> f32 {
   return select(params.limit / divisor, 1.0, params.limit >= divisor);
 }
 
-// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
-fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
-  return (group.y * groups.x + group.x) * WG * PER + local;
-}
-
 @compute @workgroup_size(WG)
 fn scale(
   @builtin(workgroup_id) group: vec3u,
@@ -277,9 +290,9 @@ fn scale(
   @builtin(local_invocation_index) local: u32,
 ) {
   let by = factor();
-  let start = first_element(group, groups, local);
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    g[i] = g[i] * by;
+  let row = read_row(group, groups);
+  for (var i = local; i < row.count; i += WG) {
+    g[row.at + i] *= by;
   }
 }
 
@@ -289,13 +302,13 @@ fn clamp_elements(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
+  let row = read_row(group, groups);
   let limit = bitcast<u32>(params.limit);
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    let v = g[i];
+  for (var i = local; i < row.count; i += WG) {
+    let v = g[row.at + i];
     let size = size_bits(v);
     let stays = size <= limit || size > INFINITY_BITS || (params.keep == 1u && size == INFINITY_BITS);
-    if (!stays) { g[i] = bitcast<f32>((bitcast<u32>(v) & 0x80000000u) | limit); }
+    if (!stays) { g[row.at + i] = bitcast<f32>((bitcast<u32>(v) & 0x80000000u) | limit); }
   }
 }
 
@@ -305,7 +318,7 @@ fn copy(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
+  let start = (group.y * groups.x + group.x) * WG * PER + local;
   for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
     g[i] = x[i];
   }

@@ -130,12 +130,12 @@ function gradientNorm(params: readonly Tensor[], normType: 2 | typeof Infinity):
 
 function scaleGradients(params: readonly Tensor[], norm: Tensor, maxNorm: number, keep: boolean): void {
   if (maxNorm === Number.POSITIVE_INFINITY) return
-  for (const gradient of ownGradients(params)) scaleToNorm(gradient, { norm, maxNorm: float32(maxNorm), keep })
+  scaleToNorm(ownGradients(params), { norm, maxNorm: float32(maxNorm), keep })
 }
 
 function clampGradients(params: readonly Tensor[], value: number, keep: boolean): void {
   if (value === Number.POSITIVE_INFINITY) return
-  for (const gradient of ownGradients(params)) clampInPlace(gradient, { limit: float32(value), keep })
+  clampInPlace(ownGradients(params), { limit: float32(value), keep })
 }
 
 /** The largest number for what float32 cannot hold: it would be an infinity, which shaders may assume absent. */
@@ -143,16 +143,17 @@ function float32(limit: number): number {
   return Math.min(limit, 3.4028234663852886e38)
 }
 
-/** The gradients, in memory that nobody else has: two parameters, or whoever called backward, may hold the same. */
+/** The gradients, each once and in memory that nobody else has: two parameters, or whoever called backward, may hold it. */
 function ownGradients(params: readonly Tensor[]): Tensor[] {
   for (const sums of params[0]?.gpu.takeDeferred() ?? []) sums.run() // until then they hold memory of gradients
-  return withGradient(params).map((p) => {
+  const own = withGradient(params).map((p) => {
     const gradient = p.grad!
     if (!gradient.storage.shared) return gradient
-    const own = copyOf(gradient)
-    own.name = gradient.name
-    p.grad = own
+    const copy = copyOf(gradient)
+    copy.name = gradient.name
+    p.grad = copy
     gradient.release('its gradient was clipped in memory of its own')
-    return own
+    return copy
   })
+  return [...new Set(own)]
 }

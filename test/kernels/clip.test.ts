@@ -3,15 +3,42 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { clampInPlace, copyOf, NORM_BLOCK, normOf, scaleToNorm } from '../../src/kernels/clip.ts'
 import { fill } from '../support/arbitraries.ts'
 import { expectClose, gamma } from '../support/close.ts'
-import { type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
+import { type Gpu, Tensor, tensor, testGpu, values } from '../support/gpu.ts'
 import { bitsOf } from './check.ts'
 
-beforeAll(testGpu)
+let gpu: Gpu
+beforeAll(async () => {
+  gpu = await testGpu()
+})
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number
 const SIZES = [0, 1, 2, 15, 16, 63, 64, 65, 1023, 1024, 1025, 2500] as const
 const tensorsOf = (arrays: readonly Float32Array[]) =>
   arrays.map((data) => tensor(data, [data.length])) as [Tensor, ...Tensor[]]
+
+/** Tensors side by side in one buffer, in this order, and the buffer: 5 wherever none of them is. */
+function together(arrays: readonly Float32Array[]): { whole: Tensor; parts: [Tensor, ...Tensor[]] } {
+  const sizes = arrays.map(({ length }) => 64 * Math.ceil((length + 1) / 64)) // parts begin at multiples of 256 bytes
+  const data = new Float32Array(64 + sizes.reduce((sum, size) => sum + size, 0)).fill(5)
+  const whole = tensor(data)
+  let at = 64
+  const parts = arrays.map((array, i) => {
+    const part = new Tensor(gpu, whole.storage.part(4 * at, 4 * array.length), [array.length], 'float32')
+    gpu.write(part.storage, array)
+    at += sizes[i]!
+    return part
+  })
+  return { whole, parts: parts as [Tensor, ...Tensor[]] }
+}
+
+/** How many of the buffer's elements are 5. */
+const fives = async (whole: Tensor) => (await values(whole)).filter((v) => v === 5).length
+
+function dispatchesOf(fn: () => void): number {
+  const before = gpu.dispatches
+  fn()
+  return gpu.dispatches - before
+}
 
 /**
  * The most roundings that a square passes on its way into the sum: its own; in a thread NORM_BLOCK / 64, in a workgroup 64;
@@ -79,9 +106,23 @@ describe('normOf', () => {
     expect(await normOf(tensorsOf([new Float32Array(0)]), type).item()).toBe(0)
   })
 
-  it('gives the same bits twice', async () => {
-    const tensors = tensorsOf([fill(48_000, 1, 'normal'), fill(10_000, 2, 'normal')])
-    expect(await bitsOf(normOf(tensors, 2))).toEqual(await bitsOf(normOf(tensors, 2)))
+  it('gives the same bits twice, and wherever the gradients lie', async () => {
+    const arrays = [48_000, 3, 0, 10_000, 1024, 2500, 77].map((size, i) => fill(size, i, 'normal'))
+    const apart = tensorsOf(arrays)
+    const { parts } = together(arrays)
+    const mixed = apart.map((tensor, i) => (i % 3 === 1 ? tensor : parts[i]!)) as [Tensor, ...Tensor[]]
+    const bits = await bitsOf(normOf(apart, 2))
+    for (const tensors of [apart, parts, mixed, parts]) expect(await bitsOf(normOf(tensors, 2))).toEqual(bits)
+  })
+
+  it('takes two dispatches for those that lie in one buffer, and one more for each that does not', () => {
+    const arrays = [48_000, 3, 0, 10_000].map((size) => new Float32Array(size))
+    const { parts } = together(arrays)
+    const [other] = tensorsOf([new Float32Array(9)])
+    for (const type of [2, Infinity] as const) {
+      expect(dispatchesOf(() => void normOf(parts, type))).toBe(2)
+      expect(dispatchesOf(() => void normOf([...parts, other], type))).toBe(3)
+    }
   })
 })
 
@@ -90,7 +131,7 @@ describe('scaleToNorm', () => {
   async function scaled(data: Float32Array, norm: number, maxNorm: number, keep = false): Promise<Float32Array> {
     const g = tensor(data, [data.length])
     const { version } = g.storage
-    scaleToNorm(g, { norm: tensor(norm, []), maxNorm, keep })
+    scaleToNorm([g], { norm: tensor(norm, []), maxNorm, keep })
     expect(g.storage.version).toBe(version + 1)
     return await values(g)
   }
@@ -132,6 +173,25 @@ describe('scaleToNorm', () => {
   })
 })
 
+it.each<[string, (tensors: readonly Tensor[]) => void]>([
+  ['scaleToNorm', (tensors) => scaleToNorm(tensors, { norm: tensor(2, []), maxNorm: 1, keep: false })],
+  ['clampInPlace', (tensors) => clampInPlace(tensors, { limit: 0.5, keep: false })],
+])('%s changes those of one buffer in one dispatch, as it would each, and nothing beside them', async (_, change) => {
+  const arrays = [1, 2500, 0, 63, 1024, 1500].map((size, i) => fill(size, i, 'normal'))
+  const { whole, parts } = together(arrays)
+  const rest = await fives(whole)
+  const chosen = [1, 4, 5].map((i) => parts[i]!)
+  const versions = chosen.map(({ storage }) => storage.version)
+  expect(dispatchesOf(() => change(chosen))).toBe(1)
+  expect(chosen.map(({ storage }, i) => storage.version - versions[i]!)).toEqual([1, 1, 1])
+  for (const [i, array] of arrays.entries()) {
+    const [alone] = tensorsOf([array])
+    if (chosen.includes(parts[i]!)) change([alone])
+    expect(await values(parts[i]!)).toEqual(await values(alone))
+  }
+  expect(await fives(whole)).toBe(rest)
+})
+
 describe('clampInPlace', () => {
   it('equals min(max(g, -limit), limit), exactly', async () => {
     await fc.assert(
@@ -143,7 +203,7 @@ describe('clampInPlace', () => {
           const limit = Math.fround(drawn)
           const data = fill(size, seed, 'normal')
           const g = tensor(data, [size])
-          clampInPlace(g, { limit, keep: false })
+          clampInPlace([g], { limit, keep: false })
           expect(await values(g)).toEqual(data.map((v) => Math.min(Math.max(v, -limit), limit)))
         },
       ),
@@ -155,7 +215,7 @@ describe('clampInPlace', () => {
     const data = Float32Array.of(nan, inf, -inf, 2, -2, 1, -1, -0, 0.5)
     for (const keep of [false, true]) {
       const g = tensor(data, [9])
-      clampInPlace(g, { limit: 1, keep })
+      clampInPlace([g], { limit: 1, keep })
       const ends = keep ? [inf, -inf] : [1, -1]
       expect([...(await values(g))]).toEqual([nan, ...ends, 1, -1, 1, -1, -0, 0.5])
     }

@@ -180,6 +180,13 @@ it('what another holds as well is not changed: the gradient given to backward, t
   }
 })
 
+it('a gradient that two parameters hold is changed once', async () => {
+  const [a, b] = [parameter([1, 2], [2]), parameter([3, 4], [2])]
+  a.grad = b.grad = tensor([3, -4])
+  expect(await optim.clipGradNorm([a, b], Math.SQRT1_2).item()).toBeCloseTo(5 * Math.SQRT2, 5)
+  expect([...(await values(a.grad))]).toEqual([expect.closeTo(0.3, 5), expect.closeTo(-0.4, 5)])
+})
+
 it('clipForUpdate leaves what is not finite where it is', async () => {
   const params = withGradients([
     [1, 2],
@@ -258,6 +265,28 @@ describe('in training', () => {
     expect(clipped).not.toEqual(whole)
     expect(new Set(net.parameters().map((p) => p.grad!.storage.whole)).size).toBe(1)
     for (const part of [optimizer, net, images]) part.dispose()
+  })
+
+  it('clipping by norm takes three dispatches, by value one, however many the parameters', () => {
+    const net = nn.lenet()
+    const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
+    const images = tensor(fill(2 * 784, 1, 'normal'), [2, 1, 28, 28])
+    const labels = tensor(Int32Array.of(1, 2))
+    const dispatches = (clip: () => void) => {
+      const plan = capture(() => {
+        optimizer.zeroGrad()
+        crossEntropy(net.forward(images), labels).backward()
+        gpu.memory() // what was put off is done
+        clip()
+        optimizer.step()
+      })
+      plan.dispose()
+      return plan.dispatches
+    }
+    const plain = dispatches(() => undefined)
+    expect(dispatches(() => void optim.clipGradNorm(net.parameters(), 1)) - plain).toBe(3)
+    expect(dispatches(() => optim.clipGradValue(net.parameters(), 1)) - plain).toBe(1)
+    for (const part of [optimizer, net, images, labels]) part.dispose()
   })
 
   it('the gradients stay where the optimiser updates them all at once, and memory is flat', async () => {

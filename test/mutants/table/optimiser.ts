@@ -319,6 +319,20 @@ const places = [
         'A gradient elsewhere begins at the start of its buffer, unless it lies among those of another optimiser.',
     },
   ]),
+  ...mutantsOf('src/kernels/table_cache.ts', tests.optimiser, [
+    {
+      id: 'tables-captured',
+      find: ' && !isCapturing(gpu)',
+      replace: '',
+      breaks: 'A captured step of many tables reads the last where it began with the first.',
+    },
+    {
+      id: 'tables-forgotten',
+      find: 'this.#tables.clear()',
+      replace: '',
+      breaks: 'A table is used after its memory was given back.',
+    },
+  ]),
   ...mutantsOf('src/tensor/parameter_place.ts', tests.optimiser, [
     {
       id: 'grad-place-taken',
@@ -345,9 +359,21 @@ const clipping = [
     },
     {
       id: 'clip-block',
-      find: 'start + GROUP * PER, params.size); i += GROUP',
-      replace: 'start + GROUP * PER, params.size - 1u); i += GROUP',
+      find: 'var i = local; i < row.count; i += GROUP',
+      replace: 'var i = local; i + 1u < row.count; i += GROUP',
       breaks: 'The last element does not count.',
+    },
+    {
+      id: 'clip-row',
+      find: 'sums[params.first + row.number / BLOCK]',
+      replace: 'sums[params.first + group.x]',
+      breaks: 'Where the gradients lie decides in which order their sums are added up.',
+    },
+    {
+      id: 'clip-scale-place',
+      find: 'g[row.at + i] *= by',
+      replace: 'g[i] *= by',
+      breaks: 'Every workgroup scales the first gradient.',
     },
     {
       id: 'clip-first-of-block',
@@ -413,13 +439,18 @@ const clipping = [
   ...mutantsOf('src/kernels/clip.ts', tests.clipKernel, [
     {
       id: 'clip-places',
-      find: 'first += blocks[i]!',
-      replace: 'first += 1',
-      breaks: 'Partial results overwrite each other.',
+      find: 'first: blocks }',
+      replace: 'first: 0 }',
+      breaks: 'Partial results of two buffers overwrite each other.',
+    },
+    {
+      id: 'clip-order-of-blocks',
+      find: 'NORM_BLOCK * (blocks - own.first)',
+      replace: 'NORM_BLOCK * own.pieces.length',
+      breaks: 'Partial results of a gradient of many blocks are overwritten by those of the next.',
     },
     {
       id: 'clip-version',
-      in: 'export function scaleToNorm(',
       find: 'storage.version++',
       replace: '',
       breaks: 'A backward that saved the gradient does not notice that it has changed.',
@@ -431,6 +462,12 @@ const clipping = [
       find: 'if (!gradient.storage.shared) return gradient',
       replace: 'if (gradient.size > 0) return gradient',
       breaks: 'The gradient that was given to backward is changed.',
+    },
+    {
+      id: 'clip-once',
+      find: 'return [...new Set(own)]',
+      replace: 'return own',
+      breaks: 'A gradient that two parameters hold is scaled twice.',
     },
     {
       id: 'clip-deferred',
