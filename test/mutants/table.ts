@@ -15,6 +15,7 @@ import { poolAndLoss } from './table/pool_and_loss.ts'
 import { schedules } from './table/schedules.ts'
 import { tensors } from './table/tensors.ts'
 import { training } from './table/training.ts'
+import { tuning } from './table/tuning.ts'
 
 export const areas: readonly Area[] = [
   conv2d,
@@ -22,6 +23,7 @@ export const areas: readonly Area[] = [
   matrices,
   poolAndLoss,
   elementwise,
+  tuning,
   tensors,
   optimisation,
   averaging,

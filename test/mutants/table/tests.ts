@@ -105,6 +105,10 @@ export const saving = only('saves a checkpoint', files('cli/resume'))
 export const resuming = only('from the middle of an epoch', files('cli/resume'))
 export const resumeChanges = only('would change the numbers|--resume of a finished run', files('cli/resume'))
 
+export const tuningFile = files('data/tuning_file')
+export const tuneSearch = only('^tune ', files('train/tune'))
+export const tuningSpaces = only('small on|compiles in seconds|a fused layer', files('train/tune'))
+
 export const lrFind = files('train/lr_find')
 export const sweepGrid = files('node/sweep_grid')
 export const sweepTable = files('node/sweep_table')
