@@ -1,3 +1,4 @@
+import type { Storage } from '../gpu/pool.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { ParamGroup } from './sgd.ts'
@@ -43,11 +44,13 @@ export function checkTensors(tensors: readonly Tensor[], name: string): void {
 export function checkParameters(parameters: readonly Tensor[], name = 'optim.SGD'): void {
   checkTensors(parameters, name)
   if (parameters.length === 0) throw new TypeError(`${name}: the list of parameters is empty`)
-  const seen = new Set<Tensor>()
+  const seen = new Set<Tensor | Storage>()
   for (const p of parameters) {
     if (p.dtype !== 'float32') throw new TypeError(`${name}: ${p.label} is ${p.dtype}; parameters are float32`)
     if (p.node) throw new TypeError(`${name}: ${p.label} is no parameter: it was computed by an operation`)
     if (seen.has(p)) throw new TypeError(`${name}: ${p.label} is listed twice`)
-    seen.add(p)
+    // Their gradients would lie in one place, and two updates would write it at once.
+    if (seen.has(p.storage)) throw new TypeError(`${name}: ${p.label} shares its memory with one listed before it`)
+    seen.add(p).add(p.storage)
   }
 }

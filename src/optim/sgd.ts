@@ -101,7 +101,7 @@ export class SGD {
       for (const p of group.params) for (const t of [p, p.grad]) t?.checkUsable('optim.SGD')
     }
     const groups = this.#groups()
-    const capturing = groups.some(({ parts }) => parts.some(({ parameter }) => isCapturing(parameter.gpu)))
+    const capturing = isCapturing(this.gpu)
     const deferred = this.#takeDeferred(groups)
     const along = { watch: watch?.storage ?? null, deferred }
     try {
@@ -193,8 +193,7 @@ export class SGD {
 
   /** The sums put off of which one dispatch will update all that they are gradients of; others are made. */
   #takeDeferred(groups: readonly Updated[]): DeferredSums[] {
-    const deferred = groups[0]?.parts[0]?.parameter.gpu.takeDeferred() ?? []
-    return deferred.filter((sums) => {
+    return this.gpu.takeDeferred().filter((sums) => {
       const here = ({ parameter, gradient }: Part, storage: Storage) => {
         const arena = this.arenaOf(parameter)
         return gradient.storage === storage && storage.whole === arena.gradients && sums.sums.whole === arena.sums
@@ -254,6 +253,7 @@ export class SGD {
   #adoptNew(): void {
     const strangers = this.parameters().filter((p) => !this.#arenas.has(p))
     if (strangers.length === 0) return
+    checkParameters(this.parameters())
     for (const arena of this.gpu.during(null, () => arenasOf(strangers))) this.#adopt(arena)
   }
 

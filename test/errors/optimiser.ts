@@ -105,6 +105,16 @@ export const optimiser: Area = {
       },
     },
     {
+      title: 'optim.SGD: two tensors over the same memory among the parameters',
+      error: 'TypeError',
+      text: 'optim.SGD: tied [3] shares its memory with one listed before it',
+      cure: 'Compute with one tensor wherever the value is used; its gradient is the sum over all uses.',
+      run: () => {
+        const w = weight()
+        return new optim.SGD([w, Object.assign(w.detach(), { name: 'tied', requiresGrad: true })], { lr: 0.1 })
+      },
+    },
+    {
       title: 'optim.SGD.loadStateDict: no state',
       error: 'TypeError',
       text: 'optim.SGD: a state is { paramGroups, momentum }, as stateDict() gives it',

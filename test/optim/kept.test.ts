@@ -322,6 +322,22 @@ describe('sums left to the optimiser', () => {
     expect(await apart.state()).toEqual(await together.state())
   })
 
+  it('are taken though the first group has no gradient', () => {
+    const one = training(false)
+    const frozen = parameter([1, 2], [2])
+    const groups = new optim.SGD([{ params: [frozen] }, { params: one.parameters }], { lr: 0.05 })
+    const step = (optimizer: optim.SGD) => () => {
+      optimizer.zeroGrad()
+      one.forward().backward()
+      optimizer.step()
+    }
+    eagerly(step(groups), 2)
+    const apart = count(step(groups))
+    const [alone] = pair()
+    eagerly(alone.step, 2)
+    expect(apart).toBe(count(alone.step))
+  })
+
   it('are the gradient after the step, also of a plan without an optimiser', async () => {
     const [kept, plain] = pair()
     const backward = capture(() => {

@@ -140,6 +140,22 @@ it('takes an option given as undefined for its default', () => {
   expect(sgd.paramGroups[0]!.momentum).toBe(0)
 })
 
+it('refuses what was put into a group and does not belong there, before anything is changed', async () => {
+  const p = weights()
+  const sgd = new optim.SGD([p], { lr: 0.1 })
+  const before = await bitsOf(p)
+  give(p, [1, 2, 3])
+  const { params } = sgd.paramGroups[0]!
+  params.push(p.detach())
+  expect(messageOf(() => sgd.step())).toBe('optim.SGD: tensor [3] shares its memory with one listed before it')
+  params[1] = tensor(new Int32Array(1))
+  expect(messageOf(() => sgd.step())).toBe('optim.SGD: tensor [1] is int32; parameters are float32')
+  expect(await bitsOf(p)).toEqual(before)
+  params.pop()
+  sgd.step()
+  expect(await bitsOf(p)).not.toEqual(before)
+})
+
 it('leaves a frozen parameter as it is', async () => {
   const p = tensor([1], [1], { requiresGrad: false })
   new optim.SGD([p], { lr: 0.1 }).step()

@@ -266,6 +266,12 @@ const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
     breaks: 'A quarter of each momentum buffer is loaded.',
   },
   {
+    id: 'optim-new-checked',
+    find: 'checkParameters(this.parameters())',
+    replace: '',
+    breaks: 'What is put into a group later is taken as it is.',
+  },
+  {
     id: 'optim-load-null',
     find: 'arena.forgetMomentum(p)',
     replace: '{}',
@@ -282,9 +288,15 @@ const checks = mutantsOf('src/optim/check.ts', tests.optimiser, [
   },
   {
     id: 'optim-twice',
-    find: 'seen.add(p)',
-    replace: '',
-    breaks: 'A parameter may be listed twice, and is then updated twice.',
+    find: 'seen.add(p).add(p.storage)',
+    replace: 'seen.add(p.storage)',
+    breaks: 'A parameter that is listed twice is called another tensor over its memory.',
+  },
+  {
+    id: 'optim-shared-memory',
+    find: 'seen.add(p).add(p.storage)',
+    replace: 'seen.add(p)',
+    breaks: 'Gradients of two tensors over the same memory overwrite each other.',
   },
 ])
 
