@@ -212,7 +212,7 @@ const langevin = [
     },
     {
       id: 'sgld-number',
-      find: 'first += 4 * Math.ceil(size / 4)',
+      find: 'number += 4 * Math.ceil(size / 4)',
       replace: '',
       breaks: 'All parameters have the same noise.',
     },

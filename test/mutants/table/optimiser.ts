@@ -59,12 +59,6 @@ const host = mutantsOf('src/kernels/sgd.ts', tests.sgdKernel, [
     replace: 'dampening, dampening, nesterov ?',
     breaks: 'Dampening is taken for weight decay.',
   },
-  {
-    id: 'sgd-host-rows',
-    find: 'Math.min(size - i, elementsARow(entry))',
-    replace: 'elementsARow(entry)',
-    breaks: 'The last workgroup of a parameter goes on past its end.',
-  },
 ])
 
 const keptInKernel = mutantsOf('wgsl/sgd.wgsl', tests.kept, [
