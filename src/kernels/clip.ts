@@ -79,7 +79,10 @@ export function normOf(tensors: readonly [Tensor, ...Tensor[]], normType: 2 | ty
 }
 
 /** Changes tensors in place, each of them once. */
-function change(tensors: readonly Tensor[], emit: (gpu: Gpu, bound: { table: Storage; g: Storage }, rows: number) => void) {
+function change(
+  tensors: readonly Tensor[],
+  emit: (gpu: Gpu, bound: { table: Storage; g: Storage }, rows: number) => void,
+) {
   for (const buffer of together(tensors).buffers) {
     const { gpu } = tensors[0]!
     const { table, rows } = tableOf(gpu, buffer)

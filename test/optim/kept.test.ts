@@ -3,7 +3,16 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Kernel } from '../../src/gpu/kernel.ts'
 import { codeOf } from '../../src/kernels/finite.ts'
-import { capture, conv2dReluMaxPool2d, crossEntropy, linear, noGrad, optim, scope, warmUp } from '../../src/node/index.ts'
+import {
+  capture,
+  conv2dReluMaxPool2d,
+  crossEntropy,
+  linear,
+  noGrad,
+  optim,
+  scope,
+  warmUp,
+} from '../../src/node/index.ts'
 import { bitsOf } from '../kernels/check.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, parameter, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'

@@ -13,14 +13,14 @@ const table = mutantsOf('src/kernels/tuning.ts', tests.relu, [
 const chosen = mutantsOf('src/kernels/tuned.ts', tests.tuningFile, [
   {
     id: 'tuned-kernel',
-    find: '`${kernel} ${sizes',
-    replace: '`${sizes',
+    find: '`${kernel',
+    replace: '`${0',
     breaks: "A kernel takes another one's numbers at the same shape.",
   },
   {
     id: 'tuned-sizes',
-    find: '`${name}=${size}`',
-    replace: 'name',
+    find: '=${size',
+    replace: '=${0',
     breaks: 'What was found for one shape is used at all shapes.',
   },
   {
@@ -92,7 +92,8 @@ const search = mutantsOf('src/train/tune.ts', tests.tuneSearch, [
   {
     id: 'tune-leaves',
     find: '  } finally {\n    setTuned(gpu, new Map())',
-    replace: '  } finally {\n    setTuned(gpu, new Map(entries.map(({ kernel, shape, tune }) => [keyOf(kernel, shape), tune])))',
+    replace:
+      '  } finally {\n    setTuned(gpu, new Map(entries.map(({ kernel, shape, tune }) => [keyOf(kernel, shape), tune])))',
     breaks: 'The device goes on with what the search has found.',
   },
   {
