@@ -445,8 +445,8 @@ const clipping = [
   ...mutantsOf('src/kernels/clip.ts', tests.clipKernel, [
     {
       id: 'clip-places',
-      find: 'first: blocks }',
-      replace: 'first: 0 }',
+      find: 'first: buffer.first,',
+      replace: 'first: 0,',
       breaks: 'Partial results of two buffers overwrite each other.',
     },
     {
