@@ -458,7 +458,7 @@ const clipping = [
     {
       id: 'clip-version',
       find: 'storage.version++',
-      replace: '',
+      replace: 'void storage',
       breaks: 'A backward that saved the gradient does not notice that it has changed.',
     },
   ]),
