@@ -1,4 +1,4 @@
-// fit: training in one call, with a schedule, clipped gradients and early stopping.
+// Training in one call, with a schedule, clipped gradients and early stopping.
 // Run: node --import tsx examples/fit.ts
 // It prints
 //   epoch 0  rate 0.1000  train loss 1.901

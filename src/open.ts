@@ -4,6 +4,7 @@ import { Gpu } from './gpu/gpu.ts'
 import { setDefaultGpu } from './tensor/default.ts'
 import { requireOptions } from './tensor/options.ts'
 
+/** Options of {@link open}. */
 export interface OpenOptions {
   /** Under Node: without Dawn's own checks; browsers always check. Off unless given. */
   readonly fast?: boolean

@@ -40,7 +40,7 @@ describe('the programs of the pages', () => {
   it.concurrent.each(others)('$name runs', async ({ code, output }) => {
     const folder = mkdtempSync(join(tmpdir(), 'dawngrad-page-'))
     try {
-      const file = join(folder, 'program.ts')
+      const file = join(folder, 'program.mts')
       // An example that is shown in parts stands among the examples.
       writeFileSync(file, code.replaceAll('import.meta.url', `'${new URL('examples/', root).href}'`))
       expectPrinted(await run(file), output)

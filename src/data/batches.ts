@@ -6,6 +6,7 @@ import { defaultGpu } from '../tensor/default.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { ImageDataset } from './fashion_mnist.ts'
 
+/** Images and labels of one step, on the GPU. */
 export interface Batch {
   /** float32 [size, channels, height, width], in [0, 1] */
   readonly images: Tensor
@@ -116,6 +117,7 @@ export class ImageBatches {
     return { ...gatherBatch(this.#source(), selection, SCALE), size: this.batchSize }
   }
 
+  /** Gives the memory of the set back. */
   dispose(): void {
     for (const t of [this.#images, this.#labels, this.#order, this.#cursor]) t.dispose()
   }

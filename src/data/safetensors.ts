@@ -14,6 +14,7 @@ export interface HostTensor {
   readonly data: TypedArray
 }
 
+/** What a safetensors file holds. */
 export interface SafetensorsFile {
   /** In the order in which the file holds them. */
   readonly tensors: Map<string, HostTensor>

@@ -10,10 +10,10 @@ export const TUNING_FORMAT = 'dawngrad tuning 1'
 export interface TuningEntry {
   /** As errors and benchmarks name it: `conv2d.forward`. */
   readonly kernel: string
-  readonly shape: Numbers
+  readonly shape: Readonly<Record<string, number>>
   /** SHA-256 of the kernel's text, in hexadecimal. */
   readonly kernelHash: string
-  readonly tune: Numbers
+  readonly tune: Readonly<Record<string, number>>
   /** Milliseconds with these numbers, and with those of the table, as they were measured. */
   readonly ms: number
   readonly defaultMs: number

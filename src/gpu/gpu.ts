@@ -15,7 +15,7 @@ import { Waiter } from './wait.ts'
 export class Gpu {
   readonly info: GpuInfo
   readonly device: GPUDevice
-  /** Tensors alive, counted by the tensor layer. */
+  /** Tensors alive, counted by the tensor layer. @internal */
   tensors = 0
   readonly #recorder: Recorder
   readonly #pool: BufferPool
@@ -46,6 +46,7 @@ export class Gpu {
     return new Gpu(device, { ...adapterInfo(adapter.info), ...noted })
   }
 
+  /** @internal */
   constructor(device: GPUDevice, info: GpuInfo) {
     this.device = device
     this.info = info
@@ -113,12 +114,12 @@ export class Gpu {
       )
   }
 
-  /** Puts sums off until their results are needed, or an optimiser takes them. */
+  /** Puts sums off until their results are needed, or an optimiser takes them. @internal */
   defer(sums: DeferredSums): void {
     this.#deferred.push(sums)
   }
 
-  /** What was put off and is not done yet; who takes it makes the results, or runs it. */
+  /** What was put off and is not done yet; who takes it makes the results, or runs it. @internal */
   takeDeferred(): DeferredSums[] {
     return this.#deferred.splice(0)
   }
@@ -132,23 +133,24 @@ export class Gpu {
   /**
    * Compiles kernels before they are dispatched, side by side on threads of the device's. Rejects with the GpuError that
    * `emit` would throw. Drivers for the processor make a kernel's machine code at its first dispatch all the same.
+   * @internal
    */
   async compile(kernels: Iterable<Kernel>): Promise<void> {
     this.check()
     await this.#pipelines.compile(kernels)
   }
 
-  /** Whether kernels are only looked for, to be compiled: nothing is dispatched. */
+  /** Whether kernels are only looked for, to be compiled: nothing is dispatched. @internal */
   get warmingUp(): boolean {
     return this.#recording?.purpose === 'warmUp'
   }
 
-  /** Where memory is asked for: the device's pool, or while a function is captured that of its plan. */
+  /** Where memory is asked for: the device's pool, or while a function is captured that of its plan. @internal */
   get pool(): BufferPool {
     return this.#recording?.memory.pool ?? this.#pool
   }
 
-  /** Memory for a plan; `dropPlanMemory` ends it. */
+  /** Memory for a plan; `dropPlanMemory` ends it. @internal */
   newPlanMemory(): PlanMemory {
     const memory = new PlanMemory(this.device)
     memory.pool.poison = this.#pool.poison
@@ -156,13 +158,14 @@ export class Gpu {
     return memory
   }
 
+  /** @internal */
   dropPlanMemory(memory: PlanMemory): void {
     this.#recorder.submit()
     memory.close()
     this.#plans.delete(memory)
   }
 
-  /** Runs `fn` with what it dispatches noted in a recording instead of run; with null, outside of the recording again. */
+  /** Runs `fn` with what it dispatches noted in a recording instead of run; with null, outside of the recording again. @internal */
   during<T>(recording: Recording | null, fn: () => T): T {
     if (recording) this.#settle()
     const before = this.#recording
@@ -179,7 +182,7 @@ export class Gpu {
     }
   }
 
-  /** Runs recorded dispatches `steps` times over, in one submit. At most MAX_STEPS. */
+  /** Runs recorded dispatches `steps` times over, in one submit. At most MAX_STEPS. @internal */
   replay(dispatches: readonly Dispatch[], steps: number): void {
     this.check()
     this.#settle()
@@ -206,7 +209,7 @@ export class Gpu {
     }
   }
 
-  /** Copies the first `bytes` bytes of one storage to another. */
+  /** Copies the first `bytes` bytes of one storage to another. @internal */
   copy(from: Place, to: Place, bytes: number): void {
     this.check()
     this.#settle()
@@ -264,6 +267,7 @@ export class Gpu {
     return this.#recorder.dispatches
   }
 
+  /** Tensors alive, and the bytes of their buffers, of those that wait to be used again, and of both at their most. */
   memory(): GpuMemory {
     if (!this.#closed && !this.#lost && !this.#error) this.#settle() // what was put off holds memory
     const pools = [this.#pool, ...[...this.#plans].map(({ pool }) => pool)].map((pool) => pool.stats())

@@ -1,10 +1,16 @@
+/** What a device holds. */
 export interface GpuMemory {
+  /** Tensors alive. */
   readonly tensors: number
+  /** Bytes of buffers in use. */
   readonly bytes: number
+  /** Bytes of buffers that wait to be used again. */
   readonly pooledBytes: number
+  /** The most bytes in use so far. */
   readonly peakBytes: number
 }
 
+/** What is known of the adapter. */
 export interface GpuInfo {
   /** One line for people: the adapter's own description. */
   readonly name: string

@@ -1,5 +1,6 @@
 import { type Binding, reflect } from './reflect.ts'
 
+/** What a kernel is compiled with. */
 export interface KernelOptions {
   /** New numbers for the file's `const NAME: u32 = 4u; // tune` lines. */
   readonly tune?: Readonly<Record<string, number>>
@@ -13,6 +14,7 @@ export class Kernel {
   readonly name: string
   readonly code: string
   readonly entryPoint: string
+  /** @internal */
   readonly bindings: readonly Binding[]
   readonly constants: Readonly<Record<string, number>>
 

@@ -7,16 +7,17 @@ import type { PackedCopy } from './packed_copy.ts'
  * each; at zero the memory goes back to where it came from: to the pool, or to the larger storage that it is a part of.
  */
 export class Storage {
+  /** @internal */
   readonly pool: BufferPool
   /** Bytes in use. */
   readonly byteLength: number
-  /** Smallest and largest value, where the content is a list of integers that the host has seen. */
+  /** Smallest and largest value, where the content is a list of integers that the host has seen. @internal */
   integerRange: readonly [number, number] | null = null
-  /** Counts writes in place, so that a gradient is never computed from a value that has changed since. */
+  /** Counts writes in place, so that a gradient is never computed from a value that has changed since. @internal */
   version = 0
-  /** The content once more as a kernel reads it, where that is kept. */
+  /** The content once more as a kernel reads it, where that is kept. @internal */
   copy: PackedCopy | null = null
-  /** Whether a copy may be kept: not where a kernel has written the content without it. */
+  /** Whether a copy may be kept: not where a kernel has written the content without it. @internal */
   copyable = true
   #buffer: GPUBuffer
   #offset = 0
@@ -24,6 +25,7 @@ export class Storage {
   #onFree: (() => void) | null = null
   #references = 1
 
+  /** @internal */
   constructor(pool: BufferPool, buffer: GPUBuffer, byteLength: number) {
     this.pool = pool
     this.#buffer = buffer
@@ -49,12 +51,12 @@ export class Storage {
     return this.#references > 1
   }
 
-  /** The storage whose buffer this one lies in: itself, unless it is a part. */
+  /** The storage whose buffer this one lies in: itself, unless it is a part. @internal */
   get whole(): Storage {
     return this.#whole ?? this
   }
 
-  /** A part of this storage, `offset` a multiple of 256. `onFree` is called when nobody holds the part any more. */
+  /** A part of this storage, `offset` a multiple of 256. `onFree` is called when nobody holds the part any more. @internal */
   part(offset: number, byteLength: number, onFree: (() => void) | null = null): Storage {
     const part = new Storage(this.pool, this.#buffer, byteLength)
     part.#lieIn(this, offset)
@@ -62,21 +64,21 @@ export class Storage {
     return part
   }
 
-  /** Notes a write in place that has been made in this copy as well, if in any. */
+  /** Notes a write in place that has been made in this copy as well, if in any. @internal */
   written(copy: PackedCopy | null): void {
     const current = copy?.version === this.version
     this.version++
     if (copy && current) copy.version = this.version
   }
 
-  /** Lets go of the copy; a plan that reads it has it packed anew before it runs. */
+  /** Lets go of the copy; a plan that reads it has it packed anew before it runs. @internal */
   dropCopy(): void {
     if (!this.copy) return
     this.copy.drop()
     this.copy = null
   }
 
-  /** Gives up its memory for a part of `whole`, whoever holds it; what it held must have been copied there. */
+  /** Gives up its memory for a part of `whole`, whoever holds it; what it held must have been copied there. @internal */
   moveTo(whole: Storage, offset: number): void {
     if (this.#whole) this.#whole.release()
     else this.pool.reclaim(this)
@@ -89,11 +91,13 @@ export class Storage {
     this.#offset = offset
   }
 
+  /** @internal */
   retain(): this {
     this.#references++
     return this
   }
 
+  /** @internal */
   release(): void {
     if (--this.#references !== 0) return
     this.dropCopy()

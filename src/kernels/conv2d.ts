@@ -13,6 +13,7 @@ import { tunedFor } from './tuned.ts'
 import type { Numbers } from './tuning.ts'
 import * as wgsl from './wgsl.ts'
 
+/** Options of {@link conv2d}, each a number or [height, width]: stride 1, padding 0, dilation 1 unless given. */
 export interface Conv2dOptions {
   readonly stride?: number | readonly number[]
   readonly padding?: number | readonly number[]

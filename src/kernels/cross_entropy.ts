@@ -26,15 +26,16 @@ const IGNORED = -100
 const TOTALS = newWatch().length
 
 type Range = readonly [number, number]
-export type Reduction = 'mean' | 'sum' | 'none'
+/** Options of {@link crossEntropy}. */
 export interface CrossEntropyOptions {
-  readonly reduction?: Reduction
+  /** 'mean' unless given; 'none': the loss of each row. */
+  readonly reduction?: 'mean' | 'sum' | 'none'
   /** The label of rows that do not count; -100 unless given. */
   readonly ignoreIndex?: number
 }
 
 interface Attributes {
-  readonly reduction: Reduction
+  readonly reduction: 'mean' | 'sum' | 'none'
   readonly ignoreIndex: number
   /** Where the batch is counted, if anywhere. */
   readonly totals: Tensor | null

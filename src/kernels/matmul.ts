@@ -25,6 +25,7 @@ function multiplyBy(WG: number): Kernel {
   return kernel
 }
 
+/** Options of {@link matmul}: whether a matrix is taken transposed, not unless given. */
 export interface MatmulOptions {
   readonly transposeA?: boolean
   readonly transposeB?: boolean

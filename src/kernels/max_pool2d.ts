@@ -14,6 +14,7 @@ const forwardPairsValues = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward_pa
 const backward = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward')
 const backwardDisjoint = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward_disjoint')
 
+/** Options of {@link maxPool2d}, each a number or [height, width]: the stride is the kernel size, the padding 0 unless given. */
 export interface MaxPool2dOptions {
   readonly kernelSize: number | readonly number[]
   readonly stride?: number | readonly number[]

@@ -15,6 +15,7 @@ function requireCount(layer: string, name: string, value: number): void {
   }
 }
 
+/** Options of {@link Conv2d}: as those of the operation, and whether there is a bias; there is unless given. */
 export interface Conv2dLayerOptions {
   readonly stride?: number | readonly number[]
   readonly padding?: number | readonly number[]
@@ -73,6 +74,7 @@ export class Linear extends Module {
   }
 }
 
+/** relu as a layer. */
 export class ReLU extends Module {
   override forward(x: Tensor): Tensor {
     return relu(x)
@@ -122,6 +124,7 @@ export class CrossEntropyLoss {
     this.#options = readOptions('nn.CrossEntropyLoss', options)
   }
 
+  /** The loss of logits [N, C] for labels [N]. */
   forward(logits: Tensor, target: Tensor | Int32Array | Uint8Array): Tensor {
     return crossEntropy(logits, target, this.#options)
   }

@@ -6,6 +6,7 @@ import { isParameter } from './init.ts'
 import { traceForward } from './running.ts'
 import { type Summary, summarize } from './summary.ts'
 
+/** Tensors by the names of parameters, as `stateDict` gives them. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
 
 /** Copies values into parameters, by way of memory of their own where a value is itself a parameter written to. */
@@ -36,6 +37,7 @@ export abstract class Module {
     traceForward(new.target.prototype, Module.prototype)
   }
 
+  /** What the module computes; shapes are those of its layers. */
   abstract forward(x: Tensor): Tensor
 
   /** The modules directly inside, by the names that parameters are prefixed with. */
@@ -60,6 +62,7 @@ export abstract class Module {
     return found
   }
 
+  /** Every parameter once, in the order of `namedParameters`. */
   parameters(): Tensor[] {
     return [...this.namedParameters().values()]
   }

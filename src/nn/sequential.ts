@@ -4,6 +4,7 @@ import { fusionAt } from './fusion.ts'
 import { Module } from './module.ts'
 import { isWatched } from './running.ts'
 
+/** Options of {@link Sequential}. */
 export interface SequentialOptions {
   /** Whether neighbours that one operation can compute are computed by it; true unless given. */
   readonly fuse?: boolean

@@ -21,6 +21,7 @@ export interface FashionMnistSearch {
   chosenBy: 'the dir option' | 'FASHION_MNIST_DIR' | null
 }
 
+/** Where the four files are, and whether they must be the published ones. */
 export interface LoadFashionMnistOptions {
   /** The folder of the four files; nothing else is searched. */
   dir?: string | URL | undefined

@@ -6,6 +6,7 @@ import { requireOptions } from '../tensor/options.ts'
 import { openAdapter } from './ladder.ts'
 import { readTuning } from './tuning_file.ts'
 
+/** Options of {@link open} under Node: as in a browser, but a tuning may be a file. */
 export interface NodeOpenOptions extends Omit<OpenOptions, 'tuning'> {
   /** A file that `dawngrad tune` wrote, or what it holds, parsed. */
   readonly tuning?: string | Tuning

@@ -12,6 +12,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { checkParameters } from './check.ts'
 import { sideBySide } from './side_by_side.ts'
 
+/** The state of an average, as `stateDict` gives it. */
 export interface AverageState {
   /** Updates so far. */
   readonly count: number

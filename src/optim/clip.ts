@@ -6,6 +6,7 @@ import { requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkTensors } from './check.ts'
 
+/** Options of {@link clipGradNorm}. */
 export interface ClipGradNormOptions {
   /** 2, the default: the root of the sum of squares. Infinity: the largest absolute value. */
   readonly normType?: 2 | typeof Infinity

@@ -11,6 +11,7 @@ import { type Arena, arenasOf } from './arena.ts'
 import { checkGroup, checkParameters, defined, OPTIONS } from './check.ts'
 import { GroupUpdate, type Part } from './group_update.ts'
 
+/** Options of {@link SGD}, as torch.optim.SGD has them; all but the rate are 0 or false unless given. */
 export interface SGDOptions {
   /** Learning rate, 0 or more. */
   lr: number
@@ -30,6 +31,7 @@ interface Updated {
   readonly parts: readonly Part[]
 }
 
+/** The state of an SGD, as `stateDict` gives it. */
 export interface SGDState {
   readonly paramGroups: readonly Omit<ParamGroup, 'params'>[]
   /** Momentum buffers in the order of the parameters; null where no step with momentum has been taken. */

@@ -20,6 +20,7 @@ export interface SGLDNoise {
   seed?: number
 }
 
+/** The state of an SGLD, as `stateDict` gives it. */
 export interface SGLDState extends SGDState {
   readonly temperature: number
   readonly seed: number

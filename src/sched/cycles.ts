@@ -16,6 +16,10 @@ export const ONE_CYCLE_LR = {
   finalDivFactor: { kind: 'positive', default: 1e4 },
   threePhase: { kind: 'flag', default: false },
 } as const satisfies Args
+/**
+ * Options of {@link oneCycleLR}.
+ * @interface
+ */
 export type OneCycleLROptions = Options<typeof ONE_CYCLE_LR>
 
 type Span = readonly [from: number, to: number]
@@ -68,6 +72,10 @@ export const CYCLIC_LR = {
   baseMomentum: { kind: 'between', default: 0.8 },
   maxMomentum: { kind: 'between', default: 0.9 },
 } as const satisfies Args
+/**
+ * Options of {@link cyclicLR}.
+ * @interface
+ */
 export type CyclicLROptions = Options<typeof CYCLIC_LR>
 
 /**

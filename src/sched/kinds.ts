@@ -7,6 +7,7 @@
  */
 export type Schedule = {
   (t: number): number
+  /** The momentum of t. */
   readonly momentum?: (t: number) => number
   readonly spec?: string
 }

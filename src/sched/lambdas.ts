@@ -1,10 +1,16 @@
 /** PyTorch's schedules of a function of one's own: they have no text. */
 
-import { type Args, fault, type Options, type Schedule } from './kinds.ts'
+import { type Args, fault, type Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 
 const LAMBDA_LR = { lambda: { kind: 'function' }, lr: { kind: 'number' } } as const satisfies Args
-export type LambdaLROptions = Options<typeof LAMBDA_LR>
+/** Options of {@link lambdaLR} and of {@link multiplicativeLR}. */
+export type LambdaLROptions = {
+  /** λ, a function of t. */
+  readonly lambda: (t: number) => number
+  /** η₀. */
+  readonly lr: number
+}
 
 /** η₀ λ(t). PyTorch: LambdaLR. Throws a RangeError where λ gives no finite number ≥ 0. */
 export function lambdaLR(options: LambdaLROptions): Schedule {

@@ -16,6 +16,10 @@ const RULES = {
 } as const satisfies Args
 
 const PLATEAU = { mode: { kind: 'choice', of: ['min', 'max'], default: 'min' }, ...RULES } as const satisfies Args
+/**
+ * Options of {@link ReduceLROnPlateau}.
+ * @interface
+ */
 export type PlateauOptions = Options<typeof PLATEAU>
 
 /** The whole state. `best` is null until a metric that is finite has come. */
@@ -77,6 +81,7 @@ export class ReduceLROnPlateau {
     return this.#reduce()
   }
 
+  /** The state: the best metric, the counts and the rates. */
   stateDict(): PlateauState {
     return { best: this.#best, badEpochs: this.#badEpochs, cooldownLeft: this.#cooldownLeft, lr: this.lastLr }
   }

@@ -12,6 +12,10 @@ const LR = { kind: 'number', base: true } as const
 const GAMMA = { kind: 'number', default: 0.1 } as const
 
 export const STEP_LR = { stepSize: { kind: 'length' }, gamma: GAMMA, lr: LR } as const satisfies Args
+/**
+ * Options of {@link stepLR}.
+ * @interface
+ */
 export type StepLROptions = Options<typeof STEP_LR>
 
 /** η₀ γ^⌊t / stepSize⌋. PyTorch: StepLR. */
@@ -22,6 +26,10 @@ export function stepLR(options: StepLROptions): Schedule {
 }
 
 export const MULTI_STEP_LR = { milestones: { kind: 'milestones' }, gamma: GAMMA, lr: LR } as const satisfies Args
+/**
+ * Options of {@link multiStepLR}.
+ * @interface
+ */
 export type MultiStepLROptions = Options<typeof MULTI_STEP_LR>
 
 /** η₀ γ^(number of milestones ≤ t), the chapter's multiStep with PyTorch's order of arguments. PyTorch: MultiStepLR. */
@@ -37,6 +45,10 @@ export const CONSTANT_LR = {
   totalIters: { kind: 'count', default: 5 },
   lr: LR,
 } as const satisfies Args
+/**
+ * Options of {@link constantLR}.
+ * @interface
+ */
 export type ConstantLROptions = Options<typeof CONSTANT_LR>
 
 /**
@@ -55,6 +67,10 @@ export const LINEAR_LR = {
   totalIters: { kind: 'length', default: 5 },
   lr: LR,
 } as const satisfies Args
+/**
+ * Options of {@link linearLR}.
+ * @interface
+ */
 export type LinearLROptions = Options<typeof LINEAR_LR>
 
 /** η₀ (f_s + (f_e − f_s) min(t, T)/T). PyTorch: LinearLR. */
@@ -67,6 +83,10 @@ export function linearLR(options: LinearLROptions): Schedule {
 }
 
 export const EXPONENTIAL_LR = { gamma: { kind: 'number' }, lr: LR } as const satisfies Args
+/**
+ * Options of {@link exponentialLR}.
+ * @interface
+ */
 export type ExponentialLROptions = Options<typeof EXPONENTIAL_LR>
 
 /** η₀ γ^t. PyTorch: ExponentialLR. */
@@ -81,6 +101,10 @@ export const POLYNOMIAL_LR = {
   power: { kind: 'number', default: 1 },
   lr: LR,
 } as const satisfies Args
+/**
+ * Options of {@link polynomialLR}.
+ * @interface
+ */
 export type PolynomialLROptions = Options<typeof POLYNOMIAL_LR>
 
 /** η₀ (1 − min(t, T)/T)^p. PyTorch: PolynomialLR. With power 0 it is η₀ throughout. */
@@ -96,6 +120,10 @@ export const COSINE_ANNEALING_LR = {
   etaMin: { kind: 'number', default: 0 },
   lr: LR,
 } as const satisfies Args
+/**
+ * Options of {@link cosineAnnealingLR}.
+ * @interface
+ */
 export type CosineAnnealingLROptions = Options<typeof COSINE_ANNEALING_LR>
 
 /**
@@ -116,6 +144,10 @@ export const COSINE_ANNEALING_WARM_RESTARTS = {
   etaMin: { kind: 'number', default: 0 },
   lr: LR,
 } as const satisfies Args
+/**
+ * Options of {@link cosineAnnealingWarmRestarts}.
+ * @interface
+ */
 export type CosineAnnealingWarmRestartsOptions = Options<typeof COSINE_ANNEALING_WARM_RESTARTS>
 
 /**
@@ -144,6 +176,10 @@ export function annealed([high, low]: readonly [high: number, low: number], part
 }
 
 export const INVERSE_SQRT = { warmupSteps: { kind: 'length' }, lr: LR } as const satisfies Args
+/**
+ * Options of {@link inverseSqrt}.
+ * @interface
+ */
 export type InverseSqrtOptions = Options<typeof INVERSE_SQRT>
 
 /**

@@ -27,6 +27,7 @@ export class AnomalyError extends Error {
   /** Such as 'layer 3 (Conv2d)'; null outside of modules. */
   readonly layer: string | null
 
+  /** @internal */
   constructor({ operation, direction, layer, part }: Checked) {
     const of = layer === null ? '' : ` of ${layer}`
     super(`${operation}${of}, ${direction}: ${part} is the first tensor with a NaN or infinite value`)

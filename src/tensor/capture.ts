@@ -8,6 +8,7 @@ import { requireOptions } from './options.ts'
 import { scope, tensorsIn, unregister } from './scope.ts'
 import type { Tensor } from './tensor.ts'
 
+/** Options of {@link Plan.run}. */
 export interface RunOptions {
   /** The learning rate of all parameter groups from now on, or one for each of the steps. */
   readonly lr?: number | readonly number[] | undefined
@@ -67,6 +68,7 @@ export class Plan<T = unknown> {
   readonly #participants: Participants
   #disposed = false
 
+  /** @internal */
   constructor(gpu: Gpu, recording: Recording, participants: Participants, result: T) {
     this.#gpu = gpu
     this.#recording = recording

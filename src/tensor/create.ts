@@ -7,11 +7,17 @@ import { bytesPerElement, type DType, Tensor, type TypedArray } from './tensor.t
 /** Integers up to this many are looked through for their range even where they are no list: they may be reshaped to one. */
 const LARGEST_SCANNED = 1 << 20
 
+/** Numbers in lists of equal length, however deep. */
 export type Nested = readonly number[] | readonly Nested[]
+/** Options of {@link tensor}. */
 export interface TensorOptions {
+  /** float32, or that of the typed array, unless given. */
   dtype?: DType
+  /** Whether backward should leave a gradient here; not unless given. */
   requiresGrad?: boolean
+  /** Shown in errors. */
   name?: string
+  /** The default device unless given. */
   gpu?: Gpu
 }
 

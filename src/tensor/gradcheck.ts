@@ -14,6 +14,7 @@ import { scope } from './scope.ts'
 import { formatShape, type Shape } from './shape.ts'
 import { Tensor } from './tensor.ts'
 
+/** Options of {@link gradcheck}. */
 export interface GradcheckOptions {
   /** Each element x is moved by `step · max(1, |x|)` to both sides. Default 1e-2. */
   readonly step?: number
@@ -29,8 +30,6 @@ export interface GradcheckOptions {
   /** Of the random directions. Default 0. */
   readonly seed?: number
 }
-
-type Returned = Tensor | readonly Tensor[]
 
 const LARGEST_JACOBIAN_SIDE = 256
 const DEFAULT_DIRECTIONS = 8
@@ -75,7 +74,7 @@ export class GradcheckError extends Error {
  * values are not finite, or differ when it is run again. Gradients that tensors hold are left as they are.
  */
 export async function gradcheck(
-  fn: (...inputs: Tensor[]) => Returned,
+  fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
   inputs: readonly Tensor[],
   options: GradcheckOptions = {},
 ): Promise<true> {

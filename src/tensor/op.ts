@@ -6,8 +6,10 @@ import { type Edge, type Saved, TapeNode } from './node.ts'
 import type { Shape } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
+/** The tensors that an operation is applied to; null for one that is left out, such as a bias. */
 export type Inputs = readonly (Tensor | null)[]
 
+/** What an operation's forward returns. */
 export interface Forward {
   readonly out: Tensor
   /** Tensors that backward will be given, in this order. */
@@ -19,7 +21,9 @@ export interface Forward {
   readonly ready?: Inputs
 }
 
+/** Where backward may write the gradients of inputs, so that an optimiser finds them beside those of others. */
 export interface GradientMemory {
+  /** A tensor for the gradient of an input; its elements hold whatever was in the memory before. */
   (input: number, shape: Shape): Tensor
   /** Memory for partial sums of an input's gradient, where an optimiser would add them up; else null. */
   sums(input: number, bytes: number): Storage | null
@@ -30,6 +34,7 @@ export interface Op<I extends Inputs = Inputs, A = unknown> {
   readonly name: string
   /** The output's shape. Throws ShapeError for inputs that do not fit; nothing has touched the GPU yet. */
   shape(inputs: I, attributes: A): Shape
+  /** Emits the kernels that compute the output, which has `shape`. */
   forward(gpu: Gpu, inputs: I, attributes: A, shape: Shape): Forward
   /** How many products its forward sums up, for an output of this shape; absent where it multiplies nothing. */
   multiplyAdds?(inputs: I, attributes: A, shape: Shape): number

@@ -12,9 +12,10 @@
  */
 
 /** The named streams and their counter words. The numbers are part of every seed's meaning: never renumber them. */
-const STREAMS = { init: 1, shuffle: 2, noise: 3 } as const
+const STREAMS = { init: 1, shuffle: 2, noise: 3 } as const satisfies Record<StreamName, number>
 
-export type StreamName = keyof typeof STREAMS
+/** Initialisation, the order of an epoch, the noise of Langevin dynamics: none disturbs another. */
+export type StreamName = 'init' | 'shuffle' | 'noise'
 
 const TWO_32 = 2 ** 32
 /** 2^−24: the step of `uniform` on [0, 1), the finest with which every multiple is a float32. */

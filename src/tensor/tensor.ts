@@ -44,13 +44,13 @@ export class Tensor {
   readonly size: number
   /** Shown in errors; layers give their parameters PyTorch's names. */
   name = ''
-  /** Where its gradient should lie, if an optimiser wants it somewhere. */
+  /** Where its gradient should lie, if an optimiser wants it somewhere. @internal */
   place: ParameterPlace | null = null
   readonly #held: Held
   #requiresGrad = false
   #grad: Tensor | null = null
 
-  /** Takes over one reference to the storage. For operations; users call `tensor()`. */
+  /** Takes over one reference to the storage. For operations; users call `tensor()`. @internal */
   constructor(gpu: Gpu, storage: Storage, shape: Shape, dtype: DType) {
     this.gpu = gpu
     this.shape = Object.freeze([...shape])
@@ -67,7 +67,7 @@ export class Tensor {
     return this.#held.storage
   }
 
-  /** The operation that made the tensor, when it is on the tape. */
+  /** The operation that made the tensor, when it is on the tape. @internal */
   get node(): TapeNode | null {
     return this.#held.node
   }
@@ -116,7 +116,7 @@ export class Tensor {
     return `${this.name === '' ? 'tensor' : this.name} ${formatShape(this.shape)}`
   }
 
-  /** Puts the tensor on the tape as the result of `node`, whose reference it takes over. */
+  /** Puts the tensor on the tape as the result of `node`, whose reference it takes over. @internal */
   attach(node: TapeNode): void {
     this.#held.node = node
     this.#requiresGrad = true
@@ -158,7 +158,7 @@ export class Tensor {
     this.release('dispose() was called on it')
   }
 
-  /** As `dispose`, for scopes: says why, and is silent on what was released before. */
+  /** As `dispose`, for scopes: says why, and is silent on what was released before. @internal */
   release(reason: string): void {
     if (this.#held.released !== null) return
     letGo(this.#held, reason)

@@ -23,6 +23,7 @@ export class DivergedError extends Error implements Divergence {
   readonly step: number | null
   readonly lr: number | null
 
+  /** @internal */
   constructor(message: string, { what, epoch, step, lr }: Divergence) {
     super(message)
     this.what = what

@@ -6,6 +6,7 @@ import type { FitCallback, FitEpoch } from './fit.ts'
 
 const METRICS = ['testAcc', 'testLoss', 'trainAcc', 'trainLoss'] as const
 
+/** Options of {@link earlyStopping}. */
 export interface EarlyStoppingOptions {
   /** What is watched after every epoch: an accuracy should rise, a loss fall. 'testAcc' unless given. */
   readonly metric?: (typeof METRICS)[number]

@@ -7,6 +7,7 @@ import type { HistoryRecord } from './history.ts'
 import { type RunResult, run } from './run.ts'
 import { checkUpdate, updatesOf } from './update.ts'
 
+/** Options of {@link fit}. */
 export interface FitOptions {
   /** The batches to train on, or with those that every epoch is evaluated on. */
   readonly data: ImageBatches | { readonly train: ImageBatches; readonly test: ImageBatches }
@@ -68,6 +69,7 @@ export interface FitEpoch {
   readonly testSeconds: number
 }
 
+/** What {@link fit} returns. */
 export interface FitResult extends RunResult {
   /** A record every 50 updates and every epoch, as in `history.jsonl`. */
   readonly history: readonly HistoryRecord[]

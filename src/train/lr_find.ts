@@ -13,6 +13,7 @@ const HOPELESS = 4
 /** Of the planned steps so many tenths are not looked at: their averages are of few batches. As in fastai. */
 const UNSETTLED = 0.1
 
+/** Options of {@link lrFind}. */
 export interface LrFindOptions {
   readonly net: Module
   readonly optimizer: SGD
@@ -49,6 +50,7 @@ interface Sweep {
   readonly stopped: 'hopeless' | 'not finite' | null
 }
 
+/** What {@link lrFind} returns. */
 export interface LrFindResult extends LrSuggestion, Sweep {}
 
 /**

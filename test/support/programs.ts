@@ -20,14 +20,15 @@ export async function run(path: string): Promise<string> {
 }
 
 /** An example: its code, and the output that its header gives after "It prints". */
-export function readExample(name: string): Program & { readonly header: readonly string[] } {
+export function readExample(name: string): Program & { readonly header: readonly string[]; readonly lines: number } {
   const text = readFileSync(new URL(`examples/${name}.ts`, root), 'utf8')
   const lines = text.split('\n')
   const end = lines.findIndex((line) => !line.startsWith('//'))
   const header = lines.slice(0, end)
   const prints = header.indexOf('// It prints')
   const output = header.slice(prints + 1).map((line) => `${line.replace(/^\/\/ {0,3}/, '')}\n`)
-  return { header: header.slice(0, prints), code: lines.slice(end).join('\n'), output: output.join('') }
+  const code = lines.slice(end).join('\n')
+  return { header: header.slice(0, prints), code, output: output.join(''), lines: lines.length - 1 }
 }
 
 /**
