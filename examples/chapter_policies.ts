@@ -2,11 +2,11 @@
 // Run: node --import tsx examples/chapter_policies.ts
 // It prints
 //   factor     rates 0.360 0.324 0.292 0.262
-//              loss  2.036 1.459 1.253 0.970
+//              loss  2.016 1.495 1.152 0.897
 //   multiStep  rates 0.400 0.200 0.200 0.100
-//              loss  2.074 1.406 1.085 0.864
+//              loss  2.051 1.371 1.169 0.944
 //   cosine     rates 0.400 0.343 0.205 0.067
-//              loss  2.074 1.497 1.028 0.827
+//              loss  2.051 1.449 1.314 0.942
 import { fit, ImageBatches, loadFashionMnist, manualSeed, nn, open, optim, sched } from 'dawngrad'
 
 const EPOCHS = 4
@@ -18,7 +18,7 @@ const policies = {
 
 await open()
 const { train } = await loadFashionMnist({ dir: new URL('sample/', import.meta.url), verify: false })
-const data = new ImageBatches(train, { batchSize: 32 })
+const data = new ImageBatches(train, { batchSize: 64 })
 for (const [name, schedule] of Object.entries(policies)) {
   manualSeed(0) // every policy begins with the same parameters
   const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 64), new nn.ReLU(), new nn.Linear(64, 10))

@@ -12,8 +12,7 @@ describe('the examples', () => {
     expect(lines).toBeLessThanOrEqual(60)
   })
 
-  // Side by side: most of a run is its start, which takes one core.
-  it.concurrent.each(names)('%s prints what its header says', async (name) => {
+  it.each(names)('%s prints what its header says', async (name) => {
     expectPrinted(await run(`examples/${name}.ts`), readExample(name).output)
   })
 })

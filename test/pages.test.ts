@@ -37,7 +37,7 @@ describe('the programs of the pages', () => {
   })
 
   const others = programs.filter(({ code }) => !own.includes(code)) // the examples' own test runs those
-  it.concurrent.each(others)('$name runs', async ({ code, output }) => {
+  it.each(others)('$name runs', async ({ code, output }) => {
     const folder = mkdtempSync(join(tmpdir(), 'dawngrad-page-'))
     try {
       const file = join(folder, 'program.mts')
