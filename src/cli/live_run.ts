@@ -43,6 +43,10 @@ export class LiveRun {
     return new LiveRun(server, info.epochs * info.stepsPerEpoch, now)
   }
 
+  get url(): string {
+    return this.#server.url
+  }
+
   /** After every update: counts, and nothing else. */
   batch(images: number): void {
     this.#updates++

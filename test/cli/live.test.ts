@@ -7,8 +7,11 @@ import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { LiveRun } from '../../src/cli/live_run.ts'
 import { UsageError } from '../../src/cli/options.ts'
+import { ImageBatches, loadFashionMnist, manualSeed, nn, optim, take } from '../../src/node/index.ts'
 import { LiveServer } from '../../src/node/live.ts'
-import type { HistoryRecord } from '../../src/train/index.ts'
+import { type HistoryRecord, parameterHash, run } from '../../src/train/index.ts'
+import { testGpu } from '../support/gpu.ts'
+import { LagWatch, stall } from '../support/stalled_client.ts'
 import { makeScratch, TINY, TrainProcess, train } from '../support/train_process.ts'
 
 const scratch = makeScratch()
@@ -102,6 +105,62 @@ it.each([
   const refused = vi.spyOn(LiveServer, 'open').mockRejectedValue(Object.assign(new Error('listen'), { code }))
   await expect(LiveRun.start({ title: '', epochs: 1, stepsPerEpoch: 1 }, 80, [])).rejects.toThrow(new UsageError(text))
   refused.mockRestore()
+})
+
+describe('a client that never reads', () => {
+  const EPOCHS = 3
+  const STEPS = 52
+  /** What it lacks from the beginning: about 14 MB, more than the kernel takes for a socket. */
+  const before = Array.from({ length: 60_000 }, (_, i): HistoryRecord => {
+    return { kind: 'batch', epoch: Math.floor(i / STEPS), step: i + 1, lr: 0.1, trainLoss: 1, trainAcc: 0.5 }
+  })
+
+  /** Trains 7,850 parameters, and gives what must be the same with a page and without. */
+  async function trainWith(live: LiveRun | null, onRecord: () => void = () => undefined) {
+    const dir = new URL('../../examples/sample/', import.meta.url)
+    const images = take((await loadFashionMnist({ dir, verify: false })).train, STEPS)
+    manualSeed(0)
+    const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 10))
+    const optimizer = new optim.SGD(net.parameters(), { lr: 0.01 })
+    const records: HistoryRecord[] = []
+    const train = new ImageBatches(images, { batchSize: 1 })
+    await run({
+      ...{ net, optimizer, train, test: null, epochs: EPOCHS, seed: 0, rates: null },
+      onBatch: ({ images }) => live?.batch(images),
+      onRecord: (record) => {
+        records.push(record)
+        live?.record(record)
+        onRecord()
+      },
+    })
+    const hash = await parameterHash(net)
+    train.dispose()
+    return { records, hash }
+  }
+
+  it('neither holds up a training, nor has anything kept for it, nor changes a bit', async () => {
+    await testGpu()
+    const alone = await trainWith(null)
+    const print = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+    const lag = new LagWatch()
+    const live = await LiveRun.start({ title: 'a run', epochs: EPOCHS, stepsPerEpoch: STEPS }, 0, before)
+    print.mockRestore()
+    const client = await stall(live.url)
+    const held: number[] = []
+    const watched = await trainWith(live, () => held.push(lag.bytes()))
+    expect(watched).toEqual(alone)
+    expect(watched.records).toHaveLength(2 * EPOCHS)
+    // It lags from the first record on: a stream's buffer is full, and no more than that is kept.
+    for (const bytes of held) {
+      expect(bytes).toBeGreaterThan(0)
+      expect(bytes).toBeLessThan(128 * 1024)
+    }
+    const ended = performance.now()
+    await live.end('finished', '')
+    expect(performance.now() - ended).toBeLessThan(3000)
+    client.destroy()
+    lag.stop()
+  })
 })
 
 /** As a number with three decimals, or null. */
