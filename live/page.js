@@ -92,6 +92,9 @@ function roundAbove(value) {
   return (round.find((nice) => nice * power >= value * 1.02) ?? 12) * power
 }
 
+/** What stands below a chart: the values under the pointer, or the newest where it is elsewhere. */
+const legend = (text) => (chart, value, i, at) => text(at == null ? chart.data[i].findLast((y) => y !== null) : value)
+
 function plot(id, height, least, series, valueText) {
   const style = getComputedStyle(document.documentElement)
   const color = (name) => style.getPropertyValue(name).trim()
@@ -109,7 +112,7 @@ function plot(id, height, least, series, valueText) {
       { ...axis, size: 56 },
     ],
     series: [
-      { label: 'epoch', value: (_, x) => (x === null ? nothing : x.toFixed(2)) },
+      { label: 'epoch', value: legend((x) => (typeof x === 'number' ? x.toFixed(2) : nothing)) },
       ...series.map(({ label, color: name, dash, paths }) => ({
         label,
         stroke: color(name),
@@ -117,7 +120,7 @@ function plot(id, height, least, series, valueText) {
         dash,
         paths,
         spanGaps: true,
-        value: (_, y) => valueText(y ?? undefined),
+        value: legend(valueText),
         points: { size: 6, fill: color(name), show: (u, i) => u.data[i].filter((y) => y !== null).length < 40 },
       })),
     ],

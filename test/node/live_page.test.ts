@@ -126,6 +126,16 @@ describe.skipIf(file === null)(`the live page in ${file ?? `a browser (skipped: 
     }
   })
 
+  it('has the newest values below a chart, or those under the pointer', async () => {
+    await show()
+    const below = "[...document.querySelectorAll('#curves .u-value')].map((e) => e.textContent)"
+    expect(await page.value(below)).toEqual(['2.00', '0.500', '0.600', '0.500'])
+    await page.value('plots[0].chart.setCursor({ left: 1, top: 1 })')
+    expect(await page.value(below)).toEqual(['0.49', '1.000', '0.500', '–'])
+    await page.value('plots[0].chart.setCursor({ left: -10, top: -10 })')
+    expect(await page.value(below)).toEqual(['2.00', '0.500', '0.600', '0.500'])
+  })
+
   it('shows the same after a reload', async () => {
     await show()
     const [numbers, pictures] = [await page.value(NUMBERS), await page.value(PICTURES)]
