@@ -1,5 +1,3 @@
-import { statSync } from 'node:fs'
-import { dirname } from 'node:path'
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { ImageBatches, manualSeed, nn, optim, permutation } from '../index.ts'
@@ -11,7 +9,7 @@ import { lrFigure } from '../train/lr_figure.ts'
 import { type LrFindResult, lrFind } from '../train/lr_find.ts'
 import { drawFigure } from '../train/svg.ts'
 import { drawText } from '../train/text_figure.ts'
-import { number, UsageError, wholeNumber } from './options.ts'
+import { checkFile, number, UsageError, wholeNumber } from './options.ts'
 import { DECIDING } from './train_options.ts'
 import { checkBatchFits, limited } from './train_run.ts'
 
@@ -46,9 +44,7 @@ export function lrFindCommand(load = loadFashionMnist): Command {
     if (!(minLr > 0 && minLr < maxLr)) {
       throw new UsageError(`option '--min-lr': it must be above 0 and below --max-lr, ${maxLr}, got ${minLr}`)
     }
-    if (svg !== undefined && (svg === '' || !statSync(dirname(svg), { throwIfNoEntry: false })?.isDirectory())) {
-      throw new UsageError(`option '--svg': there is no folder '${dirname(svg)}'`)
-    }
+    if (svg !== undefined) checkFile('--svg', svg)
     await find(given, load)
   })
 }

@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import type { Schedule } from '../sched/index.ts'
 import * as sched from '../sched/index.ts'
@@ -36,6 +38,15 @@ export function number(below = Number.POSITIVE_INFINITY): (text: string) => numb
     }
     return value
   }
+}
+
+/** Throws UsageError where the file that an option names can't be written, before anything is begun. */
+export function checkFile(option: string, path: string): void {
+  const at = (name: string) => statSync(name, { throwIfNoEntry: false })
+  if (path === '') throw new UsageError(`option '${option}': the name of a file is needed`)
+  if (!at(dirname(path))?.isDirectory())
+    throw new UsageError(`option '${option}': there is no folder '${dirname(path)}'`)
+  if (at(path)?.isFile() === false) throw new UsageError(`option '${option}': ${path} is no regular file`)
 }
 
 /** How a run's rates come about: by a schedule, or by a rate that falls where a metric gets no better. */

@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { Command, Option } from 'commander'
+import { writeWhole } from '../node/files.ts'
 import { scheduleFigure } from '../train/schedule_figure.ts'
 import { drawFigure } from '../train/svg.ts'
 import { drawText } from '../train/text_figure.ts'
-import { number, parseSchedule, wholeNumber } from './options.ts'
+import { checkFile, number, parseSchedule, wholeNumber } from './options.ts'
 
 interface Given {
   readonly range: number
@@ -25,7 +25,8 @@ export function plotScheduleCommand(): Command {
       new Option('--lr <rate>', 'base rate of schedules that name none, as in train').argParser(number()).default(0.3),
     )
     .addOption(new Option('--svg <file>', 'write the figure to this file as well'))
-    .action((specs: string[], { range, lr, svg }: Given) => {
+    .action(async (specs: string[], { range, lr, svg }: Given) => {
+      if (svg !== undefined) checkFile('--svg', svg)
       const drawn = specs.map((spec, i) => {
         const schedule = parseSchedule(spec, lr, specs.length === 1 ? 'the schedule' : `schedule ${i + 1}`)
         return { label: schedule.spec!, schedule }
@@ -34,7 +35,7 @@ export function plotScheduleCommand(): Command {
       const { stdout } = process
       const { columns = 80, isTTY } = stdout
       const color = isTTY && (process.env.NO_COLOR ?? '') === '' && stdout.hasColors()
-      if (svg !== undefined) writeFileSync(svg, drawFigure(figure))
+      if (svg !== undefined) await writeWhole(svg, drawFigure(figure))
       stdout.write(drawText(figure, { columns, color }))
     })
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { loadFashionMnist } from '../node/index.ts'
+import { refusal } from '../node/run_folder.ts'
 import { type Axis, describePoint, nameOf, type Point, parseAxis, pointsOf } from '../node/sweep_grid.ts'
 import { alone, HeldError, makeSweepFolder, stateOf } from '../node/sweep_point.ts'
 import { pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
@@ -63,6 +64,8 @@ export function sweepCommand(load = loadFashionMnist): Command {
   return command.action(async (given: Given) => {
     const sweep = sweepOf(command, given)
     const { index, list } = given
+    const problem = list ? null : refusal(sweep.out)
+    if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
     if (list) process.stdout.write(sweep.points.map(listed).join(''))
     else if (index !== undefined) await runPoint(sweep, sweep.points[checkIndex(sweep, index)]!, given, load)
     else await runAll(sweep, given.jobs)
@@ -72,7 +75,6 @@ export function sweepCommand(load = loadFashionMnist): Command {
 /** Throws UsageError where the grid has a mistake, or options do not fit each other. */
 function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep {
   if (grid.length === 0) throw new UsageError("option '--grid': a sweep needs one or more, such as --grid lr=0.1,0.3")
-  if (out === '') throw new UsageError("option '--out': the name of a folder is needed")
   const named = new Map(DECIDING.map((option) => [option.long!.slice(2), option]))
   const options = [...named].map(([name, { parseArg }]) => {
     return { name, parse: (text: string) => (parseArg ? parseArg(text, undefined) : text) as string | number }

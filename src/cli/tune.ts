@@ -1,5 +1,3 @@
-import { existsSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { GpuError } from '../index.ts'
@@ -11,7 +9,7 @@ import { writeTuning } from '../node/tuning_file.ts'
 import { packageVersion } from '../node/version.ts'
 import { type Finding, tune } from '../train/tune.ts'
 import { type ShapeSet, tuneCases } from '../train/tune_cases.ts'
-import { number, UsageError, wholeNumber } from './options.ts'
+import { checkFile, number, UsageError, wholeNumber } from './options.ts'
 
 interface TuneCommand {
   readonly filter?: string
@@ -36,10 +34,7 @@ export function tuneCommand(): Command {
         const names = TUNABLES.map(({ kernel }) => kernel).join(', ')
         throw new UsageError(`option '--filter': no kernel's name contains '${filter}'; they are ${names}`)
       }
-      const folder = dirname(out)
-      if (out === '' || !statSync(folder, { throwIfNoEntry: false })?.isDirectory())
-        throw new UsageError(`option '--out': there is no folder '${folder}'`)
-      if (existsSync(out) && !statSync(out).isFile()) throw new UsageError(`option '--out': ${out} is no regular file`)
+      checkFile('--out', out)
       await search(options)
     })
 }

@@ -61,6 +61,30 @@ export const exercises: Area = {
       args: ['lr-find', '--svg', '/nowhere/rates.svg'],
     },
     {
+      title: 'plot-schedule: a figure in no folder',
+      error,
+      text: "error: option '--svg': there is no folder '/no/folder'",
+      args: ['plot-schedule', 'constant', '--svg', '/no/folder/rates.svg'],
+    },
+    {
+      title: 'plot-schedule: a figure without a name',
+      error,
+      text: "error: option '--svg': the name of a file is needed",
+      args: ['plot-schedule', 'constant', '--svg', ''],
+    },
+    {
+      title: 'lr-find: a figure that is a folder',
+      error,
+      text: "error: option '--svg': / is no regular file",
+      args: ['lr-find', '--svg', '/'],
+    },
+    {
+      title: 'sweep: a folder that is none',
+      error,
+      text: "error: option '--out': /dev/null can't be written (ENOTDIR); choose another folder",
+      args: ['sweep', '--grid', 'lr=0.1,0.3', '--out', '/dev/null'],
+    },
+    {
       title: 'sweep: no grid',
       error,
       text: "error: option '--grid': a sweep needs one or more, such as --grid lr=0.1,0.3",
