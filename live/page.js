@@ -36,7 +36,7 @@ function add(entry) {
     columns[name][1].push(y)
   }
   const testAcc = record.testAcc ?? last?.record.testAcc
-  last = { ...entry, record: { ...record, testAcc } }
+  last = { ...entry, record: { ...record, testAcc }, imagesPerSecond: imagesPerSecond ?? last?.imagesPerSecond }
 }
 
 const three = (value) => (typeof value === 'number' ? value.toFixed(3) : nothing)

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import process from 'node:process'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { LiveServer } from '../../src/node/live.ts'
 import { Browser, findBrowser, NO_BROWSER, type Page } from '../support/browser.ts'
@@ -53,7 +54,9 @@ function train(live: LiveServer, from: number, to: number): void {
     const clock = { imagesPerSecond: 3000 + epoch, secondsLeft: 10 * (3 - epoch) }
     live.record({ kind: 'batch', epoch, step: step - 50, ...figures }, clock)
     live.record({ kind: 'batch', epoch, step, ...figures }, clock)
-    live.record({ kind: 'epoch', epoch, step, ...figures, testAcc: 0.4 + 0.1 * epoch }, clock)
+    // Between the two no image was seen.
+    const rest = { ...clock, imagesPerSecond: null }
+    live.record({ kind: 'epoch', epoch, step, ...figures, testAcc: 0.4 + 0.1 * epoch }, rest)
   }
 }
 
@@ -75,6 +78,7 @@ const pixels = (name: string) => `(() => {
 })()`
 
 const file = findBrowser()
+if (file === null) process.stderr.write(`The tests of the live page are skipped: ${NO_BROWSER}\n`)
 const settled = () => new Promise((resolve) => setTimeout(resolve, 200))
 
 describe.skipIf(file === null)(`the live page in ${file ?? `a browser (skipped: ${NO_BROWSER})`}`, () => {
@@ -83,8 +87,9 @@ describe.skipIf(file === null)(`the live page in ${file ?? `a browser (skipped: 
   let live: LiveServer
   let door: Door
 
-  beforeAll(() => {
+  beforeAll(async () => {
     browser = new Browser(file!)
+    await browser.send('Browser.getVersion') // one that does not run is said once
   })
   afterAll(() => browser.close())
   afterEach(async () => {

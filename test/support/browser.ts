@@ -43,7 +43,8 @@ export class Browser {
   readonly #profile: string
   readonly #waiting = new Map<number, (message: Message) => void>()
   readonly #pages = new Map<string, Page>()
-  readonly #closed: Promise<void>
+  /** Why it answers no more, once it has ended. */
+  readonly #closed: Promise<string>
   #sent = 0
   #rest = ''
 
@@ -56,11 +57,8 @@ export class Browser {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
     })
     this.#closed = new Promise((resolve) => {
-      this.#child.on('error', () => resolve())
-      this.#child.on('exit', () => resolve())
-    })
-    void this.#closed.then(() => {
-      for (const answer of this.#waiting.values()) answer({ error: { message: 'the browser has ended' } })
+      this.#child.on('error', ({ message }) => resolve(message))
+      this.#child.on('exit', (code, signal) => resolve(`${file} has ended (${code ?? signal})`))
     })
     const from = this.#child.stdio[4] as Readable
     from.setEncoding('utf8').on('data', (text: string) => this.#read(text))
@@ -83,7 +81,8 @@ export class Browser {
     const id = ++this.#sent
     const answer = new Promise<Message>((resolve) => this.#waiting.set(id, resolve))
     ;(this.#child.stdio[3] as Writable).write(`${JSON.stringify({ id, method, params, sessionId })}\0`)
-    const { result = {}, error } = await answer
+    const closed = this.#closed.then((message): Message => ({ error: { message } }))
+    const { result = {}, error } = await Promise.race([answer, closed])
     if (error) throw new Error(`${method}: ${error.message}`)
     return result
   }
