@@ -39,7 +39,8 @@ export function scheduleFigure(drawn: readonly Drawn[], range: number, title?: s
     xLabel: 't',
     yLabel: 'learning rate',
     x: [0, range - 1],
-    y: niceRange(0, highest > 0 ? highest : 1, 5),
+    // A rate on the frame's upper edge would not be seen.
+    y: niceRange(0, highest > 0 ? 1.04 * highest : 1, 5),
     lines,
   }
 }

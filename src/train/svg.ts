@@ -162,13 +162,16 @@ function text(content: string, x: number, y: number, anchor: 'start' | 'middle' 
   return `<text ${attributes}>${escapeXml(content)}</text>`
 }
 
-/** The title on one line: smaller if it is long, cut if it is longer still. */
-function drawTitle(title: string): string {
-  const room = width - 2 * margin
-  const size = Math.max(9, Math.min(14, Math.floor(room / (0.6 * Math.max(1, [...title].length)))))
+/** A text for one line: smaller if it is long, cut if it is longer still. */
+function fitted(content: string, room: number, sizes: Range): { shown: string; size: number } {
+  const characters = [...content]
+  const size = Math.max(sizes[0], Math.min(sizes[1], Math.floor(room / (0.6 * Math.max(1, characters.length)))))
   const most = Math.floor(room / (0.6 * size))
-  const characters = [...title]
-  const shown = characters.length <= most ? title : `${characters.slice(0, most - 1).join('')}…`
+  return { shown: characters.length <= most ? content : `${characters.slice(0, most - 1).join('')}…`, size }
+}
+
+function drawTitle(title: string): string {
+  const { shown, size } = fitted(title, width - 2 * margin, [9, 14])
   return text(shown, width / 2, 22, 'middle', `font-size="${size}" font-weight="bold"`)
 }
 
@@ -195,9 +198,10 @@ function drawLegendRow(row: readonly Line[], middle: number, y: number): string[
   const total = row.reduce((sum, line) => sum + legendWidth(line), 0) - 16
   let left = Math.max(margin, middle - total / 2)
   return row.flatMap((line) => {
+    const { shown, size } = fitted(line.label, width - 2 * margin - swatch - 6, [8, fontSize])
     const entry = [
       `<path d="M${n(left)} ${n(y)}H${n(left + swatch)}" ${stroke(line)}/>`,
-      text(line.label, left + swatch + 6, y + 4, 'start'),
+      text(shown, left + swatch + 6, y + 4, 'start', size === fontSize ? '' : `font-size="${size}"`),
     ]
     left += legendWidth(line)
     return entry

@@ -23,7 +23,7 @@ the same t, in any order. Its text is the same everywhere: \`--schedule\`, \`npm
 npm run plot-schedule -- 'warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)' 'oneCycleLR(0.3, 30)' --range 30 --svg rates.svg
 \`\`\`
 
-draws any of them, several at once, in the terminal and to a file.
+draws any of them, several at once, in the terminal and to a file. [All in one picture](img/schedules.svg).
 
 Those with PyTorch's names are its schedulers in closed form. PyTorch computes most of them by a recursion on the rate in force; undisturbed,
 both give the same rates, but for rounding and for the cases that the functions' docstrings name.
@@ -65,10 +65,25 @@ function figure(specs: readonly string[], range: number): string {
   )
 }
 
+const COLUMNS = 3
+
+/** All figures of the gallery as one, each a picture in a cell of its size. */
+function sheet(figures: readonly string[]): string {
+  const [, width, height] = figures[0]!.match(/^<svg .*? width="(\d+)" height="(\d+)"/)!.map(Number)
+  const cells = figures.map((svg, i) => {
+    const [x, y] = [(i % COLUMNS) * width!, Math.floor(i / COLUMNS) * height!]
+    return svg.replace('<svg xmlns="http://www.w3.org/2000/svg"', `<svg x="${x}" y="${y}"`)
+  })
+  const size = [COLUMNS * width!, Math.ceil(figures.length / COLUMNS) * height!]
+  const head = `width="${size[0]}" height="${size[1]}" viewBox="0 0 ${size.join(' ')}" role="img"`
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${head}>\n<title>Every schedule</title>\n${cells.join('')}</svg>\n`
+}
+
 /** Every file of the page by its path from the root of the repository. */
 export function files(): ReadonlyMap<string, string> {
   const made = new Map<string, string>()
   for (const { name, specs, range } of ENTRIES) made.set(`docs/img/schedules/${name}.svg`, figure(specs, range))
+  made.set('docs/img/schedules.svg', sheet([...made.values()]))
   for (const { file, spec, range } of CHAPTER_FIGURES) made.set(`docs/img/schedules/${file}.svg`, figure([spec], range))
   const five = CHAPTER_FIGURES.map(({ file, spec, range }) => {
     return `\`${spec}\`, t = 0 … ${range - 1}\n\n![${spec}](img/schedules/${file}.svg)`

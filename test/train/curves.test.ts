@@ -240,6 +240,19 @@ describe('drawFigure', () => {
     render(svg)
   })
 
+  test.each([
+    ['fits', 40, 12, 40],
+    ['is long', 84, 8, 84],
+    ['is longer than that', 200, 8, 88],
+  ])('a label that %s has a size at which it ends inside the figure, or is cut', (_, length, size, shown) => {
+    const lines = [{ label: 'a'.repeat(length), color: '#000', points: [] }]
+    const svg = drawFigure({ xLabel: 't', x: [0, 1], y: [0, 1], lines })
+    const [, x, more, label] = /<text x="([^"]*)" y="[^"]*" text-anchor="start"([^>]*)>(a+…?)</.exec(svg)!
+    expect([label!.length, label!.endsWith('…')]).toEqual([shown, shown < length])
+    expect(more).toBe(size === 12 ? '' : ` font-size="${size}"`)
+    expect(Number(x) + 0.6 * size * shown).toBeLessThanOrEqual(490 - 14)
+  })
+
   test('escapes what goes into attributes', () => {
     expect(escapeXml(`a<b>&"c"'\u0007`)).toBe('a&lt;b&gt;&amp;&quot;c&quot;&#39;\ufffd')
     const line = { label: '"', color: '"><script>', dash: '"', points: [[0, 0] as const] }
