@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -13,10 +13,32 @@ import { expectPrinted, programsOf, readExample, root, run } from './support/pro
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
 const examples = readdirSync(new URL('examples/', root)).flatMap((file) => /^(\w+)\.ts$/.exec(file)?.[1] ?? [])
 const docs = readdirSync(new URL('docs/', root)).filter((file) => file.endsWith('.md'))
-const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...docs.map((file) => `docs/${file}`)]
+const pages = [
+  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
+  ...['docs', 'bench', 'examples', 'test/reference'].flatMap((folder) => {
+    const names = readdirSync(new URL(`${folder}/`, root), { recursive: true, encoding: 'utf8' })
+    const own = names.filter((name) => name.endsWith('.md') && !/node_modules|^api/.test(name))
+    return own.map((name) => `${folder}/${name}`)
+  }),
+]
 const programs = ['README.md', ...docs.map((file) => `docs/${file}`)].flatMap((page) =>
   programsOf(read(page)).map((program, i) => ({ ...program, name: `${page}, program ${i}` })),
 )
+
+/** As GitHub names a heading's place: https://github.com/gjtorikian/html-pipeline, TableOfContentsFilter */
+function anchorsOf(page: string): Set<string> {
+  const found = new Set<string>()
+  for (const [, heading] of page.replace(/^```.*?^```/gms, '').matchAll(/^#+ (.*)$/gm)) {
+    const name = heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-')
+    let anchor = name
+    for (let i = 1; found.has(anchor); i++) anchor = `${name}-${i}`
+    found.add(anchor)
+  }
+  return found
+}
 
 describe('the programs of the pages', () => {
   const own = examples.map((name) => readExample(name).code)
@@ -51,10 +73,14 @@ describe('the programs of the pages', () => {
 })
 
 describe('the pages', () => {
-  it.each(pages)('%s names only files that exist', (page) => {
+  it.each(pages)('%s names only files and headings that exist', (page) => {
     const at = new URL(page, root)
-    for (const [, link] of readFileSync(at, 'utf8').matchAll(/\]\((?!#|http)([^)#]+)/g)) {
-      expect(() => readFileSync(new URL(link!, at)), link).not.toThrow(/ENOENT/)
+    const text = read(page)
+    const links = [...text.matchAll(/\]\((?!http)([^)#]*)#?([^)]*)\)/g), ...text.matchAll(/src(?:set)?="([^"]*)"()/g)]
+    for (const [, link, anchor] of links) {
+      const target = new URL(link === '' ? at : link!, at)
+      expect(existsSync(target), link).toBe(true)
+      if (anchor !== '') expect([...anchorsOf(readFileSync(target, 'utf8'))], link).toContain(anchor)
     }
   })
 
