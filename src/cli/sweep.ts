@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { Command, Option } from 'commander'
@@ -64,7 +65,8 @@ export function sweepCommand(load = loadFashionMnist): Command {
   return command.action(async (given: Given) => {
     const sweep = sweepOf(command, given)
     const { index, list } = given
-    const problem = list ? null : refusal(sweep.out)
+    // What is there may be looked at, though nothing may be written.
+    const problem = list && existsSync(`${sweep.out}/.`) ? null : refusal(sweep.out)
     if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
     if (list) process.stdout.write(sweep.points.map(listed).join(''))
     else if (index !== undefined) await runPoint(sweep, sweep.points[checkIndex(sweep, index)]!, given, load)

@@ -85,6 +85,12 @@ export const exercises: Area = {
       args: ['sweep', '--grid', 'lr=0.1,0.3', '--out', '/dev/null'],
     },
     {
+      title: 'sweep: the list of a folder that is none',
+      error,
+      text: "error: option '--out': /dev/null/sweep can't be written (ENOTDIR); choose another folder",
+      args: ['sweep', '--grid', 'lr=0.1,0.3', '--list', '--out', '/dev/null/sweep'],
+    },
+    {
       title: 'sweep: no grid',
       error,
       text: "error: option '--grid': a sweep needs one or more, such as --grid lr=0.1,0.3",
