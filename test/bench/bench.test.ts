@@ -202,6 +202,20 @@ describe('the commands', () => {
     expect(await run('step', '--json', folder)).toEqual({ code: 2, stdout: '', stderr })
   })
 
+  it('train beside the live page, whose reader gets every record', async () => {
+    const file = join(folder, 'live.json')
+    const { code, stderr } = await run('live', '--runs', '1', '--batch-size', '1', '--json', file)
+    expect(stderr.replace(/^Warning: .*\n/gm, '')).toBe('')
+    expect(code).toBe(0)
+    const { live } = JSON.parse(readFileSync(file, 'utf8')) as { live: { rows: { name: string; recordUs: number }[] } }
+    expect(live.rows.map(({ name, recordUs }) => [name, recordUs > 0])).toEqual([
+      ['without the page', false],
+      ['without the page, again', false],
+      ['a client that reads', true],
+      ['a client that never reads', true],
+    ])
+  })
+
   it('write a record that says where the rows come from', async () => {
     const file = join(folder, 'rows.json')
     const { code, stdout } = await run('run', '--quick', '--filter', 'relu forward [256,84]', '--json', file)
