@@ -7,7 +7,7 @@ import { refusal } from '../node/run_folder.ts'
 import { type Axis, describePoint, nameOf, type Point, parseAxis, pointsOf } from '../node/sweep_grid.ts'
 import { alone, HeldError, makeSweepFolder, stateOf } from '../node/sweep_point.ts'
 import { pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
-import { EXIT_HELD, runAll } from './sweep_all.ts'
+import { EXIT_HELD, runAll, show } from './sweep_all.ts'
 import { trainCommand } from './train.ts'
 import { DECIDING, recorded, SAVING, type TrainOptions } from './train_options.ts'
 
@@ -19,19 +19,24 @@ export interface SweepPoint {
   readonly folder: string
 }
 
+/** Runs that are made by one command, in a folder of their own. */
 export interface Sweep {
   readonly out: string
-  readonly axes: readonly Axis[]
   readonly points: readonly SweepPoint[]
 }
 
-interface Given extends TrainOptions {
-  readonly grid: readonly string[]
-  readonly out: string
+/** What may be asked of a sweep, besides all of it. */
+export interface Asked {
   readonly jobs: number
   readonly index?: number | 'env'
   readonly wait: boolean
   readonly list?: boolean
+  readonly quiet?: boolean
+}
+
+interface Given extends TrainOptions, Asked {
+  readonly grid: readonly string[]
+  readonly out: string
 }
 
 /** What Slurm and Kubernetes call the number of a task in an array of jobs. */
@@ -39,6 +44,17 @@ const INDEX_VARIABLES = ['SLURM_ARRAY_TASK_ID', 'JOB_COMPLETION_INDEX']
 
 const parseIndex = (text: string) => (text === 'env' ? 'env' : wholeNumber(0)(text))
 const collect = (text: string, before: readonly string[]) => [...before, text]
+
+/** The options that `Asked` has. */
+export const ASKED: readonly Option[] = [
+  new Option('--jobs <n>', 'runs at a time').argParser(wholeNumber(1)).default(1),
+  new Option('--list', 'print the points and how far they are, and run none').conflicts('index'),
+  new Option('--index <n>', `run this point alone, counted from 0; env: that of ${INDEX_VARIABLES.join(' or ')}`)
+    .argParser(parseIndex)
+    .conflicts('list'),
+  new Option('--no-wait', `with --index: leave a point alone that another process has, exit code ${EXIT_HELD}`),
+  new Option('--quiet', 'with --index: print the last lines only'),
+]
 
 /** `dawngrad sweep`. `load` gives the data. */
 export function sweepCommand(load = loadFashionMnist): Command {
@@ -50,32 +66,31 @@ export function sweepCommand(load = loadFashionMnist): Command {
         .default([], 'none'),
     )
     .addOption(new Option('--out <dir>', 'folder of the runs; those finished in it are not run again').default('sweep'))
-    .addOption(new Option('--jobs <n>', 'runs at a time').argParser(wholeNumber(1)).default(1))
-    .addOption(new Option('--list', 'print the points and how far they are, and run none').conflicts('index'))
-    .addOption(
-      new Option('--index <n>', `run this point alone, counted from 0; env: that of ${INDEX_VARIABLES.join(' or ')}`)
-        .argParser(parseIndex)
-        .conflicts('list'),
-    )
-    .addOption(
-      new Option('--no-wait', `with --index: leave a point alone that another process has, exit code ${EXIT_HELD}`),
-    )
-    .addOption(new Option('--quiet', 'with --index: print the last lines only'))
-  for (const option of [...DECIDING, ...SAVING]) command.addOption(option)
+  for (const option of [...ASKED, ...DECIDING, ...SAVING]) command.addOption(option)
   return command.action(async (given: Given) => {
-    const sweep = sweepOf(command, given)
-    const { index, list } = given
-    // What is there may be looked at, though nothing may be written.
-    const problem = list && existsSync(`${sweep.out}/.`) ? null : refusal(sweep.out)
-    if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
-    if (list) process.stdout.write(sweep.points.map(listed).join(''))
-    else if (index !== undefined) await runPoint(sweep, sweep.points[checkIndex(sweep, index)]!, given, load)
-    else await runAll(sweep, given.jobs)
+    const { axes, ...sweep } = sweepOf(command, given)
+    await runSweep(sweep, given, load, () => show(sweep, axes))
   })
 }
 
+/** Does what is asked of a sweep. `end` follows when all of its points have been run, or have been tried. */
+export async function runSweep(
+  sweep: Sweep,
+  asked: Asked,
+  load: typeof loadFashionMnist,
+  end: () => Promise<void>,
+): Promise<void> {
+  const { index, list, jobs } = asked
+  // What is there may be looked at, though nothing may be written.
+  const problem = list && existsSync(`${sweep.out}/.`) ? null : refusal(sweep.out)
+  if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
+  if (list) process.stdout.write(sweep.points.map(listed).join(''))
+  else if (index !== undefined) await runPoint(sweep, sweep.points[checkIndex(sweep, index)]!, asked, load)
+  else await runAll(sweep, jobs, end)
+}
+
 /** Throws UsageError where the grid has a mistake, or options do not fit each other. */
-function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep {
+function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep & { readonly axes: readonly Axis[] } {
   if (grid.length === 0) throw new UsageError("option '--grid': a sweep needs one or more, such as --grid lr=0.1,0.3")
   const named = new Map(DECIDING.map((option) => [option.long!.slice(2), option]))
   const options = [...named].map(([name, { parseArg }]) => {
@@ -137,7 +152,7 @@ function checkIndex({ points }: Sweep, given: number | 'env', env: NodeJS.Proces
 async function runPoint(
   { out }: Sweep,
   { folder, options, point }: SweepPoint,
-  { wait, quiet }: Given,
+  { wait, quiet }: Asked,
   load: typeof loadFashionMnist,
 ): Promise<void> {
   await makeSweepFolder(out)

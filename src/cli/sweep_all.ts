@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import process from 'node:process'
 import { writeWhole } from '../node/files.ts'
-import { describePoint } from '../node/sweep_grid.ts'
+import { type Axis, describePoint } from '../node/sweep_grid.ts'
 import { makeSweepFolder, resultOf, stateOf } from '../node/sweep_point.ts'
 import { groupsOf, type Outcome, sweepFigure, tableLines } from '../node/sweep_table.ts'
 import { drawFigure } from '../train/svg.ts'
@@ -21,10 +21,9 @@ type End = number | NodeJS.Signals
 
 /**
  * Runs every point that is not finished in a process of its own, `jobs` at a time, then those that other processes had;
- * and shows what they all came to. Signals are passed on: `train` saves, and the sweep ends.
+ * then does what is to follow. Signals are passed on: `train` saves, and the sweep ends.
  */
-export async function runAll(sweep: Sweep, jobs: number): Promise<void> {
-  const { out, points } = sweep
+export async function runAll({ out, points }: Sweep, jobs: number, then: () => Promise<void>): Promise<void> {
   const { stdout } = process
   await makeSweepFolder(out)
   const queue = points.filter(({ folder }) => stateOf(folder) !== 'finished')
@@ -57,7 +56,7 @@ export async function runAll(sweep: Sweep, jobs: number): Promise<void> {
     process.exitCode = exitCodeOf(children.stopped)
     return
   }
-  await show(sweep)
+  await then()
   if (failed > 0) {
     stdout.write(`${failed} of ${points.length} points failed; the same command tries them again\n`)
     process.exitCode = 1
@@ -107,7 +106,7 @@ async function lineOf({ index, point, folder, options }: SweepPoint, end: End): 
 }
 
 /** Prints the table and the figure, and writes both into the folder. */
-async function show({ out, axes, points }: Sweep): Promise<void> {
+export async function show({ out, points }: Sweep, axes: readonly Axis[]): Promise<void> {
   const outcomes: Outcome[] = []
   for (const { point, folder, options } of points) {
     outcomes.push({ point, folder, result: await resultOf(folder, recorded(options, DECIDING)) })

@@ -29,7 +29,10 @@ export async function resultOf(folder: string, options: RecordedOptions): Promis
   const path = join(folder, RESULT)
   if (!existsSync(path)) return null
   const result = summaryFrom(await readWhole(path, MOST_RESULT_BYTES))
-  if (!result) throw new DataError(`${path}: damaged: remove it, and the sweep goes on from the newest checkpoint`)
+  if (!result)
+    throw new DataError(
+      `${path}: damaged; remove it, and the run goes on from its newest checkpoint, or remove its folder, and the run begins anew`,
+    )
   const found: RecordedOptions = { ...result.options, seed: result.seed }
   const other = Object.keys(options).find((name) => (found[name] ?? null) !== (options[name] ?? null))
   if (other !== undefined) {

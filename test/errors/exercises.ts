@@ -178,7 +178,7 @@ export const exercises: Area = {
     {
       title: 'sweep: a result that is damaged',
       error: 'DataError',
-      text: '<folder>/result.json: damaged: remove it, and the sweep goes on from the newest checkpoint',
+      text: '<folder>/result.json: damaged; remove it, and the run goes on from its newest checkpoint, or remove its folder, and the run begins anew',
       varies: { '<folder>': PATH },
       run: async ({ folder }) => {
         await writeFile(join(folder, 'result.json'), '{')
