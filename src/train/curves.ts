@@ -2,7 +2,7 @@ import type { CurvePoint, CurvePoints } from './history.ts'
 import { drawFigure, type Line, niceRange } from './svg.ts'
 
 /** The chapter's colours and strokes: matplotlib's '-', 'm--' and 'g-.'. */
-const styles = [
+export const CURVE_STYLES = [
   { key: 'trainLoss', label: 'train loss', color: '#1f77b4' },
   { key: 'trainAcc', label: 'train acc', color: '#bf00bf', dash: '6 3' },
   { key: 'testAcc', label: 'test acc', color: '#008000', dash: '8 3 2 3' },
@@ -23,8 +23,8 @@ export function drawCurves(points: CurvePoints, { epochs, title }: { epochs: num
   if (!Number.isInteger(epochs) || epochs < 1) {
     throw new Error(`drawCurves: epochs must be a positive integer, got ${epochs}`)
   }
-  const lines: Line[] = styles.map(({ key, ...style }) => ({ ...style, points: points[key] }))
-  const finite = styles.flatMap(({ key }) => points[key].filter(isFinitePoint))
+  const lines: Line[] = CURVE_STYLES.map(({ key, ...style }) => ({ ...style, points: points[key] }))
+  const finite = CURVE_STYLES.flatMap(({ key }) => points[key].filter(isFinitePoint))
   const lowest = finite.reduce((low, [, y]) => Math.min(low, y), 0)
   const highest = finite.reduce((high, [, y]) => Math.max(high, y), 1)
   const end = finite.reduce((far, [x]) => Math.max(far, x), epochs)
@@ -34,7 +34,7 @@ export function drawCurves(points: CurvePoints, { epochs, title }: { epochs: num
     x: [0, end],
     y: niceRange(lowest, highest, 5),
     lines,
-    notes: styles.flatMap(({ key, label }) => gapNote(label, points[key])),
+    notes: CURVE_STYLES.flatMap(({ key, label }) => gapNote(label, points[key])),
   })
 }
 

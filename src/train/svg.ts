@@ -6,10 +6,14 @@ export type Point = readonly [x: number, y: number]
 export type Range = readonly [from: number, to: number]
 
 /**
- * One line of a figure. `dash` is an SVG dash pattern, absent for a solid line. A point that is not finite breaks the
- * line; a stretch of one point is drawn as a dot.
+ * One line of a figure. `dash` is an SVG dash pattern, absent for a solid line; `width` is 1.6 units unless given. A point
+ * that is not finite breaks the line; a stretch of one point is drawn as a dot. Lines of one label, colour and dash share
+ * an entry of the legend.
  */
-export type Line = { label: string; color: string; dash?: string; points: readonly Point[] }
+export type Line = { label: string; color: string; dash?: string; width?: number; points: readonly Point[] }
+
+/** A pale area between two lines of finite points. The legend has no entry for it: a note may say what it is. */
+export type Band = { color: string; low: readonly Point[]; high: readonly Point[] }
 
 /** What to draw. The ranges are drawn as given: `niceRange` makes one that ends on ticks. */
 export type Figure = {
@@ -19,17 +23,28 @@ export type Figure = {
   x: Range
   y: Range
   lines: readonly Line[]
+  /** Drawn behind the lines. */
+  bands?: readonly Band[]
+  /** Whether lines and bands end at the frame. */
+  clip?: boolean
   /** Short remarks under the axes, one a row. */
   notes?: readonly string[]
 }
 
+/** Colours that are too dim on a dark ground, and what takes their place there. */
+const LIGHTER = { '#1f77b4': '#5aa9e6', '#d55e00': '#f0883e', '#bf00bf': '#e673e6', '#008000': '#4fbf4f' }
+
 /**
  * The same figure on a dark page. A style outranks the attributes, and viewers that know no colour scheme, or no style,
- * draw the light one. The colours of lines stand out from both grounds.
+ * draw the light one. Other colours of lines stand out from both grounds.
  */
-const DARK =
+export const DARK =
   '<style>@media (prefers-color-scheme:dark){svg{fill:#ddd}[fill="#fff"]{fill:#14171a}[stroke="#ddd"]{stroke:#34383c}' +
-  '[stroke="#444"]{stroke:#aaa}[fill="#555"]{fill:#aaa}}</style>'
+  '[stroke="#444"]{stroke:#aaa}[fill="#555"]{fill:#aaa}[fill-opacity]{fill-opacity:.3}' +
+  Object.entries(LIGHTER)
+    .map(([from, to]) => `[stroke="${from}"]{stroke:${to}}[fill="${from}"]{fill:${to}}`)
+    .join('') +
+  '}</style>'
 
 // User units. 490 × 350 has the proportions of the chapter's figures, 3.5 × 2.5 inches.
 const width = 490
@@ -114,7 +129,7 @@ export function drawFigure(figure: Figure): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${total}" viewBox="0 0 ${width} ${total}" ` +
       `role="img" font-family="${fontFamily}" font-size="${fontSize}" fill="#222">`,
-    `<title>${escapeXml(figure.title ?? figure.lines.map((line) => line.label).join(', '))}</title>`,
+    `<title>${escapeXml(figure.title ?? [...new Set(figure.lines.map((line) => line.label))].join(', '))}</title>`,
     DARK,
     `<rect width="${width}" height="${total}" fill="#fff"/>`,
     ...(figure.title === undefined ? [] : [drawTitle(figure.title)]),
@@ -123,7 +138,10 @@ export function drawFigure(figure: Figure): string {
     ...drawYAxis(yTicks, yLabels, y, frame),
     text(figure.xLabel, middle, height - 10, 'middle'),
     ...(figure.yLabel === undefined ? [] : [drawYLabel(figure.yLabel, (frame.top + frame.bottom) / 2)]),
-    ...figure.lines.flatMap((line) => drawLine(line, x, y)),
+    ...clipped(figure.clip ?? false, frame, [
+      ...(figure.bands ?? []).map((band) => drawBand(band, x, y)),
+      ...figure.lines.flatMap((line) => drawLine(line, x, y)),
+    ]),
     `<rect x="${n(frame.left)}" y="${n(frame.top)}" width="${n(frame.right - frame.left)}" ` +
       `height="${n(frame.bottom - frame.top)}" fill="none" stroke="#444"/>`,
     ...notes.map((note, k) => text(note, margin, height + k * rowHeight + 6, 'start', 'font-size="11" fill="#555"')),
@@ -179,11 +197,15 @@ function legendWidth(line: Line): number {
   return swatch + 6 + textWidth(line.label) + 16
 }
 
+function looksLike(a: Line, b: Line): boolean {
+  return a.label === b.label && a.color === b.color && a.dash === b.dash
+}
+
 /** Lines of the legend by row, as many to a row as fit. It stands above the frame, where it can hide no curve. */
 function legendRows(lines: readonly Line[]): Line[][] {
   const rows: Line[][] = []
   let used = Number.POSITIVE_INFINITY
-  for (const line of lines) {
+  for (const line of lines.filter((one, i) => lines.findIndex((other) => looksLike(one, other)) === i)) {
     if (used + legendWidth(line) > width - 2 * margin) {
       rows.push([])
       used = 0
@@ -231,7 +253,20 @@ function drawYLabel(label: string, y: number): string {
 
 function stroke(line: Line): string {
   const dash = line.dash === undefined ? '' : ` stroke-dasharray="${escapeXml(line.dash)}"`
-  return `fill="none" stroke="${escapeXml(line.color)}" stroke-width="1.6" stroke-linejoin="round"${dash}`
+  return `fill="none" stroke="${escapeXml(line.color)}" stroke-width="${line.width ?? 1.6}" stroke-linejoin="round"${dash}`
+}
+
+function drawBand({ low, high, color }: Band, x: Scale, y: Scale): string {
+  const around = [...low, ...high.toReversed()].map(([px, py]) => `${n(x(px))} ${n(y(py))}`)
+  return `<path d="M${around.join('L')}Z" fill="${escapeXml(color)}" fill-opacity="0.2"/>`
+}
+
+/** An inner document is clipped to its view, and needs no name that another figure on the page might have too. */
+function clipped(clip: boolean, { left, right, top, bottom }: Frame, parts: readonly string[]): readonly string[] {
+  if (!clip) return parts
+  const [w, h] = [n(right - left), n(bottom - top)]
+  const view = `x="${n(left)}" y="${n(top)}" width="${w}" height="${h}" viewBox="${n(left)} ${n(top)} ${w} ${h}"`
+  return [`<svg ${view}>`, ...parts, '</svg>']
 }
 
 /** One path a stretch of finite points: a straight line across a gap would show values that nobody measured. */
