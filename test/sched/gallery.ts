@@ -182,12 +182,3 @@ export const ENTRIES: readonly Entry[] = [
     range: 30,
   },
 ]
-
-/** "Five schedules" of the chapter, at the t that it draws. */
-export const CHAPTER_FIGURES: readonly { readonly file: string; readonly spec: string; readonly range: number }[] = [
-  { file: 'chapter-square-root', spec: 'squareRoot(0.1)', range: 30 },
-  { file: 'chapter-factor', spec: 'factor(0.9, 0.01, 2)', range: 50 },
-  { file: 'chapter-multi-step', spec: 'multiStep(0.5, [15, 30], 0.5)', range: 30 },
-  { file: 'chapter-cosine', spec: 'cosine(20, 0.3, 0.01)', range: 30 },
-  { file: 'chapter-warmup-cosine', spec: 'cosine(20, 0.3, 0.01, warmupSteps=5)', range: 30 },
-]

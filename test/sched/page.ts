@@ -2,10 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { figureFile, SCHEDULES } from '../../docs/chapter/plan.ts'
 import { parse, signatures } from '../../src/sched/index.ts'
 import { scheduleFigure } from '../../src/train/schedule_figure.ts'
 import { drawFigure } from '../../src/train/svg.ts'
-import { CHAPTER_FIGURES, ENTRIES, type Entry } from './gallery.ts'
+import { ENTRIES, type Entry } from './gallery.ts'
 
 const root = new URL('../../', import.meta.url)
 
@@ -28,7 +29,9 @@ draws any of them, several at once, in the terminal and to a file. [All in one p
 Those with PyTorch's names are its schedulers in closed form. PyTorch computes most of them by a recursion on the rate in force; undisturbed,
 both give the same rates, but for rounding and for the cases that the functions' docstrings name.
 
-## The chapter's five`
+## The chapter's five
+
+[The chapter's runs](chapter.md) has what came of training with them.`
 
 const STATEFUL = `## In code alone: lambdaLR, multiplicativeLR
 
@@ -84,9 +87,8 @@ export function files(): ReadonlyMap<string, string> {
   const made = new Map<string, string>()
   for (const { name, specs, range } of ENTRIES) made.set(`docs/img/schedules/${name}.svg`, figure(specs, range))
   made.set('docs/img/schedules.svg', sheet([...made.values()]))
-  for (const { file, spec, range } of CHAPTER_FIGURES) made.set(`docs/img/schedules/${file}.svg`, figure([spec], range))
-  const five = CHAPTER_FIGURES.map(({ file, spec, range }) => {
-    return `\`${spec}\`, t = 0 … ${range - 1}\n\n![${spec}](img/schedules/${file}.svg)`
+  const five = SCHEDULES.map(({ name, spec, range }) => {
+    return `\`${spec}\`, t = 0 … ${range - 1}\n\n![${spec}](${figureFile(`schedule-${name}`)})`
   })
   const page = [HEAD, ...five, '## All of them', ...ENTRIES.map(section), STATEFUL]
   return made.set('docs/schedules.md', `${page.join('\n\n')}\n`)

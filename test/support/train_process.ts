@@ -7,7 +7,6 @@ import { checkpointNames } from '../../src/node/checkpoint_folder.ts'
 import type { RunSummary } from '../../src/node/run_folder.ts'
 import type { STAGES } from './kill_inside.ts'
 
-const script = fileURLToPath(new URL('train_sample.ts', import.meta.url))
 const tsx = new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url).href
 
 /** 52 updates an epoch, of one image each: the least that has a batch record. Seconds on any adapter. */
@@ -32,14 +31,15 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** A training process on the sample, its folders inside `folder`. */
+/** A training process on the sample, its folders inside `folder`; `sample` is the file that runs a command on it. */
 export class TrainProcess {
   readonly child: ChildProcess
   readonly ended: Promise<Ended>
   #stdout = ''
   #stderr = ''
 
-  constructor(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  constructor(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, sample = 'train_sample.ts') {
+    const script = fileURLToPath(new URL(sample, import.meta.url))
     this.child = spawn(process.execPath, ['--import', tsx, script, ...args], {
       cwd: folder,
       env: { ...process.env, DAWNGRAD_NO_SETUP: '1', ...env },

@@ -1,0 +1,146 @@
+// The chapter's figures in numbers: printed, PyTorch's and ours, and whether they agree.
+import {
+  agreement,
+  agrees,
+  type Interval,
+  type Judged,
+  lastOf,
+  type Metric,
+  meanOf,
+  onPlateau,
+  placeOf,
+  rangeOf,
+  valuesOf,
+  WIDENED,
+} from './compare.ts'
+import { type Block, figures, heading, list, listed, table, text } from './document.ts'
+import type { Outcome, Run } from './records.ts'
+import { stripFigure } from './strip.ts'
+
+export const three = (value: number) => value.toFixed(3)
+export const interval = ([low, high]: Interval) => `${three(low)} … ${three(high)}`
+const METRICS: readonly (readonly [Metric, string])[] = [
+  ['trainLoss', 'Train loss'],
+  ['trainAcc', 'Train accuracy'],
+  ['testAcc', 'Test accuracy'],
+]
+
+export function numbers(outcomes: readonly Outcome[]): Block[] {
+  const compared = outcomes.some(({ theirs }) => theirs.length > 0)
+  return [
+    heading('Printed, PyTorch, ours'),
+    text(
+      'The figures of the last of the epochs, as the chapter prints them after each run.',
+      ...(compared ? [COMPARED] : []),
+    ),
+    ...METRICS.flatMap(([metric, name]) => [heading(name, 3), metricTable(metric, outcomes, compared)]),
+    ...(compared ? agreementPart(outcomes) : []),
+  ]
+}
+
+const COMPARED =
+  'Initial parameters and the order of images differ between PyTorch and dawngrad: their seeds have nothing in common but the number.'
+
+function metricTable(metric: Metric, outcomes: readonly Outcome[], compared: boolean): Block {
+  const seedsOf = (runs: (outcome: Outcome) => readonly Run[]) =>
+    [...new Set(outcomes.flatMap((outcome) => runs(outcome).map(({ seed }) => seed)))].sort((a, b) => a - b)
+  const [torch, own] = [seedsOf(({ theirs }) => theirs), seedsOf(({ ours }) => ours)]
+  const cell = (runs: readonly Run[], seed: number) => {
+    const run = runs.find((one) => one.seed === seed)
+    return run ? three(lastOf(run)[metric]) : '–'
+  }
+  const rows = outcomes.map(({ policy, ours, theirs }) => [
+    policy.title,
+    ...(compared ? [policy.printed ? three(policy.printed[metric]) : '–'] : []),
+    ...torch.map((seed) => cell(theirs, seed)),
+    ...own.map((seed) => cell(ours, seed)),
+    ours.length > 0 ? three(meanOf(valuesOf(ours, metric))) : '–',
+  ])
+  const head = [
+    'run',
+    ...(compared ? ['printed'] : []),
+    ...torch.map((seed) => `PyTorch seed ${seed}`),
+    ...own.map((seed) => `dawngrad seed ${seed}`),
+    'dawngrad mean',
+  ]
+  return table(head, rows)
+}
+
+function agreementPart(outcomes: readonly Outcome[]): Block[] {
+  const cells = (outcome: Outcome, metric: Judged) => {
+    const found = agreement(outcome, metric)
+    if (!found) return ['–', '–', '–']
+    return [three(found.mean), interval(found.allowed), found.inside ? 'inside' : '**outside**']
+  }
+  const rows = outcomes.map((outcome) => [
+    outcome.policy.title,
+    outcome.ours.map(({ seed }) => String(seed)).join(', ') || 'none',
+    ...cells(outcome, 'trainLoss'),
+    ...cells(outcome, 'testAcc'),
+  ])
+  const head = ['run', 'our seeds', 'mean train loss', 'allowed', 'it is', 'mean test accuracy', 'allowed', 'it is']
+  return [
+    heading('Do they agree?', 3),
+    text(
+      "Of each run it is asked that the mean over our seeds lies inside the range of PyTorch's seeds, widened by",
+      `${WIDENED.trainLoss} in train loss and ${WIDENED.testAcc} in test accuracy.`,
+    ),
+    table(head, rows, 2),
+    ...plateauNotes(outcomes),
+    figures(stripFigure('last-train-loss', 'Where every run ended: train loss', 'trainLoss', outcomes)),
+    figures(stripFigure('last-test-accuracy', 'Where every run ended: test accuracy', 'testAcc', outcomes)),
+    heading('Where the printed figures fall', 3),
+    ...printedPart(outcomes),
+  ]
+}
+
+/** A range that reaches to the plateau allows everything: what the others say is said too. */
+function plateauNotes(outcomes: readonly Outcome[]): Block[] {
+  return outcomes.flatMap((outcome) => {
+    const rest = outcome.theirs.filter((run) => !onPlateau(run))
+    if (rest.length === outcome.theirs.length || rest.length === 0) return []
+    const allowed = `${listed(
+      (['trainLoss', 'testAcc'] as const).map((metric) => {
+        const [low, high] = rangeOf(valuesOf(rest, metric))
+        return interval([low - WIDENED[metric], high + WIDENED[metric]])
+      }),
+    )}`
+    const found = agrees({ ...outcome, theirs: rest })
+    const verdict = found === null ? '' : found ? ' Ours lies inside of those too.' : ' **Ours lies outside of those.**'
+    return [
+      text(
+        `The range of *${outcome.policy.title}* reaches to a seed of PyTorch's that never left the plateau, and allows nearly anything.`,
+        `Without that seed it would be ${allowed}.${verdict}`,
+      ),
+    ]
+  })
+}
+
+function printedPart(outcomes: readonly Outcome[]): Block[] {
+  const places = outcomes.flatMap(({ policy, ours, theirs }) => {
+    const { printed } = policy
+    if (!printed) return []
+    return METRICS.map(([metric, name]) => {
+      // To the three decimals that are printed.
+      const range = rangeOf(valuesOf([...theirs, ...ours], metric).map((value) => Number(three(value))))
+      const place = placeOf(printed[metric], range)
+      return { title: policy.title, name: name.toLowerCase(), value: printed[metric], range, ...place }
+    })
+  })
+  const out = places.filter(({ where }) => where !== 'inside')
+  return [
+    text(
+      `Of the ${places.length} printed figures ${places.length - out.length} lie between the least and the most of all seeds, PyTorch's and ours.`,
+      ...(out.length > 0 ? ['The others:'] : []),
+    ),
+    ...(out.length > 0
+      ? [
+          list(
+            out.map(({ title, name, value, range, where, by }) => {
+              return `${title}, ${name}: ${three(value)} is ${three(by)} ${where} the range ${interval(range)}`
+            }),
+          ),
+        ]
+      : []),
+  ]
+}
