@@ -78,7 +78,7 @@ function agreementPart(outcomes: readonly Outcome[]): Block[] {
     ...cells(outcome, 'trainLoss'),
     ...cells(outcome, 'testAcc'),
   ])
-  const head = ['run', 'our seeds', 'mean train loss', 'allowed', 'it is', 'mean test accuracy', 'allowed', 'it is']
+  const head = ['run', 'our seeds', 'mean train loss', 'allowed', 'verdict', 'mean test accuracy', 'allowed', 'verdict']
   return [
     heading('Do they agree?', 3),
     text(

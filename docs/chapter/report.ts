@@ -1,5 +1,5 @@
 // The chapter's page, from the runs at hand: its texts, its numbers and its figures.
-import { agrees, choices, rangeOf } from './compare.ts'
+import { agrees, choices, onPlateau, rangeOf, valuesOf } from './compare.ts'
 import {
   type Block,
   code,
@@ -15,7 +15,7 @@ import {
 } from './document.ts'
 import { runFigure, scheduleFigures } from './figures.ts'
 import { toHtml } from './html.ts'
-import { numbers } from './numbers.ts'
+import { numbers, three } from './numbers.ts'
 import {
   FULL,
   figureFile,
@@ -111,7 +111,7 @@ function short(outcomes: Outcomes, all: readonly Outcome[], length: Length): Blo
   return [
     heading('In short'),
     ...(isShortened(length) ? [text(SHORTENED(length))] : []),
-    list([state, ...agreed(all), ...decided(outcomes), TRAPS]),
+    list([state, ...agreed(all), ...decided(outcomes), ...stuck(outcomes), TRAPS]),
   ]
 }
 
@@ -147,6 +147,16 @@ function decided(outcomes: Outcomes): string[] {
   return [
     `One run a policy decides little: of the ${count} ways to draw one of PyTorch's runs of each policy, the one most often best, *${title}*, is best ` +
       `in ${most}, and ${winners} policies can be the best. [What the spread over seeds says](#what-the-spread-over-seeds-says) counts them.`,
+  ]
+}
+
+function stuck({ multiStepMeant: { policy, theirs } }: Outcomes): string[] {
+  const seeds = theirs.filter(onPlateau)
+  if (seeds.length === 0) return []
+  const loss = rangeOf(valuesOf(seeds, 'trainLoss'))[1]
+  return [
+    `At a rate of 0.5, *${policy.title}*, ${seeds.length} of PyTorch's ${theirs.length} seeds never ${seeds.length === 1 ? 'leaves' : 'leave'} the plateau ` +
+      `at ${three(loss)}. The range for that run allows for it, and so proves little.`,
   ]
 }
 

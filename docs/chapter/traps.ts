@@ -45,8 +45,8 @@ function lateRates({ warmup, warmupFirst, constant }: Outcomes, epochs: number):
       runFigure(warmupFirst, epochs),
     ),
     text(
-      'The chapter remarks that with warm-up the network converges better in the first five epochs. Its run owes that to the first epoch,',
-      'which had no warm-up at all.',
+      'The chapter remarks that with warm-up the network converges better in the first five epochs. What its run shows of them rests on a',
+      'first epoch at the full rate, before any warm-up.',
       ...afterFive([
         ['a constant rate', constant],
         ["the notebook's order", warmup],

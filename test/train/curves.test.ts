@@ -253,6 +253,36 @@ describe('drawFigure', () => {
     expect(Number(x) + 0.6 * size * shown).toBeLessThanOrEqual(490 - 14)
   })
 
+  test('lines of one label, colour and dash share an entry of the legend, others do not', () => {
+    const line = { label: 'seed', color: '#123456', points: [[0, 0] as const, [1, 1] as const] }
+    const lines = [line, { ...line, width: 0.5 }, { ...line, dash: '2 3' }]
+    const svg = drawFigure({ xLabel: 't', x: [0, 1], y: [0, 1], lines })
+    expect(texts(svg).filter((one) => one === 'seed')).toHaveLength(2)
+    expect(svg).toContain('<title>seed</title>')
+    expect(svg.match(/stroke="#123456" stroke-width="0.5"/g)).toHaveLength(1)
+  })
+
+  test('a band lies between its two lines, behind others; what is beyond the frame is cut off where it is to be', () => {
+    const at = (y: number) => [[0, y] as const, [1, y] as const]
+    const bands = [{ color: '#ff0000', low: at(0.25), high: at(4) }]
+    const figure = { xLabel: 't', x: [0, 1], y: [0, 1], lines: [], bands } as const
+    const colors = (clip: boolean) => {
+      const svg = drawFigure({ ...figure, clip })
+      const [pixel, { left, right, top, bottom }] = [render(svg), frame(svg)]
+      const middle = Math.round((left + right) / 2) + 10
+      const ys = [top - 4, top + 0.5 * (bottom - top) + 4, top + 0.9 * (bottom - top)]
+      return ys.map((y) => pixel(middle, Math.round(y)))
+    }
+    // A fifth of red on white: 0.8 · 255 = 204 = cc.
+    expect(colors(false)).toEqual(['#ffcccc', '#ffcccc', '#ffffff'])
+    expect(colors(true)).toEqual(['#ffffff', '#ffcccc', '#ffffff'])
+  })
+
+  test('has a lighter colour for every curve of a run on a dark page', () => {
+    const svg = drawCurves(run, { epochs: 30 })
+    for (const color of [blue, magenta, green]) expect(svg).toMatch(new RegExp(`\\[stroke="${color}"\\]{stroke:#`))
+  })
+
   test('escapes what goes into attributes', () => {
     expect(escapeXml(`a<b>&"c"'\u0007`)).toBe('a&lt;b&gt;&amp;&quot;c&quot;&#39;\ufffd')
     const line = { label: '"', color: '"><script>', dash: '"', points: [[0, 0] as const] }
