@@ -60,6 +60,8 @@ function overlaps(five: readonly Outcome[]): Block[] {
   if (policies.some((runs) => runs.length < 2)) return []
   const pairs = (policies.length * (policies.length - 1)) / 2
   const clear = separated(policies)
+  const spans = policies.map((runs) => rangeOf(valuesOf(runs, 'testAcc'))).map(([low, high]) => high - low)
+  const widest = Math.max(...spans)
   const titles = clear.map(([a, b]) => `*${five[a]!.policy.title}* above *${five[b]!.policy.title}*`)
   const said =
     clear.length > 0
@@ -68,8 +70,8 @@ function overlaps(five: readonly Outcome[]): Block[] {
   return [
     text(`**All seeds together.** Of the ${pairs} pairs of policies, the ranges of ${said}`),
     text(
-      'So a difference of 0.01 in test accuracy between two single runs says nothing about their policies. What it takes is several seeds',
-      'of each, and a difference beside which their spread is small.',
+      `Seeds alone set runs of one policy up to ${three(widest)} apart in test accuracy: a smaller difference between two single runs proves`,
+      'nothing about their policies. What a comparison takes is several seeds of each, and a difference beside which their spread is small.',
     ),
   ]
 }
@@ -81,11 +83,13 @@ function plateau(all: readonly Outcome[]): Block[] {
     const told = (whose: string, runs: readonly Run[]) => {
       if (runs.length === 0) return []
       const names = stuck(runs).map((run) => `seed ${run.seed}: train loss ${three(lastOf(run).trainLoss)}`)
-      return [`${names.length} of ${whose} ${runs.length}${names.length > 0 ? ` (${listed(names)})` : ''}`]
+      if (names.length === 0) return [`none of ${whose === 'our' ? 'ours' : whose} (${runs.length})`]
+      return [`${names.length} of ${whose} ${runs.length} (${listed(names)})`]
     }
+    const [rate] = stuck([...theirs, ...ours]).map((run) => run.epochs[0]!.lr)
     const counts = [...told("PyTorch's", theirs), ...told('our', ours)]
     return text(
-      `**The plateau.** A run of *${policy.title}*, which begins at a rate of 0.5, may never learn: its loss stays at ln 10 = 2.303, where`,
+      `**The plateau.** A run of *${policy.title}*, which begins at a rate of ${rate}, may never learn: its loss stays at ln 10 = 2.303, where`,
       `every class is equally likely, and its accuracy at 0.1. That happened to ${listed(counts)}. One run, lucky or not, tells nothing of`,
       'it; and a range over such seeds allows anything between the plateau and the best, so that agreement with it proves little.',
     )
