@@ -113,8 +113,8 @@ function fallen(all: readonly Outcome[]): Block[] {
   if (found.length === 0) return []
   return [
     text(
-      '**Setbacks.** At high rates training may lose in a few updates what it had learnt, and need long to find it again. A train loss',
-      `that rises by more than ${SETBACK} from an epoch to the next has ${found.length === 1 ? 'this run' : 'these runs'}:`,
+      '**Setbacks.** At high rates training may lose in a few updates what it had learnt, and need long to find it again. The train loss of',
+      `${found.length === 1 ? 'this run' : 'these runs'} rose by more than ${SETBACK} from an epoch to the next:`,
     ),
     list(found),
   ]
