@@ -225,6 +225,11 @@ describe('a run that can not be read', () => {
     ],
     [
       'history.jsonl',
+      (text: string) => text.replace(/.*\n$/, ''),
+      /history\.jsonl: it must hold the ends of 30 epochs in their order, and does not$/,
+    ],
+    [
+      'history.jsonl',
       (text: string) => text.replaceAll('0.899', '0.898'),
       /history\.jsonl: its last epoch is not what result\.json beside it says$/,
     ],

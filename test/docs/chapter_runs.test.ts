@@ -2,7 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { writeRuns } from '../support/chapter_runs.ts'
-import { bitsOf, makeScratch, TrainProcess, train } from '../support/train_process.ts'
+import { bitsOf, makeScratch, stepsOf, TrainProcess, train } from '../support/train_process.ts'
 
 const { folder: scratch, remove } = makeScratch()
 afterAll(remove)
@@ -26,8 +26,9 @@ it('makes the run that is missing, goes on with one that was killed, and writes 
   const line = list.stdout.split('\n').find((text) => text.includes('warmup-cosine-seed-1'))!
   expect(line).toBe('  11  a/warmup-cosine-seed-1  new        run=warmup-cosine seed=1')
 
-  const killed = await chapter(['--out', 'a', ...SHORT, '--index', '11'], { KILL_INSIDE: 'renamed:2' })
+  const killed = await chapter(['--out', 'a', ...SHORT, '--index', '11'], { KILL_INSIDE: 'renamed:3' })
   expect(killed.code).toBe('SIGKILL')
+  expect(stepsOf(join(out, 'warmup-cosine-seed-1'))[0]).toBe(2)
   const { code, stdout, stderr } = await chapter(['--out', 'a', ...SHORT])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const lines = stdout.split('\n')
