@@ -13,7 +13,6 @@
 //   total                                     5,178         63,896
 //   epoch 0  train loss 2.22
 //   epoch 1  train loss 1.70
-//   epoch 2  train loss 1.29
 import { add, fit, ImageBatches, loadFashionMnist, manualSeed, nn, open, optim, relu, type Tensor } from 'dawngrad'
 
 /** relu(x + conv(relu(conv(x)))). Parameters of properties that are modules or tensors are found by themselves. */
