@@ -140,13 +140,14 @@ interface Contender {
 }
 
 /** Medians, and the ratio of the fastest samples: on a busy machine either alone may be luck. */
-interface Times {
+export interface Times {
   readonly defaultMs: number
   readonly ms: number
   readonly ratioOfFastest: number
 }
 
-function gains({ ms, defaultMs, ratioOfFastest }: Times): boolean {
+/** Whether a candidate is enough faster than the table's choice, by both. */
+export function gains({ ms, defaultMs, ratioOfFastest }: Times): boolean {
   return ms <= (1 - LEAST_GAIN) * defaultMs && ratioOfFastest <= 1 - LEAST_GAIN
 }
 

@@ -87,10 +87,16 @@ describe('a tuning', () => {
 
   it('that is refused leaves what was set before', async () => {
     await apply(tuning)
-    await expect(apply({ ...tuning, entries: [{ ...tuning.entries[0], tune: { DIRECT: 7 } }] })).rejects.toThrow(
-      't.json: entries[0]: tune {"DIRECT":7} is none of the candidates of linear.forward at this shape',
+    const [entry] = tuning.entries
+    const larger = { ...shape, N: 9 }
+    const entries = [
+      { ...entry, shape: larger },
+      { ...entry, tune: { DIRECT: 7 } },
+    ]
+    await expect(apply({ ...tuning, entries })).rejects.toThrow(
+      't.json: entries[1]: tune {"DIRECT":7} is none of the candidates of linear.forward at this shape',
     )
-    expect(found()).toEqual(other)
+    expect([found(), found(larger)]).toEqual([other, undefined])
   })
 
   it.each([
@@ -111,6 +117,10 @@ describe('a tuning', () => {
     [{ first: { tune: { DIRECT: 0.5 } } }, 't.json: entries[0]: tune.DIRECT must be a whole number, it is 0.5'],
     [{ first: { shape: { N: -1 } } }, 't.json: entries[0]: shape.N must be a whole number, it is -1'],
     [{ first: { shape: { N: 1 } } }, 't.json: entries[0]: shape must have the sizes N, I, O, relu of linear.forward'],
+    [
+      { first: { shape: { N: 8, I: 16, O: 4, bias: 0 } } },
+      't.json: entries[0]: shape must have the sizes N, I, O, relu of linear.forward',
+    ],
   ] as const)('that is damaged is refused: %j', async (change, message) => {
     const isWhole = change === null || Array.isArray(change)
     const { first, ...rest } = (isWhole ? {} : change) as { first?: object }

@@ -5,7 +5,7 @@ import { keyOf, setTuned, tunedFor } from '../../src/kernels/tuned.ts'
 import { type AdapterClass, type Numbers, TUNING } from '../../src/kernels/tuning.ts'
 import { sameNumbers, TUNABLES, type Tunable } from '../../src/kernels/tuning_spaces.ts'
 import type { Tensor } from '../../src/node/index.ts'
-import { type Finding, tune } from '../../src/train/tune.ts'
+import { type Finding, gains, tune } from '../../src/train/tune.ts'
 import { inputsOf, openSide, type TuneCase, tuneCases } from '../../src/train/tune_cases.ts'
 import { bitsOf } from '../kernels/check.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
@@ -122,6 +122,16 @@ describe('tune', () => {
     } finally {
       Object.assign(row, before)
     }
+  })
+
+  it('takes for a gain what is 5 % faster in the median and in the fastest sample', () => {
+    const faster = (ms: number, ratioOfFastest: number) => gains({ defaultMs: 100, ms, ratioOfFastest })
+    expect([faster(95, 0.95), faster(95.1, 0.5), faster(50, 0.951), faster(100, 1)]).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ])
   })
 
   it('writes nothing that gains nothing, and tries nothing without time', async () => {
