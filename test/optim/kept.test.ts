@@ -331,6 +331,32 @@ describe('sums left to the optimiser', () => {
     expect(await apart.state()).toEqual(await together.state())
   })
 
+  it.each<[string, (one: ReturnType<typeof training>) => Tensor[][]]>([
+    ['one optimiser', ({ parameters }) => [[...parameters]]],
+    [
+      'one for weights and one for biases',
+      ({ parameters: [w1, b1, w2, b2, w3] }) => [
+        [w1!, w2!, w3!],
+        [b1!, b2!],
+      ],
+    ],
+  ])('give the bits of parameters that have no place for anything: %s', async (_, split) => {
+    const states = []
+    for (const plainly of [false, true]) {
+      const one = training(plainly)
+      const optimizers = split(one).map((params) => new optim.SGD(params, { lr: 0.05 }))
+      if (plainly) for (const p of one.parameters) p.place = null
+      const step = () => {
+        for (const optimizer of optimizers) optimizer.zeroGrad()
+        one.forward().backward()
+        for (const optimizer of optimizers) optimizer.step()
+      }
+      eagerly(step, 2)
+      states.push(await Promise.all(one.parameters.flatMap((p) => [p, p.grad!]).map(bitsOf)))
+    }
+    expect(states[0]).toEqual(states[1])
+  })
+
   it('are taken though the first group has no gradient', () => {
     const one = training(false)
     const frozen = parameter([1, 2], [2])

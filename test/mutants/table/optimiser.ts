@@ -185,12 +185,6 @@ const keptOnHost = [
       replace: '',
       breaks: 'A copy is packed anew in every step, though the update has written it.',
     },
-    {
-      id: 'copy-current',
-      find: 'if (copy && current) copy',
-      replace: 'if (copy) copy',
-      breaks: 'A copy that was never packed, or is out of date, is taken for the parameter.',
-    },
   ]),
   ...mutantsOf('src/optim/sgd.ts', tests.kept, [
     {
