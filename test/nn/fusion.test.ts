@@ -153,6 +153,12 @@ describe('Sequential', () => {
     expect(fused).toEqual(plain)
   })
 
+  it('has the bits of each layer by itself where another module stands in the place of a ReLU', async () => {
+    const apart = () => [new nn.Linear(8, 12), new nn.Flatten(), new nn.Linear(12, 4), new nn.ReLU()]
+    const [fused, plain] = await bitsOfBoth(apart, 8, fill(40 * 8, 8, 'normal'))
+    expect(fused).toEqual(plain)
+  })
+
   // The second layer's input is exactly 0, or NaN, or its gradient infinite: ReLU passes what is not <= 0.
   it.each([8, 7])('lets through what ReLU lets through: %i features', async (width) => {
     const layers = () => {
