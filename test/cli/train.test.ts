@@ -197,9 +197,11 @@ describe.skipIf(!hasData)('dawngrad train', () => {
     expect(hash('seed-6')).not.toBe(hash('seed-5'))
   })
 
+  const FEW = ['--limit-train', '8', '--limit-test', '8']
+
   it("sets the rate after the epoch when asked to, as the chapter's notebook does", async () => {
     const args = ['--lr', '0.3', '--schedule', 'warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)', '--out', 'late']
-    const { code } = await dawngrad(['train', ...SMALL, '--epochs', '4', '--lr-timing', 'after-epoch', ...args])
+    const { code } = await dawngrad(['train', '--epochs', '4', ...FEW, '--lr-timing', 'after-epoch', ...args])
     expect(code).toBe(0)
     expect(lines('late', 'history.jsonl').map(({ lr }) => lr)).toEqual([0.3, 0, 0.06, 0.12])
   })
