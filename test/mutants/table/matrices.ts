@@ -8,6 +8,7 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
     find: 'quads_of(params.N) * params.I)',
     replace: 'quads_of(params.N))',
     breaks: 'The packed weights overwrite the packed input.',
+    tests: tests.smallLinear,
   },
   {
     id: 'linear-forward-bias',
@@ -29,6 +30,7 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
     find: 's5l += x1.y * y0;',
     replace: 's5l += x1.x * y0;',
     breaks: 'The sixth row of a block is computed from the fifth.',
+    tests: tests.smallLinear,
   },
   {
     id: 'linear-forward-last-term',
@@ -36,6 +38,7 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
     find: 'k < params.I; k++',
     replace: 'k + 1u < params.I; k++',
     breaks: 'The last feature is left out of every sum.',
+    tests: tests.smallLinear,
   },
   {
     id: 'linear-forward-last-quad',
@@ -65,6 +68,7 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
     find: 'finished(s0l.x, at - start)',
     replace: 'finished(s0l.x, column)',
     breaks: 'In a large layer eight neighbouring outputs get the bias of the first of them.',
+    tests: tests.smallLinear,
   },
   {
     id: 'linear-relu-nan',
