@@ -166,7 +166,7 @@ describe('packed copies and sums left to the optimiser', () => {
       const w = parameter(fill(2400, 1, 'normal'), [16, 6, 5, 5])
       w.storage.copyable = !plainly
       const sgd = new optim.SGD([w], { lr: 0.01 })
-      const xs = [8, 14].map((size) => tensor(fill(6 * size * size, size, 'normal'), [1, 6, size, size]))
+      const xs = [8, 14].map((size) => parameter(fill(6 * size * size, size, 'normal'), [1, 6, size, size]))
       for (const x of [...xs, ...xs, ...xs]) {
         scope(() => {
           const out = conv2dReluMaxPool2d(x, w)
@@ -175,7 +175,7 @@ describe('packed copies and sums left to the optimiser', () => {
           sgd.step()
         })
       }
-      return await bitsOf(w)
+      return await Promise.all([w, ...xs.map((x) => x.grad)].map(bitsOf)) // of an input, added up over the steps
     }
     expect(await run(false)).toEqual(await run(true))
   })
