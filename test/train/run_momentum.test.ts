@@ -33,7 +33,7 @@ class Small extends nn.Module {
 let [train, test]: ImageBatches[] = []
 beforeAll(async () => {
   await testGpu()
-  ;[train, test] = [new ImageBatches(set, { batchSize: 4 }), new ImageBatches(set, { batchSize: 4 })]
+  ;[train, test] = [new ImageBatches(set, { batchSize: 1 }), new ImageBatches(set, { batchSize: 4 })]
 })
 afterAll(() => {
   for (const batches of [train!, test!]) batches.dispose()
@@ -48,17 +48,19 @@ function start() {
 
 const bitsOf = async (net: nn.Module) =>
   (await Promise.all(net.parameters().map((p) => p.data()))).flatMap((d) => [...d])
-const schedule = sched.oneCycleLR({ maxLr: 0.5, totalSteps: 6 })
+/** Many for a submit, once it is known how short they are. */
+const STEPS = 11
+const schedule = sched.oneCycleLR({ maxLr: 0.1, totalSteps: 2 * STEPS })
 
 it.each(['step', 'epoch'] as const)(
   'a momentum per %s is that of the loop written out, captured or not',
   async (per) => {
     const rates = { schedule, per, timing: 'before-epoch', lr: 9 } as const
     const hand = start()
-    for (let step = 0; step < 6; step++) {
-      const epoch = Math.floor(step / 3)
-      if (step % 3 === 0) train!.setOrder(permutation(5, epoch, 11))
-      train!.position = step % 3
+    for (let step = 0; step < 2 * STEPS; step++) {
+      const epoch = Math.floor(step / STEPS)
+      if (step % STEPS === 0) train!.setOrder(permutation(5, epoch, 11))
+      train!.position = step % STEPS
       const t = per === 'step' ? step : epoch
       Object.assign(hand.optimizer.paramGroups[0]!, { lr: schedule(t), momentum: schedule.momentum!(t) })
       scope(() => {
