@@ -27,12 +27,15 @@ async function connect(url: string): Promise<IncomingMessage> {
   return ((await once(get(`${url}events`), 'response')) as [IncomingMessage])[0]
 }
 
-/** All events of a run's page, once they have ended. */
-async function listen(response: IncomingMessage, onRecord: () => void = () => undefined) {
+/** All events of a run's page, once they have ended. `onFirst` is called once: a second signal would end a run at once. */
+async function listen(response: IncomingMessage, onFirst: () => void = () => undefined) {
   let text = ''
+  let seen = false
   response.setEncoding('utf8').on('data', (more: string) => {
     text += more
-    if (more.includes('event: record')) onRecord()
+    if (seen || !text.includes('event: record')) return
+    seen = true
+    onFirst()
   })
   await once(response, 'end')
   const events = [...text.matchAll(/^event: (.*)\ndata: (.*)\n\n/gm)].map(([, name, data]) => ({
@@ -51,14 +54,14 @@ function historyOf(run: string): unknown[] {
 }
 
 /** Trains with a page, and listens to it from its beginning. */
-async function trainLive(args: readonly string[], onRecord?: (run: TrainProcess) => void) {
+async function trainLive(args: readonly string[], onFirst?: (run: TrainProcess) => void) {
   const run = new TrainProcess(scratch.folder, [...args, '--live'])
   let url = ''
   run.child.stdout!.on('data', (text: string) => {
     url ||= /^live: (http:\/\/127\.0\.0\.1:\d+\/)$/m.exec(String(text))?.[1] ?? ''
   })
   await run.until('live: ')
-  const heard = await listen(await connect(url), () => onRecord?.(run))
+  const heard = await listen(await connect(url), () => onFirst?.(run))
   return { heard, ended: await run.ended }
 }
 
