@@ -21,6 +21,7 @@ interface Given extends Asked, Length {
 /** `npm run chapter`. `load` gives the data. */
 export function chapterCommand(load = loadFashionMnist): Command {
   const command = new Command('chapter').description("make the chapter's runs that are missing, and its page")
+  command.configureHelp({ commandUsage: () => 'npm run chapter -- [options]' })
   command
     .addOption(new Option('--report', 'write the page alone, from the runs at hand').conflicts(['index', 'list']))
     .addOption(

@@ -92,8 +92,7 @@ class Parser {
     const given: Given = new Map()
     if (!this.#take('(') || this.#take(')')) return given
     this.#list(name, args, given, right, lr, depth)
-    const end = this.#skip()
-    if (!this.#take(')')) this.#fail(end, `${name}: expected ',' or ')', got ${this.#seen()}`, right)
+    this.#close(')', name, right)
     return given
   }
 
@@ -120,26 +119,34 @@ class Parser {
     const at = this.#skip()
     if (kind.kind === 'schedule') return this.#schedule(lr, depth + 1)
     const seen = this.#seen()
-    const value = kind.kind === 'schedules' ? this.#schedules(kind, lr, depth) : this.#plain(kind)
+    const value =
+      kind.kind === 'schedules' ? this.#schedules(name, kind, right, lr, depth) : this.#plain(name, kind, right)
     // Where the text holds no value of that shape, the text itself is shown.
     const message = fault(name, arg, kind, value, value === undefined ? seen : undefined)
     if (message !== undefined) this.#fail(at, message, right)
     return value
   }
 
-  /** A list of schedules; undefined where there is none, or where it has no end. */
-  #schedules({ baseOfOthers }: Arg, lr: number | undefined, depth: number): Schedule[] | undefined {
+  /** A list of schedules; undefined where there is none. */
+  #schedules(
+    name: string,
+    { baseOfOthers }: Arg,
+    right: string,
+    lr: number | undefined,
+    depth: number,
+  ): Schedule[] | undefined {
     const schedules: Schedule[] = []
     if (!this.#take('[')) return undefined
     if (this.#take(']')) return schedules
     do {
       schedules.push(this.#schedule(schedules.length > 0 ? (baseOfOthers ?? lr) : lr, depth + 1))
     } while (this.#take(','))
-    return this.#take(']') ? schedules : undefined
+    this.#close(']', name, right)
+    return schedules
   }
 
-  #plain(kind: Arg): unknown {
-    if (kind.kind === 'milestones') return this.#numbers()
+  #plain(name: string, kind: Arg, right: string): unknown {
+    if (kind.kind === 'milestones') return this.#numbers(name, right)
     if (kind.kind !== 'flag' && kind.kind !== 'choice') return this.#number()
     const word = this.#match(/[A-Za-z_]\w*/y)
     return kind.kind === 'flag' && (word === 'true' || word === 'false') ? word === 'true' : word
@@ -150,7 +157,7 @@ class Parser {
     return digits === undefined ? undefined : Number(digits)
   }
 
-  #numbers(): number[] | undefined {
+  #numbers(name: string, right: string): number[] | undefined {
     const values: number[] = []
     if (!this.#take('[')) return undefined
     if (this.#take(']')) return values
@@ -160,7 +167,13 @@ class Parser {
       if (value === undefined) return undefined
       values.push(value)
     } while (this.#take(','))
-    return this.#take(']') ? values : undefined
+    this.#close(']', name, right)
+    return values
+  }
+
+  #close(bracket: string, name: string, right: string): void {
+    const at = this.#skip()
+    if (!this.#take(bracket)) this.#fail(at, `${name}: expected ',' or '${bracket}', got ${this.#seen()}`, right)
   }
 
   /** What stands here, up to the next delimiter, for an error. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { reportOf } from '../../docs/chapter/command.ts'
+import { chapterCommand, reportOf } from '../../docs/chapter/command.ts'
 import { chapterPoints, type Figures, FULL, trainArguments } from '../../docs/chapter/plan.ts'
 import { DataError } from '../../src/index.ts'
 import { Browser, findBrowser } from '../support/browser.ts'
@@ -22,6 +22,10 @@ const pageOf = async (runs: string, length = FULL) => {
 }
 const rowOf = (markdown: string, start: string) =>
   markdown.split('\n').filter((line) => line.startsWith(`| ${start} |`))
+
+it('names itself in its help as one types it', () => {
+  expect(chapterCommand().helpInformation()).toMatch(/^Usage: npm run chapter -- \[options\]\n/)
+})
 
 describe('the plan', () => {
   it('has the arguments of every run', () => {
