@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import process from 'node:process'
+import { createInterface } from 'node:readline'
 import { writeWhole } from '../node/files.ts'
+import { isNoise } from '../node/probe.ts'
 import { type Axis, describePoint } from '../node/sweep_grid.ts'
 import { makeSweepFolder, resultOf, stateOf } from '../node/sweep_point.ts'
 import { groupsOf, type Outcome, sweepFigure, tableLines } from '../node/sweep_table.ts'
@@ -77,14 +79,17 @@ class Children {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, this.#onSignal)
   }
 
-  /** Runs this command with arguments more. Dawn's and train's warnings are shown, not their progress. */
+  /** Runs this command with arguments more. Warnings are shown, but for what every process says; progress is not. */
   run(args: readonly string[]): Promise<End> {
     const command = [...process.execArgv, process.argv[1]!, ...process.argv.slice(2), ...args]
-    const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] })
+    const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'pipe'] })
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      if (!isNoise(line)) process.stderr.write(`${line}\n`)
+    })
     this.#running.add(child)
     return new Promise((resolve, reject) => {
       child.on('error', reject)
-      child.on('exit', (code, signal) => {
+      child.on('close', (code, signal) => {
         this.#running.delete(child)
         resolve(code ?? signal ?? 1)
       })

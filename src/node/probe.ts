@@ -130,11 +130,16 @@ export function probe(driver: Driver, milliseconds = PROBE_MILLISECONDS): Promis
   })
 }
 
+/** Whether a line of stderr is Dawn's about limits that it lowers on some adapters: harmless, and said by every process. */
+export function isNoise(line: string): boolean {
+  return line.startsWith('Warning: ') && line.includes('artificially reduced')
+}
+
 /** What counts is what it reported: a driver that crashes only as its process ends has done its work. */
 function withReport(line: string, stderr: string): Probed {
   const { facts, why } = JSON.parse(line.slice(MARK.length)) as { facts?: AdapterFacts; why?: string }
   if (facts) return { ok: true, facts }
-  const warning = stderr.split('\n').find((text) => text.startsWith('Warning: ') && !text.includes('artificially'))
+  const warning = stderr.split('\n').find((text) => text.startsWith('Warning: ') && !isNoise(text))
   if (why !== 'no adapter') return { ok: false, why: String(why) }
   return { ok: false, none: true, why: warning ? `${why} (${warning.slice('Warning: '.length).trim()})` : why }
 }
