@@ -12,7 +12,7 @@ const HEAD = `<!-- Written by \`npm run docs:benchmarks\` from bench/results/*.j
 
 How each figure is measured is said in [bench/README.md](../bench/README.md); every result below names its adapter, driver, commit, date
 and command. Drivers called llvmpipe or SwiftShader compute on the processor: their figures say how the libraries compare there, not
-how fast a GPU is.`
+how fast a GPU is. The machines are shared: the same step takes up to twice the time in another run, so compare figures within a table.`
 
 const MISSING =
   '**No result from a hardware GPU is here yet.** Run the commands below on a machine that has one, with ' +

@@ -70,7 +70,9 @@ function agreementPart(outcomes: readonly Outcome[]): Block[] {
   const cells = (outcome: Outcome, metric: Judged) => {
     const found = agreement(outcome, metric)
     if (!found) return ['–', '–', '–']
-    return [three(found.mean), interval(found.allowed), found.inside ? 'inside' : '**outside**']
+    // A digit more than elsewhere: a mean may lie that close to the bound.
+    const allowed = found.allowed.map((bound) => bound.toFixed(4)).join(' … ')
+    return [found.mean.toFixed(4), allowed, found.inside ? 'inside' : '**outside**']
   }
   const rows = outcomes.map((outcome) => [
     outcome.policy.title,

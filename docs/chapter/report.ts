@@ -133,7 +133,7 @@ function agreed(all: readonly Outcome[]): string[] {
   const names = outside.map(({ title, seeds }) => `*${title}* (${seeds} seed${seeds === 1 ? '' : 's'})`)
   const rest = outside.length > 0 ? ` **Outside: ${listed(names)}.**` : ''
   return [
-    `The mean of our seeds agrees with PyTorch's range in ${judged.length - outside.length} of ${judged.length} policies.${rest}`,
+    `The mean of our seeds agrees with PyTorch's range in ${judged.length - outside.length} of ${judged.length} settings.${rest}`,
   ]
 }
 

@@ -114,7 +114,7 @@ function fallen(all: readonly Outcome[]): Block[] {
   return [
     text(
       '**Setbacks.** At high rates training may lose in a few updates what it had learnt, and need long to find it again. The train loss of',
-      `${found.length === 1 ? 'this run' : 'these runs'} rose by more than ${SETBACK} from an epoch to the next:`,
+      `${found.length === 1 ? 'this run' : 'these runs'} rose by more than ${SETBACK} from an epoch to the next (the first is epoch 1):`,
     ),
     list(found),
   ]

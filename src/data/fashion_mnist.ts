@@ -2,14 +2,14 @@ import { DataError, decodeIdx, type IdxArray } from './idx.ts'
 
 /** Examples of one kind of picture with one label each: at least one example, and every label names a class. */
 export interface ImageDataset {
-  /** [count, 1, 28, 28] in row-major order, one byte (0 to 255) a pixel. */
+  /** [count, channels, height, width] in row-major order, one byte (0 to 255) a pixel. */
   images: Uint8Array
   /** [count], each an index into `classes`. */
   labels: Uint8Array
   count: number
-  channels: 1
-  height: 28
-  width: 28
+  channels: number
+  height: number
+  width: number
   classes: readonly string[]
 }
 

@@ -75,8 +75,8 @@ describe('the cases', () => {
       } finally {
         prepared.dispose()
       }
-      // Fewer there may be: what other tests forgot is collected meanwhile.
-      expect(gpu.memory().tensors).toBeLessThanOrEqual(before)
+      // Fewer there may be: what other tests forgot is collected meanwhile. Clipping keeps the table of what it clipped.
+      expect(gpu.memory().tensors).toBeLessThanOrEqual(before + (item.name === 'clip' ? 1 : 0))
     },
   )
 })

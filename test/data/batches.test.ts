@@ -5,10 +5,11 @@ import { messageOf, testGpu } from '../support/gpu.ts'
 const PIXELS = 28 * 28
 
 /** Images whose pixels tell them apart: pixel k of image n is (7n + k) mod 256. The labels are n mod 10. */
-function dataset(count: number): ImageDataset {
-  const images = Uint8Array.from({ length: count * PIXELS }, (_, i) => 7 * Math.floor(i / PIXELS) + (i % PIXELS))
+function dataset(count: number, [channels, height, width]: [number, number, number] = [1, 28, 28]): ImageDataset {
+  const pixels = channels * height * width
+  const images = Uint8Array.from({ length: count * pixels }, (_, i) => 7 * Math.floor(i / pixels) + (i % pixels))
   const labels = Uint8Array.from({ length: count }, (_, n) => n % 10)
-  return { images, labels, count, channels: 1, height: 28, width: 28, classes: [] }
+  return { images, labels, count, channels, height, width, classes: [] }
 }
 
 beforeAll(testGpu)
@@ -32,6 +33,17 @@ describe('ImageBatches', () => {
         labels.dispose()
       }
     }
+    batches.dispose()
+  })
+
+  it('takes pictures of any size and number of channels', async () => {
+    const set = dataset(5, [3, 5, 7])
+    const batches = new ImageBatches(set, { batchSize: 2 })
+    batches.setOrder(Uint32Array.of(4, 0, 3, 1, 2))
+    const { images } = batches.batch(1)
+    expect(images.shape).toEqual([2, 3, 5, 7])
+    const bytes = [3, 1].flatMap((n) => [...set.images.subarray(n * 105, (n + 1) * 105)])
+    expect(await images.data()).toEqual(Float32Array.from(bytes, (byte) => byte * Math.fround(1 / 255)))
     batches.dispose()
   })
 

@@ -152,9 +152,9 @@ describe('a page of other runs', () => {
     })
     const { markdown, html } = await pageOf(folder)
     expect(markdown).toContain('- All 17 runs are here.')
-    expect(markdown).toContain("agrees with PyTorch's range in 6 of 7 policies. **Outside: *constant 0.3* (3 seeds).**")
+    expect(markdown).toContain("agrees with PyTorch's range in 6 of 7 settings. **Outside: *constant 0.3* (3 seeds).**")
     expect(rowOf(markdown, 'constant 0.3')).toContain(
-      '| constant 0.3 | 0, 1, 2 | 0.150 | 0.110 … 0.193 | inside | 0.831 | 0.861 … 0.897 | **outside** |',
+      '| constant 0.3 | 0, 1, 2 | 0.1500 | 0.1104 … 0.1934 | inside | 0.8310 | 0.8613 … 0.8974 | **outside** |',
     )
     expect(html.match(/<strong>outside<\/strong>/g)).toHaveLength(1)
     expect(rowOf(markdown, 'constant 0.3')).toContain(
@@ -174,7 +174,7 @@ describe('a page of other runs', () => {
     )
     expect(markdown).toContain('**Ours lies outside of those.**')
     expect(rowOf(markdown, 'MultiStep as meant')).toContain(
-      '| MultiStep as meant | 0 | 2.303 | 0.067 … 2.323 | inside | 0.100 | 0.090 … 0.904 | inside |',
+      '| MultiStep as meant | 0 | 2.3027 | 0.0665 … 2.3229 | inside | 0.1000 | 0.0900 … 0.9041 | inside |',
     )
   })
 

@@ -17,14 +17,15 @@ const HEAD = `<!-- Written by \`npm run docs:schedules\` from test/sched/gallery
 A schedule is a function of t = 0, 1, 2 …, the number of the epoch or, with \`--schedule-per step\`, of the update: the same rate for
 the same t, in any order. Its text is the same everywhere: \`--schedule\`, \`npm run plot-schedule\`, \`sched.parse(text)\`, and
 \`schedule.spec\`, which gives it back. Arguments may be positional, in the order shown, then named. A base rate (\`lr\`, \`baseLr\`,
-\`maxLr\` of \`oneCycleLR\`) that the text does not give is that of \`--lr\`. In code every name is a function of options:
+\`maxLr\` of \`oneCycleLR\`) that the text does not give is, on the command line, that of \`--lr\`; \`sched.parse(text, { lr })\` takes its
+\`lr\`, and \`sched.parse(text)\` the default shown, or asks for it where there is none. In code every name is a function of options:
 \`sched.stepLR({ lr: 0.3, stepSize: 7 })\`; combinators take the schedule or the list first: \`sched.warmup(s, { steps: 5 })\`.
 
 \`\`\`
 npm run plot-schedule -- 'warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)' 'oneCycleLR(0.3, 30)' --range 30 --svg rates.svg
 \`\`\`
 
-draws any of them, several at once, in the terminal and to a file. [All in one picture](img/schedules.svg).
+draws any of them, several at once, in the terminal and to a file: the values at t = 0, 1, 2 …, joined by lines. [All in one picture](img/schedules.svg).
 
 Those with PyTorch's names are its schedulers in closed form. PyTorch computes most of them by a recursion on the rate in force; undisturbed,
 both give the same rates, but for rounding and for the cases that the functions' docstrings name.
