@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { chapterCommand } from '../docs/chapter/command.ts'
 import { lrFindCommand } from '../src/cli/lr_find.ts'
 import { plotScheduleCommand } from '../src/cli/plot_schedule.ts'
 import { setupCommand } from '../src/cli/setup.ts'
@@ -92,6 +93,7 @@ describe('the pages', () => {
     tuneCommand(),
     lrFindCommand(),
     sweepCommand(),
+    chapterCommand(),
   ]
 
   it.each(pages)('%s names only scripts that exist, and options that they have', (page) => {
