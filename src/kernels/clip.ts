@@ -3,7 +3,7 @@ import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { keyOf, type Piece, rowsOf } from './rows.ts'
+import type { Piece } from './rows.ts'
 import { ELEMENTS_A_WORKGROUP, groupsForElements, withScratch } from './support.ts'
 import { TableCache } from './table_cache.ts'
 import * as wgsl from './wgsl.ts'
@@ -51,10 +51,10 @@ function together(tensors: readonly Tensor[]): { buffers: Iterable<Together>; bl
 }
 
 /** The table of those tensors on the device, and its rows. */
-function tableOf(gpu: Gpu, { pieces }: Together): { table: Storage; rows: number } {
+function deviceTable(gpu: Gpu, { pieces }: Together): { table: Storage; rows: number } {
   const cache = tables.get(gpu) ?? new TableCache(gpu)
   tables.set(gpu, cache)
-  const { tensor, rows } = cache.get(keyOf(pieces), () => rowsOf(pieces))
+  const { tensor, rows } = cache.ofPieces(pieces)
   return { table: tensor.storage, rows }
 }
 
@@ -69,7 +69,7 @@ export function normOf(tensors: readonly [Tensor, ...Tensor[]], normType: 2 | ty
   const norm = empty(gpu, [], 'float32', 'norm')
   withScratch(gpu, 'clip', Math.max(1, blocks), (sums) => {
     for (const buffer of buffers) {
-      const { table, rows } = tableOf(gpu, buffer)
+      const { table, rows } = deviceTable(gpu, buffer)
       const params = { ...PARAMS, size: rows, first: buffer.first, infinite }
       gpu.emit(partial, { params, table, g: buffer.whole, sums }, rows)
     }
@@ -85,7 +85,7 @@ function change(
 ) {
   for (const buffer of together(tensors).buffers) {
     const { gpu } = tensors[0]!
-    const { table, rows } = tableOf(gpu, buffer)
+    const { table, rows } = deviceTable(gpu, buffer)
     emit(gpu, { table, g: buffer.whole }, rows)
   }
   for (const { storage } of tensors) storage.version++

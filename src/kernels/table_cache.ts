@@ -2,7 +2,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { isCapturing } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { Table } from './rows.ts'
+import { keyOf, type Piece, rowsOf, type Table } from './rows.ts'
 
 /** Tables kept: one for each set of tensors that a kernel was dispatched over. */
 const MOST_TABLES = 64
@@ -39,6 +39,11 @@ export class TableCache {
     const table = { tensor, rows }
     this.#tables.set(key, table)
     return table
+  }
+
+  /** The table of pieces, by where they lie. */
+  ofPieces(pieces: readonly Piece[]): DeviceTable {
+    return this.get(keyOf(pieces), () => rowsOf(pieces))
   }
 
   dispose(): void {

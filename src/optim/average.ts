@@ -2,7 +2,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { averageUpdate, averageWeights } from '../kernels/average.ts'
-import { keyOf, type Piece, rowsOf } from '../kernels/rows.ts'
+import type { Piece } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
@@ -84,7 +84,7 @@ abstract class Average {
     if (!capturing) this.#write(1)
     for (const [parameters, runs] of this.#pieces()) {
       for (const [averages, pieces] of runs) {
-        const { tensor, rows } = this.#tables.get(keyOf(pieces), () => rowsOf(pieces))
+        const { tensor, rows } = this.#tables.ofPieces(pieces)
         const storages = { table: tensor.storage, weights: this.#weights.storage, parameters, averages }
         averageUpdate(this.#gpu, storages, rows)
       }
