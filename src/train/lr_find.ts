@@ -59,7 +59,7 @@ export interface LrFindResult extends LrSuggestion, Sweep {}
  * same for all groups, and the losses are smoothed by a bias-corrected exponential average. It ends early where that is 4
  * times its lowest, or a loss is not finite.
  *
- * Parameters, momentum, rates, random streams and the batches' position are as before, bit for bit, also where it
+ * Parameters, the optimiser's state, random streams and the batches' position are as before, bit for bit, also where it
  * throws; gradients are forgotten. Throws RangeError for options out of range.
  */
 export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
@@ -178,7 +178,8 @@ const STREAMS: readonly StreamName[] = ['init', 'shuffle', 'noise']
 function snapshot(net: Module, optimizer: SGD, train: ImageBatches): () => void {
   const parameters = new Map([...net.stateDict()].map(([name, p]) => [name, copyOf(p)]))
   const state = optimizer.stateDict()
-  const kept = { paramGroups: state.paramGroups, momentum: state.momentum.map((buffer) => buffer && copyOf(buffer)) }
+  // All of it: an optimiser may have more than SGD's.
+  const kept = { ...state, momentum: state.momentum.map((buffer) => buffer && copyOf(buffer)) }
   const { position } = train
   const generator = defaultGenerator()
   const positions = STREAMS.map((name) => generator.stream(name).position)

@@ -157,6 +157,29 @@ describe('lrFind', () => {
     expect(after).toMatchObject(rest)
   })
 
+  it('leaves the noise of an SGLD as it was too', async () => {
+    const langevin = () => {
+      const all = start()
+      return { ...all, optimizer: new optim.SGLD(all.net.parameters(), { lr: 0.25, temperature: 0.5, seed: 7 }) }
+    }
+    const [all, other] = [langevin(), langevin()]
+    for (const one of [all, other]) {
+      train.position = 0
+      await stepBy(one, 0.25)
+    }
+    const before = { ...(await stateOf(all)), noise: all.optimizer.stateDict() }
+    const found = await lrFind({ ...all, minLr: 0.01, maxLr: 0.02 })
+    expect(found.points).toHaveLength(3)
+    expect({ ...(await stateOf(all)), noise: all.optimizer.stateDict() }).toEqual(before)
+    // and training goes on to the same bits
+    for (const one of [all, other]) {
+      train.position = 1
+      await stepBy(one, 0.5)
+    }
+    expect(await stateOf(all)).toEqual(await stateOf(other))
+    expect(all.optimizer.stateDict()).toEqual(other.optimizer.stateDict())
+  })
+
   it('restores as well where a step in the midst throws', async () => {
     const all = start()
     let passes = 0
