@@ -26,8 +26,8 @@ export interface EarlyStopping extends FitCallback {
 
 /**
  * A callback for `fit` that ends the run when a metric has got no better for `patience` epochs. With `restoreBest` the
- * network has the parameters of the best epoch when `fit` returns, stopped early or not; its figures remain those of the
- * last epoch, and the optimiser's momentum is the last one's too. A copy of the parameters is kept on the GPU meanwhile.
+ * network has the parameters of the best epoch when `fit` returns, whatever ended the run; its figures remain those of the
+ * last epoch, and the optimiser's momentum is the last update's. A copy of the parameters is kept on the GPU meanwhile.
  *
  * Throws TypeError or RangeError for options that do not fit; an epoch without the metric is an Error.
  */
@@ -55,7 +55,6 @@ class Stopper implements EarlyStopping {
   #kept: ReadonlyMap<string, Tensor> | null = null
   #best: number | null = null
   #bestEpoch: number | null = null
-  #lastEpoch: number | null = null
   #bad = 0
 
   constructor(options: Required<EarlyStoppingOptions>) {
@@ -81,7 +80,6 @@ class Stopper implements EarlyStopping {
     const { metric, patience, minDelta, restoreBest } = this.#options
     const value = epoch[metric]
     if (Number.isNaN(value)) throw new Error(`earlyStopping: there is no ${metric}: fit was given no data.test`)
-    this.#lastEpoch = epoch.epoch
     const gain =
       this.#best === null ? Number.POSITIVE_INFINITY : metric.endsWith('Acc') ? value - this.#best : this.#best - value
     if (gain > minDelta) {
@@ -96,7 +94,8 @@ class Stopper implements EarlyStopping {
   }
 
   onEnd(_: unknown, { net }: { readonly net: Module }): void {
-    if (this.#kept && this.#bestEpoch !== this.#lastEpoch) net.loadStateDict(this.#kept)
+    // After the best epoch as well: another callback may have ended the run some updates later.
+    if (this.#kept) net.loadStateDict(this.#kept)
   }
 
   dispose(): void {

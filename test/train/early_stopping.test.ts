@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type EarlyStoppingOptions,
   earlyStopping,
+  type FitCallback,
   type FitEpoch,
   type FitRun,
   fit,
@@ -60,7 +61,7 @@ describe('earlyStopping', () => {
 
 describe('in a fit', () => {
   /** Climbs: from epoch to epoch the loss gets worse. Gives the parameters after each. */
-  async function climb(options: EarlyStoppingOptions, epochs: number) {
+  async function climb(options: EarlyStoppingOptions, epochs: number, ...others: FitCallback[]) {
     manualSeed(1)
     const { tensors } = gpu.memory()
     const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 3))
@@ -68,7 +69,7 @@ describe('in a fit', () => {
     const state = async () => await Promise.all(net.parameters().map(bitsOf))
     const after: unknown[] = []
     const stopping = earlyStopping({ metric: 'trainLoss', ...options })
-    const callbacks = [stopping, { onEpoch: async () => void after.push(await state()) }]
+    const callbacks = [stopping, { onEpoch: async () => void after.push(await state()) }, ...others]
     const result = await fit(net, { data, optimizer, epochs, callbacks })
     const end = await state()
     for (const part of [optimizer, net]) part.dispose()
@@ -86,6 +87,14 @@ describe('in a fit', () => {
   it('stopped early or not', async () => {
     const { result, after, end } = await climb({ patience: 5 }, 3)
     expect(result).toMatchObject({ epochs: 3, stopped: false })
+    expect(end).toEqual(after[0])
+  })
+
+  it('or stopped by another callback in the midst of the next epoch', async () => {
+    const other: FitCallback = { onBatch: ({ step }) => (step === 3 ? 'stop' : undefined) }
+    const { result, stopping, after, end } = await climb({}, 9, other)
+    expect(result).toMatchObject({ steps: 3, epochs: 1, stopped: true })
+    expect(stopping.bestEpoch).toBe(0)
     expect(end).toEqual(after[0])
   })
 
