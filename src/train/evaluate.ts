@@ -14,8 +14,8 @@ export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter)
 }
 
 /**
- * Mean loss and accuracy of a network over a data set, in the set's own order. Changes no parameter. A sync point. Throws
- * DivergedError when the loss or the logits are not finite.
+ * Mean loss and accuracy of a network over a data set, in the set's own order. Changes no parameter, and leaves the batches
+ * where they stood. A sync point. Throws DivergedError when the loss or the logits are not finite.
  */
 export async function evaluate(
   net: Module,
@@ -39,8 +39,13 @@ export async function evaluateBy(
   epoch: number | null,
 ): Promise<Totals> {
   meter.reset()
+  const { position } = batches
   batches.position = 0
-  steps.run(batches.length)
+  try {
+    steps.run(batches.length)
+  } finally {
+    batches.position = position // a run may stand in their midst
+  }
   const totals = await meter.read()
   if (totals.notFinite) throw divergedInEvaluation(totals.notFinite, batches, epoch)
   return totals

@@ -226,6 +226,21 @@ describe('callbacks', () => {
     expect(await stateOf(plain.net)).toEqual(await stateOf(watched.net))
   })
 
+  it('may evaluate the network on the batches that it is trained on', async () => {
+    const [watched, plain] = [start(), start()]
+    const seen: number[] = []
+    const onBatch = async () => {
+      const { position } = data.train
+      await evaluate(watched.net, data.train)
+      seen.push(position, data.train.position)
+    }
+    const more = { data, epochs: 2, accumulate: 2 }
+    await fit(watched.net, { ...more, optimizer: watched.optimizer, callbacks: [{ onBatch }] })
+    expect(seen).toEqual([2, 2, 3, 3, 2, 2, 3, 3])
+    await fit(plain.net, { ...more, optimizer: plain.optimizer })
+    expect(await stateOf(watched.net)).toEqual(await stateOf(plain.net))
+  })
+
   it('end the run at once from onBatch, and after its epoch from onEpoch', async () => {
     const states: unknown[] = []
     const whole = start()

@@ -140,7 +140,8 @@ const evaluation = mutantsOf('src/train/evaluate.ts', tests.training, [
     id: 'train-evaluation-start',
     find: 'batches.position = 0',
     replace: '',
-    breaks: 'The second evaluation finds its epoch over.',
+    tests: tests.fit,
+    breaks: 'An evaluation begins where the batches stand.',
   },
 ])
 
