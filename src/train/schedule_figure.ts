@@ -33,7 +33,10 @@ export function scheduleFigure(drawn: readonly Drawn[], range: number, title?: s
     const points = Array.from({ length: range }, (_, t): Point => [t, schedule(t)])
     return { label, points, ...STYLES[i % STYLES.length]! }
   })
-  const highest = Math.max(...lines.flatMap(({ points }) => points.map(([, rate]) => rate).filter(Number.isFinite)))
+  let highest = 0
+  for (const { points } of lines) {
+    for (const [, rate] of points) if (Number.isFinite(rate)) highest = Math.max(highest, rate)
+  }
   return {
     ...(title !== undefined && { title }),
     xLabel: 't',

@@ -42,6 +42,12 @@ it('takes the base rate from --lr', async () => {
   )
 })
 
+it('draws as many points as --range may ask for', async () => {
+  const text = await plot('constant(0.5)', 'squareRoot(0.5)', '--range', '1000000')
+  expect(text).toContain('0.6 ┤\n')
+  expect(text).toMatch(/^ +0 +2e\+5 +4e\+5 +6e\+5 +8e\+5$/m)
+})
+
 it('shows the mistake', async () => {
   const message = "schedule 2: unknown schedule 'cosin'\n  cosin(20)\n  ^\na schedule is name(arg=value, …)"
   await expect(plot('constant', 'cosin(20)')).rejects.toThrow(message)
