@@ -37,13 +37,16 @@ export function scheduleFigure(drawn: readonly Drawn[], range: number, title?: s
   for (const { points } of lines) {
     for (const [, rate] of points) if (Number.isFinite(rate)) highest = Math.max(highest, rate)
   }
+  // A rate on the frame's upper edge would not be seen. The smallest numbers can't be cut into ticks.
+  const end = highest > 0 ? Math.max(1.04 * highest, 1e-300) : 1
+  // Above the last tick that is a number there is only the largest one.
+  const [, top] = niceRange(0, Math.min(end, Number.MAX_VALUE), 5)
   return {
     ...(title !== undefined && { title }),
     xLabel: 't',
     yLabel: 'learning rate',
     x: [0, range - 1],
-    // A rate on the frame's upper edge would not be seen.
-    y: niceRange(0, highest > 0 ? 1.04 * highest : 1, 5),
+    y: [0, Math.min(top, Number.MAX_VALUE)],
     lines,
   }
 }

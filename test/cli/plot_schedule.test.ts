@@ -48,6 +48,18 @@ it('draws as many points as --range may ask for', async () => {
   expect(text).toMatch(/^ +0 +2e\+5 +4e\+5 +6e\+5 +8e\+5$/m)
 })
 
+it.each([
+  ['1.79e308', '1.5e+308 ┤'],
+  ['1.7e308', '1.5e+308 ┤'],
+  ['5e-324', '1e-300 ┤'],
+])('draws a rate of %s, at the end of what numbers are', async (rate, label) => {
+  const file = join(folder, `${rate}.svg`)
+  const text = await plot(`constant(${rate})`, '--svg', file)
+  expect(text).toContain(label)
+  expect(text).toMatch(/[\u2801-\u28ff]/)
+  expect(readFileSync(file, 'utf8')).not.toMatch(/NaN|Infinity/)
+})
+
 it('shows the mistake', async () => {
   const message = "schedule 2: unknown schedule 'cosin'\n  cosin(20)\n  ^\na schedule is name(arg=value, …)"
   await expect(plot('constant', 'cosin(20)')).rejects.toThrow(message)
