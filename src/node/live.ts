@@ -53,6 +53,12 @@ const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 }
 
+/** What a client's Host may be: HTTP's own port, 80, is left out by most. */
+export function hostsOf(port: number): readonly string[] {
+  const names = [HOST, 'localhost']
+  return [...(port === 80 ? names : []), ...names.map((name) => `${name}:${port}`)]
+}
+
 /**
  * The page of one run on 127.0.0.1: its files, and the run's records as server-sent events. Every client walks the one
  * list of events at its own speed, so that a slow one costs neither time nor memory; one that reconnects goes on where it
@@ -159,8 +165,7 @@ export class LiveServer {
 
   #refusal({ headers, method }: IncomingMessage, path: string): { status: number; text: string } | null {
     // Under another name that leads here a browser would let another site read the page.
-    const names = [`${HOST}:${this.port}`, `localhost:${this.port}`]
-    if (!names.includes(headers.host ?? '')) return { status: 403, text: `this page is at ${this.url}` }
+    if (!hostsOf(this.port).includes(headers.host ?? '')) return { status: 403, text: `this page is at ${this.url}` }
     if (method !== 'GET' && method !== 'HEAD') return { status: 405, text: 'there is nothing to do here but GET' }
     if (path === EVENTS || this.#files.has(path)) return null
     return { status: 404, text: `there is no such page; see ${this.url}` }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { get, type IncomingMessage, request } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { LiveServer } from '../../src/node/live.ts'
+import { hostsOf, LiveServer } from '../../src/node/live.ts'
 import type { HistoryRecord } from '../../src/train/index.ts'
 import { LagWatch, stall } from '../support/stalled_client.ts'
 
@@ -139,6 +139,11 @@ describe('the live page', () => {
     const live = await serve()
     expect((await ask(live, '/', { headers: { host: `localhost:${live.port}` } })).status).toBe(200)
     expect((await ask(live, '/events', { method: 'HEAD' })).body).toBe('')
+  })
+
+  it('is there without a port where that is 80, which clients leave out', () => {
+    expect(hostsOf(80)).toEqual(['127.0.0.1', 'localhost', '127.0.0.1:80', 'localhost:80'])
+    expect(hostsOf(8080)).toEqual(['127.0.0.1:8080', 'localhost:8080'])
   })
 
   it('listens on 127.0.0.1 alone', async () => {
