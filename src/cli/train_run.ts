@@ -63,7 +63,8 @@ export async function trainRun(plan: TrainRun): Promise<void> {
     if (changed.length > 0 && !going?.allowChanges) {
       throw new UsageError(
         `option '--resume': the run in ${path} had ${changed.join('; ')}: its numbers would be others; ` +
-          '--allow-changes takes that',
+          // A sweep resumes its points too, and has no such option.
+          `${commandLine('train', ['--resume', path])} takes that with --allow-changes`,
       )
     }
     if (!options.quiet) {

@@ -133,7 +133,7 @@ describe('what would change the numbers', () => {
     ])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(
-      /^error: UsageError: option '--resume': the run in changed had --lr 0\.01, now 0\.02; --seed 0, now 1; the adapter another, now .+; the version 0\.0\.1, now .+: its numbers would be others; --allow-changes takes that\n$/,
+      /^error: UsageError: option '--resume': the run in changed had --lr 0\.01, now 0\.02; --seed 0, now 1; the adapter another, now .+; the version 0\.0\.1, now .+: its numbers would be others; npm run train -- --resume changed takes that with --allow-changes\n$/,
     )
     expect(readFileSync(at(run, 'history.jsonl'), 'utf8')).toBe(before)
   })

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
+import { decodeCheckpoint, encodeCheckpoint } from '../../src/node/checkpoint.ts'
 import { withLock } from '../../src/node/setup/lock.ts'
 import { resultOf } from '../../src/node/sweep_point.ts'
 import { bitsOf, type Ended, makeScratch, stepsOf, TINY, train, until } from '../support/train_process.ts'
@@ -123,6 +124,25 @@ describe('dawngrad sweep', () => {
     expect(more).toEqual([])
     await train(scratch, [...tiny, '--seed', '5', '--quiet', '--out', 'plain'])
     expect(bitsOf(join(scratch, 'c', one!))).toEqual(bitsOf(join(scratch, 'plain')))
+  })
+
+  it('names the command that goes on with a point of another adapter, which then does', async () => {
+    const args = ['--grid', 'seed=4', ...TINY, '--epochs', '1', '--out', 'e']
+    const [folder] = foldersIn((await sweep([...args, '--list'])).stdout)
+    await sweep([...args, '--index', '0'], { KILL_INSIDE: 'renamed:2' })
+    const [step] = stepsOf(join(scratch, folder!))
+    const path = join(scratch, folder!, 'checkpoints', `step-${String(step).padStart(8, '0')}.safetensors`)
+    writeFileSync(path, encodeCheckpoint({ ...decodeCheckpoint(readFileSync(path), path), adapter: 'another' }))
+    const refused = await sweep(args)
+    expect(refused.code).toBe(1)
+    const command = `npm run train -- --resume ${folder} takes that with --allow-changes`
+    expect(refused.stderr).toMatch(
+      /^error: UsageError: .* had the adapter another, now .+: its numbers would be others; /,
+    )
+    expect(refused.stderr).toContain(command)
+    const { code, stderr } = await train(scratch, ['--resume', folder!, '--allow-changes', '--quiet'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect((await sweep([...args, '--list'])).stdout).toContain(`${folder}  finished`)
   })
 
   it('leaves a point alone that another process has', async () => {

@@ -294,8 +294,9 @@ export const checkpoints: Area = {
     {
       title: '--resume: another adapter, version or option',
       error: 'UsageError',
-      text: "option '--resume': the run in <folder> had <changes>: its numbers would be others; --allow-changes takes that",
+      text: "option '--resume': the run in <folder> had <changes>: its numbers would be others; npm run train -- --resume <folder> takes that with --allow-changes",
       varies: { ...folder, '<changes>': /.+/ },
+      cure: 'Without its folder a point of a sweep begins anew.',
       run: goOnWithData(checkpoint(), '', false),
     },
     {
