@@ -16,6 +16,9 @@ export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter)
 /**
  * Mean loss and accuracy of a network over a data set, in the set's own order. Changes no parameter, and leaves the batches
  * where they stood. A sync point. Throws DivergedError when the loss or the logits are not finite.
+ *
+ * It calls the network for every batch, where `fit` replays a plan, to the same bits: a plan would be captured for one use,
+ * and not at all of a network that uploads values, reads them back or varies.
  */
 export async function evaluate(
   net: Module,
