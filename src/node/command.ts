@@ -4,7 +4,12 @@
  */
 export function commandLine(name: string, options: readonly string[] = [], here = import.meta.url): string {
   const checkout = here.endsWith('.ts')
-  const words = [checkout ? `npm run ${name}` : `npx dawngrad ${name}`, ...options]
+  const words = [checkout ? `npm run ${name}` : `npx dawngrad ${name}`, ...options.map(quoted)]
   if (checkout && options.length > 0) words.splice(1, 0, '--') // npm would take the options for its own
   return words.join(' ')
+}
+
+/** A word as a shell takes it whole. */
+function quoted(word: string): string {
+  return /^[\w./:=,@%+\\-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
