@@ -1,5 +1,5 @@
 // What a sweep found, as a table and a figure. Pure functions.
-import { type Figure, type Line, niceRange, type Point as Place } from '../train/svg.ts'
+import { type Figure, type Line, niceRange, type Point as Place, type Range } from '../train/svg.ts'
 import { type Axis, describePoint, type Point } from './sweep_grid.ts'
 
 /** The last figures of a run. */
@@ -60,7 +60,9 @@ export function median(values: readonly number[]): number {
 export function tableLines(groups: readonly Group[]): string[] {
   const names = [...(groups[0]?.point.keys() ?? [])]
   const seeds = groups.some(({ outcomes }) => outcomes.some(({ point }) => point.has(SEED)))
-  const head = ['test acc', ...(seeds ? ['from', 'to', 'seeds'] : []), 'train acc', 'train loss', ...names, 'folder']
+  const single = groups.some(({ outcomes }) => outcomes.length === 1)
+  const spreads = seeds ? ['from', 'to', 'seeds'] : []
+  const head = ['test acc', ...spreads, 'train acc', 'train loss', ...names, ...(single ? ['folder'] : [])]
   const rows = groups.map(({ point, outcomes, median }) => {
     const done = outcomes.flatMap(({ result }) => result ?? [])
     const accuracies = done.map(({ testAcc }) => testAcc)
@@ -69,7 +71,7 @@ export function tableLines(groups: readonly Group[]): string[] {
     const figures = median ? [median.testAcc, ...[median.trainAcc, median.trainLoss]].map(three) : []
     const [test = 'none', ...train] = figures.length > 0 ? figures : ['none', '', '']
     const folder = outcomes.length === 1 ? outcomes[0]!.folder : ''
-    return [test, ...spread, ...train, ...names.map((name) => String(point.get(name))), folder]
+    return [test, ...spread, ...train, ...names.map((name) => String(point.get(name))), ...(single ? [folder] : [])]
   })
   const all = [head, ...rows]
   const widths = head.map((_, i) => Math.max(...all.map((row) => row[i]!.length)))
@@ -92,9 +94,18 @@ const DASHES = [undefined, '7 3', '2 3', '8 3 2 3', undefined, '7 3']
 /** Where the largest value of an axis is so many times the smallest, its logarithm is drawn. */
 const DECADES = 20
 
+/** A group in the figure: its place on the axis, and the test accuracies of its seeds. */
+interface Spot {
+  readonly x: number
+  readonly median: number
+  readonly low: number
+  readonly high: number
+}
+
 /**
  * The median test accuracy over the first option of the grid with several values, numbers if there is one; a line for each
- * combination of the others, the best six. Values that are no numbers are numbered, and told in notes.
+ * combination of the others, the best six, on a pale band from the worst to the best seed. Values that are no numbers are
+ * numbered, and told in notes.
  *
  * @returns null where nothing is finished
  */
@@ -113,29 +124,54 @@ export function sweepFigure(groups: readonly Group[], axes: readonly Axis[]): Fi
     if (!numeric || typeof value !== 'number') return values.indexOf(value ?? '') + 1
     return logarithmic ? Math.log10(value) : value
   }
-  const lines = new Map<string, Place[]>()
-  for (const { point, median } of finished) {
+  const lines = new Map<string, Spot[]>()
+  for (const { point, outcomes, median } of finished) {
     const rest = new Map([...point].filter(([key]) => key !== axis && several.some(({ name }) => name === key)))
     const key = describePoint(rest)
-    lines.set(key, [...(lines.get(key) ?? []), [placeOf(axis && point.get(axis)), median!.testAcc]])
+    const accuracies = outcomes.flatMap(({ result }) => result?.testAcc ?? [])
+    const [low, high] = [Math.min(...accuracies), Math.max(...accuracies)]
+    lines.set(key, [
+      ...(lines.get(key) ?? []),
+      { x: placeOf(axis && point.get(axis)), median: median!.testAcc, low, high },
+    ])
   }
-  const shown = [...lines].slice(0, MOST_LINES)
+  const shown = [...lines]
+    .slice(0, MOST_LINES)
+    .map(([key, spots]) => ({ key, spots: spots.toSorted((a, b) => a.x - b.x) }))
   const places = values.map(placeOf)
-  const [from, to] = [Math.min(...places), Math.max(...places)]
-  const accuracies = shown.flatMap(([, points]) => points.map(([, y]) => y))
-  const [low, high] = [Math.min(...accuracies), Math.max(...accuracies)]
+  const spots = shown.flatMap(({ spots }) => spots)
+  const [low, high] = [Math.min(...spots.map((spot) => spot.low)), Math.max(...spots.map((spot) => spot.high))]
+  const spread = spots.some((spot) => spot.low < spot.high)
   const numbered = numeric ? [] : values.map((value, i) => `${i + 1}: ${value}`)
   const left = lines.size - shown.length
   return {
     xLabel: numeric ? `${logarithmic ? 'log10 of ' : ''}${axis}` : `${axis ?? 'run'}, by its number`,
     yLabel: 'test accuracy',
-    x: to > from ? niceRange(from, to, 5) : values.length === 0 ? [0, 1] : [from - 1, to + 1],
+    x: !numeric && values.length > 0 ? [0.5, values.length + 0.5] : xRange(places),
+    wholeX: !numeric,
     y: high > low ? niceRange(low, high, 5) : [Math.max(0, low - 0.1), Math.min(1, high + 0.1)],
-    lines: shown.map(([key, points], i): Line => {
+    lines: shown.map(({ key, spots }, i): Line => {
       const dash = DASHES[i]
       const label = key === '' ? 'test accuracy' : key
-      return { label, color: COLORS[i]!, ...(dash && { dash }), points: points.toSorted(([a], [b]) => a - b) }
+      return { label, color: COLORS[i]!, ...(dash && { dash }), points: spots.map(({ x, median }) => [x, median]) }
     }),
-    notes: [...numbered, ...(left > 0 ? [`${left} more combinations are not drawn`] : [])],
+    bands: spread
+      ? shown.map(({ spots }, i) => ({
+          color: COLORS[i]!,
+          low: spots.map(({ x, low }): Place => [x, low]),
+          high: spots.map(({ x, high }): Place => [x, high]),
+        }))
+      : [],
+    notes: [
+      ...numbered,
+      ...(spread ? ['medians; pale in sweep.svg: from the worst to the best seed'] : []),
+      ...(left > 0 ? [`${left} more combinations are not drawn`] : []),
+    ],
   }
+}
+
+function xRange(places: readonly number[]): Range {
+  if (places.length === 0) return [0, 1]
+  const [from, to] = [Math.min(...places), Math.max(...places)]
+  return to > from ? niceRange(from, to, 5) : [from - 1, to + 1]
 }

@@ -22,6 +22,8 @@ export type Figure = {
   yLabel?: string
   x: Range
   y: Range
+  /** Whether only whole numbers have a tick on the x axis. */
+  wholeX?: boolean
   lines: readonly Line[]
   /** Drawn behind the lines. */
   bands?: readonly Band[]
@@ -79,6 +81,11 @@ export function niceTicks([from, to]: Range, count: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, k) => clean((first + k) * step) + 0)
 }
 
+/** About `count` ticks of a figure's x axis. */
+export function xTicks({ x, wholeX = false }: Figure, count: number): number[] {
+  return niceTicks(x, count).filter((tick) => !wholeX || Number.isInteger(tick))
+}
+
 /** The smallest range around [from, to] that begins and ends on a tick of its nice step. */
 export function niceRange(from: number, to: number, count: number): Range {
   const step = niceStep(to - from, count)
@@ -134,7 +141,7 @@ export function drawFigure(figure: Figure): string {
     `<rect width="${width}" height="${total}" fill="#fff"/>`,
     ...(figure.title === undefined ? [] : [drawTitle(figure.title)]),
     ...legend.flatMap((row, k) => drawLegendRow(row, middle, 8 + titleHeight + (k + 0.5) * rowHeight)),
-    ...drawXAxis(niceTicks(figure.x, 6), x, frame),
+    ...drawXAxis(xTicks(figure, 6), x, frame),
     ...drawYAxis(yTicks, yLabels, y, frame),
     text(figure.xLabel, middle, height - 10, 'middle'),
     ...(figure.yLabel === undefined ? [] : [drawYLabel(figure.yLabel, (frame.top + frame.bottom) / 2)]),

@@ -1,6 +1,6 @@
 /** Line figures as text: Braille dots, two by four in a character, with axes and a legend. */
 
-import { type Figure, niceTicks, type Point, type Range, tickLabels } from './svg.ts'
+import { type Figure, niceTicks, type Point, type Range, tickLabels, xTicks } from './svg.ts'
 
 export interface TextOptions {
   /** Characters in a line, 40 or more, and rows between the axes. */
@@ -114,7 +114,7 @@ function placeLetters(canvas: Cell[][], line: number, lines: number): void {
 }
 
 function xAxis(figure: Figure, x: (value: number) => number, width: number, left: number): string[] {
-  const ticks = niceTicks(figure.x, Math.max(2, Math.floor(width / 12)))
+  const ticks = xTicks(figure, Math.max(2, Math.floor(width / 12)))
   const labels = tickLabels(ticks)
   const axis = Array.from({ length: width }, () => '─')
   const below = Array.from({ length: width }, () => ' ')

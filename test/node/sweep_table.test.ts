@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { pointsOf } from '../../src/node/sweep_grid.ts'
 import { groupsOf, median, type Outcome, sweepFigure, tableLines } from '../../src/node/sweep_table.ts'
+import { xTicks } from '../../src/train/svg.ts'
 
 /** Outcomes of a grid in its order, by their test accuracies; null is not finished. */
 function outcomesOf(axes: Parameters<typeof pointsOf>[0], accuracies: readonly (number | null)[]): Outcome[] {
@@ -43,7 +44,7 @@ describe('the table', () => {
   it('has medians over the seeds, and their range', () => {
     const lines = tableLines(groupsOf(outcomesOf([lr, seeds], [0.5, 0.6, 0.9, null, null, null])))
     expect(lines).toEqual([
-      'test acc  from   to     seeds  train acc  train loss  lr    folder',
+      'test acc  from   to     seeds  train acc  train loss  lr',
       '0.900     0.900  0.900  1/2    0.450      1.000       0.01',
       '0.550     0.500  0.600  2/2    0.275      1.000       0.3',
       'none                    0/2                           1',
@@ -79,7 +80,20 @@ describe('the figure', () => {
   it('has a plain axis where the numbers are of one size, and medians over seeds', () => {
     const axes = [{ name: 'momentum', values: [0, 0.9] }, seeds]
     const figure = sweepFigure(groupsOf(outcomesOf(axes, [0.1, 0.3, 0.5, 0.5])), axes)!
-    expect(figure).toMatchObject({ xLabel: 'momentum', x: [0, 1] })
+    expect(figure).toMatchObject({ xLabel: 'momentum', x: [0, 1], y: [0.1, 0.5], wholeX: false })
+    expect(figure.notes).toEqual(['medians; pale in sweep.svg: from the worst to the best seed'])
+    expect(figure.bands!.map(({ low, high }) => ({ low, high }))).toEqual([
+      {
+        low: [
+          [0, 0.1],
+          [0.9, 0.5],
+        ],
+        high: [
+          [0, 0.3],
+          [0.9, 0.5],
+        ],
+      },
+    ])
     expect(figure.lines.map(({ label, points }) => ({ label, points }))).toEqual([
       {
         label: 'test accuracy',
@@ -93,7 +107,12 @@ describe('the figure', () => {
 
   it('numbers what are no numbers, in the order of the grid', () => {
     const figure = sweepFigure(groupsOf(outcomesOf([schedule], [0.1, 0.3])), [schedule])!
-    expect(figure).toMatchObject({ xLabel: 'schedule, by its number', notes: ['1: constant', '2: cosine(5)'] })
+    expect(figure).toMatchObject({
+      xLabel: 'schedule, by its number',
+      notes: ['1: constant', '2: cosine(5)'],
+      bands: [],
+    })
+    expect(xTicks(figure, 6)).toEqual([1, 2])
     expect(figure.lines[0]!.points).toEqual([
       [1, 0.1],
       [2, 0.3],
