@@ -117,5 +117,9 @@ function fallen(all: readonly Outcome[]): Block[] {
       `${found.length === 1 ? 'this run' : 'these runs'} rose by more than ${SETBACK} from an epoch to the next (the first is epoch 1):`,
     ),
     list(found),
+    text(
+      'What such a run does not get back are the filters whose ReLU is never active any more;',
+      '`node --import tsx docs/chapter/silent_units.ts RUN…` counts them.',
+    ),
   ]
 }

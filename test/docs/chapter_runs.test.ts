@@ -42,6 +42,14 @@ it('makes the run that is missing, goes on with one that was killed, and writes 
   const how = ['--schedule', schedule, '--lr-timing', 'after-epoch', '--seed', '1', '--quiet', '--out', 'plain']
   await train(scratch, [...SHORT, ...how])
   expect(bitsOf(join(out, 'warmup-cosine-seed-1'))).toEqual(bitsOf(join(scratch, 'plain')))
+
+  // Two updates from its beginning all of LeNet's filters are active somewhere.
+  const count = new TrainProcess(scratch, ['plain'], {}, '../../docs/chapter/silent_units.ts')
+  const { code: counted, stdout: silent } = await count.ended
+  expect([counted, silent]).toEqual([
+    0,
+    expect.stringMatching(/^plain: never active 0 of 6, 0 of 16, \d+ of 120, \d+ of 84\n$/),
+  ])
 })
 
 it('keeps the whole runs from being mixed with shortened ones, and names a damaged file', async () => {
