@@ -5,7 +5,8 @@ import { Command, Option } from 'commander'
 import { loadFashionMnist } from '../node/index.ts'
 import { refusal } from '../node/run_folder.ts'
 import { type Axis, describePoint, nameOf, type Point, parseAxis, pointsOf } from '../node/sweep_grid.ts'
-import { alone, HeldError, makeSweepFolder, stateOf } from '../node/sweep_point.ts'
+import { alone, HeldError, hasEnded, makeSweepFolder, noteDivergence, stateOf } from '../node/sweep_point.ts'
+import { DivergedError } from '../train/index.ts'
 import { pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
 import { EXIT_HELD, runAll, show } from './sweep_all.ts'
 import { trainCommand } from './train.ts'
@@ -148,7 +149,7 @@ function checkIndex({ points }: Sweep, given: number | 'env', env: NodeJS.Proces
   throw new UsageError(`option '--index': ${what} must be a whole number from 0 to ${points.length - 1}, not ${text}`)
 }
 
-/** Trains one point in this process, unless it is finished; half done, it goes on. */
+/** Trains one point in this process, unless it has ended; half done, it goes on. */
 async function runPoint(
   { out }: Sweep,
   { folder, options, point }: SweepPoint,
@@ -159,13 +160,19 @@ async function runPoint(
   const train = async () => {
     const state = stateOf(folder)
     if (!quiet) process.stdout.write(`${describePoint(point)}: ${state}, in ${folder}\n`)
-    if (state === 'finished') return
+    if (hasEnded(state)) return
     const flags = [...DECIDING, ...SAVING].flatMap((one) => {
       const value = options[one.attributeName() as keyof TrainOptions]
       return value === undefined ? [] : [`${one.long}=${value}`]
     })
     const where = state === 'half done' ? '--resume' : '--out'
-    await trainCommand(load).parseAsync([where, folder, ...flags, ...(quiet ? ['--quiet'] : [])], { from: 'user' })
+    try {
+      await trainCommand(load).parseAsync([where, folder, ...flags, ...(quiet ? ['--quiet'] : [])], { from: 'user' })
+    } catch (error) {
+      if (!(error instanceof DivergedError)) throw error
+      await noteDivergence(folder, error)
+      if (!quiet) process.stdout.write(`diverged: ${error.message}\n`)
+    }
   }
   try {
     await alone(folder, train, { wait, notice: (line) => process.stderr.write(`${line}\n`) })

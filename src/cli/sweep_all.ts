@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { writeWhole } from '../node/files.ts'
 import { isNoise } from '../node/probe.ts'
 import { type Axis, describePoint } from '../node/sweep_grid.ts'
-import { makeSweepFolder, resultOf, stateOf } from '../node/sweep_point.ts'
+import { hasEnded, makeSweepFolder, type PointState, resultOf, stateOf } from '../node/sweep_point.ts'
 import { groupsOf, type Outcome, sweepFigure, tableLines } from '../node/sweep_table.ts'
 import { drawFigure } from '../train/svg.ts'
 import { drawText } from '../train/text_figure.ts'
@@ -22,14 +22,17 @@ type StopSignal = Parameters<typeof exitCodeOf>[0]
 type End = number | NodeJS.Signals
 
 /**
- * Runs every point that is not finished in a process of its own, `jobs` at a time, then those that other processes had;
+ * Runs every point that has not ended in a process of its own, `jobs` at a time, then those that other processes had;
  * then does what is to follow. Signals are passed on: `train` saves, and the sweep ends.
  */
 export async function runAll({ out, points }: Sweep, jobs: number, then: () => Promise<void>): Promise<void> {
   const { stdout } = process
   await makeSweepFolder(out)
-  const queue = points.filter(({ folder }) => stateOf(folder) !== 'finished')
-  stdout.write(`${points.length} points in ${out}, ${points.length - queue.length} of them finished before\n`)
+  const states = points.map(({ folder }) => stateOf(folder))
+  const queue = points.filter((_, i) => !hasEnded(states[i]!))
+  const count = (end: PointState) => states.filter((state) => state === end).length
+  const lost = count('diverged') > 0 ? `, ${count('diverged')} diverged` : ''
+  stdout.write(`${points.length} points in ${out}, ${count('finished')} of them finished before${lost}\n`)
   const children = new Children()
   const held: SweepPoint[] = []
   let failed = 0
@@ -107,6 +110,7 @@ async function lineOf({ index, point, folder, options }: SweepPoint, end: End): 
   const name = `${index}  ${describePoint(point)}:`
   const result = end === 0 ? await resultOf(folder, recorded(options, DECIDING)) : null
   if (result) return `${name} test acc ${result.testAcc.toFixed(3)}, train loss ${result.trainLoss.toFixed(3)}`
+  if (end === 0 && stateOf(folder) === 'diverged') return `${name} diverged`
   return `${name} failed (${typeof end === 'number' ? `exit code ${end}` : end})`
 }
 
@@ -114,14 +118,15 @@ async function lineOf({ index, point, folder, options }: SweepPoint, end: End): 
 export async function show({ out, points }: Sweep, axes: readonly Axis[]): Promise<void> {
   const outcomes: Outcome[] = []
   for (const { point, folder, options } of points) {
-    outcomes.push({ point, folder, result: await resultOf(folder, recorded(options, DECIDING)) })
+    const result = await resultOf(folder, recorded(options, DECIDING))
+    outcomes.push({ point, folder, result, diverged: stateOf(folder) === 'diverged' })
   }
   const groups = groupsOf(outcomes)
   const { stdout } = process
   stdout.write(`${tableLines(groups).join('\n')}\n`)
-  const rows = outcomes.map(({ point, folder, result }) => {
+  const rows = outcomes.map(({ point, folder, result, diverged }) => {
     const { trainLoss, trainAcc, testAcc } = result ?? { trainLoss: null, trainAcc: null, testAcc: null }
-    return { ...Object.fromEntries(point), folder, trainLoss, trainAcc, testAcc }
+    return { ...Object.fromEntries(point), folder, trainLoss, trainAcc, testAcc, ...(diverged && { diverged }) }
   })
   await writeWhole(join(out, 'sweep.json'), `${JSON.stringify(rows, null, 2)}\n`)
   const figure = sweepFigure(groups, axes)

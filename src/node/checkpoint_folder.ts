@@ -34,7 +34,7 @@ export function checkpointNames(folder: string): CheckpointName[] {
   try {
     entries = readdirSync(folder)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code!)) throw error
   }
   const found: CheckpointName[] = []
   for (const name of entries) {

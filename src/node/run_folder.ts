@@ -12,6 +12,8 @@ export { WriteError } from './files.ts'
 export const HISTORY = 'history.jsonl'
 const TIMING = 'timing.jsonl'
 export const RESULT = 'result.json'
+/** Where a run's numbers ceased to be finite, noted by `sweep`. */
+export const DIVERGED = 'diverged.json'
 const CURVES = 'curves.svg'
 export const CHECKPOINTS = 'checkpoints'
 
@@ -90,12 +92,13 @@ export class RunFolder {
     const folder = new RunFolder(path, new Uint8Array(), 0)
     await createCheckpointFolder(folder.checkpoints)
     for (const name of [HISTORY, TIMING]) await folder.#write(name, '')
+    await folder.#remove(DIVERGED)
     for (const made of [folder.path, dirname(resolve(path))]) await naming(made, () => flush(made))
     return folder
   }
 
   /**
-   * The folder of a run that goes on: its files are cut back to where a checkpoint was made, `result.json` is removed.
+   * The folder of a run that goes on: its files are cut back to where a checkpoint was made, what told its end is removed.
    * `history` is what `history.jsonl` held there, as `historyAt` gives it.
    */
   static async reopen(path: string, at: FolderPosition, history: Uint8Array): Promise<RunFolder> {
@@ -103,7 +106,7 @@ export class RunFolder {
     const timingBytes = Math.min(at.timingBytes, statSync(timing, { throwIfNoEntry: false })?.size ?? 0)
     const folder = new RunFolder(path, history, timingBytes)
     await removeLeftBehind(path, /^(result\.json|curves\.svg)$/)
-    await naming(folder.file(RESULT), () => rm(folder.file(RESULT), { force: true }))
+    for (const name of [RESULT, DIVERGED]) await folder.#remove(name)
     await naming(folder.file(HISTORY), () => truncate(folder.file(HISTORY), history.length))
     // No promise covers it: where it is gone, it begins anew.
     await naming(timing, async () => (existsSync(timing) ? truncate(timing, timingBytes) : writeFile(timing, '')))
@@ -148,6 +151,10 @@ export class RunFolder {
 
   async #write(name: string, text: string): Promise<void> {
     await naming(this.file(name), () => writeFile(this.file(name), text))
+  }
+
+  async #remove(name: string): Promise<void> {
+    await naming(this.file(name), () => rm(this.file(name), { force: true }))
   }
 
   async #append(name: string, line: object): Promise<Uint8Array> {

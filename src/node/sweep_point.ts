@@ -3,21 +3,26 @@ import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DataError } from '../index.ts'
+import type { Divergence } from '../train/diverged.ts'
 import type { RecordedOptions } from './checkpoint.ts'
 import { checkpointNames } from './checkpoint_folder.ts'
-import { naming, readWhole } from './files.ts'
-import { CHECKPOINTS, RESULT, type RunSummary } from './run_folder.ts'
+import { naming, readWhole, writeWhole } from './files.ts'
+import { CHECKPOINTS, DIVERGED, RESULT, type RunSummary } from './run_folder.ts'
 import { withLock } from './setup/lock.ts'
 
 const MOST_RESULT_BYTES = 1 << 20
 
-/** How far a run has come: it has its result, or a checkpoint to go on from, or neither. */
-export type PointState = 'finished' | 'half done' | 'new'
+/** How far a run has come: it has its result, or its numbers ceased to be finite, or it has a checkpoint to go on from, or nothing. */
+export type PointState = 'finished' | 'diverged' | 'half done' | 'new'
 
 export function stateOf(folder: string): PointState {
   if (existsSync(join(folder, RESULT))) return 'finished'
+  if (existsSync(join(folder, DIVERGED))) return 'diverged'
   return checkpointNames(join(folder, CHECKPOINTS)).length > 0 ? 'half done' : 'new'
 }
+
+/** Running it again would bring nothing new. */
+export const hasEnded = (state: PointState) => state === 'finished' || state === 'diverged'
 
 /**
  * The result of a run; null where there is none yet.
@@ -40,6 +45,11 @@ export async function resultOf(folder: string, options: RecordedOptions): Promis
     throw new DataError(`${path}: it is of another run: its ${other} is ${has}, not ${wanted}; choose another --out`)
   }
   return result
+}
+
+/** Notes where a run's numbers ceased to be finite. It would end there again: to a sweep that is an answer like any other. */
+export async function noteDivergence(folder: string, { what, epoch, step, lr }: Divergence): Promise<void> {
+  await writeWhole(join(folder, DIVERGED), `${JSON.stringify({ what, epoch, step, lr }, null, 2)}\n`)
 }
 
 function summaryFrom(bytes: Buffer | string): RunSummary | null {

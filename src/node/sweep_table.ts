@@ -9,11 +9,14 @@ export interface Figures {
   readonly testAcc: number
 }
 
-/** A point of the grid, its folder, and what came of it; null where it is not finished. */
+/** A point of the grid, its folder, and what came of it. */
 export interface Outcome {
   readonly point: Point
   readonly folder: string
+  /** Null where it is not finished. */
   readonly result: Figures | null
+  /** Its numbers ceased to be finite. */
+  readonly diverged: boolean
 }
 
 /** The outcomes of points that differ by nothing but the seed. */
@@ -67,9 +70,11 @@ export function tableLines(groups: readonly Group[]): string[] {
     const done = outcomes.flatMap(({ result }) => result ?? [])
     const accuracies = done.map(({ testAcc }) => testAcc)
     const range = [Math.min(...accuracies), Math.max(...accuracies)].map(three)
-    const spread = seeds ? [...range, `${done.length}/${outcomes.length}`] : []
+    const diverged = outcomes.filter((outcome) => outcome.diverged).length
+    const lost = diverged > 0 && done.length > 0 ? `, ${diverged} diverged` : ''
+    const spread = seeds ? [...range, `${done.length}/${outcomes.length}${lost}`] : []
     const figures = median ? [median.testAcc, ...[median.trainAcc, median.trainLoss]].map(three) : []
-    const [test = 'none', ...train] = figures.length > 0 ? figures : ['none', '', '']
+    const [test = '', ...train] = figures.length > 0 ? figures : [diverged > 0 ? 'diverged' : 'none', '', '']
     const folder = outcomes.length === 1 ? outcomes[0]!.folder : ''
     return [test, ...spread, ...train, ...names.map((name) => String(point.get(name))), ...(single ? [folder] : [])]
   })

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -55,7 +55,7 @@ const SMALL = ['--limit-train', '8', '--limit-test', '4', '--batch-size', '4', '
 const foldersIn = (list: string) => list.match(/\S+\/[0-9a-f]{12}(?= )/g) ?? []
 
 describe('dawngrad sweep', () => {
-  it('runs every point, goes on past one that fails, and runs none again that is finished', async () => {
+  it('runs every point, one that diverges too, and none again that has ended', async () => {
     const args = [
       '--grid',
       'lr=0.01,1e30',
@@ -66,8 +66,12 @@ describe('dawngrad sweep', () => {
       'a',
     ]
     const first = await sweep(args)
-    expect(first.code).toBe(1)
-    const [fine, diverged] = foldersIn((await sweep([...args, '--list'])).stdout)
+    expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 0, stderr: '' })
+    // Not what Dawn says in every process on some adapters.
+    expect(first.everything).toBe('')
+    const list = (await sweep([...args, '--list'])).stdout
+    expect(list).toMatch(/^ {3}0 {2}\S+ {2}finished {3}lr=0\.01 .*\n {3}1 {2}\S+ {2}diverged {3}lr=1e\+30 .*\n$/)
+    const [fine, diverged] = foldersIn(list)
     const written = statSync(join(scratch, fine!, 'result.json')).mtimeMs
     expect(existsSync(join(scratch, diverged!, 'result.json'))).toBe(false)
     const lines = first.stdout.split('\n')
@@ -75,25 +79,55 @@ describe('dawngrad sweep', () => {
     expect(lines[1]).toMatch(
       /^0 {2}lr=0\.01 schedule=multiStep\(milestones=\[1, 2\], gamma=0\.5\): test acc \d\.\d{3}, train loss \d\.\d{3}$/,
     )
-    expect(lines[2]).toBe('1  lr=1e+30 schedule=multiStep(milestones=[1, 2], gamma=0.5): failed (exit code 1)')
-    expect(lines.at(-2)).toBe('1 of 2 points failed; the same command tries them again')
-    // Not what Dawn says in every process on some adapters.
-    expect(first.everything).toMatch(/^error: DivergedError: .*learning rate 1e\+30/)
+    expect(lines[2]).toBe('1  lr=1e+30 schedule=multiStep(milestones=[1, 2], gamma=0.5): diverged')
+    expect(lines[5]).toMatch(/^diverged +1e\+30 /)
+    const note = JSON.parse(readFileSync(join(scratch, diverged!, 'diverged.json'), 'utf8')) as unknown
+    expect(note).toEqual({ what: expect.any(String), epoch: 0, step: expect.any(Number), lr: 1e30 })
     const rows = JSON.parse(readFileSync(join(scratch, 'a/sweep.json'), 'utf8')) as Record<string, unknown>[]
     const { testAcc } = (await resultOf(join(scratch, fine!), {}))!
     expect(rows).toMatchObject([
       { lr: 0.01, folder: fine, testAcc },
-      { lr: 1e30, folder: diverged, testAcc: null },
+      { lr: 1e30, folder: diverged, testAcc: null, diverged: true },
     ])
+    expect(rows[0]).not.toHaveProperty('diverged')
     expect(readdirSync(join(scratch, 'a')).sort()).toEqual(
       [fine!.slice(2), diverged!.slice(2), 'sweep.json', 'sweep.svg'].sort(),
     )
 
-    const again = await sweep(args.map((arg) => arg.replace(',1e30', '')))
+    const again = await sweep(args)
     expect({ code: again.code, stderr: again.stderr }).toEqual({ code: 0, stderr: '' })
-    expect(again.stdout.split('\n')[0]).toBe('1 points in a, 1 of them finished before')
-    expect(again.stdout).not.toContain('failed')
+    expect(again.stdout.split('\n').slice(0, 2)).toEqual([
+      '2 points in a, 1 of them finished before, 1 diverged',
+      lines[3],
+    ])
     expect(statSync(join(scratch, fine!, 'result.json')).mtimeMs).toBe(written)
+
+    // `train` goes on from before it all the same, and the note is gone while it does.
+    const resumed = await train(scratch, ['--resume', diverged!])
+    expect(resumed.code).toBe(1)
+    expect(existsSync(join(scratch, diverged!, 'diverged.json'))).toBe(false)
+    const alone = await sweep([...args, '--index', '1'])
+    expect({ code: alone.code, stderr: alone.stderr }).toEqual({ code: 0, stderr: '' })
+    expect(alone.stdout).toMatch(/: half done, in a\/.*\ndiverged: the .* became NaN or infinite at step /s)
+    expect(existsSync(join(scratch, diverged!, 'diverged.json'))).toBe(true)
+  })
+
+  it('goes on past a point that fails, and tries it again', async () => {
+    const args = ['--grid', 'seed=4,5', ...SMALL, '--out', 'f']
+    const [broken, fine] = foldersIn((await sweep([...args, '--list'])).stdout)
+    await mkdir(join(scratch, 'f'))
+    writeFileSync(join(scratch, broken!), 'no folder')
+    const first = await sweep(args)
+    expect(first.code).toBe(1)
+    const lines = first.stdout.split('\n')
+    expect(lines[1]).toBe('0  seed=4: failed (exit code 1)')
+    expect(lines.at(-2)).toBe('1 of 2 points failed; the same command tries them again')
+    expect(first.everything).toMatch(new RegExp(`^error: .*${broken}`))
+    expect(existsSync(join(scratch, fine!, 'result.json'))).toBe(true)
+    rmSync(join(scratch, broken!))
+    const again = await sweep(args)
+    expect(again.code).toBe(0)
+    expect(again.stdout.split('\n')[0]).toBe('2 points in f, 1 of them finished before')
   })
 
   it('passes a signal on: the point under way is saved, and the sweep ends', async () => {

@@ -17,7 +17,7 @@ function outcomesOf(sweep: string): Outcome[] {
   return rows.map(({ folder, trainLoss, trainAcc, testAcc, ...point }) => {
     const finished = trainLoss !== null && trainAcc !== null && testAcc !== null
     return {
-      ...{ folder, point: new Map(Object.entries(point as Record<string, string | number>)) },
+      ...{ folder, point: new Map(Object.entries(point as Record<string, string | number>)), diverged: false },
       result: finished ? { trainLoss, trainAcc, testAcc } : null,
     }
   })

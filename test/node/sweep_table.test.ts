@@ -3,14 +3,15 @@ import { pointsOf } from '../../src/node/sweep_grid.ts'
 import { groupsOf, median, type Outcome, sweepFigure, tableLines } from '../../src/node/sweep_table.ts'
 import { xTicks } from '../../src/train/svg.ts'
 
-/** Outcomes of a grid in its order, by their test accuracies; null is not finished. */
+/** Outcomes of a grid in its order, by their test accuracies; null is not finished, NaN has diverged. */
 function outcomesOf(axes: Parameters<typeof pointsOf>[0], accuracies: readonly (number | null)[]): Outcome[] {
   return pointsOf(axes).map((point, i) => {
     const testAcc = accuracies[i] ?? null
     return {
       point,
       folder: `f${i}`,
-      result: testAcc === null ? null : { testAcc, trainAcc: testAcc / 2, trainLoss: 1 },
+      diverged: Number.isNaN(testAcc),
+      result: testAcc === null || Number.isNaN(testAcc) ? null : { testAcc, trainAcc: testAcc / 2, trainLoss: 1 },
     }
   })
 }
@@ -48,6 +49,28 @@ describe('the table', () => {
       '0.900     0.900  0.900  1/2    0.450      1.000       0.01',
       '0.550     0.500  0.600  2/2    0.275      1.000       0.3',
       'none                    0/2                           1',
+    ])
+  })
+})
+
+describe('points that diverged', () => {
+  it('are told, where no seed of theirs has figures', () => {
+    const lines = tableLines(groupsOf(outcomesOf([lr], [0.5, null, Number.NaN])))
+    expect(lines.slice(1)).toEqual([
+      '0.500     0.250      1.000       0.3   f0',
+      'none                             0.01  f1',
+      'diverged                         1     f2',
+    ])
+  })
+
+  it('are counted, where some have', () => {
+    const { NaN: lost } = Number
+    const lines = tableLines(groupsOf(outcomesOf([lr, seeds], [0.5, 0.75, lost, 0.25, lost, lost])))
+    expect(lines).toEqual([
+      'test acc  from   to     seeds            train acc  train loss  lr',
+      '0.625     0.500  0.750  2/2              0.313      1.000       0.3',
+      '0.250     0.250  0.250  1/2, 1 diverged  0.125      1.000       0.01',
+      'diverged                0/2                                     1',
     ])
   })
 })
