@@ -34,6 +34,12 @@ export function scope<T>(fn: () => T): T {
   }
 }
 
+function partsOf(value: object): Iterable<unknown> {
+  if (value instanceof Map) return value.values()
+  if (Array.isArray(value) || value instanceof Set) return value
+  return ArrayBuffer.isView(value) ? [] : Object.values(value)
+}
+
 /** The tensors in a value: itself, or in arrays, sets, maps and objects' properties, however deep. */
 export function tensorsIn(result: unknown): Set<Tensor> {
   const tensors = new Set<Tensor>()
@@ -44,9 +50,7 @@ export function tensorsIn(result: unknown): Set<Tensor> {
     if (typeof value !== 'object' || value === null || seen.has(value)) continue
     seen.add(value)
     if (value instanceof Tensor) tensors.add(value)
-    else if (value instanceof Map) queue.push(...value.values())
-    else if (Array.isArray(value) || value instanceof Set) queue.push(...value)
-    else if (!ArrayBuffer.isView(value)) queue.push(...Object.values(value))
+    else for (const part of partsOf(value)) queue.push(part)
   }
   return tensors
 }

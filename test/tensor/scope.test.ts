@@ -36,6 +36,7 @@ describe('scope', () => {
     ['in a set', (a, b) => new Set([a, b])],
     ['deep inside', (a, b) => ({ list: [{ a }, new Map([[1, [b]]])], none: null, text: 'x' })],
     ['twice', (a, b) => [a, b, a, { b }]],
+    ['beside more values than a call has arguments', (a, b) => [a, Array.from({ length: 300_000 }, () => 0), b]],
   ])('keeps what it returns %s', async (_, wrap) => {
     let made: Tensor[] = []
     const count = left(() =>
