@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { Command, Option } from 'commander'
 import { UsageError, wholeNumber } from '../../src/cli/options.ts'
 import { ASKED, type Asked, runSweep } from '../../src/cli/sweep.ts'
+import { makeFolder } from '../../src/node/files.ts'
 import { loadFashionMnist } from '../../src/node/index.ts'
 import { chapterPoints, FULL, figureFile, isShortened, type Length } from './plan.ts'
 import { readCurves, readOutcomes } from './records.ts'
@@ -55,12 +56,13 @@ async function writeReport(runs: string, to: string, length: Length): Promise<vo
   const files = await reportOf(runs, to, length)
   const figures = dirname(join(to, figureFile('any')))
   if (existsSync(figures)) {
-    const old = readdirSync(figures).filter((name) => name.endsWith('.svg') && !files.has(`img/chapter/${name}`))
+    const own = /^(schedule|run|trap|last)-.*\.svg$/
+    const old = readdirSync(figures).filter((name) => own.test(name) && !files.has(`img/chapter/${name}`))
     for (const name of old) rmSync(join(figures, name))
   }
   for (const [path, text] of files) {
     const target = join(to, path)
-    mkdirSync(dirname(target), { recursive: true })
+    makeFolder(dirname(target))
     writeFileSync(target, text)
   }
   process.stdout.write(`the page is ${join(to, 'chapter.html')}, and the same ${join(to, 'chapter.md')}\n`)

@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { Command, Option } from 'commander'
+import { DataError } from '../index.ts'
 import { loadFashionMnist } from '../node/index.ts'
 import { refusal } from '../node/run_folder.ts'
 import { type Axis, describePoint, nameOf, type Point, parseAxis, pointsOf } from '../node/sweep_grid.ts'
-import { alone, HeldError, hasEnded, makeSweepFolder, noteDivergence, stateOf } from '../node/sweep_point.ts'
+import { alone, HeldError, hasEnded, makeSweepFolder, noteDivergence } from '../node/sweep_point.ts'
 import { DivergedError } from '../train/index.ts'
 import { pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
-import { EXIT_HELD, runAll, show } from './sweep_all.ts'
+import { checkedState, EXIT_HELD, runAll, show } from './sweep_all.ts'
 import { trainCommand } from './train.ts'
 import { DECIDING, recorded, SAVING, type TrainOptions } from './train_options.ts'
 
@@ -85,7 +86,7 @@ export async function runSweep(
   // What is there may be looked at, though nothing may be written.
   const problem = list && existsSync(`${sweep.out}/.`) ? null : refusal(sweep.out)
   if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
-  if (list) process.stdout.write(sweep.points.map(listed).join(''))
+  if (list) for (const point of sweep.points) process.stdout.write(await listed(point))
   else if (index !== undefined) await runPoint(sweep, sweep.points[checkIndex(sweep, index)]!, asked, load)
   else await runAll(sweep, jobs, end)
 }
@@ -132,8 +133,12 @@ function checkRates(options: TrainOptions, point: Point): void {
   }
 }
 
-function listed({ index, point, folder }: SweepPoint): string {
-  return `${String(index).padStart(4)}  ${folder}  ${stateOf(folder).padEnd(9)}  ${describePoint(point)}\n`
+async function listed(one: SweepPoint): Promise<string> {
+  const state = await checkedState(one).catch((error: unknown) => {
+    if (!(error instanceof DataError)) throw error
+    return 'unusable'
+  })
+  return `${String(one.index).padStart(4)}  ${one.folder}  ${state.padEnd(9)}  ${describePoint(one.point)}\n`
 }
 
 /** The number of a point, from the option or the environment. Throws UsageError where there is no such point. */
@@ -152,13 +157,14 @@ function checkIndex({ points }: Sweep, given: number | 'env', env: NodeJS.Proces
 /** Trains one point in this process, unless it has ended; half done, it goes on. */
 async function runPoint(
   { out }: Sweep,
-  { folder, options, point }: SweepPoint,
+  one: SweepPoint,
   { wait, quiet }: Asked,
   load: typeof loadFashionMnist,
 ): Promise<void> {
+  const { folder, options, point } = one
   await makeSweepFolder(out)
   const train = async () => {
-    const state = stateOf(folder)
+    const state = await checkedState(one)
     if (!quiet) process.stdout.write(`${describePoint(point)}: ${state}, in ${folder}\n`)
     if (hasEnded(state)) return
     const flags = [...DECIDING, ...SAVING].flatMap((one) => {

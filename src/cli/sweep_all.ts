@@ -28,7 +28,8 @@ type End = number | NodeJS.Signals
 export async function runAll({ out, points }: Sweep, jobs: number, then: () => Promise<void>): Promise<void> {
   const { stdout } = process
   await makeSweepFolder(out)
-  const states = points.map(({ folder }) => stateOf(folder))
+  // What can't be used is said before hours of training, not after.
+  const states = await Promise.all(points.map(checkedState))
   const queue = points.filter((_, i) => !hasEnded(states[i]!))
   const count = (end: PointState) => states.filter((state) => state === end).length
   const lost = count('diverged') > 0 ? `, ${count('diverged')} diverged` : ''
@@ -106,20 +107,28 @@ class Children {
   }
 }
 
-async function lineOf({ index, point, folder, options }: SweepPoint, end: End): Promise<string> {
-  const name = `${index}  ${describePoint(point)}:`
-  const result = end === 0 ? await resultOf(folder, recorded(options, DECIDING)) : null
+/** The result of a point; null where there is none yet. Throws DataError where it is damaged, or of other options. */
+const resultAt = ({ folder, options }: SweepPoint) => resultOf(folder, recorded(options, DECIDING))
+
+/** How far a point has come. Throws DataError where its result is damaged, or of other options. */
+export async function checkedState(point: SweepPoint): Promise<PointState> {
+  return (await resultAt(point)) ? 'finished' : stateOf(point.folder)
+}
+
+async function lineOf(one: SweepPoint, end: End): Promise<string> {
+  const name = `${one.index}  ${describePoint(one.point)}:`
+  const result = end === 0 ? await resultAt(one) : null
   if (result) return `${name} test acc ${result.testAcc.toFixed(3)}, train loss ${result.trainLoss.toFixed(3)}`
-  if (end === 0 && stateOf(folder) === 'diverged') return `${name} diverged`
+  if (end === 0 && stateOf(one.folder) === 'diverged') return `${name} diverged`
   return `${name} failed (${typeof end === 'number' ? `exit code ${end}` : end})`
 }
 
 /** Prints the table and the figure, and writes both into the folder. */
 export async function show({ out, points }: Sweep, axes: readonly Axis[]): Promise<void> {
   const outcomes: Outcome[] = []
-  for (const { point, folder, options } of points) {
-    const result = await resultOf(folder, recorded(options, DECIDING))
-    outcomes.push({ point, folder, result, diverged: stateOf(folder) === 'diverged' })
+  for (const one of points) {
+    const { point, folder } = one
+    outcomes.push({ point, folder, result: await resultAt(one), diverged: stateOf(folder) === 'diverged' })
   }
   const groups = groupsOf(outcomes)
   const { stdout } = process

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { cacheDir } from './cache.ts'
 import { type Driver, icdFiles, userDrivers } from './drivers.ts'
+import { makeFolder } from './files.ts'
 import { webgpuVersion } from './probe.ts'
 
 /** More results than a machine's users switch between. */
@@ -62,7 +63,7 @@ export function remember(env: NodeJS.ProcessEnv, key: string, id: Driver['id']):
   const path = file(env)
   const draft = `${path}.${process.pid}`
   try {
-    mkdirSync(cacheDir(env), { recursive: true })
+    makeFolder(cacheDir(env))
     writeFileSync(draft, `${JSON.stringify({ version: 1, worked: Object.fromEntries(entries) }, null, 1)}\n`)
     renameSync(draft, path) // whole or not at all, whoever else writes
   } catch {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DataError } from '../index.ts'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type FolderPosition } from './checkpoint.ts'
-import { naming, readWhole, removeLeftBehind, writeWhole } from './files.ts'
+import { makeFolder, naming, readWhole, removeLeftBehind, writeWhole } from './files.ts'
 
 /** Four hundred times those of LeNet. */
 const MOST_BYTES = 1 << 28
@@ -23,7 +23,7 @@ function nameOf(step: number): string {
 /** Makes the folder of a new run's checkpoints. The only one that may be there, that of a run's start, is removed. */
 export async function createCheckpointFolder(folder: string): Promise<void> {
   await naming(folder, async () => {
-    await mkdir(folder, { recursive: true })
+    makeFolder(folder)
     await rm(join(folder, nameOf(0)), { force: true })
   })
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, mkdirSync, statSync } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 
 /** A result that could not be written: what was written before is whole. */
 export class WriteError extends Error {
@@ -14,6 +14,19 @@ export async function naming<T>(path: string, write: () => Promise<T>): Promise<
     return await write()
   } catch (error) {
     throw new WriteError(`${path} can't be written: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Makes a folder and those above it, one by one: Node's recursive form never returns where none can be made, as in /proc. */
+export function makeFolder(path: string): void {
+  const isFolder = (name: string) => statSync(name, { throwIfNoEntry: false })?.isDirectory() === true
+  if (isFolder(path)) return
+  makeFolder(dirname(resolve(path)))
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    // Another process may have been quicker.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !isFolder(path)) throw error
   }
 }
 

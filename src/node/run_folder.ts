@@ -1,11 +1,11 @@
 import { createHash, type Hash } from 'node:crypto'
 import { accessSync, constants, existsSync, lstatSync, statSync } from 'node:fs'
-import { appendFile, mkdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { EpochReport, HistoryRecord } from '../train/index.ts'
 import type { FolderPosition, RecordedOptions } from './checkpoint.ts'
 import { checkpointNames, createCheckpointFolder } from './checkpoint_folder.ts'
-import { flush, naming, removeLeftBehind, writeWhole } from './files.ts'
+import { flush, makeFolder, naming, removeLeftBehind, writeWhole } from './files.ts'
 
 export { WriteError } from './files.ts'
 
@@ -66,13 +66,6 @@ export function refusal(folder: string): string | null {
   }
 }
 
-/** Makes a folder and those above it, one by one: the recursive form of mkdir never returns where none can be made. */
-async function makeFolder(path: string): Promise<void> {
-  if (existsSync(path)) return
-  await makeFolder(dirname(path))
-  await mkdir(path)
-}
-
 /** The files of one run. Lines are appended as they come, so that an interrupted run keeps what it had. */
 export class RunFolder {
   readonly path: string
@@ -88,7 +81,7 @@ export class RunFolder {
 
   /** A new run's folder; what one left that broke off before its first record is removed. */
   static async create(path: string): Promise<RunFolder> {
-    await naming(path, () => makeFolder(resolve(path)))
+    await naming(path, async () => makeFolder(path))
     const folder = new RunFolder(path, new Uint8Array(), 0)
     await createCheckpointFolder(folder.checkpoints)
     for (const name of [HISTORY, TIMING]) await folder.#write(name, '')

@@ -1,12 +1,11 @@
 // One run of a sweep on disk: its folder, and the lock beside it.
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DataError } from '../index.ts'
 import type { Divergence } from '../train/diverged.ts'
 import type { RecordedOptions } from './checkpoint.ts'
 import { checkpointNames } from './checkpoint_folder.ts'
-import { naming, readWhole, writeWhole } from './files.ts'
+import { makeFolder, naming, readWhole, writeWhole } from './files.ts'
 import { CHECKPOINTS, DIVERGED, RESULT, type RunSummary } from './run_folder.ts'
 import { withLock } from './setup/lock.ts'
 
@@ -88,5 +87,5 @@ export async function alone<T>(
 
 /** Makes the folder of a sweep and those above it. Throws WriteError. */
 export async function makeSweepFolder(path: string): Promise<void> {
-  await naming(path, () => mkdir(path, { recursive: true }))
+  await naming(path, async () => makeFolder(path))
 }

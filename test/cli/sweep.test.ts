@@ -130,6 +130,30 @@ describe('dawngrad sweep', () => {
     expect(again.stdout.split('\n')[0]).toBe('2 points in f, 1 of them finished before')
   })
 
+  it('names a result that can not be used before it trains anything, and in every task of an array', async () => {
+    const args = ['--grid', 'seed=4,5', ...SMALL, '--out', 'g']
+    const [damaged, fresh] = foldersIn((await sweep([...args, '--list'])).stdout)
+    const result = join(scratch, damaged!, 'result.json')
+    await mkdir(join(scratch, damaged!), { recursive: true })
+    writeFileSync(result, '{"trainLoss": 1')
+    const message = `error: DataError: ${damaged}/result.json: damaged; remove it, and the run goes on`
+    for (const more of [[], ['--index', '0', '--quiet']]) {
+      const { code, stdout, stderr } = await sweep([...args, ...more])
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+      expect(stderr).toContain(message)
+    }
+    expect(existsSync(join(scratch, fresh!))).toBe(false)
+    const listed = await sweep([...args, '--list'])
+    expect(listed.code).toBe(0)
+    expect(listed.stdout).toMatch(/^ {3}0 {2}\S+ {2}unusable {3}seed=4\n {3}1 {2}\S+ {2}new {8}seed=5\n$/)
+  })
+
+  it('ends where no folder can be made', async () => {
+    const { code, stderr } = await sweep(['--grid', 'seed=4', ...SMALL, '--out', '/proc/dawngrad/sweep'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^error: \w+: .*\/proc\/dawngrad.* can't be written/)
+  })
+
   it('passes a signal on: the point under way is saved, and the sweep ends', async () => {
     const args = ['--grid', 'seed=4,5', ...TINY, '--epochs', '40', '--out', 'b']
     const [folder] = foldersIn((await sweep([...args, '--list'])).stdout)

@@ -1,7 +1,7 @@
-import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
+import { readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
-import { flush } from '../files.ts'
+import { flush, makeFolder as make } from '../files.ts'
 import { codeOf, elsewhere, megabytes, SetupError, writing } from './errors.ts'
 
 /** The folder beside `target` in which it is built. It keeps its name, so that a later run goes on with it. */
@@ -9,17 +9,9 @@ export function partialOf(target: string): string {
   return `${target}.partial`
 }
 
-/** Makes a folder and those above it. */
+/** Makes a folder and those above it. Throws SetupError. */
 export async function makeFolder(path: string): Promise<void> {
-  await writing(path, async () => {
-    try {
-      await mkdir(path, { recursive: true })
-    } catch (error) {
-      // On a read-only file system Node says that there is no such folder; a plain mkdir gives the reason.
-      if (codeOf(error) !== 'ENOENT') throw error
-      await mkdir(path)
-    }
-  })
+  await writing(path, async () => make(path))
 }
 
 /** Throws SetupError unless the disk of the existing folder `path` has room for `bytes`. */
