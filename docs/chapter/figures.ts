@@ -49,8 +49,13 @@ export function runFigure({ policy, ours, theirs }: Outcome, epochs: number, eac
   })
 }
 
-const seedsIn = (runs: readonly Run[]) =>
-  `seed${runs.length > 1 ? 's' : ''} ${listed(runs.map(({ seed }) => String(seed)))}`
+/** Such as `seed 0`, `seeds 0, 1 and 2`, or `seeds 0 to 8`. */
+function seedsIn(runs: readonly Run[]): string {
+  const seeds = runs.map(({ seed }) => seed)
+  const [first, last] = [seeds[0]!, seeds.at(-1)!]
+  if (seeds.length > 3 && last - first === seeds.length - 1) return `seeds ${first} to ${last}`
+  return `seed${seeds.length > 1 ? 's' : ''} ${listed(seeds.map(String))}`
+}
 
 const GREY = '#9a9a9a'
 const greyLine = (run: Run, metric: Metric): Line => ({

@@ -43,13 +43,18 @@ export const MULTI_STEP = 'multiStep(lr=0.5, milestones=[15, 30], gamma=0.5)'
 
 const printed = (trainLoss: number, trainAcc: number, testAcc: number): Figures => ({ trainLoss, trainAcc, testAcc })
 
+const SEEDS = [0, 1, 2] as const
+// A first epoch at 0.3 silences filters in some runs and none in others (docs/results/README.md): a mean of three is a matter of luck.
+const SIX_SEEDS = [...SEEDS, 3, 4, 5] as const
+const NINE_SEEDS = [...SIX_SEEDS, 6, 7, 8] as const
+
 const FIVE = {
   constant: {
     name: 'constant',
     title: 'constant 0.3',
     pytorch: 'constant',
     printed: printed(0.128, 0.951, 0.885),
-    seeds: [0, 1, 2],
+    seeds: NINE_SEEDS,
     options: { lr: 0.3 },
   },
   squareRoot: {
@@ -57,7 +62,7 @@ const FIVE = {
     title: 'square root',
     pytorch: 'sqrt',
     printed: printed(0.27, 0.901, 0.876),
-    seeds: [0, 1, 2],
+    seeds: SEEDS,
     options: { lr: 0.1, schedule: 'squareRoot(lr=0.1)', ...AFTER },
   },
   multiStep: {
@@ -65,7 +70,7 @@ const FIVE = {
     title: 'MultiStep as printed',
     pytorch: 'multistep_as_printed',
     printed: printed(0.191, 0.928, 0.889),
-    seeds: [0, 1, 2],
+    seeds: SEEDS,
     options: { lr: 0.125 },
   },
   cosine: {
@@ -73,7 +78,7 @@ const FIVE = {
     title: 'cosine',
     pytorch: 'cosine',
     printed: printed(0.207, 0.923, 0.892),
-    seeds: [0, 1, 2],
+    seeds: SIX_SEEDS,
     options: { lr: 0.3, schedule: COSINE, ...AFTER },
   },
   warmup: {
@@ -81,7 +86,7 @@ const FIVE = {
     title: 'warm-up + cosine',
     pytorch: 'cosine_warmup',
     printed: printed(0.261, 0.904, 0.878),
-    seeds: [0, 1, 2],
+    seeds: SIX_SEEDS,
     options: { lr: 0.3, schedule: WARMUP_COSINE, ...AFTER },
   },
 } as const satisfies Record<string, Policy>

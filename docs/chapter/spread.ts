@@ -44,10 +44,11 @@ function drawn(five: readonly Outcome[], whose: string, runsOf: Runs): Block[] {
   const { count, best: wins, orders } = choices(policies)
   const won = five.flatMap(({ policy }, i) => (wins[i]! > 0 ? [{ title: policy.title, wins: wins[i]! }] : []))
   const shares = won.sort((a, b) => b.wins - a.wins).map(({ title, wins }) => `*${title}* in ${wins}`)
-  const most = Math.max(...five.map(runsOf).map((runs) => runs.length))
+  const [least, most] = rangeOf(policies.map((runs) => runs.length))
+  const seeds = least === most ? `${most} seeds` : `${least} to ${most} seeds`
   return [
     text(
-      `**${whose === 'our' ? 'Our' : whose} ${most} seeds.** Runs of one policy end up to ${three(spans[widest]!)} apart in test accuracy`,
+      `**${whose === 'our' ? 'Our' : whose} ${seeds}.** Runs of one policy end up to ${three(spans[widest]!)} apart in test accuracy`,
       `(*${five[widest]!.policy.title}*); the means of the five policies differ by ${three(best - worst)} at most.`,
       `Draw one run of each policy, as the chapter did: of the ${count} draws the best test accuracy belongs to ${listed(shares)},`,
       `and the five come out in ${orders} different orders.`,

@@ -32,11 +32,11 @@ it('makes the run that is missing, goes on with one that was killed, and writes 
   const { code, stdout, stderr } = await chapter(['--out', 'a', ...SHORT])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const lines = stdout.split('\n')
-  expect(lines[0]).toBe('17 points in a, 16 of them finished before')
+  expect(lines[0]).toBe('29 points in a, 28 of them finished before')
   expect(lines[1]).toMatch(/^11 {2}run=warmup-cosine seed=1: test acc \d\.\d{3}, train loss \d\.\d{3}$/)
   expect(lines[2]).toBe('the page is a/chapter.html, and the same a/chapter.md')
   expect(statSync(join(out, 'cosine-seed-1/result.json')).mtimeMs).toBe(written)
-  expect(readFileSync(join(out, 'chapter.md'), 'utf8')).toContain('- All 17 runs are here.')
+  expect(readFileSync(join(out, 'chapter.md'), 'utf8')).toContain('- All 29 runs are here.')
 
   const schedule = 'cosine(maxUpdate=20, baseLr=0.3, finalLr=0.01, warmupSteps=5)'
   const how = ['--schedule', schedule, '--lr-timing', 'after-epoch', '--seed', '1', '--quiet', '--out', 'plain']
@@ -71,4 +71,9 @@ it('keeps the whole runs from being mixed with shortened ones, and names a damag
   const damaged = await chapter(['--out', 'b', ...SHORT, '--report'])
   expect(damaged.code).toBe(1)
   expect(damaged.stderr).toMatch(/^error: b\/constant-seed-0\/result\.json: damaged; remove it/)
+  const longer = await chapter(['--out', 'a', ...SHORT, '--epochs', '3', '--index', '11'])
+  expect(longer.code).toBe(1)
+  expect(longer.stderr).toMatch(
+    /^error: a\/warmup-cosine-seed-1\/result\.json: it is of another run: its epochs is 2, not 3; /,
+  )
 })
