@@ -81,10 +81,11 @@ class Parser {
       // Names and kinds have been checked against the row, so these are the values that its builder takes.
       return known.build(valuesOf(given) as never)
     } catch (error) {
-      // What only the schedule itself can know: arguments that do not fit each other. Its sentence begins with the one.
+      // What only the schedule itself can know: arguments that do not fit each other. Its sentence names them,
+      // the one to change first; what the text leaves out has no place in it.
       const message = error instanceof Error ? error.message : String(error)
-      const arg = /^\w+: (\w+) /.exec(message)?.[1]
-      return this.#fail(given.get(arg ?? '')?.at ?? start, message, right)
+      const named = message.split(/\W+/).find((word, i) => i > 0 && given.has(word))
+      return this.#fail(given.get(named ?? '')?.at ?? start, message, right)
     }
   }
 
@@ -112,7 +113,7 @@ class Parser {
         if (given.has(arg)) this.#fail(at, `${name}: ${arg} is given twice`, right)
       }
       given.set(arg, { at: this.#skip(), value: this.#value(name, arg, args[arg]!, right, lr, depth) })
-    } while (this.#take(','))
+    } while (this.#another('an argument', name, right))
   }
 
   #value(name: string, arg: string, kind: Arg, right: string, lr: number | undefined, depth: number): unknown {
@@ -120,7 +121,11 @@ class Parser {
     if (kind.kind === 'schedule') return this.#schedule(lr, depth + 1)
     const seen = this.#seen()
     const value =
-      kind.kind === 'schedules' ? this.#schedules(name, kind, right, lr, depth) : this.#plain(name, kind, right)
+      kind.kind === 'schedules'
+        ? this.#schedules(name, kind, right, lr, depth)
+        : kind.kind === 'milestones'
+          ? this.#numbers(name, arg, kind, right)
+          : this.#plain(kind)
     // Where the text holds no value of that shape, the text itself is shown.
     const message = fault(name, arg, kind, value, value === undefined ? seen : undefined)
     if (message !== undefined) this.#fail(at, message, right)
@@ -140,13 +145,12 @@ class Parser {
     if (this.#take(']')) return schedules
     do {
       schedules.push(this.#schedule(schedules.length > 0 ? (baseOfOthers ?? lr) : lr, depth + 1))
-    } while (this.#take(','))
+    } while (this.#another('a schedule', name, right))
     this.#close(']', name, right)
     return schedules
   }
 
-  #plain(name: string, kind: Arg, right: string): unknown {
-    if (kind.kind === 'milestones') return this.#numbers(name, right)
+  #plain(kind: Arg): unknown {
     if (kind.kind !== 'flag' && kind.kind !== 'choice') return this.#number()
     const word = this.#match(/[A-Za-z_]\w*/y)
     return kind.kind === 'flag' && (word === 'true' || word === 'false') ? word === 'true' : word
@@ -157,18 +161,35 @@ class Parser {
     return digits === undefined ? undefined : Number(digits)
   }
 
-  #numbers(name: string, right: string): number[] | undefined {
+  /** A list of numbers, each held against the one before it; undefined where there is none. */
+  #numbers(name: string, arg: string, kind: Arg, right: string): number[] | undefined {
     const values: number[] = []
     if (!this.#take('[')) return undefined
     if (this.#take(']')) return values
     do {
-      this.#skip()
+      const at = this.#skip()
+      const seen = this.#seen()
       const value = this.#number()
-      if (value === undefined) return undefined
-      values.push(value)
-    } while (this.#take(','))
+      const before = values.slice(-1)
+      const pair = value === undefined ? undefined : [...before, value]
+      const shown = value === undefined ? seen : [value, ...before].join(' after ')
+      const message = fault(name, arg, kind, pair, shown)
+      if (message !== undefined) this.#fail(at, message, right)
+      values.push(value!)
+    } while (this.#another('a number', name, right))
     this.#close(']', name, right)
     return values
+  }
+
+  /** Takes the comma before another item, if there is one; it must have that item behind it. */
+  #another(item: string, name: string, right: string): boolean {
+    const at = this.#skip()
+    if (!this.#take(',')) return false
+    const end = this.#skip() === this.#text.length
+    if (end || ',)]'.includes(this.#text[this.#at]!)) {
+      this.#fail(at, `${name}: ${item} must follow the comma, got ${this.#seen()}`, right)
+    }
+    return true
   }
 
   #close(bracket: string, name: string, right: string): void {
@@ -179,8 +200,10 @@ class Parser {
   /** What stands here, up to the next delimiter, for an error. */
   #seen(): string {
     const rest = this.#text.slice(this.#at)
-    const part = /^(?:\[[^\]]*\]?|[^,()[\]=]+|.)/s.exec(rest)?.[0].trim()
-    return part === undefined ? 'the end' : `'${part}'`
+    const part = /^(?:\[[^\]]*\]?|[^,()[\]=]+|.)/s.exec(rest)?.[0].trim().replace(/\s+/g, ' ')
+    // What cannot be seen is spelt out.
+    const shown = part?.replace(/[\p{Cc}\p{Cf}]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)
+    return shown === undefined ? 'the end' : `'${shown}'`
   }
 
   #skip(): number {
@@ -204,7 +227,7 @@ class Parser {
 
   #fail(at: number, what: string, right: string): never {
     // One column a character, whatever white space the text has, or the mark would miss its place.
-    const line = this.#text.replace(/[\s\p{Cc}]/gu, ' ')
+    const line = this.#text.replace(/[\s\p{Cc}\p{Cf}]/gu, ' ')
     throw new SyntaxError(`${what}\n  ${line}\n  ${' '.repeat(at)}^\n${right}`)
   }
 }

@@ -118,7 +118,7 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/sched/options.ts', code: 'new RangeError(message)', from: 'fault' },
   {
     file: 'src/sched/parse.ts',
-    code: "this.#fail(given.get(arg ?? '')?.at ?? start, message",
+    code: "this.#fail(given.get(named ?? '')?.at ?? start, message",
     from: 'the constructor of the schedule',
   },
   {

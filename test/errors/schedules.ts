@@ -193,6 +193,15 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
       run: () => parse('cosine(20 30)'),
     },
     {
+      title: 'grammar: nothing behind a comma',
+      error: 'SyntaxError',
+      text: `cosine: an argument must follow the comma, got ')'
+  cosine(maxUpdate=20,)
+                     ^
+it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`,
+      run: () => parse('cosine(maxUpdate=20,)'),
+    },
+    {
       title: 'grammar: a value of another kind',
       error: 'SyntaxError',
       text: `cosine: maxUpdate must be an integer ≥ 1, got 20.5

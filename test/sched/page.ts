@@ -16,9 +16,9 @@ const HEAD = `<!-- Written by \`npm run docs:schedules\` from test/sched/gallery
 
 A schedule is a function of t = 0, 1, 2 …, the number of the epoch or, with \`--schedule-per step\`, of the update: the same rate for
 the same t, in any order. Its text is the same everywhere: \`--schedule\`, \`npm run plot-schedule\`, \`sched.parse(text)\`, and
-\`schedule.spec\`, which gives it back. Arguments may be positional, in the order shown, then named. A base rate (\`lr\`, \`baseLr\`,
-\`maxLr\` of \`oneCycleLR\`) that the text does not give is, on the command line, that of \`--lr\`; \`sched.parse(text, { lr })\` takes its
-\`lr\`, and \`sched.parse(text)\` the default shown, or asks for it where there is none. In code every name is a function of options:
+\`schedule.spec\`, which gives it back. Arguments may be positional, in the order shown, then named; no comma stands behind the
+last. A base rate (\`lr\`, \`baseLr\`, \`maxLr\` of \`oneCycleLR\`) that the text does not give is, on the command line, that of \`--lr\`;
+\`sched.parse(text, { lr })\` takes its \`lr\`, and \`sched.parse(text)\` the default shown, or asks for it where there is none. In code every name is a function of options:
 \`sched.stepLR({ lr: 0.3, stepSize: 7 })\`; combinators take the schedule or the list first: \`sched.warmup(s, { steps: 5 })\`.
 
 \`\`\`

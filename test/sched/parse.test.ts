@@ -201,7 +201,12 @@ describe('mistakes are pointed at', () => {
     ['cosine(baseLr=0.3)', 0, 'cosine: maxUpdate is required', COSINE],
     ['constant(toString=1)', 9, "constant: unknown argument 'toString'", 'it is constant(lr)'],
     ['constant(lr=1, lr=1)', 15, 'constant: lr is given twice', 'it is constant(lr)'],
-    ['constant(1,)', 11, 'constant: too many arguments', 'it is constant(lr)'],
+    ['constant(1,)', 10, "constant: an argument must follow the comma, got ')'", 'it is constant(lr)'],
+    ['constant(1 ,, 2)', 11, "constant: an argument must follow the comma, got ','", 'it is constant(lr)'],
+    ['cosine(maxUpdate=20,)', 19, "cosine: an argument must follow the comma, got ')'", COSINE],
+    ['cosine(20, ', 9, 'cosine: an argument must follow the comma, got the end', COSINE],
+    ['cosine(maxUpdate=, finalLr=0)', 17, "cosine: maxUpdate must be an integer ≥ 1, got ','", COSINE],
+    ['warmup(, 5)', 7, "expected the name of a schedule, got ','", KNOWN],
     ['cosine(20', 9, "cosine: expected ',' or ')', got the end", COSINE],
     ['constant(lr=-1)', 12, `${lr}, got -1`, 'it is constant(lr)'],
     ['constant(1e999)', 9, `${lr}, got Infinity`, 'it is constant(lr)'],
@@ -211,14 +216,27 @@ describe('mistakes are pointed at', () => {
     ['constant($&)', 9, `${lr}, got '$&'`, 'it is constant(lr)'],
     ['constant(', 9, `${lr}, got the end`, 'it is constant(lr)'],
     ['constant(lr=constant(1))', 12, `${lr}, got 'constant'`, 'it is constant(lr)'],
-    ['multiStep(1, [30, 15])', 13, `${list}, got [30, 15]`, MULTI_STEP],
-    ['multiStep(1, [30, a])', 13, `${list}, got '[30, a]'`, MULTI_STEP],
+    ['multiStep(1, [9, 30, 15])', 21, `${list}, got 15 after 30`, MULTI_STEP],
+    ['multiStep(1, [30, a])', 18, `${list}, got 'a'`, MULTI_STEP],
+    ['multiStep(1, [30, [40]])', 18, `${list}, got '[40]'`, MULTI_STEP],
+    ['multiStep(1, [-30])', 14, `${list}, got -30`, MULTI_STEP],
+    ['multiStep(1, [, 30])', 14, `${list}, got ','`, MULTI_STEP],
+    ['multiStep(1, [', 14, `${list}, got the end`, MULTI_STEP],
+    ['multiStep(1, [15, 30, ])', 20, "multiStep: a number must follow the comma, got ']'", MULTI_STEP],
+    ['scale(multiStep(1, [5,, 6]), 2)', 21, "multiStep: a number must follow the comma, got ','", MULTI_STEP],
+    [
+      `sequence([${Array(9).fill('squareRoot').join(', ')}], [1, 2, 3, 4, 5, 6, 7, x])`,
+      141,
+      "sequence: milestones must be a list of integers ≥ 0 in ascending order, got 'x'",
+      SEQUENCE,
+    ],
     ['multiStep(1, [30', 16, "multiStep: expected ',' or ']', got the end", MULTI_STEP],
     ['multiStep(1, [15, 30)', 20, "multiStep: expected ',' or ']', got ')'", MULTI_STEP],
     ['multiStep(1, [15 30])', 17, "multiStep: expected ',' or ']', got '30'", MULTI_STEP],
     ['sequence(constant(1), [5])', 9, `${schedules}, got 'constant'`, SEQUENCE],
     ['sequence([], [5])', 9, `${schedules}, got []`, SEQUENCE],
     ['sequence([constant(1)', 21, "sequence: expected ',' or ']', got the end", SEQUENCE],
+    ['chain([constant(1),])', 18, "chain: a schedule must follow the comma, got ']'", 'it is chain(schedules)'],
     ['chain([constant(1), 2])', 20, "expected the name of a schedule, got '2'", KNOWN],
     [
       'sequence([constant(1), constant(2)], [5, 6])',
@@ -242,6 +260,12 @@ describe('mistakes are pointed at', () => {
       'oneCycleLR: baseMomentum must be at most maxMomentum = 0.8, got 0.9',
       ONE_CYCLE,
     ],
+    [
+      'oneCycleLR(1, 9, maxMomentum=0.8)',
+      29,
+      'oneCycleLR: baseMomentum must be at most maxMomentum = 0.8, got 0.85',
+      ONE_CYCLE,
+    ],
     ['linearLR(0, lr=1)', 9, 'linearLR: startFactor must be a number > 0 and ≤ 1, got 0', LINEAR],
     ['cosine(4, warmupSteps=5)', 22, 'cosine: warmupSteps must be at most maxUpdate = 4, got 5', COSINE],
     ['multiStep(1, 5)', 13, `${list}, got '5'`, MULTI_STEP],
@@ -253,6 +277,12 @@ describe('mistakes are pointed at', () => {
   test('the mark keeps its place in a text of several lines', () => {
     const message = `unknown schedule 'cosin'\n  warmup(  cosin(20), 5)\n           ^\n${KNOWN}`
     expect(() => parse('warmup(\n\tcosin(20), 5)')).toThrow(new SyntaxError(message))
+  })
+  test('what it shows of the text is one line, and nothing in it is hidden', () => {
+    const behind = "nothing may follow the schedule, got 'a b'\n  constant(1) a  b\n              ^\n"
+    expect(() => parse('constant(1) a \nb')).toThrow(new SyntaxError(behind + KNOWN))
+    const hidden = `constant: lr must be a finite number ≥ 0, got '\\u{200b}1\\u{0}'\n  constant( 1 )\n           ^\n`
+    expect(() => parse('constant(\u200b1\0)')).toThrow(new SyntaxError(`${hidden}it is constant(lr)`))
   })
   test('nesting has a limit, far below that of the stack', () => {
     const nested = (depth: number): string => `${'warmup('.repeat(depth - 1)}constant(1)${', 1)'.repeat(depth - 1)}`

@@ -160,7 +160,8 @@ describe('parsePlateau', () => {
     ['metric=loss', 7, "plateau: metric must be one of testAcc, trainLoss, got 'loss'"],
     ['mode=min', 0, "plateau: unknown argument 'mode'"],
     ['factor=0.1 patience=3', 11, "plateau: expected ',' or the end, got 'patience'"],
-    ['factor=0.1,', 11, 'plateau: an argument without a name must come before those with one'],
+    ['factor=0.1,', 10, 'plateau: an argument must follow the comma, got the end'],
+    ['factor=0.1, 3', 12, 'plateau: an argument without a name must come before those with one'],
   ])('%s', (text, column, what) => {
     const message = `${what}\n  ${text}\n  ${' '.repeat(column)}^\n${right}`
     expect(() => sched.parsePlateau(text)).toThrow(new SyntaxError(message))

@@ -108,7 +108,7 @@ const driving = [
     },
     {
       id: 'sched-parse-mark',
-      find: "given.get(arg ?? '')?.at ?? start",
+      find: "given.get(named ?? '')?.at ?? start",
       replace: 'start',
       breaks: 'Arguments that do not fit each other are marked at the name of their schedule.',
     },
