@@ -46,6 +46,7 @@ export function scheduleFigure(drawn: readonly Drawn[], range: number, title?: s
     xLabel: 't',
     yLabel: 'learning rate',
     x: [0, range - 1],
+    wholeX: true,
     y: [0, Math.min(top, Number.MAX_VALUE)],
     lines,
   }

@@ -3,7 +3,7 @@
 import { type Figure, niceTicks, type Point, type Range, tickLabels, xTicks } from './svg.ts'
 
 export interface TextOptions {
-  /** Characters in a line, 40 or more, and rows between the axes. */
+  /** Characters in a line (0, of a terminal that does not say, is 80), and rows between the axes. */
   readonly columns?: number
   readonly rows?: number
   /** Whether the terminal shows colours. */
@@ -12,7 +12,9 @@ export interface TextOptions {
 
 /** ANSI's blue, red, green, magenta, yellow, cyan and the bright blue and red. */
 const INKS = [34, 31, 32, 35, 33, 36, 94, 91]
-const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
+const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
+/** Columns that a figure can be drawn in, labels and all. */
+const NARROWEST = 20
 const BRAILLE = 0x2800
 /** The bit of a dot by its row and column in the character. */
 const DOTS = [
@@ -29,15 +31,19 @@ type Cell = { dots: number; line: number; letter: string }
 
 /**
  * Draws a figure's lines, each with a letter of the legend on it where there are several, so that they can be told apart
- * without colours.
+ * without colours; no two share one, and those after the 62nd have none.
  *
- * @returns lines of at most `columns` characters, the legend's cut off with an ellipsis; each ends in a line feed
+ * @returns lines of at most `columns` characters, the legend's cut off with an ellipsis; each ends in a line feed. For
+ *   fewer than 20 columns it is one sentence that says so.
  */
-export function drawText(figure: Figure, { columns = 80, rows = 16, color = false }: TextOptions = {}): string {
+export function drawText(figure: Figure, options: TextOptions = {}): string {
+  const { columns: given = 80, rows = 16, color = false } = options
+  const columns = given > 0 ? given : 80
+  if (columns < NARROWEST) return `no figure: it needs ${NARROWEST} columns, here are ${columns}\n`
   const yTicks = niceTicks(figure.y, Math.max(2, Math.round(rows / 4)))
   const yLabels = tickLabels(yTicks)
   const left = Math.max(...yLabels.map((label) => label.length))
-  const width = Math.max(columns, 40) - left - 2
+  const width = columns - left - 2
   const x = scale(figure.x, 2 * width)
   const y = scale(figure.y, 4 * rows)
   const canvas = Array.from({ length: rows }, () =>
@@ -57,7 +63,7 @@ export function drawText(figure: Figure, { columns = 80, rows = 16, color = fals
     return `${(label ?? '').padStart(left)} ${label === undefined ? '│' : '┤'}${text.trimEnd()}`
   })
   const legend = figure.lines.map(({ label }, i) => {
-    const text = several ? `${letterOf(i)}  ${label}` : label
+    const text = several ? `${LETTERS[i] ?? ' '}  ${label}` : label
     return `${' '.repeat(left + 2)}${paint(cut(text, width), i)}`
   })
   const title = figure.title === undefined ? [] : [cut(figure.title, columns)]
@@ -67,7 +73,6 @@ export function drawText(figure: Figure, { columns = 80, rows = 16, color = fals
 const inkOf = (line: number): number => INKS[line % INKS.length]!
 /** Not the empty Braille character, which some fonts show as eight rings. */
 const markOf = (dots: number): string => (dots === 0 ? ' ' : String.fromCharCode(BRAILLE + dots))
-const letterOf = (line: number): string => LETTERS[line % LETTERS.length]!
 
 function cut(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text
@@ -102,13 +107,15 @@ function drawLine(canvas: Cell[][], places: readonly Point[], line: number): voi
 
 /** Letters on a line, the lines' one beside the other's, where the line is uppermost. */
 function placeLetters(canvas: Cell[][], line: number, lines: number): void {
+  const letter = LETTERS[line]
+  if (letter === undefined) return
   const width = canvas[0]!.length
   let next = Math.round((LETTER_EVERY * (line + 0.5)) / lines)
   for (let column = 0; column < width; column++) {
     if (column < next) continue
     const cell = canvas.find((row) => row[column]!.line === line && row[column]!.letter === '')?.[column]
     if (!cell) continue
-    cell.letter = letterOf(line)
+    cell.letter = letter
     next = column + LETTER_EVERY
   }
 }
@@ -124,11 +131,12 @@ function xAxis(figure: Figure, x: (value: number) => number, width: number, left
     axis[column] = '┬'
     const label = labels[k]!
     const from = Math.min(Math.max(0, column - Math.floor(label.length / 2)), width - label.length)
-    if (from < free) continue
+    if (from < free || label.length > width) continue
     below.splice(from, label.length, ...label)
     free = from + label.length + 1
   }
   const indent = ' '.repeat(left + 1)
-  const name = ' '.repeat(Math.max(0, Math.floor((width - figure.xLabel.length) / 2)))
-  return [`${indent}└${axis.join('')}`, `${indent} ${below.join('').trimEnd()}`, `${indent} ${name}${figure.xLabel}`]
+  const name = cut(figure.xLabel, width)
+  const before = ' '.repeat(Math.floor((width - name.length) / 2))
+  return [`${indent}└${axis.join('')}`, `${indent} ${below.join('').trimEnd()}`, `${indent} ${before}${name}`]
 }

@@ -348,8 +348,8 @@ const plateau = [
     },
     {
       id: 'text-figure-width',
-      find: 'Math.max(columns, 40) - left - 2',
-      replace: 'Math.max(columns, 40) - left',
+      find: 'columns - left - 2',
+      replace: 'columns - left',
       breaks: 'Lines are wider than the terminal.',
     },
     {
