@@ -69,8 +69,8 @@ async function find(given: Given, load: typeof loadFashionMnist): Promise<void> 
     const figure = lrFigure(found.points)
     const { columns = 80, isTTY } = stdout
     const color = isTTY && (process.env.NO_COLOR ?? '') === '' && stdout.hasColors()
-    if (svg !== undefined) await writeWhole(svg, drawFigure(figure))
     stdout.write(`${drawText(figure, { columns, color })}${findingLines(found, steps).join('\n')}\n`)
+    if (svg !== undefined) await writeWhole(svg, drawFigure(figure))
   } finally {
     await gpu.close()
   }

@@ -1,5 +1,6 @@
-import { statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { closeSync, openSync, rmSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import type { Schedule } from '../sched/index.ts'
 import * as sched from '../sched/index.ts'
@@ -44,9 +45,19 @@ export function number(below = Number.POSITIVE_INFINITY): (text: string) => numb
 export function checkFile(option: string, path: string): void {
   const at = (name: string) => statSync(name, { throwIfNoEntry: false })
   if (path === '') throw new UsageError(`option '${option}': the name of a file is needed`)
-  if (!at(dirname(path))?.isDirectory())
-    throw new UsageError(`option '${option}': there is no folder '${dirname(path)}'`)
-  if (at(path)?.isFile() === false) throw new UsageError(`option '${option}': ${path} is no regular file`)
+  try {
+    if (!at(dirname(path))?.isDirectory())
+      throw new UsageError(`option '${option}': there is no folder '${dirname(path)}'`)
+    if (at(path)?.isFile() === false) throw new UsageError(`option '${option}': ${path} is no regular file`)
+    // Rights, read-only disks, /proc: what tells is making one, named as `writeWhole` names its temporary file.
+    const trial = join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.tmp`)
+    closeSync(openSync(trial, 'wx'))
+    rmSync(trial)
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    const { code } = error as NodeJS.ErrnoException
+    throw new UsageError(`option '${option}': ${path} can't be written (${code}); choose another file`)
+  }
 }
 
 /** How a run's rates come about: by a schedule, or by a rate that falls where a metric gets no better. */

@@ -35,7 +35,7 @@ export function plotScheduleCommand(): Command {
       const { stdout } = process
       const { columns = 80, isTTY } = stdout
       const color = isTTY && (process.env.NO_COLOR ?? '') === '' && stdout.hasColors()
-      if (svg !== undefined) await writeWhole(svg, drawFigure(figure))
       stdout.write(drawText(figure, { columns, color }))
+      if (svg !== undefined) await writeWhole(svg, drawFigure(figure))
     })
 }

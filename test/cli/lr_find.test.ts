@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { findingLines, lrFindCommand } from '../../src/cli/lr_find.ts'
+import { WriteError } from '../../src/node/files.ts'
 import { loadFashionMnist } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { lrFigure } from '../../src/train/lr_figure.ts'
@@ -18,14 +19,13 @@ afterAll(() => setDefaultGpu(gpu))
 
 const dir = new URL('../../examples/sample/', import.meta.url)
 
-it('draws the losses, says what it suggests, and writes the figure', async () => {
-  let text = ''
+/** Runs the command for five steps; `write` sees what it writes. */
+async function run(svg: string, write: (text: string) => void): Promise<void> {
   const spy = vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
-    text += String(part)
+    write(String(part))
     return true
   })
   vi.stubEnv('DAWNGRAD_NO_SETUP', '1')
-  const svg = join(folder, 'rates.svg')
   try {
     const command = lrFindCommand(() => loadFashionMnist({ dir, verify: false }))
     const args = ['--limit-train', '24', '--batch-size', '8', '--steps', '5', '--max-lr', '0.1', '--svg', svg]
@@ -34,12 +34,31 @@ it('draws the losses, says what it suggests, and writes the figure', async () =>
     spy.mockRestore()
     vi.unstubAllEnvs()
   }
+}
+
+it('draws the losses, says what it suggests, and writes the figure', async () => {
+  let text = ''
+  const svg = join(folder, 'rates.svg')
+  await run(svg, (part) => {
+    text += part
+  })
   const lines = text.trimEnd().split('\n')
   expect(lines[0]).toMatch(/^adapter: /)
   expect(lines[1]).toMatch(/^data: 24 training images from /)
   expect(text).toContain('all 5 updates, up to the rate 0.1\nthe smoothed loss was lowest, 2.')
   expect(lines.at(-1)).toMatch(/^suggested: [\d.e-]+, a tenth of the rate at its lowest \(fastai's "minimum"\)$/)
   expect(readFileSync(svg, 'utf8')).toMatch(/^<svg [\s\S]*log10 of the learning rate[\s\S]*<\/svg>\n$/)
+})
+
+it('shows what it found also where the file can not be made any more', async () => {
+  const inside = mkdtempSync(join(folder, 'gone-'))
+  let text = ''
+  const running = run(join(inside, 'rates.svg'), (part) => {
+    text += part
+    rmSync(inside, { recursive: true, force: true })
+  })
+  await expect(running).rejects.toThrow(WriteError)
+  expect(text).toContain('suggested: ')
 })
 
 it('says how a sweep ended', () => {

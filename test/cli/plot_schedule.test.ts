@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, it, vi } from 'vitest'
+import { UsageError } from '../../src/cli/options.ts'
 import { plotScheduleCommand } from '../../src/cli/plot_schedule.ts'
+import { WriteError } from '../../src/node/files.ts'
 import { makeScratch } from '../support/train_process.ts'
 
 const { folder, remove } = makeScratch()
@@ -58,6 +60,41 @@ it.each([
   expect(text).toContain(label)
   expect(text).toMatch(/[\u2801-\u28ff]/)
   expect(readFileSync(file, 'utf8')).not.toMatch(/NaN|Infinity/)
+})
+
+it.each(['constant(0.3)', 'no schedule'])(
+  'refuses a file that can not be made before anything else: %s',
+  async (spec) => {
+    const file = join(folder, `${'r'.repeat(248)}.svg`)
+    const message = `option '--svg': ${file} can't be written (ENAMETOOLONG); choose another file`
+    await expect(plot(spec, '--svg', file)).rejects.toThrow(new UsageError(message))
+  },
+)
+
+it('leaves nothing beside the file, and a file of that name as it is, when it looks whether it can be made', async () => {
+  const inside = mkdtempSync(join(folder, 'inside-'))
+  const file = join(inside, 'rates.svg')
+  writeFileSync(file, 'before')
+  await expect(plot('no schedule', '--svg', file)).rejects.toThrow('schedule')
+  expect(readdirSync(inside)).toEqual(['rates.svg'])
+  expect(readFileSync(file, 'utf8')).toBe('before')
+})
+
+it('draws in the terminal also where the file can not be made any more', async () => {
+  const inside = mkdtempSync(join(folder, 'gone-'))
+  let text = ''
+  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
+    text += String(part)
+    rmSync(inside, { recursive: true, force: true })
+    return true
+  })
+  try {
+    const args = ['constant(0.3)', '--svg', join(inside, 'rates.svg')]
+    await expect(plotScheduleCommand().parseAsync(args, { from: 'user' })).rejects.toThrow(WriteError)
+  } finally {
+    spy.mockRestore()
+  }
+  expect(text).toContain('constant(lr=0.3)')
 })
 
 it('shows the mistake', async () => {

@@ -73,6 +73,14 @@ export const exercises: Area = {
       args: ['plot-schedule', 'constant', '--svg', ''],
     },
     {
+      title: 'plot-schedule, lr-find, tune: a file that can not be made',
+      error,
+      text: "error: option '--svg': <file> can't be written (ENAMETOOLONG); choose another file",
+      varies: { '<file>': /r{252}/ },
+      cure: 'In brackets is what the system says: EACCES, that the folder lets no file be made; EROFS, that its disk is read only.',
+      args: ['plot-schedule', 'constant', '--svg', 'r'.repeat(252)],
+    },
+    {
       title: 'lr-find: a figure that is a folder',
       error,
       text: "error: option '--svg': / is no regular file",
