@@ -70,7 +70,8 @@ export abstract class Module {
   /**
    * A table of the layers, in the order in which they run, for an input of this shape: output shape, parameters and
    * multiply-adds. It is found by one forward without gradients, layer by layer, on zeros. `String(net.summary([1, 1, 28, 28]))`
-   * is the table as text. Throws ShapeError where the input does not fit.
+   * is the table as text. A layer that runs and is no property, such as one in an array, is shown as not registered, and its
+   * parameters, which `parameters()` has not either, are not counted. Throws ShapeError where the input does not fit.
    */
   summary(inputShape: Shape): Summary {
     return summarize(this, inputShape)

@@ -24,8 +24,8 @@ export function traceForward(prototype: Module, base: Module): void {
 
 /** Looks at the modules of a network as they run. */
 export interface Watcher {
-  /** A module's forward begins, with the path of the module in the outermost one; what is returned is called at its end. */
-  enter(module: Module, path: string): (out: unknown) => void
+  /** A module's forward begins; what is returned is called at its end. */
+  enter(module: Module): (out: unknown) => void
 }
 
 let watcher: Watcher | null = null
@@ -59,7 +59,7 @@ function inLayer(module: Module, forward: () => Tensor): Tensor {
   const layer = path === '' ? module.constructor.name : `layer ${path} (${module.constructor.name})`
   for (const value of Object.values(module)) if (value instanceof Tensor) layerOf.set(value, layer)
   running = { module, path }
-  const leave = watcher?.enter(module, path)
+  const leave = watcher?.enter(module)
   try {
     const out = at({ direction: currentPlace().direction, layer }, forward)
     leave?.(out)

@@ -11,13 +11,19 @@ import { watchModules } from './running.ts'
 
 /** One run of a layer: a module without others inside, or one that computes by itself what its children do not. */
 export interface SummaryRow {
-  /** Its path, as the parameters' names have it; '' for the module that was asked. */
-  readonly name: string
+  /**
+   * Its path, as the parameters' names have it; '' for the module that was asked, null for one that ran and is no property
+   * of a module, such as a layer in an array.
+   */
+  readonly name: string | null
   /** The name of its class. */
   readonly kind: string
   /** null where it did not run, or gave something else than one tensor. */
   readonly outputShape: Shape | null
-  /** Values of its own that can be trained; where two layers share a tensor, the first has it. */
+  /**
+   * Values of its own that `parameters()` has; where two layers share a tensor, the first has it. 0 where the name is null:
+   * no optimiser is given them, as in PyTorch with layers in a plain list.
+   */
   readonly parameters: number
   /** Products that its forward sums up; what is only added or compared does not count. */
   readonly multiplyAdds: number
@@ -45,7 +51,7 @@ export class Summary {
       ['layer', 'kind', 'output shape', 'parameters', 'multiply-adds'],
       ['input', '', formatShape(this.inputShape), '', ''],
       ...this.rows.map(({ name, kind, outputShape, parameters, multiplyAdds }) => [
-        name === '' ? '-' : name,
+        name === '' ? '-' : (name ?? '(not registered)'),
         kind,
         outputShape ? formatShape(outputShape) : '-',
         count(parameters),
@@ -70,23 +76,15 @@ export function summarize(net: Module, inputShape: Shape): Summary {
     throw new ShapeError('summary', `the input's shape is needed, such as [1, 1, 28, 28], not ${String(inputShape)}`)
   }
   checkShape('summary', inputShape)
-  const rows: SummaryRow[] = []
-  const counted = new Set<Tensor>()
-  const seen = new Set<Module>()
+  const ran: { module: Module; outputShape: Shape | null; multiplyAdds: number }[] = []
   /** The multiply-adds of the modules that run, the innermost last. */
   const running: { multiplyAdds: number }[] = []
-  const row = (module: Module, name: string, outputShape: Shape | null, multiplyAdds: number) => {
-    seen.add(module)
-    const parameters = ownParameters(module, counted)
-    if (module.namedChildren().length > 0 && parameters === 0 && multiplyAdds === 0) return
-    rows.push({ name, kind: module.constructor.name, outputShape, parameters, multiplyAdds })
-  }
-  const enter = (module: Module, name: string) => {
+  const enter = (module: Module) => {
     const own = { multiplyAdds: 0 }
     running.push(own)
     return (out: unknown) => {
       running.pop()
-      row(module, name, out instanceof Tensor ? out.shape : null, own.multiplyAdds)
+      ran.push({ module, outputShape: out instanceof Tensor ? out.shape : null, ...own })
     }
   }
   const count = (multiplyAdds: number) => {
@@ -97,7 +95,20 @@ export function summarize(net: Module, inputShape: Shape): Summary {
   scope(() => {
     noGrad(() => watchModules({ enter }, () => watchOperations(count, () => net.forward(full(gpu, inputShape, 0)))))
   })
-  walk(net, '', (module, name) => seen.has(module) || row(module, name, null, 0))
+  // By now also what the forward itself has made is registered.
+  const names = new Map<Module, string>()
+  walk(net, '', (module, name) => names.has(module) || names.set(module, name))
+  const seen = new Set(ran.map(({ module }) => module))
+  const idle = [...names.keys()].filter((module) => !seen.has(module))
+  const counted = new Set<Tensor>()
+  const rows = [...ran, ...idle.map((module) => ({ module, outputShape: null, multiplyAdds: 0 }))].flatMap(
+    ({ module, outputShape, multiplyAdds }): SummaryRow[] => {
+      const name = names.get(module) ?? null
+      const parameters = name === null ? 0 : ownParameters(module, counted)
+      if (module.namedChildren().length > 0 && parameters === 0 && multiplyAdds === 0) return []
+      return [{ name, kind: module.constructor.name, outputShape, parameters, multiplyAdds }]
+    },
+  )
   return new Summary(inputShape, rows)
 }
 

@@ -46,7 +46,35 @@ class Tied extends nn.Module {
   }
 }
 
+/** Layers in an array, which registers none of them, and one that is called past the module around it. */
+class Listed extends nn.Module {
+  readonly layers = [new nn.Sequential(new nn.Linear(4, 4), new nn.ReLU()), new nn.Linear(4, 4)]
+  readonly body = new nn.Sequential(new nn.Linear(4, 2))
+  /** Registered here as well as in the array's layer. */
+  readonly shared = (this.layers[1] as nn.Linear).weight
+
+  override forward(x: Tensor): Tensor {
+    const out = this.layers.reduce((value, layer) => layer.forward(value), x)
+    return this.body.namedChildren()[0]![1].forward(out)
+  }
+}
+
 describe('net.summary', () => {
+  it('counts what parameters() has, and says which layers are not registered', () => {
+    const net = new Listed()
+    const summary = net.summary([1, 4])
+    expect(summary.parameters).toBe(net.parameters().reduce((sum, { size }) => sum + size, 0))
+    expect(String(summary)).toBe(`layer             kind    output shape  parameters  multiply-adds
+input                     [1, 4]
+(not registered)  Linear  [1, 4]                 0             16
+(not registered)  ReLU    [1, 4]                 0              0
+(not registered)  Linear  [1, 4]                 0             16
+body.0            Linear  [1, 2]                10              8
+-                 Listed  [1, 2]                16              0
+total                                           26             40`)
+    expect(summary.rows[0]!.name).toBe(null)
+  })
+
   it("shows LeNet's layers, though neighbours are computed together otherwise", () => {
     const summary = nn.lenet().summary([1, 1, 28, 28])
     expect({ parameters: summary.parameters, multiplyAdds: summary.multiplyAdds }).toEqual({
