@@ -10,6 +10,7 @@ export const ONE_CYCLE_LR = {
   pctStart: { kind: 'fraction', default: 0.3 },
   annealStrategy: { kind: 'choice', of: ['cos', 'linear'], default: 'cos' },
   cycleMomentum: { kind: 'flag', default: true },
+  // No momentum is 0 at any t: with none at all SGD takes another step, and keeps no buffers. So `between` leaves 0 out.
   baseMomentum: { kind: 'between', default: 0.85 },
   maxMomentum: { kind: 'between', default: 0.95 },
   divFactor: { kind: 'positive', default: 25 },
@@ -69,6 +70,7 @@ export const CYCLIC_LR = {
   mode: { kind: 'choice', of: ['triangular', 'triangular2', 'expRange'], default: 'triangular' },
   gamma: { kind: 'fraction', default: 1 },
   cycleMomentum: { kind: 'flag', default: true },
+  // `between` as in ONE_CYCLE_LR.
   baseMomentum: { kind: 'between', default: 0.8 },
   maxMomentum: { kind: 'between', default: 0.9 },
 } as const satisfies Args
@@ -103,7 +105,7 @@ export function cyclicLR(options: CyclicLROptions): Schedule {
   return schedule('cyclicLR', CYCLIC_LR, values, rate, cycleMomentum ? momentum : undefined)
 }
 
-/** Neither may be 0: with none at all SGD takes another step, and keeps no buffers. */
+/** Throws a RangeError where the two are the wrong way round. */
 function checkMomentum(owner: string, { baseMomentum, maxMomentum }: { baseMomentum: number; maxMomentum: number }) {
   if (baseMomentum <= maxMomentum) return
   throw new RangeError(`${owner}: baseMomentum must be at most maxMomentum = ${maxMomentum}, got ${baseMomentum}`)
