@@ -44,6 +44,10 @@ export function lrFindCommand(load = loadFashionMnist): Command {
     if (!(minLr > 0 && minLr < maxLr)) {
       throw new UsageError(`option '--min-lr': it must be above 0 and below --max-lr, ${maxLr}, got ${minLr}`)
     }
+    if (!Number.isFinite(maxLr / minLr)) {
+      const below = `it is too far below --max-lr, ${maxLr}`
+      throw new UsageError(`option '--min-lr': ${below}: the ratio of the two must be a finite number, got ${minLr}`)
+    }
     if (svg !== undefined) checkFile('--svg', svg)
     await find(given, load)
   })
