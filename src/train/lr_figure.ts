@@ -9,7 +9,8 @@ export function lrFigure(points: readonly LrPoint[]): Figure {
   const highest = points.reduce((high, { smoothed }) => Math.max(high, smoothed), 0)
   const top = Math.min(highest, ROOM * (points[0]?.smoothed ?? 0))
   const least = points.reduce((low, { smoothed }) => Math.min(low, smoothed), top)
-  const y = niceRange(least, top > least ? top : least + 1, 5)
+  // Losses that differ by their rounding alone are too close for ticks.
+  const y = niceRange(least, top - least > 1e-6 * top ? top : least + 1, 5)
   const at = points.map(({ lr }) => Math.log10(lr))
   const [first = 0, last = 0] = [at[0], at.at(-1)]
   const line = (values: readonly number[]) =>

@@ -6,6 +6,7 @@ import { WriteError } from '../../src/node/files.ts'
 import { loadFashionMnist } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { lrFigure } from '../../src/train/lr_figure.ts'
+import { drawText } from '../../src/train/text_figure.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 import { makeScratch } from '../support/train_process.ts'
 
@@ -84,6 +85,13 @@ it('says how a sweep ended', () => {
     '0 of 9 updates: then the loss was NaN or infinite',
     'no suggestion: try a smaller --min-lr',
   ])
+})
+
+it('draws losses that differ by their rounding alone', () => {
+  const flat = [2.3, 2.3 - 2 ** -51]
+  const figure = lrFigure(flat.map((value, i) => ({ lr: 10 ** (i - 30), loss: value, smoothed: value })))
+  expect(figure.y).toEqual([2.2, 3.4])
+  expect(drawText(figure)).toContain('smoothed')
 })
 
 it('draws what lies beyond the axis as a gap, and counts it', () => {
