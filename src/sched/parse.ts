@@ -69,11 +69,15 @@ class Parser {
     const known = TABLE.get(name)
     if (known === undefined) this.#fail(start, `unknown schedule '${name}'`, KNOWN)
     const right = `it is ${signature(name, known.args)}`
+    const bare = this.#text[this.#skip()] !== '('
     const given = this.#arguments(name, known.args, right, lr, depth)
     for (const [arg, kind] of Object.entries(known.args)) {
       if (given.has(arg)) continue
       if (kind.base === true && lr !== undefined) given.set(arg, { value: lr, at: start })
       else if (kind.default === undefined && kind.sameAs === undefined) {
+        // Arguments may be there, without their bracket.
+        const behind = bare && this.#at < this.#text.length && !',)]'.includes(this.#text[this.#at]!)
+        if (behind) this.#fail(this.#at, `${name}: expected '(', got ${this.#seen()}`, right)
         this.#fail(start, `${name}: ${arg} is required`, right)
       }
     }

@@ -193,6 +193,15 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
       run: () => parse('cosine(20 30)'),
     },
     {
+      title: 'grammar: no bracket before the arguments',
+      error: 'SyntaxError',
+      text: `cosine: expected '(', got '20'
+  warmup(cosine 20, 5)
+                ^
+it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`,
+      run: () => parse('warmup(cosine 20, 5)'),
+    },
+    {
       title: 'grammar: nothing behind a comma',
       error: 'SyntaxError',
       text: `cosine: an argument must follow the comma, got ')'
