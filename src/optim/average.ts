@@ -8,7 +8,7 @@ import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { checkParameters } from './check.ts'
 import { sideBySide } from './side_by_side.ts'
 
@@ -98,6 +98,7 @@ abstract class Average {
    * captured function.
    */
   swap(): void {
+    this.#checkAlive('swap')
     if (this.#count === 0) throw new Error(`${this.#name}: there are no averages yet; update() makes them`)
     for (const p of this.#parameters) p.checkUsable(this.#name)
     const gpu = this.#gpu
@@ -160,7 +161,8 @@ abstract class Average {
         `${this.#name}: the state has ${averages.length} averages after ${count} updates, ${wanted} are needed`,
       )
     }
-    averages.forEach((given, i) => {
+    averages.forEach((given: unknown, i) => {
+      if (!(given instanceof Tensor)) throw new TypeError(`${this.#name}: average ${i} is no tensor`)
       const p = this.#parameters[i]!
       if (given.dtype !== 'float32' || !sameShape(given.shape, p.shape)) {
         const type = given.dtype === 'float32' ? '' : `${given.dtype} `
@@ -175,15 +177,21 @@ abstract class Average {
     this.#count = count
   }
 
-  /** Gives the averages' memory back. Throws an Error while swapped: the parameters would go with it. */
+  /** Gives the averages' memory back; the object is of no use then. Throws an Error while swapped: the parameters would go with it. */
   dispose(): void {
     this.#check('dispose')
     for (const part of [...this.#averages, this.#weights, this.#tables]) part.dispose()
   }
 
   #check(what: string): void {
+    this.#checkAlive(what)
     if (!this.#swapped) return
     throw new Error(`${this.#name}: ${what}() while the averages stand in the parameters' place; swap() back first`)
+  }
+
+  /** Others may have had the memory since. */
+  #checkAlive(what: string): void {
+    if (this.#weights.released) throw new Error(`${this.#name}: ${what}(): the average was disposed`)
   }
 
   /** What lies where: a dispatch covers the parameters of one buffer, and averages of one. */
@@ -254,8 +262,9 @@ export class EMA extends Average {
   constructor(parameters: readonly Tensor[], options: { decay?: number } = {}) {
     requireOptions('optim.EMA', options, ['decay'])
     const { decay = 0.999 } = options
-    if (!(decay >= 0 && decay <= 1)) {
-      throw new RangeError(`optim.EMA: decay must be a number from 0 to 1, not ${String(decay)}`)
+    if (!(typeof decay === 'number' && decay >= 0 && decay <= 1)) {
+      const shown = typeof decay === 'string' ? `'${decay}'` : String(decay)
+      throw new RangeError(`optim.EMA: decay must be a number from 0 to 1, not ${shown}`)
     }
     super('optim.EMA', parameters)
     this.decay = decay

@@ -53,6 +53,17 @@ export const averages: Area = {
       run: () => swapped().update(),
     },
     {
+      title: 'optim.SWA, optim.EMA: use after dispose()',
+      error: 'Error',
+      text: 'optim.SWA: update(): the average was disposed',
+      cure: 'A plan that updates it does not run any more either.',
+      run: () => {
+        const average = swa()
+        average.dispose()
+        average.update()
+      },
+    },
+    {
       title: 'optim.SWA, optim.EMA.loadStateDict: no state',
       error: 'TypeError',
       text: 'optim.SWA: a state is { count, averages }, as stateDict() gives it',
@@ -70,6 +81,12 @@ export const averages: Area = {
       text: 'optim.SWA: the state has 0 averages after 2 updates, 1 are needed',
       cure: 'Make the average with the parameters that the state was taken with. Nothing was changed.',
       run: () => swa().loadStateDict({ count: 2, averages: [] }),
+    },
+    {
+      title: 'optim.SWA, optim.EMA.loadStateDict: an average that is no tensor',
+      error: 'TypeError',
+      text: 'optim.SWA: average 0 is no tensor',
+      run: () => swa().loadStateDict({ count: 1, averages: loose([1]) }),
     },
     {
       title: 'optim.SWA, optim.EMA.loadStateDict: an average of another shape',

@@ -122,6 +122,17 @@ describe('update', () => {
   })
 })
 
+it('EMA takes no decay that only looks like a number', () => {
+  for (const [decay, shown] of [
+    ['0.9', "'0.9'"],
+    [null, 'null'],
+  ] as const) {
+    expect(messageOf(() => new optim.EMA(weights(), { decay: decay as never }))).toBe(
+      `optim.EMA: decay must be a number from 0 to 1, not ${shown}`,
+    )
+  }
+})
+
 describe('in a captured function', () => {
   const training = (average: (parameters: Tensor[]) => Running) => {
     const parameters = weights()
@@ -324,5 +335,29 @@ describe('the state', () => {
     swa.dispose()
     expect(gpu.memory().tensors).toBe(tensors)
     expect(gpu.pool.stats().live).toBe(live)
+  })
+
+  it('is gone after dispose: whose memory it was is left alone', async () => {
+    const p = parameter([1, 2], [2])
+    const swa = new optim.SWA([p])
+    swa.update()
+    const state = { count: 1, averages: [tensor([3, 4])] }
+    const plan = capture(() => swa.update())
+    swa.dispose()
+    const others = Array.from({ length: 4 }, () => tensor([5, 6]))
+    for (const [what, fn] of [
+      ['update', () => swa.update()],
+      ['swap', () => swa.swap()],
+      ['withAverages', () => swa.withAverages(() => 0)],
+      ['stateDict', () => swa.stateDict()],
+      ['loadStateDict', () => swa.loadStateDict(state)],
+      ['dispose', () => swa.dispose()],
+      ['plan.run', () => plan.run()],
+    ] as const) {
+      expect(messageOf(fn)).toBe(`optim.SWA: ${what}(): the average was disposed`)
+    }
+    for (const other of others) expect([...(await values(other))]).toEqual([5, 6])
+    expect([...(await values(p))]).toEqual([1, 2])
+    plan.dispose()
   })
 })
