@@ -1,6 +1,7 @@
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import { noGrad } from '../tensor/modes.ts'
+import { checkBatches, checkNet } from './check.ts'
 import { divergedInEvaluation } from './diverged.ts'
 import { Meter, type Totals } from './meter.ts'
 import { type Steps, stepsOf } from './steps.ts'
@@ -15,7 +16,8 @@ export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter)
 
 /**
  * Mean loss and accuracy of a network over a data set, in the set's own order. Changes no parameter, and leaves the batches
- * where they stood. A sync point. Throws DivergedError when the loss or the logits are not finite.
+ * where they stood. A sync point. Rejects with TypeError for what is no network with parameters, or no ImageBatches; with
+ * DivergedError when the loss or the logits are not finite.
  *
  * It calls the network for every batch, where `fit` replays a plan, to the same bits: a plan would be captured for one use,
  * and not at all of a network that uploads values, reads them back or varies.
@@ -24,6 +26,8 @@ export async function evaluate(
   net: Module,
   data: ImageBatches,
 ): Promise<{ readonly loss: number; readonly accuracy: number; readonly count: number }> {
+  checkNet('evaluate', net)
+  checkBatches('evaluate', 'data', data)
   const meter = new Meter(net.parameters()[0]!.gpu)
   try {
     const steps = stepsOf(() => evaluationStep(net, data, meter), null, false)

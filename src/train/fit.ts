@@ -1,8 +1,9 @@
 import { ImageBatches } from '../data/batches.ts'
-import { Module } from '../nn/index.ts'
+import type { Module } from '../nn/index.ts'
 import { SGD } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
 import { requireOptions } from '../tensor/options.ts'
+import { checkNet } from './check.ts'
 import type { HistoryRecord } from './history.ts'
 import { type RunResult, run } from './run.ts'
 import { checkUpdate, updatesOf } from './update.ts'
@@ -162,7 +163,7 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
 
 /** The options as `run` takes them. */
 function check(net: Module, options: FitOptions) {
-  if (!(net instanceof Module)) throw new TypeError('fit: the network must be a module, such as nn.Sequential')
+  checkNet('fit', net)
   requireOptions('fit', options, KNOWN)
   const { data, optimizer, epochs, schedule, callbacks, accumulate, clipGradNorm, clipGradValue } = options
   const { seed = 0, capture = true, schedulePer = 'epoch', lrTiming = 'before-epoch' } = options

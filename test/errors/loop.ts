@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is provoked
-import { earlyStopping, type FitOptions, fit, ImageBatches, nn, optim } from '../../src/index.ts'
+import { earlyStopping, evaluate, type FitOptions, fit, ImageBatches, nn, optim } from '../../src/index.ts'
 import { type Area, loose } from './refusal.ts'
 
 function batches(): ImageBatches {
@@ -7,9 +7,11 @@ function batches(): ImageBatches {
   return new ImageBatches({ ...set, images: new Uint8Array(784), labels: new Uint8Array(1) }, { batchSize: 1 })
 }
 
+const network = () => new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 2))
+
 /** A fit that would be right but for what is given. */
 function run(given: Partial<Record<keyof FitOptions, unknown>>, data: unknown = batches()) {
-  const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 2))
+  const net = network()
   const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
   return fit(net, { data, optimizer, epochs: 1, ...given } as unknown as FitOptions)
 }
@@ -22,6 +24,19 @@ export const loop: Area = {
       error: 'TypeError',
       text: 'fit: the network must be a module, such as nn.Sequential',
       run: () => fit(loose({}), loose({})),
+    },
+    {
+      title: 'fit, evaluate: a network without parameters',
+      error: 'TypeError',
+      text: 'evaluate: the network has no parameters',
+      run: () => evaluate(new nn.Flatten(), batches()),
+    },
+    {
+      title: 'evaluate: data of another kind',
+      error: 'TypeError',
+      text: 'evaluate: data must be one ImageBatches, such as new ImageBatches(set)',
+      cure: "Of fit's { train, test } give one: evaluate(net, data.test).",
+      run: () => evaluate(network(), loose({ train: batches(), test: batches() })),
     },
     {
       title: 'fit: data of another kind',

@@ -193,6 +193,24 @@ describe('fit', () => {
   })
 })
 
+describe('evaluate', () => {
+  it('refuses what it cannot evaluate, and leaves it as it is', async () => {
+    const { net } = start()
+    const refused = (...given: unknown[]) => evaluate(...(given as Parameters<typeof evaluate>)).catch(String)
+    const noNet = 'TypeError: evaluate: the network must be a module, such as nn.Sequential'
+    expect(await refused()).toBe(noNet)
+    expect(await refused(null, data.test)).toBe(noNet)
+    expect(await refused(new nn.Flatten(), data.test)).toBe('TypeError: evaluate: the network has no parameters')
+    for (const other of [{ ...data }, dataset(2, 1), undefined]) {
+      const before = Object.keys(other ?? {})
+      expect(await refused(net, other)).toBe(
+        'TypeError: evaluate: data must be one ImageBatches, such as new ImageBatches(set)',
+      )
+      expect(Object.keys(other ?? {})).toEqual(before)
+    }
+  })
+})
+
 describe('callbacks', () => {
   it('are called in order, one waiting for the other', async () => {
     const { net, optimizer } = start()
