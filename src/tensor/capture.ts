@@ -29,7 +29,7 @@ type Participants = Map<object, Participant>
 interface Current {
   readonly gpu: Gpu
   readonly participants: Participants
-  /** Tensors that were given a gradient, in a warm-up. */
+  /** Tensors that were given a gradient. */
   readonly leaves: Set<Tensor>
 }
 let current: Current | null = null
@@ -54,6 +54,21 @@ export function noteGradient(leaf: Tensor): void {
   current?.leaves.add(leaf)
 }
 
+/** What one call of a captured function left. */
+interface Recorded<T> {
+  readonly recording: Recording
+  readonly participants: Participants
+  readonly result: T
+}
+
+/** Takes away gradients that were never computed, or whose memory goes. */
+function forgetGradients(leaves: Iterable<Tensor>, reason: string): void {
+  for (const leaf of leaves) {
+    leaf.grad?.release(reason)
+    leaf.grad = null
+  }
+}
+
 /**
  * The steps of a captured function. Every run does what the function would do, in the same order and with the same bits,
  * without running any of its JavaScript.
@@ -66,13 +81,15 @@ export class Plan<T = unknown> {
   readonly #gpu: Gpu
   readonly #recording: Recording
   readonly #participants: Participants
+  readonly #leaves: ReadonlySet<Tensor>
   #disposed = false
 
   /** @internal */
-  constructor(gpu: Gpu, recording: Recording, participants: Participants, result: T) {
+  constructor(gpu: Gpu, { recording, participants, result }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
     this.#gpu = gpu
     this.#recording = recording
     this.#participants = participants
+    this.#leaves = leaves
     this.result = result
     this.dispatches = recording.entries.length
     for (const storage of recording.externals()) storage.retain()
@@ -95,11 +112,14 @@ export class Plan<T = unknown> {
     }
   }
 
-  /** Gives the plan's memory back, that of its result included. */
+  /** Gives the plan's memory back, that of its result and of the gradients in it included. */
   dispose(): void {
     if (this.#disposed) throw new Error('plan.dispose: the plan was disposed before')
     this.#disposed = true
     for (const tensor of tensorsIn(this.result)) tensor.release('its plan was disposed')
+    const { pool } = this.#recording.memory
+    const inMemory = [...this.#leaves].filter(({ grad }) => grad?.storage.whole.pool === pool)
+    forgetGradients(inMemory, 'its plan was disposed')
     for (const storage of this.#recording.externals()) storage.release()
     this.#gpu.dropPlanMemory(this.#recording.memory)
   }
@@ -130,21 +150,23 @@ export class Plan<T = unknown> {
  * a row: what varies from step to step must live on the device, as the position of `batches.next()` and learning rates do.
  * Its own tensors lie in memory that belongs to the plan, the gradients it leaves included.
  *
- * Throws an Error where `fn` uploads values, reads them back, copies memory, or does not do the same twice.
+ * Throws an Error where `fn` uploads values, reads them back, copies memory, or does not do the same twice; gradients of
+ * the tensors in it are forgotten then.
  */
 export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
   const gpu = begin('capture', fn, options)
   const memory = gpu.newPlanMemory()
+  const leaves = new Set<Tensor>()
   try {
-    const record = () => {
+    const record = (): Recorded<T> => {
       const recording = new Recording(memory)
       const participants: Participants = new Map()
-      current = { gpu, participants, leaves: new Set() }
+      current = { gpu, participants, leaves }
       const result = gpu.during(recording, () => scope(fn))
       if (recording.refused) throw recording.refused // whoever caught it
       return { recording, participants, result }
     }
-    const again = (before: ReturnType<typeof record>) => {
+    const again = (before: Recorded<T>) => {
       for (const tensor of tensorsIn(before.result)) tensor.release('it was the result of an earlier recording')
       const now = record()
       return { ...now, difference: before.recording.difference(now.recording) }
@@ -153,7 +175,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     let last = again(record())
     // The first may have changed what is kept from step to step.
     if (last.difference && PackedCopy.changes !== changes) last = again(last)
-    const { recording, participants, result, difference } = last
+    const { recording, result, difference } = last
     if (difference) {
       throw new Error(
         `capture: the function did not do the same twice: ${difference}. It may not depend on values of the host, and ` +
@@ -162,8 +184,9 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     }
     if (recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
     for (const tensor of tensorsIn(result)) unregister(tensor)
-    return new Plan(gpu, recording, participants, result)
+    return new Plan(gpu, last, leaves)
   } catch (error) {
+    forgetGradients(leaves, 'it was made in a capture that failed, which computes nothing')
     gpu.dropPlanMemory(memory)
     throw error
   } finally {
@@ -191,10 +214,7 @@ export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Pr
     for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')
   } finally {
     current = null
-    for (const leaf of leaves) {
-      leaf.grad?.release('it was made in a warm-up, which computes nothing')
-      leaf.grad = null
-    }
+    forgetGradients(leaves, 'it was made in a warm-up, which computes nothing')
     gpu.dropPlanMemory(memory)
   }
   if (recording.refused) throw recording.refused // whoever caught it

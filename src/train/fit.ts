@@ -1,9 +1,9 @@
 import { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
-import { SGD } from '../optim/index.ts'
+import type { SGD } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { checkNet } from './check.ts'
+import { checkNet, checkOptimizer } from './check.ts'
 import type { HistoryRecord } from './history.ts'
 import { type RunResult, run } from './run.ts'
 import { checkUpdate, updatesOf } from './update.ts'
@@ -12,7 +12,7 @@ import { checkUpdate, updatesOf } from './update.ts'
 export interface FitOptions {
   /** The batches to train on, or with those that every epoch is evaluated on. */
   readonly data: ImageBatches | { readonly train: ImageBatches; readonly test: ImageBatches }
-  /** Of parameters of the network. */
+  /** Of parameters of the network, all or some; the others stay as they are. */
   readonly optimizer: SGD
   /** Gives every group its rate, and its momentum where it has one. Without it the groups' own are in force. */
   readonly schedule?: Schedule | undefined
@@ -171,7 +171,7 @@ function check(net: Module, options: FitOptions) {
   if (!(train instanceof ImageBatches) || !(test === null || test instanceof ImageBatches)) {
     throw new TypeError('fit: data must be ImageBatches, or { train, test } of two')
   }
-  if (!(optimizer instanceof SGD)) throw new TypeError('fit: optimizer must be an optim.SGD')
+  checkOptimizer('fit', net, optimizer)
   if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has an order of its own')
   for (const [name, value] of Object.entries({ epochs, seed })) {
     if (!Number.isSafeInteger(value) || value < 0) {

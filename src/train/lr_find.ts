@@ -7,6 +7,7 @@ import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator, type StreamName } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { zeroGradients } from './update.ts'
 
 /** A loss so many times the lowest is past all hope; fastai's number. */
 const HOPELESS = 4
@@ -136,7 +137,7 @@ async function sweepBy(
     () => {
       const { images, labels } = train.next()
       const loss = crossEntropy(net.forward(images), labels)
-      optimizer.zeroGrad()
+      zeroGradients({ net, optimizer })
       loss.backward()
       optimizer.step()
       return loss.detach()
@@ -167,7 +168,7 @@ async function sweepBy(
     }
     return { points, stopped: null }
   } finally {
-    optimizer.zeroGrad()
+    zeroGradients({ net, optimizer })
     plan.dispose()
   }
 }

@@ -64,13 +64,22 @@ export function updateSteps(options: UpdateOptions, meter: Meter, captured: bool
   }
 }
 
+/** Forgets all gradients: those of parameters that the optimiser does not have would pile up. */
+export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'optimizer'>): void {
+  optimizer.zeroGrad()
+  for (const p of net.parameters()) {
+    p.grad?.release('another step began')
+    p.grad = null
+  }
+}
+
 /** One update from the gradients of so many batches. */
 export function update(options: UpdateOptions, meter: Meter, batches = 1, dLoss: Tensor | null = null): void {
   const { net, optimizer, train } = options
   for (let i = 0; i < batches; i++) {
     const { images, labels } = train.next()
     const loss = meter.loss(net.forward(images), labels)
-    if (i === 0) optimizer.zeroGrad()
+    if (i === 0) zeroGradients(options)
     loss.backward(dLoss)
   }
   clipForUpdate(

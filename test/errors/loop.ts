@@ -61,6 +61,13 @@ export const loop: Area = {
       run: () => run({ optimizer: 0.1 }),
     },
     {
+      title: 'fit, lrFind: the optimiser of another network',
+      error: 'TypeError',
+      text: "fit: the optimiser has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)",
+      cure: 'Some of them will do: the others stay as they are.',
+      run: () => run({ optimizer: new optim.SGD(network().parameters(), { lr: 0.1 }) }),
+    },
+    {
       title: 'fit: epochs, or a seed, that is no count',
       error: 'RangeError',
       text: 'fit: epochs must be a whole number, 0 or more, not 1.5',

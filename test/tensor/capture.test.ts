@@ -178,6 +178,22 @@ describe('capture', () => {
     expect({ tensors, bytes }).toEqual({ tensors: before.tensors, bytes: before.bytes })
   })
 
+  it('leaves no gradient in memory that it has given back', () => {
+    const w = parameter(fill(9, 1, 'normal'), [3, 3])
+    const [images, classes] = [x(), labels()]
+    const loss = () => crossEntropy(linear(images, w), classes)
+    const plan = capture(() => {
+      w.grad = null
+      loss().backward()
+    })
+    plan.run()
+    expect(w.grad).not.toBe(null)
+    plan.dispose()
+    expect(w.grad).toBe(null)
+    expect(messageOf(() => capture(() => loss().backward()))).toContain('a step begins with zeroGrad()')
+    expect(w.grad).toBe(null)
+  })
+
   it('takes nothing more for 10,000 steps than for one', () => {
     const { step } = training({ momentum: 0.9 })
     const plan = capture(step)

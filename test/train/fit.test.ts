@@ -180,6 +180,21 @@ describe('fit', () => {
     },
   )
 
+  it.each([{}, clipped])('trains a part of a network, and leaves the rest alone: %o', async (options) => {
+    const trained = async (capture: boolean) => {
+      manualSeed(3)
+      const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 4), new nn.ReLU(), new nn.Linear(4, 10))
+      const before = await stateOf(net)
+      const optimizer = new optim.SGD(net.parameters().slice(2), { lr: 0.5 })
+      const { trainLoss, testLoss } = await fit(net, { data, optimizer, epochs: 2, ...options, capture })
+      for (const p of net.parameters()) await p.grad?.data() // none lies in memory that was given back
+      const after = await stateOf(net)
+      expect(after.map((bits, i) => String(bits) === String(before[i]))).toEqual([true, true, false, false])
+      return { trainLoss, testLoss, after }
+    }
+    expect(await trained(true)).toEqual(await trained(false))
+  })
+
   it('leaves nothing behind', async () => {
     const { net, optimizer } = start()
     const once = async () => {

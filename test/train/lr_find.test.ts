@@ -211,6 +211,13 @@ describe('lrFind', () => {
     expect(['not finite', 'hopeless']).toContain(lost.stopped)
   })
 
+  it('sweeps a part of a network', async () => {
+    const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 4), new nn.Linear(4, 10))
+    const optimizer = new optim.SGD(net.parameters().slice(2), { lr: 0.1 })
+    expect((await lrFind({ net, optimizer, train, minLr: 1e-4, maxLr: 1e-3 })).points).toHaveLength(3)
+    expect(net.parameters().map(({ grad }) => grad)).toEqual([null, null, null, null])
+  })
+
   it('gives its memory back', async () => {
     const all = start(0.9)
     await lrFind({ ...all, steps: 3 })

@@ -98,10 +98,16 @@ const runHooks = mutantsOf('src/train/run.ts', tests.fit, [
 const updates = mutantsOf('src/train/update.ts', tests.fit, [
   {
     id: 'train-zero-grad',
-    find: 'if (i === 0) optimizer.zeroGrad()',
+    find: 'if (i === 0) zeroGradients(options)',
     replace: '',
     tests: tests.training,
     breaks: 'Gradients pile up from step to step.',
+  },
+  {
+    id: 'update-others',
+    find: 'p.grad = null',
+    replace: '',
+    breaks: 'Gradients of parameters that are not trained pile up, and a step cannot be captured.',
   },
   {
     id: 'update-share',
