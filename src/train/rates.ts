@@ -1,4 +1,5 @@
 import type { Schedule } from '../sched/index.ts'
+import { fault } from '../sched/kinds.ts'
 
 export interface RateOptions {
   readonly schedule: Schedule
@@ -15,20 +16,31 @@ export interface RateOptions {
 
 /**
  * The momentum in force at an update; undefined where the schedule leaves it alone. 'after-epoch' has s(0)'s for the first
- * as well: the optimiser's own may be none, and a step without momentum is another step.
+ * as well: the optimiser's own may be none, and a step without momentum is another step. Throws RangeError where it is no
+ * finite number ≥ 0.
  */
 export function momentumAt(options: RateOptions, epoch: number, step: number): number | undefined {
   const { schedule, timing } = options
-  const t = countOf(options, epoch, step)
-  return schedule.momentum?.(timing === 'before-epoch' ? t : Math.max(0, t - 1))
+  const count = countOf(options, epoch, step)
+  const t = timing === 'before-epoch' ? count : Math.max(0, count - 1)
+  const momentum = schedule.momentum?.(t)
+  return momentum === undefined ? undefined : checked(schedule, 'momentum', t, momentum)
 }
 
-/** The rate in force at an update, both counted from 0: a pure function of the position. */
+/** The rate in force at an update, both counted from 0: a pure function of the position. Throws RangeError as `momentumAt` does. */
 export function rateAt(options: RateOptions, epoch: number, step: number): number {
   const { schedule, timing, lr } = options
-  const t = countOf(options, epoch, step)
-  if (timing === 'before-epoch') return schedule(t)
-  return t === 0 ? lr : schedule(t - 1)
+  const count = countOf(options, epoch, step)
+  if (timing === 'after-epoch' && count === 0) return lr
+  const t = timing === 'before-epoch' ? count : count - 1
+  return checked(schedule, 'rate', t, schedule(t))
+}
+
+/** Before it is given to a group: a group would keep it, and its own error would not say where it comes from. */
+function checked({ spec }: Schedule, what: string, t: number, value: number): number {
+  const message = fault(spec ?? 'schedule', `the ${what} at t = ${t}`, { kind: 'number' }, value)
+  if (message !== undefined) throw new RangeError(message)
+  return value
 }
 
 function countOf({ per }: RateOptions, epoch: number, step: number): number {

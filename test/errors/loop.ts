@@ -81,6 +81,13 @@ export const loop: Area = {
       run: () => run({ schedule: 'cosine(20)' }),
     },
     {
+      title: 'fit: a schedule whose rate, or momentum, is none',
+      error: 'RangeError',
+      text: 'schedule: the rate at t = 0 must be a finite number ≥ 0, got NaN',
+      cure: 'A schedule that has a text, such as cosine(20), is named by it. The groups keep what they had.',
+      run: () => run({ schedule: () => Number.NaN }),
+    },
+    {
       title: 'fit: an unknown word',
       error: 'TypeError',
       text: "fit: schedulePer must be 'epoch' or 'step', not 'batch'",

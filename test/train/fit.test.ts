@@ -208,6 +208,26 @@ describe('fit', () => {
   })
 })
 
+describe('a schedule that gives no rate', () => {
+  const broken = (t: number) => (t < 2 ? 0.25 : Number.NaN)
+  const spoilt = Object.assign((t: number) => 0.25 + 0 * t, {
+    momentum: (t: number) => (t < 2 ? 0.5 : -1),
+    spec: 'mine',
+  })
+  it.each([
+    [broken, 'schedule: the rate at t = 2 must be a finite number ≥ 0, got NaN'],
+    [spoilt, 'mine: the momentum at t = 2 must be a finite number ≥ 0, got -1'],
+  ])('is named with its t, and the groups keep what they had: %#', async (schedule, message) => {
+    for (const capture of [true, false]) {
+      const { net, optimizer } = start()
+      const options = { data, optimizer, epochs: 2, schedule, schedulePer: 'step', capture } as const
+      await expect(fit(net, options)).rejects.toThrow(new RangeError(message))
+      expect(optimizer.paramGroups[0]).toMatchObject({ momentum: 0.5 })
+      expect([0.25, 0.5]).toContain(optimizer.paramGroups[0]!.lr)
+    }
+  })
+})
+
 describe('evaluate', () => {
   it('refuses what it cannot evaluate, and leaves it as it is', async () => {
     const { net } = start()

@@ -326,8 +326,8 @@ const plateau = [
   ...mutantsOf('src/train/rates.ts', tests.runMomentum, [
     {
       id: 'momentum-late',
-      find: "timing === 'before-epoch' ? t : Math.max(0, t - 1)",
-      replace: "timing === 'before-epoch' ? t + 1 : Math.max(0, t - 1)",
+      find: "timing === 'before-epoch' ? count : Math.max(0, count - 1)",
+      replace: "timing === 'before-epoch' ? count + 1 : Math.max(0, count - 1)",
       breaks: 'The momentum runs ahead of the rate.',
     },
   ]),

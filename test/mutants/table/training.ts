@@ -200,14 +200,14 @@ const rates = mutantsOf('src/train/rates.ts', tests.rates, [
   },
   {
     id: 'rates-after-epoch',
-    find: 'schedule(t - 1)',
-    replace: 'schedule(t)',
+    find: "timing === 'before-epoch' ? count : count - 1",
+    replace: 'count',
     breaks: "The notebook's order is one epoch ahead.",
   },
   {
     id: 'rates-first',
-    find: 't === 0 ? lr',
-    replace: 't === 0 ? schedule(0)',
+    find: 'count === 0) return lr',
+    replace: 'count === 0) return schedule(0)',
     breaks: "In the notebook's order the first epoch does not run at the optimiser's rate.",
   },
 ])
