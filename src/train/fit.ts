@@ -93,8 +93,9 @@ export interface FitCallback {
   onEpoch?(epoch: FitEpoch, run: FitRun): unknown
   /** After a run that went through its epochs or was stopped; not where an error ended it. */
   onEnd?(result: FitResult, run: FitRun): unknown
-  /** Last of all, however the run ended: gives back what the callback holds. */
-  dispose?(): void
+  /** Last of all, however the run ended: gives back what the callback holds. Where it throws, `fit` does, once
+   * all are disposed and if nothing else went wrong. */
+  dispose?(): unknown
 }
 
 const KNOWN = [
@@ -124,8 +125,30 @@ const KNOWN = [
  */
 export async function fit(net: Module, options: FitOptions): Promise<FitResult> {
   const { callbacks = [], ...checked } = check(net, options)
-  const { epochs, optimizer, train, test } = checked
-  const about: FitRun = { net, optimizer, epochs, stepsPerEpoch: updatesOf(checked) }
+  const errors: unknown[] = []
+  let result: FitResult | null = null
+  try {
+    result = await fitBy(checked, callbacks)
+  } catch (error) {
+    errors.push(error)
+  }
+  for (const callback of callbacks) {
+    try {
+      await callback.dispose?.()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (errors.length > 0) throw errors[0]
+  return result!
+}
+
+async function fitBy(
+  options: Omit<ReturnType<typeof check>, 'callbacks'>,
+  callbacks: readonly FitCallback[],
+): Promise<FitResult> {
+  const { net, epochs, optimizer } = options
+  const about: FitRun = { net, optimizer, epochs, stepsPerEpoch: updatesOf(options) }
   const history: HistoryRecord[] = []
   const each = async (call: (callback: FitCallback) => unknown): Promise<'stop' | undefined> => {
     let stop = false
@@ -134,31 +157,25 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
   }
   // What a callback sees after an update must be no later one.
   const eachUpdate = callbacks.some(({ onBatch }) => onBatch !== undefined)
-  try {
-    await each((callback) => callback.onBegin?.(about))
-    const result = await run({
-      ...checked,
-      train,
-      test,
-      onRecord: (record) => void history.push(record),
-      ...(eachUpdate && {
-        pauseAfter: () => true,
-        onBatch: async ({ totals, ...at }) => {
-          const batch = { ...at, trainLoss: totals!.loss, trainAcc: totals!.accuracy }
-          return await each((callback) => callback.onBatch?.(batch, about))
-        },
-      }),
-      onEpoch: async ({ train: totals, ...at }) => {
-        const epoch = { ...at, trainLoss: totals.loss, trainAcc: totals.accuracy }
-        return await each((callback) => callback.onEpoch?.(epoch, about))
+  await each((callback) => callback.onBegin?.(about))
+  const result = await run({
+    ...options,
+    onRecord: (record) => void history.push(record),
+    ...(eachUpdate && {
+      pauseAfter: () => true,
+      onBatch: async ({ totals, ...at }) => {
+        const batch = { ...at, trainLoss: totals!.loss, trainAcc: totals!.accuracy }
+        return await each((callback) => callback.onBatch?.(batch, about))
       },
-    })
-    const fitted = { ...result, history }
-    await each((callback) => callback.onEnd?.(fitted, about))
-    return fitted
-  } finally {
-    for (const callback of callbacks) callback.dispose?.()
-  }
+    }),
+    onEpoch: async ({ train: totals, ...at }) => {
+      const epoch = { ...at, trainLoss: totals.loss, trainAcc: totals.accuracy }
+      return await each((callback) => callback.onEpoch?.(epoch, about))
+    },
+  })
+  const fitted = { ...result, history }
+  await each((callback) => callback.onEnd?.(fitted, about))
+  return fitted
 }
 
 /** The options as `run` takes them. */
@@ -190,12 +207,48 @@ function check(net: Module, options: FitOptions) {
       throw new TypeError(`fit: ${name} must be '${known.join("' or '")}', not '${String(value)}'`)
     }
   }
-  if (callbacks !== undefined && !Array.isArray(callbacks)) {
-    throw new TypeError('fit: callbacks must be an array, such as [earlyStopping({ patience: 3 })]')
-  }
+  checkCallbacks(callbacks)
+  if (typeof capture !== 'boolean') throw new TypeError(`fit: capture must be true or false, not ${String(capture)}`)
   const lr = optimizer.paramGroups[0]!.lr
   const rates = schedule ? { schedule, per: schedulePer, timing: lrTiming, lr } : null
   const update = { net, optimizer, train, accumulate, clipGradNorm, clipGradValue }
   checkUpdate('fit', update)
   return { ...update, test, epochs, seed, capture, rates, callbacks }
+}
+
+const HOOKS = ['onBegin', 'onBatch', 'onEpoch', 'onEnd', 'dispose'] as const
+
+function checkCallbacks(callbacks: FitOptions['callbacks']): void {
+  if (callbacks === undefined) return
+  if (!Array.isArray(callbacks)) {
+    throw new TypeError('fit: callbacks must be an array, such as [earlyStopping({ patience: 3 })]')
+  }
+  for (const [i, callback] of callbacks.entries()) {
+    if (typeof callback !== 'object' || callback === null || Array.isArray(callback)) {
+      throw new TypeError(
+        `fit: callback ${i} must be an object with any of ${HOOKS.join(', ')}, such as earlyStopping()`,
+      )
+    }
+    for (const name of HOOKS) {
+      const type = typeof callback[name]
+      if (type === 'function' || type === 'undefined') continue
+      throw new TypeError(`fit: ${name} of callback ${i} must be a function, not ${type}`)
+    }
+    const stray = strayHook(callback)
+    if (stray === null) continue
+    throw new TypeError(`fit: callback ${i} has ${stray}, which is no hook; fit knows ${HOOKS.join(', ')}`)
+  }
+}
+
+/** A name like a hook's: in other letters, or another library's, such as onEpochEnd. A callback may have others besides. */
+function strayHook(callback: object): string | null {
+  const known: readonly string[] = HOOKS
+  const small = known.map((name) => name.toLowerCase())
+  for (let part = callback; part && part !== Object.prototype; part = Object.getPrototypeOf(part)) {
+    const stray = Object.getOwnPropertyNames(part).find(
+      (name) => !known.includes(name) && (/^on[A-Z]/.test(name) || small.includes(name.toLowerCase())),
+    )
+    if (stray !== undefined) return stray
+  }
+  return null
 }

@@ -100,6 +100,30 @@ export const loop: Area = {
       run: () => run({ callbacks: earlyStopping() }),
     },
     {
+      title: 'fit: a callback that is none',
+      error: 'TypeError',
+      text: 'fit: callback 0 must be an object with any of onBegin, onBatch, onEpoch, onEnd, dispose, such as earlyStopping()',
+      run: () => run({ callbacks: [earlyStopping] }),
+    },
+    {
+      title: 'fit: a hook that there is not',
+      error: 'TypeError',
+      text: 'fit: callback 0 has onStep, which is no hook; fit knows onBegin, onBatch, onEpoch, onEnd, dispose',
+      run: () => run({ callbacks: [{ onStep: () => undefined }] }),
+    },
+    {
+      title: 'fit: a hook that is no function',
+      error: 'TypeError',
+      text: 'fit: onEpoch of callback 0 must be a function, not string',
+      run: () => run({ callbacks: [{ onEpoch: 'stop' }] }),
+    },
+    {
+      title: 'fit: a switch that is neither true nor false',
+      error: 'TypeError',
+      text: 'fit: capture must be true or false, not no',
+      run: () => run({ capture: 'no' }),
+    },
+    {
       title: 'fit: a number of batches an update that is none',
       error: 'RangeError',
       text: 'fit: accumulate must be a whole number, 1 or more, not 0',

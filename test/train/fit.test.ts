@@ -5,6 +5,7 @@ import {
   apply,
   crossEntropy,
   DivergedError,
+  earlyStopping,
   evaluate,
   type FitBatch,
   type FitCallback,
@@ -330,6 +331,41 @@ describe('callbacks', () => {
     expect(calls).toEqual(['dispose'])
     for (const part of [optimizer, net]) part.dispose()
     expect(gpu.memory().tensors).toBeLessThanOrEqual(before)
+  })
+})
+
+describe('what callbacks may be', () => {
+  const refused = async (callback: unknown) => {
+    const { net, optimizer } = start()
+    return await fit(net, { data, optimizer, epochs: 1, callbacks: [{}, callback as FitCallback] }).catch(String)
+  }
+  it.each([() => 'stop', earlyStopping, null, [], 'onEpoch'])('%o is none', async (callback) => {
+    expect(await refused(callback)).toBe(
+      'TypeError: fit: callback 1 must be an object with any of onBegin, onBatch, onEpoch, onEnd, dispose, such as earlyStopping()',
+    )
+  })
+
+  it('names a hook that there is not, in objects and classes, and lets all else be', async () => {
+    const known = 'fit knows onBegin, onBatch, onEpoch, onEnd, dispose'
+    class Mine {
+      onEpochEnd() {}
+    }
+    expect(await refused({ onepoch() {} })).toBe(`TypeError: fit: callback 1 has onepoch, which is no hook; ${known}`)
+    expect(await refused(new Mine())).toBe(`TypeError: fit: callback 1 has onEpochEnd, which is no hook; ${known}`)
+    expect(await refused({ onEpoch: 3 })).toBe('TypeError: fit: onEpoch of callback 1 must be a function, not number')
+    expect(await refused({ once() {}, note: 3, onEnd: undefined })).toMatchObject({ epochs: 1 })
+  })
+
+  it('are all disposed, though one throws; an error of the run comes first', async () => {
+    const calls: string[] = []
+    const [own, late] = [new Error('of the run'), new Error('of dispose')]
+    const bad = (): FitCallback => ({ dispose: () => Promise.reject(late) })
+    const good = { dispose: () => void calls.push('disposed') }
+    const { net, optimizer } = start()
+    const fails = { onBegin: () => Promise.reject(own) }
+    await expect(fit(net, { data, optimizer, epochs: 1, callbacks: [bad(), good] })).rejects.toBe(late)
+    await expect(fit(net, { data, optimizer, epochs: 1, callbacks: [bad(), fails, good] })).rejects.toBe(own)
+    expect(calls).toEqual(['disposed', 'disposed'])
   })
 })
 
