@@ -16,8 +16,22 @@ export interface Steps {
  */
 export function stepsOf(step: () => unknown, optimizer: SGD | null, captured: boolean): Steps {
   if (captured && !detector()) {
-    const plan = capture(step)
-    return { run: (count, lr) => plan.run(count, lr ? { lr } : {}), dispose: () => plan.dispose() }
+    const kind = () => optimizer?.paramGroups.map(({ momentum }) => momentum !== 0).join()
+    let plan = capture(step)
+    let captureOf = kind()
+    const again = () => {
+      const before = plan
+      plan = capture(step)
+      captureOf = kind()
+      before.dispose()
+    }
+    return {
+      run: (count, lr) => {
+        if (kind() !== captureOf) again() // with or without momentum is part of what was captured
+        plan.run(count, lr ? { lr } : {})
+      },
+      dispose: () => plan.dispose(),
+    }
   }
   return {
     run: (count, lr) => {

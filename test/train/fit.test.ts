@@ -196,6 +196,18 @@ describe('fit', () => {
     expect(await trained(true)).toEqual(await trained(false))
   })
 
+  it.each([{}, { accumulate: 2 }])('takes momentum on and off between epochs: %o', async (options) => {
+    const trained = async (capture: boolean) => {
+      const { net, optimizer } = start({ momentum: 0 })
+      const onEpoch: FitCallback['onEpoch'] = ({ epoch }) => {
+        optimizer.paramGroups[0]!.momentum = [0.9, 0.5, 0, 0.9][epoch]!
+      }
+      await fit(net, { data, optimizer, epochs: 5, ...options, callbacks: [{ onEpoch }], capture })
+      return await Promise.all([...net.parameters(), ...optimizer.stateDict().momentum.map((m) => m!)].map(bitsOf))
+    }
+    expect(await trained(true)).toEqual(await trained(false))
+  })
+
   it('leaves nothing behind', async () => {
     const { net, optimizer } = start()
     const once = async () => {
