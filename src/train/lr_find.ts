@@ -7,6 +7,7 @@ import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator, type StreamName } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { checkBatches, checkNet, checkOptimizer } from './check.ts'
 import { zeroGradients } from './update.ts'
 
 /** A loss so many times the lowest is past all hope; fastai's number. */
@@ -61,12 +62,19 @@ export interface LrFindResult extends LrSuggestion, Sweep {}
  * times its lowest, or a loss is not finite.
  *
  * Parameters, the optimiser's state, random streams and the batches' position are as before, bit for bit, also where it
- * throws; gradients are forgotten. Throws RangeError for options out of range.
+ * throws; gradients are forgotten. Rejects with TypeError or RangeError for options that do not fit, before anything is done.
  */
 export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   const known = ['net', 'optimizer', 'train', 'minLr', 'maxLr', 'steps', 'smoothing']
   requireOptions('lrFind', options, known)
-  const { net, optimizer, train, minLr = 1e-3, maxLr = 10, steps = train.length, smoothing = 0.9 } = options
+  const { net, optimizer, train } = options
+  checkNet('lrFind', net)
+  checkOptimizer('lrFind', net, optimizer)
+  checkBatches('lrFind', 'train', train)
+  const { minLr = 1e-3, maxLr = 10, steps = train.length, smoothing = 0.9 } = options
+  for (const [name, value] of Object.entries({ minLr, maxLr, steps, smoothing })) {
+    if (typeof value !== 'number') throw new TypeError(`lrFind: ${name} must be a number, not ${typeof value}`)
+  }
   const rates = sweepOf(minLr, maxLr, steps)
   checkSmoothing(smoothing)
   const restore = snapshot(net, optimizer, train)
@@ -82,6 +90,9 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
 export function sweepOf(minLr: number, maxLr: number, steps: number): number[] {
   if (!(minLr > 0 && minLr < maxLr && Number.isFinite(maxLr))) {
     throw new RangeError(`lrFind: the rates must be 0 < minLr < maxLr, both finite, got ${minLr} and ${maxLr}`)
+  }
+  if (!Number.isFinite(maxLr / minLr)) {
+    throw new RangeError(`lrFind: the rates are too far apart: maxLr / minLr must be finite, got ${maxLr} / ${minLr}`)
   }
   if (!Number.isSafeInteger(steps) || steps < 2) {
     throw new RangeError(`lrFind: steps must be an integer ≥ 2, got ${steps}`)

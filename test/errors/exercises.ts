@@ -36,6 +36,18 @@ export const exercises: Area = {
       run: find({ minLr: 1, maxLr: 0.1 }),
     },
     {
+      title: 'lrFind: rates too far apart',
+      error: 'RangeError',
+      text: 'lrFind: the rates are too far apart: maxLr / minLr must be finite, got 1e+300 / 1e-320',
+      run: find({ minLr: 1e-320, maxLr: 1e300 }),
+    },
+    {
+      title: 'lrFind: a text in place of a number',
+      error: 'TypeError',
+      text: 'lrFind: minLr must be a number, not string',
+      run: find({ minLr: '0.1' }),
+    },
+    {
       title: 'lrFind: too few steps',
       error: 'RangeError',
       text: 'lrFind: steps must be an integer ≥ 2, got 1',

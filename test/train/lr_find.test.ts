@@ -211,6 +211,24 @@ describe('lrFind', () => {
     expect(['not finite', 'hopeless']).toContain(lost.stopped)
   })
 
+  it('refuses what it cannot take, in its own words', async () => {
+    const refused = (given: object) => lrFind(given as Parameters<typeof lrFind>[0]).catch(String)
+    const right = start()
+    expect(await refused({})).toBe('TypeError: lrFind: the network must be a module, such as nn.Sequential')
+    expect(await refused({ net: right.net })).toBe('TypeError: lrFind: optimizer must be an optim.SGD')
+    for (const wrong of [set, { train, test: train }, undefined]) {
+      expect(await refused({ ...right, train: wrong })).toBe(
+        'TypeError: lrFind: train must be one ImageBatches, such as new ImageBatches(set)',
+      )
+    }
+    for (const name of ['minLr', 'maxLr', 'steps', 'smoothing']) {
+      expect(await refused({ ...right, [name]: '0.5' })).toBe(`TypeError: lrFind: ${name} must be a number, not string`)
+    }
+    expect(await refused({ ...right, minLr: 1e-320, maxLr: 1e300 })).toBe(
+      'RangeError: lrFind: the rates are too far apart: maxLr / minLr must be finite, got 1e+300 / 1e-320',
+    )
+  })
+
   it('sweeps a part of a network', async () => {
     const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 4), new nn.Linear(4, 10))
     const optimizer = new optim.SGD(net.parameters().slice(2), { lr: 0.1 })
