@@ -3,7 +3,7 @@
 import { type Args, fault, type Options, show } from './kinds.ts'
 import { readOptions } from './options.ts'
 import { parseArguments } from './parse.ts'
-import type { HasParamGroups } from './scheduler.ts'
+import { checkOptimiser, type HasParamGroups } from './scheduler.ts'
 
 const RULES = {
   factor: { kind: 'shrinking', default: 0.1 },
@@ -50,6 +50,7 @@ export class ReduceLROnPlateau {
   #cooldownLeft = 0
 
   constructor(optimiser: HasParamGroups, options: PlateauOptions = {}) {
+    checkOptimiser('ReduceLROnPlateau', optimiser)
     this.#options = readOptions('ReduceLROnPlateau', PLATEAU, options)
     this.#optimiser = optimiser
   }

@@ -14,7 +14,7 @@ export type SchedulerState = { readonly t: number }
  * one schedule a group, in their order. A rate set by hand holds until the next `step()`. Where a schedule has a momentum,
  * the group's is set as well.
  *
- * Errors: TypeError if a schedule is not a function or their number is not that of the groups; RangeError if a
+ * Errors: TypeError if the optimiser has no groups, a schedule is not a function or their number is not that of the groups; RangeError if a
  * schedule's rate or momentum is not a finite number ≥ 0. Nothing has changed when an error is thrown.
  */
 export class Scheduler {
@@ -24,6 +24,7 @@ export class Scheduler {
   #lastLr: readonly number[] = []
 
   constructor(optimiser: HasParamGroups, schedules: Schedule | readonly Schedule[]) {
+    checkOptimiser('Scheduler', optimiser)
     for (const schedule of Array.isArray(schedules) ? schedules : [schedules]) {
       if (typeof schedule !== 'function') {
         const cure = typeof schedule === 'string' ? '; sched.parse makes one of a text' : ''
@@ -81,6 +82,15 @@ export class Scheduler {
     this.#t = t
     this.#lastLr = moved.map(({ lr }) => lr)
   }
+}
+
+/** Throws TypeError for what has no groups to set rates in. */
+export function checkOptimiser(owner: string, optimiser: HasParamGroups): void {
+  const groups: unknown = optimiser?.paramGroups
+  if (Array.isArray(groups) && groups.every((group) => typeof group?.lr === 'number')) return
+  throw new TypeError(
+    `${owner}: the optimiser must have paramGroups, each with its lr, as optim.SGD has them, got ${show(optimiser)}`,
+  )
 }
 
 /** What a schedule gives at t. Errors: RangeError where that is not a finite number ≥ 0. */

@@ -113,6 +113,9 @@ const KNOWN = [
   'capture',
 ] as const
 
+/** What is being trained on: it has one order and one position. */
+const training = new WeakSet<ImageBatches>()
+
 /**
  * Trains a classifier on images by minibatches and returns its history and the last epoch's figures: softmax cross-entropy,
  * each epoch in an order of its own, loss and accuracy of training as running means since the epoch's start. Steps are
@@ -125,6 +128,7 @@ const KNOWN = [
  */
 export async function fit(net: Module, options: FitOptions): Promise<FitResult> {
   const { callbacks = [], ...checked } = check(net, options)
+  training.add(checked.train)
   const errors: unknown[] = []
   let result: FitResult | null = null
   try {
@@ -132,6 +136,7 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
   } catch (error) {
     errors.push(error)
   }
+  training.delete(checked.train)
   for (const callback of callbacks) {
     try {
       await callback.dispose?.()
@@ -190,6 +195,11 @@ function check(net: Module, options: FitOptions) {
   }
   checkOptimizer('fit', net, optimizer)
   if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has an order of its own')
+  if (training.has(train)) {
+    throw new Error(
+      'fit: another fit is training on these batches; wait for it, or make a second ImageBatches of the same data set',
+    )
+  }
   for (const [name, value] of Object.entries({ epochs, seed })) {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw new RangeError(`fit: ${name} must be a whole number, 0 or more, not ${String(value)}`)

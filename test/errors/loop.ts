@@ -55,6 +55,16 @@ export const loop: Area = {
       },
     },
     {
+      title: 'fit: batches that another fit is training on',
+      error: 'Error',
+      text: 'fit: another fit is training on these batches; wait for it, or make a second ImageBatches of the same data set',
+      run: async () => {
+        const same = batches()
+        const first = run({}, same)
+        await run({}, same).finally(() => first)
+      },
+    },
+    {
       title: 'fit: no optimiser',
       error: 'TypeError',
       text: 'fit: optimizer must be an optim.SGD',

@@ -229,6 +229,12 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
       run: () => parse('cosine(20, warmupSteps=25)'),
     },
     {
+      title: 'Scheduler, ReduceLROnPlateau: no optimiser',
+      error: 'TypeError',
+      text: 'Scheduler: the optimiser must have paramGroups, each with its lr, as optim.SGD has them, got undefined',
+      run: () => new sched.Scheduler(loose(undefined), sched.constant(0.1)),
+    },
+    {
       title: 'Scheduler: a text in place of a schedule',
       error: 'TypeError',
       text: "Scheduler: a schedule must be a function of t, got 'cosine(20)'; sched.parse makes one of a text",

@@ -171,3 +171,13 @@ describe('parsePlateau', () => {
     expect(() => sched.parsePlateau(3 as unknown as string)).toThrow(new TypeError(message))
   })
 })
+
+test.each([undefined, null, {}, { paramGroups: [{}] }])(
+  'neither it nor a Scheduler takes %o for an optimiser',
+  (other) => {
+    const shown = other ? 'an object' : String(other)
+    const text = `the optimiser must have paramGroups, each with its lr, as optim.SGD has them, got ${shown}`
+    expect(() => new sched.ReduceLROnPlateau(other as never)).toThrow(new TypeError(`ReduceLROnPlateau: ${text}`))
+    expect(() => new sched.Scheduler(other as never, () => 0.1)).toThrow(new TypeError(`Scheduler: ${text}`))
+  },
+)
