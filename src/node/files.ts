@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { constants, mkdirSync, statSync } from 'node:fs'
+import { constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 
@@ -17,11 +17,19 @@ export async function naming<T>(path: string, write: () => Promise<T>): Promise<
   }
 }
 
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false // Making it will say why.
+  }
+}
+
 /** Makes a folder and those above it, one by one: Node's recursive form never returns where none can be made, as in /proc. */
 export function makeFolder(path: string): void {
-  const isFolder = (name: string) => statSync(name, { throwIfNoEntry: false })?.isDirectory() === true
   if (isFolder(path)) return
-  makeFolder(dirname(resolve(path)))
+  const above = dirname(resolve(path))
+  if (!existsSync(above)) makeFolder(above)
   try {
     mkdirSync(path)
   } catch (error) {

@@ -142,8 +142,8 @@ const runFiles = mutantsOf('src/node/run_folder.ts', tests.runFolder, [
   },
   {
     id: 'run-folder-result',
-    find: 'rm(folder.file(RESULT), { force: true })',
-    replace: 'Promise.resolve()',
+    find: 'for (const name of [RESULT, DIVERGED])',
+    replace: 'for (const name of [DIVERGED])',
     breaks: 'The result of before stands beside a run that goes on.',
     tests: tests.runFolder,
   },

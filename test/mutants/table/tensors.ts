@@ -155,8 +155,8 @@ const memory = [
     },
     {
       id: 'scope-objects',
-      find: 'queue.push(...Object.values(value))',
-      replace: 'seen.add(value)',
+      find: 'ArrayBuffer.isView(value) ? [] : Object.values(value)',
+      replace: '[]',
       breaks: 'Tensors in a returned object are released.',
     },
     {
