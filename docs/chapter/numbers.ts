@@ -4,7 +4,6 @@ import {
   agrees,
   type Interval,
   type Judged,
-  lastOf,
   type Metric,
   meanOf,
   onPlateau,
@@ -41,29 +40,26 @@ export function numbers(outcomes: readonly Outcome[]): Block[] {
 const COMPARED =
   'Initial parameters and the order of images differ between PyTorch and dawngrad: their seeds have nothing in common but the number.'
 
+/** A column a policy, a row a run: there are more seeds than a page is wide. */
 function metricTable(metric: Metric, outcomes: readonly Outcome[], compared: boolean): Block {
-  const seedsOf = (runs: (outcome: Outcome) => readonly Run[]) =>
-    [...new Set(outcomes.flatMap((outcome) => runs(outcome).map(({ seed }) => seed)))].sort((a, b) => a - b)
-  const [torch, own] = [seedsOf(({ theirs }) => theirs), seedsOf(({ ours }) => ours)]
-  const cell = (runs: readonly Run[], seed: number) => {
-    const run = runs.find((one) => one.seed === seed)
-    return run ? three(lastOf(run)[metric]) : '–'
+  const shown = (values: readonly number[]) => (values.length > 0 ? three(meanOf(values)) : '–')
+  const seedRows = (whose: string, runsOf: (outcome: Outcome) => readonly Run[]) => {
+    const seeds = [...new Set(outcomes.flatMap((outcome) => runsOf(outcome).map(({ seed }) => seed)))]
+    return seeds
+      .sort((a, b) => a - b)
+      .map((seed) => {
+        const runs = outcomes.map((outcome) => runsOf(outcome).filter((run) => run.seed === seed))
+        return [`${whose} seed ${seed}`, ...runs.map((run) => shown(valuesOf(run, metric)))]
+      })
   }
-  const rows = outcomes.map(({ policy, ours, theirs }) => [
-    policy.title,
-    ...(compared ? [policy.printed ? three(policy.printed[metric]) : '–'] : []),
-    ...torch.map((seed) => cell(theirs, seed)),
-    ...own.map((seed) => cell(ours, seed)),
-    ours.length > 0 ? three(meanOf(valuesOf(ours, metric))) : '–',
-  ])
-  const head = [
-    'run',
-    ...(compared ? ['printed'] : []),
-    ...torch.map((seed) => `PyTorch seed ${seed}`),
-    ...own.map((seed) => `dawngrad seed ${seed}`),
-    'dawngrad mean',
+  const printed = outcomes.map(({ policy }) => shown(policy.printed ? [policy.printed[metric]] : []))
+  const rows = [
+    ...(compared ? [['printed', ...printed]] : []),
+    ...seedRows('PyTorch', ({ theirs }) => theirs),
+    ...seedRows('dawngrad', ({ ours }) => ours),
+    ['dawngrad mean', ...outcomes.map(({ ours }) => shown(valuesOf(ours, metric)))],
   ]
-  return table(head, rows)
+  return table(['run', ...outcomes.map(({ policy }) => policy.title)], rows)
 }
 
 function agreementPart(outcomes: readonly Outcome[]): Block[] {

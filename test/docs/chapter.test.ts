@@ -146,7 +146,11 @@ describe('a page of other runs', () => {
     )
     expect([...files.keys()].filter((path) => /schedule-|run-/.test(path))).toHaveLength(5 + 7)
     expect(markdown + html + [...files.values()].join('')).not.toMatch(/NaN|Infinity|undefined|\[object/)
-    expect(rowOf(markdown, 'cosine')[0]).toBe('| cosine | 0.207 | 0.161 | 0.202 | 0.167 | – |')
+    expect(rowOf(markdown, 'printed')[0]).toBe('| printed | 0.128 | 0.270 | 0.191 | 0.207 | 0.261 | – | – |')
+    expect(rowOf(markdown, 'PyTorch seed 1')[2]).toBe(
+      '| PyTorch seed 1 | 0.871 | 0.880 | 0.880 | 0.895 | 0.893 | 0.882 | 0.900 |',
+    )
+    expect(rowOf(markdown, 'dawngrad mean')[0]).toBe('| dawngrad mean | – | – | – | – | – | – | – |')
   })
 
   it('with all of them says where each lies, and hides none that lies outside', async () => {
@@ -164,8 +168,9 @@ describe('a page of other runs', () => {
       '| constant 0.3 | 0, 1, 2, 3, 4, 5, 6, 7, 8 | 0.1500 | 0.1104 … 0.1934 | inside | 0.8380 | 0.8613 … 0.8974 | **outside** |',
     )
     expect(html.match(/<strong>outside<\/strong>/g)).toHaveLength(1)
-    expect(rowOf(markdown, 'constant 0.3')).toContain(
-      '| constant 0.3 | 0.885 | 0.887 | 0.871 | 0.884 | 0.830 | 0.832 | 0.834 | 0.836 | 0.838 | 0.840 | 0.842 | 0.844 | 0.846 | 0.838 |',
+    expect(rowOf(markdown, 'dawngrad seed 3')[2]).toBe('| dawngrad seed 3 | 0.836 | – | – | 0.899 | 0.897 | – | – |')
+    expect(rowOf(markdown, 'dawngrad mean')[2]).toBe(
+      '| dawngrad mean | 0.838 | 0.875 | 0.885 | 0.899 | 0.897 | 0.885 | 0.898 |',
     )
     expect(markdown).toContain('Ours lies inside of those too.')
     expect(markdown).toContain("**PyTorch's 3 seeds.**")
@@ -202,7 +207,7 @@ describe('a page of other runs', () => {
     )
     expect(markdown).toContain('**6 of 29 runs are here.**')
     expect(markdown).not.toMatch(/allowed|\| printed|PyTorch seed/)
-    expect(rowOf(markdown, 'cosine')[0]).toBe('| cosine | 0.180 | 0.180 | 0.180 | 0.180 | 0.180 | 0.180 | 0.180 |')
+    expect(rowOf(markdown, 'dawngrad seed 5')[0]).toBe('| dawngrad seed 5 | – | – | – | 0.180 | – | – | – |')
   })
 })
 
