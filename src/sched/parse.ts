@@ -206,7 +206,10 @@ class Parser {
     const rest = this.#text.slice(this.#at)
     const part = /^(?:\[[^\]]*\]?|[^,()[\]=]+|.)/s.exec(rest)?.[0].trim().replace(/\s+/g, ' ')
     // What cannot be seen is spelt out.
-    const shown = part?.replace(/[\p{Cc}\p{Cf}]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)
+    const shown = part?.replace(/[\p{Cc}\p{Cf}]/gu, (c) => {
+      const code = c.codePointAt(0)!.toString(16)
+      return code.length > 2 ? `\\u{${code}}` : `\\x${code.padStart(2, '0')}`
+    })
     return shown === undefined ? 'the end' : `'${shown}'`
   }
 

@@ -284,7 +284,7 @@ describe('mistakes are pointed at', () => {
   test('what it shows of the text is one line, and nothing in it is hidden', () => {
     const behind = "nothing may follow the schedule, got 'a b'\n  constant(1) a  b\n              ^\n"
     expect(() => parse('constant(1) a \nb')).toThrow(new SyntaxError(behind + KNOWN))
-    const hidden = `constant: lr must be a finite number ≥ 0, got '\\u{200b}1\\u{0}'\n  constant( 1 )\n           ^\n`
+    const hidden = `constant: lr must be a finite number ≥ 0, got '\\u{200b}1\\x00'\n  constant( 1 )\n           ^\n`
     expect(() => parse('constant(\u200b1\0)')).toThrow(new SyntaxError(`${hidden}it is constant(lr)`))
   })
   test('nesting has a limit, far below that of the stack', () => {
