@@ -90,7 +90,17 @@ export class Browser {
   async close(): Promise<void> {
     this.#child.kill('SIGKILL')
     await this.#closed
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+    // Its own children outlive it for a moment, and may still write into the folder.
+    const until = performance.now() + 10_000
+    for (;;) {
+      try {
+        rmSync(this.#profile, { recursive: true, force: true })
+        return
+      } catch (error) {
+        if (performance.now() > until) throw error
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+    }
   }
 
   #read(text: string): void {
