@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { closeSync, openSync, rmSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { InvalidArgumentError } from 'commander'
+import { temporaryOf } from '../node/files.ts'
 import type { Schedule } from '../sched/index.ts'
 import * as sched from '../sched/index.ts'
 
@@ -49,8 +49,8 @@ export function checkFile(option: string, path: string): void {
     if (!at(dirname(path))?.isDirectory())
       throw new UsageError(`option '${option}': there is no folder '${dirname(path)}'`)
     if (at(path)?.isFile() === false) throw new UsageError(`option '${option}': ${path} is no regular file`)
-    // Rights, read-only disks, /proc: what tells is making one, named as `writeWhole` names its temporary file.
-    const trial = join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.tmp`)
+    // Rights, read-only disks, /proc: what tells is making the file that `writeWhole` would make first.
+    const trial = temporaryOf(path)
     closeSync(openSync(trial, 'wx'))
     rmSync(trial)
   } catch (error) {

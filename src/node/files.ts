@@ -38,13 +38,18 @@ export function makeFolder(path: string): void {
   }
 }
 
+/** A new name beside a file, in the form that `removeLeftBehind` knows. */
+export function temporaryOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.tmp`)
+}
+
 /**
  * Writes a file so that at any instant, whatever happens to the process or the machine, its name stands for the old
  * content or the new one, whole: a temporary file in the same folder is on the disk before it takes the name, and the
  * name is on the disk before this returns. Throws WriteError, and then leaves nothing behind.
  */
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.tmp`)
+  const temporary = temporaryOf(path)
   await naming(path, async () => {
     try {
       const handle = await open(temporary, 'wx')

@@ -6,7 +6,7 @@ import { detector, layerOf } from '../tensor/anomaly.ts'
 import { isCapturing, type Participant, type RunOptions, takePart } from '../tensor/capture.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import { forgetGradients, Tensor } from '../tensor/tensor.ts'
 import { type Arena, arenasOf } from './arena.ts'
 import { checkGroup, checkParameters, defined, OPTIONS } from './check.ts'
 import { GroupUpdate, type Part } from './group_update.ts'
@@ -83,12 +83,7 @@ export class SGD {
 
   /** Forgets the gradients: the next backward starts anew. */
   zeroGrad(): void {
-    for (const { params } of this.paramGroups) {
-      for (const p of params) {
-        p.grad?.release('zeroGrad() was called')
-        p.grad = null
-      }
-    }
+    for (const { params } of this.paramGroups) forgetGradients(params, 'zeroGrad() was called')
   }
 
   /**

@@ -76,8 +76,7 @@ class Parser {
       if (kind.base === true && lr !== undefined) given.set(arg, { value: lr, at: start })
       else if (kind.default === undefined && kind.sameAs === undefined) {
         // Arguments may be there, without their bracket.
-        const behind = bare && this.#at < this.#text.length && !',)]'.includes(this.#text[this.#at]!)
-        if (behind) this.#fail(this.#at, `${name}: expected '(', got ${this.#seen()}`, right)
+        if (bare && !this.#ends()) this.#fail(this.#at, `${name}: expected '(', got ${this.#seen()}`, right)
         this.#fail(start, `${name}: ${arg} is required`, right)
       }
     }
@@ -189,11 +188,16 @@ class Parser {
   #another(item: string, name: string, right: string): boolean {
     const at = this.#skip()
     if (!this.#take(',')) return false
-    const end = this.#skip() === this.#text.length
-    if (end || ',)]'.includes(this.#text[this.#at]!)) {
+    if (this.#ends()) {
       this.#fail(at, `${name}: ${item} must follow the comma, got ${this.#seen()}`, right)
     }
     return true
+  }
+
+  /** Whether nothing more stands here: the text, an item or a list ends. */
+  #ends(): boolean {
+    const next = this.#text[this.#skip()]
+    return next === undefined || ',)]'.includes(next)
   }
 
   #close(bracket: string, name: string, right: string): void {

@@ -1,6 +1,6 @@
 /** Drives an optimiser's rates by schedules, for loops written PyTorch's way. */
 
-import { check, fault, type Schedule, show } from './kinds.ts'
+import { check, type Schedule, show } from './kinds.ts'
 
 /** All that is asked of an optimiser: parameter groups whose `lr` can be set, and `momentum` by schedules that have one. */
 export type HasParamGroups = { readonly paramGroups: { lr: number; momentum?: number }[] }
@@ -98,8 +98,7 @@ function at(schedule: Schedule, t: number, of: string): { rate: number; momentum
   const given = { rate: schedule(t), momentum: schedule.momentum?.(t) }
   for (const [what, value] of Object.entries(given)) {
     if (what === 'momentum' && value === undefined) continue
-    const message = fault('Scheduler', `the ${what} of ${of} at t = ${t}`, { kind: 'number' }, value)
-    if (message !== undefined) throw new RangeError(message)
+    check('Scheduler', `the ${what} of ${of} at t = ${t}`, 'number', value)
   }
   return given
 }

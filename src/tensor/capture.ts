@@ -6,7 +6,7 @@ import { detector } from './anomaly.ts'
 import { defaultGpu } from './default.ts'
 import { requireOptions } from './options.ts'
 import { scope, tensorsIn, unregister } from './scope.ts'
-import type { Tensor } from './tensor.ts'
+import { forgetGradients, type Tensor } from './tensor.ts'
 
 /** Options of {@link Plan.run}. */
 export interface RunOptions {
@@ -59,14 +59,6 @@ interface Recorded<T> {
   readonly recording: Recording
   readonly participants: Participants
   readonly result: T
-}
-
-/** Takes away gradients that were never computed, or whose memory goes. */
-function forgetGradients(leaves: Iterable<Tensor>, reason: string): void {
-  for (const leaf of leaves) {
-    leaf.grad?.release(reason)
-    leaf.grad = null
-  }
 }
 
 /**

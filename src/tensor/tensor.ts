@@ -199,3 +199,11 @@ export class Tensor {
     backward(this, gradient, options.retainGraph ?? false)
   }
 }
+
+/** Takes away gradients and gives their memory back; who still uses one is told the reason. */
+export function forgetGradients(tensors: Iterable<Tensor>, reason: string): void {
+  for (const tensor of tensors) {
+    tensor.grad?.release(reason)
+    tensor.grad = null
+  }
+}

@@ -1,5 +1,5 @@
 import type { Schedule } from '../sched/index.ts'
-import { fault } from '../sched/kinds.ts'
+import { check } from '../sched/kinds.ts'
 
 export interface RateOptions {
   readonly schedule: Schedule
@@ -38,8 +38,7 @@ export function rateAt(options: RateOptions, epoch: number, step: number): numbe
 
 /** Before it is given to a group: a group would keep it, and its own error would not say where it comes from. */
 function checked({ spec }: Schedule, what: string, t: number, value: number): number {
-  const message = fault(spec ?? 'schedule', `the ${what} at t = ${t}`, { kind: 'number' }, value)
-  if (message !== undefined) throw new RangeError(message)
+  check(spec ?? 'schedule', `the ${what} at t = ${t}`, 'number', value)
   return value
 }
 

@@ -3,7 +3,7 @@ import type { Module } from '../nn/index.ts'
 import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
 import type { SGD } from '../optim/index.ts'
 import { tensor } from '../tensor/create.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
 import type { Meter } from './meter.ts'
 import { type Steps, stepsOf } from './steps.ts'
 
@@ -67,10 +67,7 @@ export function updateSteps(options: UpdateOptions, meter: Meter, captured: bool
 /** Forgets all gradients: those of parameters that the optimiser does not have would pile up. */
 export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'optimizer'>): void {
   optimizer.zeroGrad()
-  for (const p of net.parameters()) {
-    p.grad?.release('another step began')
-    p.grad = null
-  }
+  forgetGradients(net.parameters(), 'another step began')
 }
 
 /** One update from the gradients of so many batches. */

@@ -128,8 +128,6 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   },
   { file: 'src/sched/parse.ts', code: 'this.#fail(at, message, right)', from: 'fault' },
   { file: 'src/sched/parse.ts', code: `new SyntaxError(\`\${what}`, from: 'those who call #fail' },
-  { file: 'src/sched/scheduler.ts', code: 'new RangeError(message)', from: 'fault' },
-  { file: 'src/train/rates.ts', code: 'new RangeError(message)', from: 'fault' },
 ]
 
 /** Texts that the source hides, such as those put together by another file; … stands for what is put in. */

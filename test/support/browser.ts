@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import process from 'node:process'
 import type { Readable, Writable } from 'node:stream'
+import { sleep } from './train_process.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']
 export const NO_BROWSER = `no browser: none of ${NAMES.join(', ')} is in PATH, and DAWNGRAD_BROWSER names none`
@@ -98,7 +99,7 @@ export class Browser {
         return
       } catch (error) {
         if (performance.now() > until) throw error
-        await new Promise((resolve) => setTimeout(resolve, 100))
+        await sleep(100)
       }
     }
   }

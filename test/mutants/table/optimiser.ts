@@ -224,14 +224,14 @@ const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   },
   {
     id: 'optim-zero-grad',
-    find: 'p.grad = null',
-    replace: '',
+    find: "forgetGradients(params, 'zeroGrad() was called')",
+    replace: "for (const p of params) p.grad?.release('zeroGrad() was called')",
     breaks: 'zeroGrad leaves released gradients in place.',
   },
   {
     id: 'optim-zero-grad-memory',
-    find: "p.grad?.release('zeroGrad() was called')",
-    replace: '',
+    find: "forgetGradients(params, 'zeroGrad() was called')",
+    replace: 'for (const p of params) p.grad = null',
     breaks: 'zeroGrad forgets gradients without giving their memory back.',
   },
   {

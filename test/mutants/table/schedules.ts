@@ -134,7 +134,7 @@ const driving = [
     },
     {
       id: 'scheduler-rate-check',
-      find: 'if (message !== undefined) throw new RangeError(message)',
+      find: "check('Scheduler', `the ${what} of ${of} at t = ${t}`, 'number', value)",
       replace: '',
       breaks: 'A schedule may set a rate that is no number.',
     },

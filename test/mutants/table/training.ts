@@ -105,7 +105,7 @@ const updates = mutantsOf('src/train/update.ts', tests.fit, [
   },
   {
     id: 'update-others',
-    find: 'p.grad = null',
+    find: "forgetGradients(net.parameters(), 'another step began')",
     replace: '',
     breaks: 'Gradients of parameters that are not trained pile up, and a step cannot be captured.',
   },
