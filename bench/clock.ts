@@ -1,6 +1,6 @@
 import { Gpu } from '../src/gpu/gpu.ts'
-import { openAdapter } from '../src/node/ladder.ts'
 import type { OpenOptions } from '../src/open.ts'
+import { openAdapter } from '../src/provision/ladder.ts'
 import { setDefaultGpu } from '../src/tensor/default.ts'
 
 /** The most timestamps that a query set holds, by the specification. */

@@ -2,9 +2,8 @@
 /// <reference types="@webgpu/types" preserve="true" />
 export { type Batch, ImageBatches } from './data/batches.ts'
 export { type ImageDataset, take } from './data/fashion_mnist.ts'
-export { DataError } from './data/idx.ts'
 export { decodeSafetensors, encodeSafetensors, type HostTensor, type SafetensorsFile } from './data/safetensors.ts'
-export type { Tuning, TuningEntry } from './data/tuning_file.ts'
+export { DataError } from './errors.ts'
 export type { BindingValue, BindingValues } from './gpu/bind.ts'
 export { GpuError, type GpuErrorKind } from './gpu/errors.ts'
 export { Gpu } from './gpu/gpu.ts'
@@ -48,3 +47,4 @@ export {
 } from './train/fit.ts'
 export type { BatchRecord, EpochRecord, HistoryRecord } from './train/history.ts'
 export { type LrFindOptions, type LrFindResult, type LrPoint, lrFind } from './train/lr_find.ts'
+export type { Tuning, TuningEntry } from './tune/file.ts'

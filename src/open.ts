@@ -1,8 +1,8 @@
-import { applyTuning, type Tuning } from './data/tuning_file.ts'
 import { GpuError } from './gpu/errors.ts'
 import { Gpu } from './gpu/gpu.ts'
 import { setDefaultGpu } from './tensor/default.ts'
 import { requireOptions } from './tensor/options.ts'
+import { applyTuning, type Tuning } from './tune/file.ts'
 
 /** Options of {@link open}. */
 export interface OpenOptions {

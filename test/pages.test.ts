@@ -2,13 +2,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { chapterCommand } from '../docs/chapter/command.ts'
 import { lrFindCommand } from '../src/cli/lr_find.ts'
 import { plotScheduleCommand } from '../src/cli/plot_schedule.ts'
 import { setupCommand } from '../src/cli/setup.ts'
 import { sweepCommand } from '../src/cli/sweep.ts'
 import { trainCommand } from '../src/cli/train.ts'
 import { tuneCommand } from '../src/cli/tune.ts'
+import { chapterCommand } from '../tools/chapter/command.ts'
 import { expectPrinted, programsOf, readExample, root, run } from './support/programs.ts'
 
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8')

@@ -1,12 +1,12 @@
-// Writes src/kernels/wgsl.ts: the shaders as strings, so that they reach every bundler and runtime alike.
+// Writes src/kernels/generated/wgsl.ts: the shaders as strings, so that they reach every bundler and runtime alike.
 // Run by `npm run embed`; a test holds the two equal.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const folder = new URL('.', import.meta.url)
-const target = new URL('../src/kernels/wgsl.ts', import.meta.url)
+const target = new URL('../src/kernels/generated/wgsl.ts', import.meta.url)
 
-/** The text of src/kernels/wgsl.ts. */
+/** The text of src/kernels/generated/wgsl.ts. */
 export function embedded(): string {
   const names = readdirSync(folder)
     .filter((name) => name.endsWith('.wgsl'))

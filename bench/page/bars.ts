@@ -1,4 +1,4 @@
-import { escapeXml, niceRange, niceTicks, tickLabels } from '../../src/train/svg.ts'
+import { escapeXml, niceRange, niceTicks, tickLabels } from '../../src/figures/svg.ts'
 
 export interface Bar {
   readonly label: string

@@ -4,7 +4,7 @@ import { UsageError } from '../../src/cli/options.ts'
 import { take } from '../../src/data/fashion_mnist.ts'
 import type { Gpu } from '../../src/gpu/gpu.ts'
 import { open } from '../../src/node/open.ts'
-import { webgpuVersion } from '../../src/node/probe.ts'
+import { webgpuVersion } from '../../src/provision/probe.ts'
 import {
   type CommonOptions,
   checkJson,

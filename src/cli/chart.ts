@@ -1,7 +1,7 @@
 /** The curves of a run as a few lines of text, as pure functions. */
 
+import { niceRange, tickLabels } from '../figures/svg.ts'
 import type { CurvePoint, CurvePoints } from '../train/history.ts'
-import { niceRange, tickLabels } from '../train/svg.ts'
 
 /** Lines of the chart: the cells of the curves, the horizontal axis, and the legend. */
 const PLOT_ROWS = 8

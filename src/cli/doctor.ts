@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { Command } from 'commander'
-import { examine } from '../node/examine.ts'
+import { examine } from '../provision/examine.ts'
 import { examinationText } from './doctor_text.ts'
 
 /** `dawngrad doctor`: reports and changes nothing. Sets the exit code to 1 where an adapter or the data is missing. */

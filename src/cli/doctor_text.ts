@@ -1,6 +1,6 @@
 /** The report of `dawngrad doctor` for people. */
-import type { ExpError, NumberFact } from '../node/diagnose.ts'
-import type { AdapterReport, Examination, RungReport } from '../node/examine.ts'
+import type { ExpError, NumberFact } from '../provision/diagnose.ts'
+import type { AdapterReport, Examination, RungReport } from '../provision/examine.ts'
 
 const WIDTH = 100
 

@@ -1,9 +1,9 @@
 import process from 'node:process'
 import { Command, Option } from 'commander'
+import { scheduleFigure } from '../figures/schedules.ts'
+import { drawFigure } from '../figures/svg.ts'
+import { drawText } from '../figures/text.ts'
 import { writeWhole } from '../node/files.ts'
-import { scheduleFigure } from '../train/schedule_figure.ts'
-import { drawFigure } from '../train/svg.ts'
-import { drawText } from '../train/text_figure.ts'
 import { checkFile, number, parseSchedule, wholeNumber } from './options.ts'
 
 interface Given {

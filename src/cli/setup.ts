@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { Command, Option } from 'commander'
-import { megabytes } from '../node/setup/errors.ts'
-import { checkSetup, removeSetup, reportTo, setup } from '../node/setup/index.ts'
+import { megabytes } from '../provision/errors.ts'
+import { checkSetup, removeSetup, reportTo, setup } from '../provision/setup.ts'
 
 /** `dawngrad setup`. */
 export function setupCommand(): Command {

@@ -1,18 +1,18 @@
 import process from 'node:process'
+import { drawCurves } from '../figures/curves.ts'
 import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, optim, take } from '../index.ts'
 import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
 import { setAside } from '../node/checkpoint_folder.ts'
 import { restoreValues } from '../node/checkpoint_state.ts'
 import { commandLine } from '../node/command.ts'
 import type { loadFashionMnist } from '../node/index.ts'
-import { describeRung } from '../node/ladder_text.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'
-import { ensureSetup } from '../node/setup/index.ts'
 import { packageVersion } from '../node/version.ts'
+import { describeRung } from '../provision/ladder_text.ts'
+import { ensureSetup } from '../provision/setup.ts'
 import {
   curvePoints,
   DivergedError,
-  drawCurves,
   type EpochReport,
   type HistoryRecord,
   parameterHash,

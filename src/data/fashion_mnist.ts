@@ -1,4 +1,5 @@
-import { DataError, decodeIdx, type IdxArray } from './idx.ts'
+import { DataError } from '../errors.ts'
+import { decodeIdx, type IdxArray } from './idx.ts'
 
 /** Examples of one kind of picture with one label each: at least one example, and every label names a class. */
 export interface ImageDataset {

@@ -1,7 +1,4 @@
-/** A file of data that is not what it should be. The message names the file, what is wrong and what would be right. */
-export class DataError extends Error {
-  override name = 'DataError'
-}
+import { DataError } from '../errors.ts'
 
 /** An array decoded from IDX: `data` holds `shape`'s elements in row-major order. */
 export interface IdxArray {

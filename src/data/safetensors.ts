@@ -2,9 +2,10 @@
  * The safetensors format, as https://github.com/huggingface/safetensors defines it: 8 bytes with the header's length
  * (little-endian), the header in JSON, then the elements of all tensors, without gaps.
  */
+
+import { DataError } from '../errors.ts'
 import type { Shape } from '../tensor/shape.ts'
 import { bytesPerElement, type DType, type TypedArray } from '../tensor/tensor.ts'
-import { DataError } from './idx.ts'
 import { checkHeaderText } from './safetensors_text.ts'
 
 /** A tensor outside the GPU. `data` holds `shape`'s elements in row-major order, in the array of its dtype. */

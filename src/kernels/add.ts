@@ -5,8 +5,8 @@ import { apply, type Op } from '../tensor/op.ts'
 import { type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { blocksOf, groupsFor, groupsForElements, requireTensors, requireType, withScratch } from './support.ts'
-import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('add', wgsl.add, 'forward')
 const backwardBlock = new Kernel('add', wgsl.add, 'backward_block')

@@ -1,7 +1,7 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
-import * as wgsl from './wgsl.ts'
+import * as wgsl from './generated/wgsl.ts'
 
 const update = new Kernel('average', wgsl.average, 'update')
 

@@ -3,10 +3,10 @@ import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import * as wgsl from './generated/wgsl.ts'
 import type { Piece } from './rows.ts'
 import { ELEMENTS_A_WORKGROUP, groupsForElements, withScratch } from './support.ts'
 import { TableCache } from './table_cache.ts'
-import * as wgsl from './wgsl.ts'
 
 const partial = new Kernel('clip', wgsl.clip, 'partial')
 const total = new Kernel('clip', wgsl.clip, 'total')

@@ -8,10 +8,10 @@ import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/
 import type { Tensor } from '../tensor/tensor.ts'
 import { blocksADispatch, maySlice, sizesOf, tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, outputSize, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
 import type { Numbers } from './tuning.ts'
-import * as wgsl from './wgsl.ts'
 
 /** Options of {@link conv2d}, each a number or [height, width]: stride 1, padding 0, dilation 1 unless given. */
 export interface Conv2dOptions {

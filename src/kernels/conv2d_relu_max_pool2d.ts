@@ -11,11 +11,11 @@ import { type Attributes, type Conv2dOptions, conv2dShape, zeroChannel } from '.
 import { tuneFused } from './conv2d_relu_max_pool2d_tuning.ts'
 import { sizesOf } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { packedCopy } from './packed_weight.ts'
 import { groupsFor, requireTensors, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
 import type { Numbers } from './tuning.ts'
-import * as wgsl from './wgsl.ts'
 
 const NAME = 'conv2dReluMaxPool2d'
 

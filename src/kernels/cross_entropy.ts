@@ -7,9 +7,9 @@ import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import { newWatch } from './finite.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, kindOf, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import { TUNING } from './tuning.ts'
-import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('cross_entropy', wgsl.cross_entropy, 'forward')
 const reduce = new Kernel('cross_entropy', wgsl.cross_entropy, 'reduce')

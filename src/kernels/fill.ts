@@ -3,8 +3,8 @@ import { Kernel } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { groupsForElements } from './support.ts'
-import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('fill', wgsl.fill, 'forward')
 

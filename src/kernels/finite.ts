@@ -1,7 +1,7 @@
 import { Kernel } from '../gpu/kernel.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { groupsForElements } from './support.ts'
-import * as wgsl from './wgsl.ts'
 
 const check = new Kernel('finite', wgsl.finite, 'check')
 

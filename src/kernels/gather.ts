@@ -2,8 +2,8 @@ import { Kernel } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
 import { sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, groupsForElements, requireRank, requireType } from './support.ts'
-import * as wgsl from './wgsl.ts'
 
 const batch = new Kernel('gather', wgsl.gather, 'batch')
 

@@ -6,10 +6,10 @@ import { apply, type GradientMemory, type Op } from '../tensor/op.ts'
 import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { tuneLinearBackward, tuneLinearForward } from './linear_tuning.ts'
 import { blocksOf, groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
-import * as wgsl from './wgsl.ts'
 
 const packForward = new Kernel('linear', wgsl.linear, 'pack_forward')
 const forward = new Kernel('linear', wgsl.linear, 'forward')

@@ -7,10 +7,10 @@ import { requireOptions } from '../tensor/options.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
 import { TUNING } from './tuning.ts'
-import * as wgsl from './wgsl.ts'
 
 const pack = new Kernel('matmul', wgsl.matmul, 'pack')
 const multiply = new Map<number, Kernel>()

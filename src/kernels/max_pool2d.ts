@@ -5,8 +5,8 @@ import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, groupsForElements, outputSize, requireRank, requireTensors, requireType } from './support.ts'
-import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward')
 const forwardPairs = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward_pairs')

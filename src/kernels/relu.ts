@@ -2,8 +2,8 @@ import { Kernel } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { groupsForElements, requireTensors, requireType } from './support.ts'
-import * as wgsl from './wgsl.ts'
 
 const forward = new Kernel('relu', wgsl.relu, 'forward')
 const backward = new Kernel('relu', wgsl.relu, 'backward')

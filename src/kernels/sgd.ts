@@ -1,9 +1,9 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { type Covered, type Row, type Table, tableOf } from './rows.ts'
 import { ELEMENTS_A_WORKGROUP, WORKGROUP } from './support.ts'
-import * as wgsl from './wgsl.ts'
 
 const step = new Kernel('sgd', wgsl.sgd, 'step')
 const stepMomentum = new Kernel('sgd', wgsl.sgd, 'step_momentum')

@@ -1,8 +1,8 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { type Covered, type Table, tableOf } from './rows.ts'
-import * as wgsl from './wgsl.ts'
 
 const addNoise = new Kernel('sgld', wgsl.sgld, 'add_noise')
 

@@ -11,7 +11,7 @@ import {
   fashionMnistFromBytes,
   type ImageDataset,
 } from '../data/fashion_mnist.ts'
-import { DataError } from '../data/idx.ts'
+import { DataError } from '../errors.ts'
 import { cacheDir } from './cache.ts'
 import { commandLine } from './command.ts'
 

@@ -1,9 +1,9 @@
-import type { Tuning } from '../data/tuning_file.ts'
 import { Gpu } from '../gpu/gpu.ts'
 import { type OpenOptions, useTuning } from '../open.ts'
+import { openAdapter } from '../provision/ladder.ts'
 import { setDefaultGpu } from '../tensor/default.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { openAdapter } from './ladder.ts'
+import type { Tuning } from '../tune/file.ts'
 import { readTuning } from './tuning_file.ts'
 
 /** Options of {@link open} under Node: as in a browser, but a tuning may be a file. */

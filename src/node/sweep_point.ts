@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DataError } from '../index.ts'
+import { withLock } from '../provision/lock.ts'
 import type { Divergence } from '../train/diverged.ts'
 import type { RecordedOptions } from './checkpoint.ts'
 import { checkpointNames } from './checkpoint_folder.ts'
 import { makeFolder, naming, readWhole, writeWhole } from './files.ts'
 import { CHECKPOINTS, DIVERGED, RESULT, type RunSummary } from './run_folder.ts'
-import { withLock } from './setup/lock.ts'
 
 const MOST_RESULT_BYTES = 1 << 20
 

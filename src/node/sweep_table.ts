@@ -1,5 +1,5 @@
 // What a sweep found, as a table and a figure. Pure functions.
-import { type Figure, type Line, niceRange, type Point as Place, type Range } from '../train/svg.ts'
+import { type Figure, type Line, niceRange, type Point as Place, type Range } from '../figures/svg.ts'
 import { type Axis, describePoint, type Point } from './sweep_grid.ts'
 
 /** The last figures of a run. */

@@ -1,5 +1,5 @@
-import { checkTuning, type Tuning } from '../data/tuning_file.ts'
 import { DataError } from '../index.ts'
+import { checkTuning, type Tuning } from '../tune/file.ts'
 import { readWhole, writeWhole } from './files.ts'
 
 const MOST_BYTES = 1 << 22

@@ -1,6 +1,6 @@
 /** The records of a training run, and what is read off them: the points of its curves and its closing line. */
 
-import { DataError } from '../data/idx.ts'
+import { DataError } from '../errors.ts'
 
 /** Batches between two batch records: they follow batches i = 49, 99, 149, 199 … of an epoch. */
 export const batchesPerRecord = 50

@@ -1,4 +1,3 @@
-export { drawCurves } from './curves.ts'
 export { DivergedError } from './diverged.ts'
 export { type EarlyStopping, type EarlyStoppingOptions, earlyStopping } from './early_stopping.ts'
 export { evaluate } from './evaluate.ts'

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { examinationText } from '../../src/cli/doctor_text.ts'
-import { expErrors, numberFacts, selfTest } from '../../src/node/diagnose.ts'
-import type { Examination } from '../../src/node/examine.ts'
 import { fashionMnistSearch, findFashionMnist } from '../../src/node/fashion_mnist.ts'
 import { packageVersion } from '../../src/node/version.ts'
+import { expErrors, numberFacts, selfTest } from '../../src/provision/diagnose.ts'
+import type { Examination } from '../../src/provision/examine.ts'
 import { testGpu } from '../support/gpu.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'dawngrad-doctor-'))

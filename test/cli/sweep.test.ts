@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/node/checkpoint.ts'
-import { withLock } from '../../src/node/setup/lock.ts'
 import { resultOf } from '../../src/node/sweep_point.ts'
+import { withLock } from '../../src/provision/lock.ts'
 import { bitsOf, type Ended, makeScratch, stepsOf, TINY, train, until } from '../support/train_process.ts'
 
 const { folder: scratch, remove } = makeScratch()

@@ -7,7 +7,7 @@ import {
   fashionMnistFromBytes,
   take,
 } from '../../src/data/fashion_mnist.ts'
-import { DataError } from '../../src/data/idx.ts'
+import { DataError } from '../../src/errors.ts'
 import { idxFile, tinyFashionMnist } from '../support/idx_files.ts'
 
 const zeros = (n: number) => new Uint8Array(n)

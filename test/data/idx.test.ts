@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { DataError, decodeIdx } from '../../src/data/idx.ts'
+import { decodeIdx } from '../../src/data/idx.ts'
+import { DataError } from '../../src/errors.ts'
 import { idxFile } from '../support/idx_files.ts'
 
 const errorOf = (bytes: ArrayLike<number>): unknown => {

@@ -3,8 +3,8 @@ import { empty, Kernel, open as openHere, relu, tensor } from '../../src/index.t
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { type Area, COUNT } from './refusal.ts'
 
-const LADDER = 'test/node/ladder.test.ts'
-const PROCESSES = 'test/node/ladder_process.test.ts'
+const LADDER = 'test/provision/ladder.test.ts'
+const PROCESSES = 'test/provision/ladder_process.test.ts'
 
 /** open() as in a browser that has this `navigator.gpu`. */
 async function openInBrowser(gpu: unknown): Promise<unknown> {

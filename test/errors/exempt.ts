@@ -24,7 +24,7 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     why: 'the device reports a kernel that does not compile, and that is thrown before',
   },
   {
-    file: 'src/node/ladder.ts',
+    file: 'src/provision/ladder.ts',
     code: 'missing',
     why: 'no driver is known that works in a process of its own and then not in this one; the text is a line of what was tried',
   },
@@ -34,12 +34,12 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     why: 'on an adapter that computes wrongly, and none is known',
   },
   {
-    file: 'src/train/tune.ts',
+    file: 'src/tune/search.ts',
     code: 'difference',
     why: 'no error: the report on a candidate that was refused',
   },
   {
-    file: 'src/train/tune.ts',
+    file: 'src/tune/search.ts',
     code: 'count === 0 ? null',
     why: 'no error: the report on a candidate that was refused',
   },
@@ -64,17 +64,17 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     why: "on Windows alone: elsewhere the file system's own ENOTDIR comes first",
   },
   {
-    file: 'src/node/setup/tar.ts',
+    file: 'src/provision/tar.ts',
     code: 'new Error(`tar: ',
     why: 'the archive is compared with its pinned SHA-512 before it is read',
   },
   {
-    file: 'src/node/setup/tar.ts',
+    file: 'src/provision/tar.ts',
     code: "new Error('tar: ",
     why: 'the archive is compared with its pinned SHA-512 before it is read',
   },
   {
-    file: 'src/node/setup/download.ts',
+    file: 'src/provision/download.ts',
     code: "new NetworkFault('the network failed'",
     why: 'it is caught in the same file, and told as what its cause was',
   },
@@ -89,12 +89,12 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     why: 'the package does not export it, and a set that was loaded has at least one batch',
   },
   {
-    file: 'src/train/curves.ts',
+    file: 'src/figures/curves.ts',
     code: 'new Error(`drawCurves: ',
     why: 'the package does not export it, and --epochs is 1 or more',
   },
   {
-    file: 'src/train/svg.ts',
+    file: 'src/figures/svg.ts',
     code: 'new Error(`drawFigure: ',
     why: 'the package does not export it, and drawCurves gives it axes of some length',
   },
@@ -110,7 +110,7 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/node/tuning_file.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
   { file: 'src/gpu/gpu.ts', code: 'new GpuError(kind, withKernelName(', from: "the device's own report" },
   { file: 'src/node/fashion_mnist.ts', code: `new DataError(\`\${path}: \${gzipProblem(`, from: 'gzipProblem' },
-  { file: 'src/node/setup/index.ts', code: 'new SetupError(failures.map(', from: 'the errors of each thing to bring' },
+  { file: 'src/provision/setup.ts', code: 'new SetupError(failures.map(', from: 'the errors of each thing to bring' },
   { file: 'src/cli/options.ts', code: `new UsageError(\`\${where}: \${sentence}`, from: "the grammar's parser" },
   { file: 'src/cli/sweep.ts', code: 'new UsageError(error.message.replace(', from: 'ratesOf' },
   { file: 'src/node/sweep_grid.ts', code: `new SyntaxError(\`\${what}`, from: 'those who call fail' },
@@ -133,7 +133,7 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
 /** Texts that the source hides, such as those put together by another file; … stands for what is put in. */
 export const BY_HAND: readonly (Place & { readonly texts: readonly string[] })[] = [
   {
-    file: 'src/node/ladder.ts',
+    file: 'src/provision/ladder.ts',
     code: "new GpuError('unavailable', noAdapter(",
     texts: [
       'no WebGPU adapter was found. Tried, in this order:\n…',
@@ -141,12 +141,12 @@ export const BY_HAND: readonly (Place & { readonly texts: readonly string[] })[]
     ],
   },
   {
-    file: 'src/node/setup/index.ts',
+    file: 'src/provision/setup.ts',
     code: "new SetupError(lacking.join('\\n'))",
     texts: ['data: not all four files are in …, which FASHION_MNIST_DIR names'],
   },
   {
-    file: 'src/node/setup/apt.ts',
+    file: 'src/provision/apt.ts',
     code: `new SetupError(\`\${command} \${status}`,
     texts: ['…apt-get … failed with status …: …', '…apt-get … was ended by a signal'],
   },

@@ -1,5 +1,5 @@
+import { scheduleFigure } from '../../src/figures/schedules.ts'
 import { sched } from '../../src/index.ts'
-import { scheduleFigure } from '../../src/train/schedule_figure.ts'
 import { type Area, loose } from './refusal.ts'
 
 const { parse } = sched

@@ -31,7 +31,7 @@ const NO_WORDS = ['backports']
 const LISTS = ['problems', 'failures', 'findings', 'lacking']
 const PROPERTIES = ['why', 'missing']
 /** Files that catch their own errors and make their texts a part of another. */
-const CATCH_THEIR_OWN = ['src/node/drivers.ts']
+const CATCH_THEIR_OWN = ['src/provision/drivers.ts']
 
 const root = new URL('../../', import.meta.url)
 

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { applyTuning, checkTuning, kernelHash, machineOf, TUNING_FORMAT } from '../../src/data/tuning_file.ts'
-import { TUNABLES } from '../../src/kernels/tuning_spaces.ts'
 import { readTuning } from '../../src/node/tuning_file.ts'
+import { applyTuning, checkTuning, kernelHash, machineOf, TUNING_FORMAT } from '../../src/tune/file.ts'
+import { TUNABLES } from '../../src/tune/spaces.ts'
 import { type Area, PATH, type Place } from './refusal.ts'
 
 const cure = 'The file is damaged, or was edited: run `dawngrad tune` again.'

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gatherBatch } from '../../src/kernels/gather.ts'
-import * as wgsl from '../../src/kernels/wgsl.ts'
+import * as wgsl from '../../src/kernels/generated/wgsl.ts'
 import { add, crossEntropy, Kernel, noGrad, scope, type Tensor } from '../../src/node/index.ts'
 import { lentTo } from '../operations/memory.ts'
 import { fill, mulberry32 } from '../support/arbitraries.ts'

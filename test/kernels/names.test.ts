@@ -37,13 +37,13 @@ describe('every wgsl/NAME.wgsl', () => {
   })
 })
 
-describe('src/kernels/wgsl.ts', () => {
+describe('src/kernels/generated/wgsl.ts', () => {
   it('is what `npm run embed` writes', () => {
-    expect(read('src/kernels/wgsl.ts')).toBe(embedded())
+    expect(read('src/kernels/generated/wgsl.ts')).toBe(embedded())
   })
 
   it('gives every shader its text', async () => {
-    const modules: Record<string, string> = { ...(await import('../../src/kernels/wgsl.ts')) }
+    const modules: Record<string, string> = { ...(await import('../../src/kernels/generated/wgsl.ts')) }
     expect(Object.keys(modules).sort()).toEqual([...names].sort())
     for (const name of names) expect(modules[name]).toBe(read(`wgsl/${name}.wgsl`))
   })

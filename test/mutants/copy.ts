@@ -44,9 +44,9 @@ export class Copy {
     }
   }
 
-  /** The shaders run as they are embedded in src/kernels/wgsl.ts. */
+  /** The shaders run as they are embedded in src/kernels/generated/wgsl.ts. */
   #embed({ file }: Mutant): void {
-    if (file.endsWith('.wgsl')) writeFileSync(join(this.path, 'src/kernels/wgsl.ts'), this.#embedded())
+    if (file.endsWith('.wgsl')) writeFileSync(join(this.path, 'src/kernels/generated/wgsl.ts'), this.#embedded())
   }
 
   remove(): void {

@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FASHION_MNIST_FILES, fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
-import { DataError } from '../../src/data/idx.ts'
+import { DataError } from '../../src/errors.ts'
 import { loadFashionMnist } from '../../src/node/fashion_mnist.ts'
 import { fashionMnistParts, tinyFashionMnist, writeTinyFashionMnist } from '../support/idx_files.ts'
 

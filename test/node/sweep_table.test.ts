@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { xTicks } from '../../src/figures/svg.ts'
 import { pointsOf } from '../../src/node/sweep_grid.ts'
 import { groupsOf, median, type Outcome, sweepFigure, tableLines } from '../../src/node/sweep_table.ts'
-import { xTicks } from '../../src/train/svg.ts'
 
 /** Outcomes of a grid in its order, by their test accuracies; null is not finished, NaN has diverged. */
 function outcomesOf(axes: Parameters<typeof pointsOf>[0], accuracies: readonly (number | null)[]): Outcome[] {

@@ -2,10 +2,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { figureFile, SCHEDULES } from '../../docs/chapter/plan.ts'
+import { scheduleFigure } from '../../src/figures/schedules.ts'
+import { drawFigure } from '../../src/figures/svg.ts'
 import { parse, signatures } from '../../src/sched/index.ts'
-import { scheduleFigure } from '../../src/train/schedule_figure.ts'
-import { drawFigure } from '../../src/train/svg.ts'
+import { figureFile, SCHEDULES } from '../../tools/chapter/plan.ts'
 import { ENTRIES, type Entry } from './gallery.ts'
 
 const root = new URL('../../', import.meta.url)

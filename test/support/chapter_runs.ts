@@ -1,8 +1,8 @@
 // Folders of runs as `train` leaves them, with figures of one's own.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { chapterPoints, type Figures, type Length } from '../../docs/chapter/plan.ts'
 import { DECIDING, recorded } from '../../src/cli/train_options.ts'
+import { chapterPoints, type Figures, type Length } from '../../tools/chapter/plan.ts'
 
 /** Six steps an epoch, or as many as there are. */
 const STEPS = 6

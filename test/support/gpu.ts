@@ -2,7 +2,7 @@ import process from 'node:process'
 import { expect } from 'vitest'
 import { adapterInfo } from '../../src/gpu/info.ts'
 import { Gpu, open, type Shape, Tensor, tensor } from '../../src/node/index.ts'
-import { openAdapter } from '../../src/node/ladder.ts'
+import { openAdapter } from '../../src/provision/ladder.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 
 let opened: Promise<Gpu> | null = null

@@ -1,6 +1,6 @@
 // Vitest's globalSetup: brings what the tests need, once, before the first of them.
 import process from 'node:process'
-import { ensureSetup, SetupError } from '../../src/node/setup/index.ts'
+import { ensureSetup, SetupError } from '../../src/provision/setup.ts'
 
 export async function setup(): Promise<void> {
   try {

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { FASHION_MNIST_FILES, type FashionMnistFile, type FashionMnistParts } from '../../src/data/fashion_mnist.ts'
-import type { Probed } from '../../src/node/probe.ts'
-import { type SetupContext, setupContext } from '../../src/node/setup/context.ts'
+import { type SetupContext, setupContext } from '../../src/provision/context.ts'
+import type { Probed } from '../../src/provision/probe.ts'
 import { fashionMnistParts, tinyFashionMnist } from './idx_files.ts'
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { DataError } from '../../src/data/idx.ts'
+import { DataError } from '../../src/errors.ts'
 import {
   type BatchRecord,
   curvePoints,

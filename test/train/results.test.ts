@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { POLICIES } from '../../docs/chapter/plan.ts'
 import type { RunSummary } from '../../src/node/run_folder.ts'
 import { median } from '../../src/node/sweep_table.ts'
 import type { HistoryRecord } from '../../src/train/index.ts'
+import { POLICIES } from '../../tools/chapter/plan.ts'
 
 // 30 epochs of LeNet at a constant rate of 0.3: PyTorch's median is a train loss of 0.135 and a test accuracy of 0.884.
 describe.each([

@@ -339,7 +339,7 @@ const plateau = [
       breaks: 'All the steps of a submit have the momentum of the first.',
     },
   ]),
-  ...mutantsOf('src/train/text_figure.ts', tests.textFigure, [
+  ...mutantsOf('src/figures/text.ts', tests.textFigure, [
     {
       id: 'text-figure-dots',
       find: 'py % 4]![px % 2]',

@@ -261,7 +261,7 @@ const figures = [
       breaks: "A record of the next epoch's first step is accepted.",
     },
   ]),
-  ...mutantsOf('src/train/curves.ts', tests.curves, [
+  ...mutantsOf('src/figures/curves.ts', tests.curves, [
     {
       id: 'curves-gap',
       find: 'points.filter((point) => !isFinitePoint(point)).length',

@@ -31,7 +31,7 @@ const chosen = mutantsOf('src/kernels/tuned.ts', tests.tuningFile, [
   },
 ])
 
-const file = mutantsOf('src/data/tuning_file.ts', tests.tuningFile, [
+const file = mutantsOf('src/tune/file.ts', tests.tuningFile, [
   {
     id: 'tuning-adapter',
     find: 'tuning.adapter !== adapter || ',
@@ -70,7 +70,7 @@ const file = mutantsOf('src/data/tuning_file.ts', tests.tuningFile, [
   },
 ])
 
-const search = mutantsOf('src/train/tune.ts', tests.tuneSearch, [
+const search = mutantsOf('src/tune/search.ts', tests.tuneSearch, [
   {
     id: 'tune-bits',
     find: 'if (difference === null) return contender',
@@ -106,7 +106,7 @@ const search = mutantsOf('src/train/tune.ts', tests.tuneSearch, [
   },
 ])
 
-const spaces = mutantsOf('src/kernels/tuning_spaces.ts', tests.tuningSpaces, [
+const spaces = mutantsOf('src/tune/spaces.ts', tests.tuningSpaces, [
   {
     id: 'spaces-standard',
     find: '.filter((candidate) => !sameNumbers(candidate, standard))',

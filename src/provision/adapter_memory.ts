@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { cacheDir } from '../node/cache.ts'
+import { makeFolder } from '../node/files.ts'
+import { type Driver, icdFiles, userDrivers } from './drivers.ts'
+import { webgpuVersion } from './probe.ts'
+
+/** More results than a machine's users switch between. */
+const MOST = 16
+
+/** What the choice of a driver hangs on may change it: variables of loaders and drivers. */
+const RELEVANT =
+  /^(DAWNGRAD_ADAPTER|VK_.*|(MESA|LP|LVP|GALLIUM|NVIDIA|AMD|RADV|ANV)_.*|DRI_PRIME|CUDA_VISIBLE_DEVICES|LD_LIBRARY_PATH|LD_PRELOAD|DISPLAY|WAYLAND_DISPLAY)$/
+
+/**
+ * A digest of all that the choice of a driver depends on: the version of webgpu, variables of the environment, the
+ * drivers' files with the times of their last change, the graphics devices, and the system's list of libraries.
+ */
+export function situation(env: NodeJS.ProcessEnv): string {
+  const cache = cacheDir(env)
+  const variables = Object.entries(env).filter(([name]) => RELEVANT.test(name))
+  const files = [
+    ...icdFiles(env),
+    ...(userDrivers(env)?.files.split(':') ?? []),
+    join(cache, 'lavapipe/ready.json'),
+    join(cache, 'swiftshader/ready.json'),
+    '/etc/ld.so.cache', // written anew whenever a package brings or takes a library, such as libvulkan.so.1
+  ]
+  const devices = [...namesIn('/dev/dri'), ...namesIn('/dev').filter((name) => /^(nvidia|kfd|dxg)/.test(name))]
+  const { platform, arch } = process
+  const all = [webgpuVersion(), platform, arch, variables.sort(), files.map((path) => [path, stampOf(path)]), devices]
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex')
+}
+
+function stampOf(path: string): string {
+  try {
+    const { mtimeMs, size } = statSync(path)
+    return `${mtimeMs} ${size}`
+  } catch {
+    return ''
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort()
+  } catch {
+    return []
+  }
+}
+
+/** The driver that worked in this situation before, or null. */
+export function recall(env: NodeJS.ProcessEnv, key: string): Driver['id'] | null {
+  return (read(env)[key] as Driver['id'] | undefined) ?? null
+}
+
+/** Notes the driver that worked. A cache folder that cannot be written to costs the next process a probe, no more. */
+export function remember(env: NodeJS.ProcessEnv, key: string, id: Driver['id']): void {
+  const { [key]: _, ...others } = read(env)
+  const entries = [...Object.entries(others), [key, id]].slice(-MOST)
+  const path = file(env)
+  const draft = `${path}.${process.pid}`
+  try {
+    makeFolder(cacheDir(env))
+    writeFileSync(draft, `${JSON.stringify({ version: 1, worked: Object.fromEntries(entries) }, null, 1)}\n`)
+    renameSync(draft, path) // whole or not at all, whoever else writes
+  } catch {
+    removeIfPossible(draft)
+  }
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // Where it could not be written, there is nothing to remove.
+  }
+}
+
+function file(env: NodeJS.ProcessEnv): string {
+  return join(cacheDir(env), 'adapter.json')
+}
+
+/** The results on record, each a situation and the driver; none where the file is absent or damaged. */
+function read(env: NodeJS.ProcessEnv): Record<string, unknown> {
+  try {
+    const found = JSON.parse(readFileSync(file(env), 'utf8')) as { version?: unknown; worked?: unknown } | null
+    const { worked } = found ?? {}
+    return found?.version === 1 && typeof worked === 'object' ? { ...worked } : {}
+  } catch {
+    return {}
+  }
+}

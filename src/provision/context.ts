@@ -1,0 +1,59 @@
+import process from 'node:process'
+import { FASHION_MNIST_FILES, type FashionMnistFile, type FashionMnistParts } from '../data/fashion_mnist.ts'
+import { cacheDir } from '../node/cache.ts'
+import { type FashionMnistSearch, fashionMnistSearch } from '../node/fashion_mnist.ts'
+import { hasCommand, type RunCommand, runCommand } from './commands.ts'
+import type { Driver } from './drivers.ts'
+import { type Probed, probe } from './probe.ts'
+import { type Report, reportTo } from './report.ts'
+import { SWIFTSHADER, type SwiftShaderSource } from './swiftshader_source.ts'
+
+/** All that setup uses of the world around it, so that tests can put other things in its place. */
+export interface SetupContext {
+  readonly env: NodeJS.ProcessEnv
+  /** The only folder that is written to. */
+  readonly cache: string
+  /** Where the data set's files lie: prefixes of their URLs, tried in this order. */
+  readonly mirrors: readonly string[]
+  /** What the data set's files must be, and the folders in which they count as present. */
+  readonly files: FashionMnistParts<FashionMnistFile>
+  readonly search: FashionMnistSearch
+  readonly swiftshader: SwiftShaderSource
+  readonly platform: string
+  readonly arch: string
+  /** The file that names the distribution and its release. */
+  readonly osRelease: string
+  readonly run: RunCommand
+  readonly has: (command: string) => boolean
+  readonly probe: (driver: Driver) => Promise<Probed>
+  readonly report: Report
+  /** Milliseconds without a byte after which a server counts as silent. */
+  readonly patience: number
+}
+
+export const MIRRORS: readonly string[] = [
+  'https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/',
+  'https://fashion-mnist.s3.eu-central-1.amazonaws.com/',
+]
+
+/** The world as it is, but for `changes`. */
+export function setupContext(changes: Partial<SetupContext> = {}): SetupContext {
+  const env = changes.env ?? process.env
+  return {
+    env,
+    cache: cacheDir(env),
+    mirrors: MIRRORS,
+    files: FASHION_MNIST_FILES,
+    search: fashionMnistSearch(undefined, env),
+    swiftshader: SWIFTSHADER,
+    platform: process.platform,
+    arch: process.arch,
+    osRelease: '/etc/os-release',
+    run: runCommand,
+    has: (command) => hasCommand(command, env),
+    probe,
+    report: reportTo(process.stderr, env),
+    patience: 20_000,
+    ...changes,
+  }
+}

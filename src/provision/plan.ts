@@ -1,0 +1,86 @@
+import type { FashionMnistParts } from '../data/fashion_mnist.ts'
+import { DataError } from '../errors.ts'
+import { findFashionMnist } from '../node/fashion_mnist.ts'
+import { recall, remember, situation } from './adapter_memory.ts'
+import type { SetupContext } from './context.ts'
+import { problemOf } from './dataset.ts'
+import { findDrivers, forcedRung, type Rung, userDrivers } from './drivers.ts'
+import { climb } from './ladder.ts'
+
+/** A driver that setup can bring. */
+export type Bringable = 'lavapipe' | 'swiftshader'
+
+export interface AdapterState {
+  /** The adapter's kind; null where there is none. */
+  readonly rung: Rung | null
+  /** Its name, or why there is none. */
+  readonly text: string
+  /** What setup could bring, best first: all that this machine can use, needed or not. */
+  readonly bringable: readonly Bringable[]
+}
+
+export interface DataState {
+  /** The folder of the files; null where they are missing or damaged. */
+  readonly folder: string | null
+  readonly text: string
+  /** Whether setup can mend it: not where FASHION_MNIST_DIR names another place. */
+  readonly bringable: boolean
+}
+
+/**
+ * Finds out which adapter this machine has.
+ * @param thorough tries every driver, where otherwise one that has worked before in the same situation is believed
+ */
+export async function adapterState(context: SetupContext, thorough: boolean): Promise<AdapterState> {
+  const { env, platform } = context
+  const forced = forcedRung(env)
+  const key = situation(env)
+  const drivers = findDrivers(env, platform)
+  const bringable = bringableHere(context, forced)
+  const id = recall(env, key)
+  const known = drivers.find((driver) => driver.id === id && driver.missing === null && driver.unwanted === null)
+  if (known && !thorough) return { rung: known.rung, text: known.label, bringable }
+  const { choice, attempts } = await climb(drivers, forced, context.probe)
+  const best = attempts.find(({ driver }) => driver === choice)
+  if (choice && best) {
+    remember(env, key, choice.id)
+    const rung = best.rung ?? choice.rung
+    // Asked for a hardware adapter, the system may give another that it has.
+    const label = rung === choice.rung ? choice.label : "of the system's drivers"
+    return { rung, text: `${best.detail} (${label})`, bringable }
+  }
+  const named = userDrivers(env)
+  const only = forced ? `DAWNGRAD_ADAPTER is ${forced}` : named ? `${named.variable} names the only drivers` : null
+  const text = `no driver of this machine gives one${only === null ? '' : `, and ${only}`}`
+  return { rung: null, text, bringable }
+}
+
+function bringableHere({ env, platform, arch, has }: SetupContext, forced: Rung | null): Bringable[] {
+  if (platform !== 'linux' || (userDrivers(env) && !forced)) return []
+  const all: Bringable[] = []
+  if (has('apt-get') && has('dpkg')) all.push('lavapipe')
+  if (arch === 'x64') all.push('swiftshader')
+  return all.filter((driver) => forced === null || driver === forced)
+}
+
+/**
+ * Finds out where the data set is.
+ * @param thorough reads the files and compares their checksums, where otherwise their presence is enough
+ */
+export async function dataState({ search, files }: SetupContext, thorough: boolean): Promise<DataState> {
+  const bringable = search.chosenBy === null
+  try {
+    const { dir, paths } = await findFashionMnist(search)
+    if (!thorough) return { folder: dir, text: dir, bringable }
+    for (const part of Object.keys(files) as (keyof FashionMnistParts<unknown>)[]) {
+      const path = paths[part]
+      const problem = await problemOf(path, files[part])
+      if (problem !== null) return { folder: null, text: `${path}: ${problem}`, bringable }
+    }
+    return { folder: dir, text: dir, bringable }
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error
+    const named = `not all four files are in ${search.folders[0]}, which ${search.chosenBy} names`
+    return { folder: null, text: bringable ? 'not on this machine' : named, bringable }
+  }
+}

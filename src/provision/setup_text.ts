@@ -1,0 +1,65 @@
+import { commandLine } from '../node/command.ts'
+import { LISTS_BYTES } from './apt.ts'
+import type { SetupContext } from './context.ts'
+import { DATASET_BYTES, DATASET_PACKAGE } from './dataset.ts'
+import type { Rung } from './drivers.ts'
+import { megabytes } from './errors.ts'
+import { LAVAPIPE_BYTES, LAVAPIPE_KEPT } from './lavapipe.ts'
+import type { AdapterState, Bringable, DataState } from './plan.ts'
+import type { SetupPlan, SetupState } from './setup.ts'
+import { SWIFTSHADER_BYTES, SWIFTSHADER_KEPT } from './swiftshader_source.ts'
+
+const WORDS: Readonly<Record<Bringable, string>> = {
+  lavapipe:
+    `lavapipe, Mesa's driver for the processor: up to ${megabytes(LISTS_BYTES + LAVAPIPE_BYTES)} by apt-get, ` +
+    `of which up to ${megabytes(LAVAPIPE_KEPT)} stay unpacked`,
+  swiftshader:
+    `SwiftShader, a slower driver for the processor: ${megabytes(SWIFTSHADER_BYTES)} by npm, ` +
+    `of which ${megabytes(SWIFTSHADER_KEPT)} stay unpacked`,
+}
+
+/** What is about to be fetched, how large it is, and where it goes. */
+export function announcement(context: SetupContext, plan: SetupPlan): string[] {
+  const hosts = context.mirrors.map((mirror) => new URL(mirror).host)
+  const places = [...hosts, ...(context.has('apt-get') ? [`Debian's package ${DATASET_PACKAGE}`] : [])]
+  const data = `Fashion-MNIST, the data set: ${megabytes(DATASET_BYTES)} from ${places.join(', or else ')}`
+  return [
+    `setup brings into ${context.cache}, and nowhere else:`,
+    ...(plan.data ? [`  ${data}`] : []),
+    ...plan.drivers.map((driver, i) => `  ${i === 0 ? '' : 'or else '}${WORDS[driver]}`),
+  ]
+}
+
+/** The adapter that is there. */
+export function adapterLine({ text }: AdapterState, rung: Rung): string {
+  return `adapter: ${rung}: ${text}`
+}
+
+/** Where the data is, or why it is not. */
+export function dataLine({ text }: DataState): string {
+  return `data: ${text}`
+}
+
+/** A line for the adapter and one for the data; what is missing, and whether setup brings it. */
+export function checkLines(context: SetupContext, { adapter, data }: SetupState, plan: SetupPlan): string[] {
+  const brings = (what: string) => `; \`${commandLine('setup')}\` brings ${what}`
+  const [driver] = plan.drivers
+  const cure = driver === undefined ? `; ${nothingToBring(context, adapter)}` : brings(WORDS[driver])
+  const files = plan.data ? brings(`it: ${megabytes(DATASET_BYTES)}`) : ''
+  return [
+    adapter.rung === null ? `adapter: missing: ${adapter.text}${cure}` : adapterLine(adapter, adapter.rung),
+    data.folder === null ? `data: missing: ${data.text}${files}` : dataLine(data),
+  ]
+}
+
+/** Why setup brings no driver, and what does. */
+export function nothingToBring({ platform, arch, env }: SetupContext, adapter: AdapterState): string {
+  if (adapter.bringable.length > 0) return `run \`${commandLine('doctor')}\` to see why`
+  if (env.DAWNGRAD_ADAPTER === 'hardware') return "setup brings no hardware driver: install the vendor's"
+  if (env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES) return 'without that variable setup can bring one'
+  if (platform !== 'linux') return `setup brings none to ${platform}: install the graphics driver of the maker`
+  return (
+    `setup brings none to this machine, which is linux ${arch} without apt-get: ` +
+    "install Mesa's Vulkan drivers (mesa-vulkan-drivers, vulkan-swrast or mesa-vulkan-swrast) with the system's own tool"
+  )
+}
