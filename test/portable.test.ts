@@ -71,7 +71,7 @@ describe('the sources', () => {
   it('are all there to be read', () => {
     expect(sources.length).toBeGreaterThan(40)
     expect(new Set(sources.map((s) => s.folder))).toEqual(new Set(Object.keys(below)))
-    expect(imports(sources.find((s) => s.path === 'provision/ladder.ts')!.code)).toContain('webgpu')
+    expect(imports(sources.find((s) => s.path === 'provision/adapters.ts')!.code)).toContain('webgpu')
   })
 
   it.each([

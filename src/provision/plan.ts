@@ -2,17 +2,17 @@ import type { FashionMnistParts } from '../data/fashion_mnist.ts'
 import { DataError } from '../errors.ts'
 import { findFashionMnist } from '../node/fashion_mnist.ts'
 import { recall, remember, situation } from './adapter_memory.ts'
+import { chooseDriver } from './adapters.ts'
 import type { SetupContext } from './context.ts'
 import { problemOf } from './dataset.ts'
-import { findDrivers, forcedRung, type Rung, userDrivers } from './drivers.ts'
-import { climb } from './ladder.ts'
+import { type AdapterSource, findDrivers, forcedSource, userDrivers } from './drivers.ts'
 
 /** A driver that setup can bring. */
 export type Bringable = 'lavapipe' | 'swiftshader'
 
 export interface AdapterState {
   /** The adapter's kind; null where there is none. */
-  readonly rung: Rung | null
+  readonly adapterSource: AdapterSource | null
   /** Its name, or why there is none. */
   readonly text: string
   /** What setup could bring, best first: all that this machine can use, needed or not. */
@@ -33,29 +33,29 @@ export interface DataState {
  */
 export async function adapterState(context: SetupContext, thorough: boolean): Promise<AdapterState> {
   const { env, platform } = context
-  const forced = forcedRung(env)
+  const forced = forcedSource(env)
   const key = situation(env)
   const drivers = findDrivers(env, platform)
   const bringable = bringableHere(context, forced)
   const id = recall(env, key)
   const known = drivers.find((driver) => driver.id === id && driver.missing === null && driver.unwanted === null)
-  if (known && !thorough) return { rung: known.rung, text: known.label, bringable }
-  const { choice, attempts } = await climb(drivers, forced, context.probe)
+  if (known && !thorough) return { adapterSource: known.adapterSource, text: known.label, bringable }
+  const { choice, attempts } = await chooseDriver(drivers, forced, context.probe)
   const best = attempts.find(({ driver }) => driver === choice)
   if (choice && best) {
     remember(env, key, choice.id)
-    const rung = best.rung ?? choice.rung
+    const adapterSource = best.adapterSource ?? choice.adapterSource
     // Asked for a hardware adapter, the system may give another that it has.
-    const label = rung === choice.rung ? choice.label : "of the system's drivers"
-    return { rung, text: `${best.detail} (${label})`, bringable }
+    const label = adapterSource === choice.adapterSource ? choice.label : "of the system's drivers"
+    return { adapterSource, text: `${best.detail} (${label})`, bringable }
   }
   const named = userDrivers(env)
   const only = forced ? `DAWNGRAD_ADAPTER is ${forced}` : named ? `${named.variable} names the only drivers` : null
   const text = `no driver of this machine gives one${only === null ? '' : `, and ${only}`}`
-  return { rung: null, text, bringable }
+  return { adapterSource: null, text, bringable }
 }
 
-function bringableHere({ env, platform, arch, has }: SetupContext, forced: Rung | null): Bringable[] {
+function bringableHere({ env, platform, arch, has }: SetupContext, forced: AdapterSource | null): Bringable[] {
   if (platform !== 'linux' || (userDrivers(env) && !forced)) return []
   const all: Bringable[] = []
   if (has('apt-get') && has('dpkg')) all.push('lavapipe')

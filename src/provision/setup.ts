@@ -42,8 +42,8 @@ export async function inspect(context: SetupContext, thorough = true): Promise<S
 
 /** What would be brought in a state: what is missing, and lavapipe in the place of SwiftShader where `better` is set. */
 export function planFor({ adapter, data }: SetupState, better: boolean): SetupPlan {
-  const replace = better && adapter.rung === 'swiftshader' && adapter.bringable[0] === 'lavapipe'
-  const drivers = adapter.rung === null ? adapter.bringable : replace ? (['lavapipe'] as const) : []
+  const replace = better && adapter.adapterSource === 'swiftshader' && adapter.bringable[0] === 'lavapipe'
+  const drivers = adapter.adapterSource === null ? adapter.bringable : replace ? (['lavapipe'] as const) : []
   return { data: data.folder === null && data.bringable, drivers, better: replace }
 }
 
@@ -55,7 +55,7 @@ export async function checkSetup(changes: Partial<SetupContext> = {}): Promise<b
   const context = setupContext(changes)
   const state = await inspect(context)
   for (const line of checkLines(context, state, planFor(state, false))) context.report.line(line)
-  return state.adapter.rung !== null && state.data.folder !== null
+  return state.adapter.adapterSource !== null && state.data.folder !== null
 }
 
 /**
@@ -70,7 +70,7 @@ export async function setup(changes: Partial<SetupContext> = {}): Promise<void> 
   const plan = planFor(state, true)
   const { adapter, data } = plan.data || plan.drivers.length > 0 ? await locked(context, true) : state
   const lacking: string[] = []
-  if (adapter.rung !== null) context.report.line(adapterLine(adapter, adapter.rung))
+  if (adapter.adapterSource !== null) context.report.line(adapterLine(adapter, adapter.adapterSource))
   else lacking.push(`adapter: ${adapter.text}; ${nothingToBring(context, adapter)}`)
   if (data.folder !== null) context.report.line(dataLine(data))
   else lacking.push(dataLine(data))
