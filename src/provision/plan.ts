@@ -1,3 +1,4 @@
+// What this machine has and lacks: an adapter, the data set; and what setup would bring.
 import type { FashionMnistParts } from '../data/fashion_mnist.ts'
 import { DataError } from '../errors.ts'
 import { findFashionMnist } from '../node/fashion_mnist.ts'
@@ -11,9 +12,9 @@ import { type AdapterSource, findDrivers, forcedSource, userDrivers } from './dr
 export type Bringable = 'lavapipe' | 'swiftshader'
 
 export interface AdapterState {
-  /** The adapter's kind; null where there is none. */
+  /** Where the adapter comes from; null if there is none. */
   readonly adapterSource: AdapterSource | null
-  /** Its name, or why there is none. */
+  /** The adapter's name, or why there is none. */
   readonly text: string
   /** What setup could bring, best first: all that this machine can use, needed or not. */
   readonly bringable: readonly Bringable[]
@@ -27,11 +28,38 @@ export interface DataState {
   readonly bringable: boolean
 }
 
+/** What is there and what is missing. */
+export interface SetupState {
+  readonly adapter: AdapterState
+  readonly data: DataState
+}
+
+/** What setup would bring now. */
+export interface SetupPlan {
+  readonly data: boolean
+  /** Drivers to try, in this order, until one works. */
+  readonly drivers: AdapterState['bringable']
+  /** Whether the drivers are only to replace a slower one that works. */
+  readonly better: boolean
+}
+
+/** Looks at the machine and changes nothing but the memory of which adapter worked. */
+export async function inspect(context: SetupContext, thorough = true): Promise<SetupState> {
+  return { adapter: await adapterState(context, thorough), data: await dataState(context, thorough) }
+}
+
+/** What would be brought in a state: what is missing, and lavapipe in the place of SwiftShader where `better` is set. */
+export function planFor({ adapter, data }: SetupState, better: boolean): SetupPlan {
+  const replace = better && adapter.adapterSource === 'swiftshader' && adapter.bringable[0] === 'lavapipe'
+  const drivers = adapter.adapterSource === null ? adapter.bringable : replace ? (['lavapipe'] as const) : []
+  return { data: data.folder === null && data.bringable, drivers, better: replace }
+}
+
 /**
  * Finds out which adapter this machine has.
  * @param thorough tries every driver, where otherwise one that has worked before in the same situation is believed
  */
-export async function adapterState(context: SetupContext, thorough: boolean): Promise<AdapterState> {
+async function adapterState(context: SetupContext, thorough: boolean): Promise<AdapterState> {
   const { env, platform } = context
   const forced = forcedSource(env)
   const key = situation(env)
@@ -67,7 +95,7 @@ function bringableHere({ env, platform, arch, has }: SetupContext, forced: Adapt
  * Finds out where the data set is.
  * @param thorough reads the files and compares their checksums, where otherwise their presence is enough
  */
-export async function dataState({ search, files }: SetupContext, thorough: boolean): Promise<DataState> {
+async function dataState({ search, files }: SetupContext, thorough: boolean): Promise<DataState> {
   const bringable = search.chosenBy === null
   try {
     const { dir, paths } = await findFashionMnist(search)

@@ -1,3 +1,4 @@
+// `dawngrad setup`: brings what the plan names into the cache folder, reports, and removes it again.
 import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AptSession, aptFolder } from './apt.ts'
@@ -7,45 +8,14 @@ import { isFull, megabytes, SetupError, writing } from './errors.ts'
 import { bytesIn, makeFolder } from './folders.ts'
 import { bringLavapipe } from './lavapipe.ts'
 import { removeDrafts, withLock } from './lock.ts'
-import { type AdapterState, adapterState, type DataState, dataState } from './plan.ts'
+import { inspect, planFor, type SetupPlan, type SetupState } from './plan.ts'
 import { silent } from './report.ts'
 import { adapterLine, announcement, checkLines, dataLine, nothingToBring } from './setup_text.ts'
 import { bringSwiftShader } from './swiftshader.ts'
 
-export { type SetupContext, setupContext } from './context.ts'
-export { SetupError } from './errors.ts'
-export { reportTo } from './report.ts'
-
 const LOCK = 'setup.lock'
 /** All that setup, and the memory of which adapter worked, ever leave in the cache folder. */
 const OURS = /^((fashion-mnist|lavapipe|swiftshader)(\.partial|\.old-\d+)?|apt\.partial|adapter\.json)$/
-
-/** What is there and what is missing. */
-export interface SetupState {
-  readonly adapter: AdapterState
-  readonly data: DataState
-}
-
-/** What setup would bring now. */
-export interface SetupPlan {
-  readonly data: boolean
-  /** Drivers to try, in this order, until one works. */
-  readonly drivers: AdapterState['bringable']
-  /** Whether the drivers are only to replace a slower one that works. */
-  readonly better: boolean
-}
-
-/** Looks at the machine and changes nothing but the memory of which adapter worked. */
-export async function inspect(context: SetupContext, thorough = true): Promise<SetupState> {
-  return { adapter: await adapterState(context, thorough), data: await dataState(context, thorough) }
-}
-
-/** What would be brought in a state: what is missing, and lavapipe in the place of SwiftShader where `better` is set. */
-export function planFor({ adapter, data }: SetupState, better: boolean): SetupPlan {
-  const replace = better && adapter.adapterSource === 'swiftshader' && adapter.bringable[0] === 'lavapipe'
-  const drivers = adapter.adapterSource === null ? adapter.bringable : replace ? (['lavapipe'] as const) : []
-  return { data: data.folder === null && data.bringable, drivers, better: replace }
-}
 
 /**
  * Reports what is there and what is missing.

@@ -1,3 +1,4 @@
+// What setup says: what it is about to fetch, what is there, and what is missing.
 import { commandLine } from '../node/command.ts'
 import { LISTS_BYTES } from './apt.ts'
 import type { SetupContext } from './context.ts'
@@ -5,8 +6,7 @@ import { DATASET_BYTES, DATASET_PACKAGE } from './dataset.ts'
 import type { AdapterSource } from './drivers.ts'
 import { megabytes } from './errors.ts'
 import { LAVAPIPE_BYTES, LAVAPIPE_KEPT } from './lavapipe.ts'
-import type { AdapterState, Bringable, DataState } from './plan.ts'
-import type { SetupPlan, SetupState } from './setup.ts'
+import type { AdapterState, Bringable, DataState, SetupPlan, SetupState } from './plan.ts'
 import { SWIFTSHADER_BYTES, SWIFTSHADER_KEPT } from './swiftshader_source.ts'
 
 const WORDS: Readonly<Record<Bringable, string>> = {
