@@ -1,4 +1,4 @@
-import type { KernelCase } from './kernels.ts'
+import type { KernelCase, Values } from './kernels.ts'
 
 /** The problem of the step, the same for all: LeNet's weights by PyTorch's names and in its layouts, and one batch. */
 export interface Problem {
@@ -9,11 +9,6 @@ export interface Problem {
   readonly images: Float32Array<ArrayBuffer>
   /** [batchSize], each from 0 to 9. */
   readonly labels: Int32Array<ArrayBuffer>
-}
-
-export interface Values {
-  readonly shape: readonly number[]
-  readonly data: Float32Array<ArrayBuffer>
 }
 
 /**

@@ -5,8 +5,8 @@ import { packageVersion } from '../../src/node/version.ts'
 import { tensor } from '../../src/tensor/create.ts'
 import { openFence } from '../timing.ts'
 import { LR, Training } from '../training.ts'
-import type { Contestant, Execution, Problem, Trainer, Values } from './contestant.ts'
-import { convOutput, input, type KernelCase, labelsOf } from './kernels.ts'
+import type { Contestant, Execution, Problem, Trainer } from './contestant.ts'
+import { convOutput, input, type KernelCase, labelsOf, type Values } from './kernels.ts'
 
 export async function contestant(gpu: Gpu, dataset: ImageDataset): Promise<Contestant> {
   const version = packageVersion()
