@@ -1,3 +1,4 @@
+// Benchmark of average: one update of a running average of parameters.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { averageUpdate, averageWeights } from '../src/kernels/average.ts'
 import { rowsOf } from '../src/kernels/rows.ts'

@@ -1,3 +1,4 @@
+// Times kernels by the device's own clock, where the adapter has timestamps.
 import { Gpu } from '../src/gpu/gpu.ts'
 import type { OpenOptions } from '../src/open.ts'
 import { openAdapter } from '../src/provision/adapters.ts'

@@ -1,3 +1,4 @@
+// What all benchmarks share in reporting: conditions, tables, JSON files and common options.
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'

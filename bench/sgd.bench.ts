@@ -1,3 +1,4 @@
+// Benchmark of sgd: one update of a parameter, with momentum and without.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { sgdSettings, sgdStep, sgdTable } from '../src/kernels/sgd.ts'
 import { tensor } from '../src/tensor/create.ts'

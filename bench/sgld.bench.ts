@@ -1,3 +1,4 @@
+// Benchmark of sgld: one update of a parameter with noise.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { sgldNoise, sgldSettings, sgldTable } from '../src/kernels/sgld.ts'
 import { tensor } from '../src/tensor/create.ts'

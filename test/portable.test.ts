@@ -1,3 +1,4 @@
+// The sources of src: what they may import and use, and that each says on its first line what it is.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -65,6 +66,9 @@ const below: Record<string, readonly string[]> = {
 /** The folders that know Node. */
 const NODE = ['node', 'provision', 'cli']
 
+/** Folders whose files do not all say yet, on their first line, what they are. */
+const SILENT = ['gpu', 'tensor', 'kernels', 'nn', 'optim', 'train']
+
 const portable = sources.filter(({ folder }) => !NODE.includes(folder))
 
 describe('the sources', () => {
@@ -113,6 +117,15 @@ describe('the sources', () => {
         .filter((target) => target !== folder && !below[folder]!.includes(target))
         .map((target) => `${path} imports from ${target === '' ? 'index.ts' : target}`),
     )
+    expect(wrong).toEqual([])
+  })
+
+  it('begin with a line that says what the file is', () => {
+    const wrong = sources
+      .filter(({ folder }) => !SILENT.includes(folder))
+      .map(({ path, text }) => ({ path, first: text.replace(/^#!.*\n/, '').split('\n', 1)[0]! }))
+      .filter(({ first }) => !/^\/\/ \S.{8,}/.test(first) || first.startsWith('// biome-ignore'))
+      .map(({ path, first }) => `${path} begins with: ${first}`)
     expect(wrong).toEqual([])
   })
 })

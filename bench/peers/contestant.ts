@@ -1,3 +1,4 @@
+// What a library must be able to do to be measured: train a step, and run a kernel.
 import type { KernelCase, Values } from './kernels.ts'
 
 /** The problem of the step, the same for all: LeNet's weights by PyTorch's names and in its layouts, and one batch. */

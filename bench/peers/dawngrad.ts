@@ -1,3 +1,4 @@
+// dawngrad as a contestant.
 import type { ImageDataset } from '../../src/data/fashion_mnist.ts'
 import type { Gpu } from '../../src/gpu/gpu.ts'
 import { conv2d, crossEntropy, linear, matmul, maxPool2d, noGrad, relu, scope, type Tensor } from '../../src/index.ts'

@@ -1,3 +1,4 @@
+// Makes Node look like a browser with WebGPU to the other libraries, and counts their dispatches.
 import process from 'node:process'
 import { globals } from 'webgpu'
 import { openAdapter } from '../../src/provision/adapters.ts'

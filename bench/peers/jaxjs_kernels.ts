@@ -1,3 +1,4 @@
+// jax-js as a contestant: the kernels.
 import { blockUntilReady, jit, lax, nn, numpy as np, valueAndGrad, vjp } from '@jax-js/jax'
 import type { Execution } from './contestant.ts'
 import { convOutput, input, type KernelCase, labelsOf, oneHot, type Values } from './kernels.ts'

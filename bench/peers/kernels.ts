@@ -1,3 +1,4 @@
+// The kernels that are compared: their shapes, and the inputs that every library gets.
 import { randomIntegers, randomValues } from '../support.ts'
 
 /** A tensor on the host. */

@@ -1,3 +1,4 @@
+// TensorFlow.js as a contestant: the training step.
 import '@tensorflow/tfjs-backend-webgpu'
 import * as tf from '@tensorflow/tfjs'
 import type { Contestant, Problem, Trainer } from './contestant.ts'

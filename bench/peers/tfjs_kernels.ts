@@ -1,3 +1,4 @@
+// TensorFlow.js as a contestant: the kernels.
 import * as tf from '@tensorflow/tfjs'
 import type { Execution } from './contestant.ts'
 import { convOutput, input, type KernelCase, labelsOf, oneHot, type Values } from './kernels.ts'

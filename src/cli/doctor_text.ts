@@ -1,4 +1,4 @@
-/** The report of `dawngrad doctor` for people. */
+// The report of `dawngrad doctor` as text for people.
 import type { ExpError, NumberFact } from '../provision/diagnose.ts'
 import type { AdapterReport, Examination, SourceReport } from '../provision/examine.ts'
 

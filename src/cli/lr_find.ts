@@ -1,3 +1,4 @@
+// `dawngrad lr-find`: a range test of learning rates on Fashion-MNIST.
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { lrFigure } from '../figures/range_test.ts'

@@ -1,3 +1,4 @@
+// Runs a command line: finds the command, and turns errors into one line and an exit code.
 import process from 'node:process'
 import { Command, CommanderError } from 'commander'
 import { DataError, GpuError } from '../index.ts'

@@ -1,3 +1,4 @@
+// `dawngrad setup`: the command; the work is in src/provision/setup.ts.
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { megabytes } from '../provision/errors.ts'

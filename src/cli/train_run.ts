@@ -1,3 +1,4 @@
+// One run of `dawngrad train`, from its first line to its result.
 import process from 'node:process'
 import { drawCurves } from '../figures/curves.ts'
 import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, optim, take } from '../index.ts'

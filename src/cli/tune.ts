@@ -1,3 +1,4 @@
+// `dawngrad tune`: looks for the fastest numbers of the kernels on this adapter.
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { GpuError } from '../index.ts'

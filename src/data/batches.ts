@@ -1,3 +1,4 @@
+// Batches of images and labels, gathered on the GPU in the order of an epoch.
 import type { Gpu } from '../gpu/gpu.ts'
 import { gatherBatch } from '../kernels/gather.ts'
 import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'

@@ -1,3 +1,4 @@
+// open() under Node.
 import { Gpu } from '../gpu/gpu.ts'
 import { type OpenOptions, useTuning } from '../open.ts'
 import { openAdapter } from '../provision/adapters.ts'

@@ -1,3 +1,4 @@
+// Everything setup uses of the world around it, which tests replace.
 import process from 'node:process'
 import { FASHION_MNIST_FILES, type FashionMnistFile, type FashionMnistParts } from '../data/fashion_mnist.ts'
 import { cacheDir } from '../node/cache.ts'

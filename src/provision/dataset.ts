@@ -1,3 +1,4 @@
+// Brings Fashion-MNIST into the cache folder.
 import { createHash } from 'node:crypto'
 import { copyFile, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// A driver's folder in the cache: tries the driver, and declares the folder finished.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SetupContext } from './context.ts'

@@ -1,3 +1,4 @@
+// The drivers that this machine may have, in the order to try them.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'

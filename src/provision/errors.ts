@@ -1,3 +1,5 @@
+// The errors of setup, and what helps against those of files.
+
 /** What setup could not bring, or could not do. The message says what, where, and what would be right. */
 export class SetupError extends Error {
   override readonly name = 'SetupError'

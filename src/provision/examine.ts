@@ -1,3 +1,4 @@
+// The report of `dawngrad doctor`: versions, adapter, adapter sources, data, and what is missing.
 import process from 'node:process'
 import { DataError } from '../errors.ts'
 import { GpuError } from '../gpu/errors.ts'

@@ -1,3 +1,4 @@
+// Tries a driver in a child process, so that one that crashes or hangs does no harm.
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import process from 'node:process'

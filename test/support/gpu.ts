@@ -1,3 +1,4 @@
+// The device that all tests share, and what they do with its tensors.
 import process from 'node:process'
 import { expect } from 'vitest'
 import { adapterInfo } from '../../src/gpu/info.ts'

@@ -1,3 +1,4 @@
+// One dispatch of the sgd kernel, for tests.
 import { sgdStep as dispatch, NO_MOMENTUM, type SgdUpdate, sgdSettings, sgdTable } from '../../src/kernels/sgd.ts'
 import { type Tensor, tensor } from './gpu.ts'
 
