@@ -32,7 +32,7 @@ export interface SetupContext {
   readonly patience: number
 }
 
-export const MIRRORS: readonly string[] = [
+const MIRRORS: readonly string[] = [
   'https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/',
   'https://fashion-mnist.s3.eu-central-1.amazonaws.com/',
 ]

@@ -33,7 +33,7 @@ function mostBytes(file: FashionMnistFile): number {
 }
 
 /** Where the data set goes. */
-export function datasetFolder(context: SetupContext): string {
+function datasetFolder(context: SetupContext): string {
   return join(context.cache, 'fashion-mnist')
 }
 

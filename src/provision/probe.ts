@@ -22,7 +22,7 @@ export type Probed =
   | { readonly ok: true; readonly facts: AdapterFacts | null }
   | { readonly ok: false; readonly why: string; readonly none?: boolean }
 
-export const PROBE_MILLISECONDS = 20_000
+const PROBE_MILLISECONDS = 20_000
 const RTLD_NOW_NODELETE = 0x2 | 0x1000
 const MARK = 'dawngrad-probe:'
 

@@ -12,7 +12,7 @@ export function onlyKnown(owner: string, names: readonly string[], options: unkn
 }
 
 /** What an argument is that was left out; undefined where it is required. */
-export function fallbackOf(arg: Arg, values: Readonly<Record<string, unknown>>): unknown {
+function fallbackOf(arg: Arg, values: Readonly<Record<string, unknown>>): unknown {
   return arg.sameAs === undefined ? arg.default : values[arg.sameAs]
 }
 
