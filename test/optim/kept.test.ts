@@ -13,7 +13,7 @@ import {
   scope,
   warmUp,
 } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, parameter, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
 
