@@ -1,6 +1,6 @@
 import { DeferredSums } from '../gpu/deferred.ts'
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type Op } from '../tensor/op.ts'
@@ -15,22 +15,10 @@ import * as wgsl from './generated/wgsl.ts'
 import { packedCopy } from './packed_weight.ts'
 import { groupsFor, requireTensors, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
-import type { Numbers } from './tuning.ts'
 
 const NAME = 'conv2dReluMaxPool2d'
 
-const variants = new Map<string, Kernel>()
-
-/** The entry point compiled with these numbers. */
-function variant(entryPoint: string, { WG = 64, ...tune }: Numbers): Kernel {
-  const key = `${entryPoint} ${WG} ${Object.values(tune).join(' ')}`
-  let kernel = variants.get(key)
-  if (!kernel) {
-    kernel = new Kernel('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d, entryPoint, { tune, constants: { WG } })
-    variants.set(key, kernel)
-  }
-  return kernel
-}
+const file = new KernelFile('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d)
 
 /** All that the kernels are called with; `output` is the pooled shape. */
 function plan(
@@ -66,7 +54,7 @@ function packWeights(gpu: Gpu, { params, tune }: Plan, w: Tensor): Tensor {
   const floats = Math.max(4 * tune.quads, 16_384)
   const packInto = (packed: Storage) => {
     const bindings = { params, weight: w.storage, packed }
-    gpu.emit(variant('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
+    gpu.emit(file.entry('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
   }
   const name = `${NAME} ${tune.OCB} ${tune.DX_C}`
   const kept = packedCopy(gpu, w, { name, bytes: 4 * floats, places: () => placesOf(params, tune) }, packInto)
@@ -95,7 +83,7 @@ function placesOf({ F, C, KH, KW }: Plan['params'], { OCB, DX_C }: Plan['tune'])
 }
 
 function forward(gpu: Gpu, { params, tune }: Plan, x: Tensor, w: Tensor, b: Tensor | null, out: Tensor, won: Tensor) {
-  const kernel = variant('forward', pick(tune, 'RUN', 'KW_FIXED', 'PADDED', 'WEIGHTS_UNIFORM', 'OCB'))
+  const kernel = file.entry('forward', pick(tune, 'RUN', 'KW_FIXED', 'PADDED', 'WEIGHTS_UNIFORM', 'OCB'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
   const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? x.storage }
   const blocks = Math.ceil(params.F / tune.OCB)
@@ -110,7 +98,7 @@ interface Gradient {
 
 function backwardInput(gpu: Gpu, { params, tune }: Plan, w: Tensor, { dy, winner }: Gradient, dx: Tensor) {
   const names = ['RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'OCB', 'DX_C', 'DX_T'] as const
-  const kernel = variant('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE'))
+  const kernel = file.entry('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
   const threads = params.N * Math.ceil(params.H / 2) * Math.ceil(params.W / tune.DX_T)
   const groups = groupsFor(threads) * Math.ceil(params.C / tune.DX_C)
@@ -136,12 +124,13 @@ function backwardWeight(
   const weights = F * C * KH * KW
   const threads = parts * Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
   const partials = (partial: Storage) => {
-    const names = ['WG', 'RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
+    const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
     const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
-    gpu.emit(variant('backward_weight', pick(tune, ...names)), { ...inputs, partial }, groupsFor(threads, tune.WG))
+    const kernel = file.entry('backward_weight', pick(tune, ...names), { WG: tune.WG })
+    gpu.emit(kernel, { ...inputs, partial }, groupsFor(threads, tune.WG))
   }
   const add = (partial: Storage) => {
-    const reduce = variant(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
+    const reduce = file.entry(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
     const bindings = { params, sums: partial, dw: dw.storage, ...(db && { db: db.storage }) }
     gpu.emit(reduce, bindings, groupsFor(db ? weights + F : weights))
   }

@@ -1,4 +1,4 @@
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import { empty, rangeOf, tensor } from '../tensor/create.ts'
 import { gradEnabled } from '../tensor/modes.ts'
 import { apply, type Op } from '../tensor/op.ts'
@@ -11,10 +11,11 @@ import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, kindOf, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import { TUNING } from './tuning.ts'
 
-const forward = new Kernel('cross_entropy', wgsl.cross_entropy, 'forward')
-const reduce = new Kernel('cross_entropy', wgsl.cross_entropy, 'reduce')
-const fused = new Kernel('cross_entropy', wgsl.cross_entropy, 'fused')
-const backward = new Kernel('cross_entropy', wgsl.cross_entropy, 'backward')
+const file = new KernelFile('cross_entropy', wgsl.cross_entropy)
+const forward = file.entry('forward')
+const reduce = file.entry('reduce')
+const fused = file.entry('fused')
+const backward = file.entry('backward')
 
 /** What the kernels note of a row: its largest logit, its sum of exponentials, its loss, and whether it counts. */
 const WORDS_OF_A_ROW = 4

@@ -1,11 +1,11 @@
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
 import { sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, groupsForElements, requireRank, requireType } from './support.ts'
 
-const batch = new Kernel('gather', wgsl.gather, 'batch')
+const batch = new KernelFile('gather', wgsl.gather).entry('batch')
 
 /** A data set of bytes on the GPU, and the order in which its rows are taken. */
 export interface Source {

@@ -1,5 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import { apply, type GradientMemory, type Op } from '../tensor/op.ts'
@@ -11,13 +11,14 @@ import { tuneLinearBackward, tuneLinearForward } from './linear_tuning.ts'
 import { blocksOf, groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
 
-const packForward = new Kernel('linear', wgsl.linear, 'pack_forward')
-const forward = new Kernel('linear', wgsl.linear, 'forward')
-const forwardDirect = new Kernel('linear', wgsl.linear, 'forward_direct')
-const packBackward = new Kernel('linear', wgsl.linear, 'pack_backward')
-const backward = new Kernel('linear', wgsl.linear, 'backward')
-const backwardDirect = new Kernel('linear', wgsl.linear, 'backward_direct')
-const reduce = new Kernel('linear', wgsl.linear, 'reduce')
+const file = new KernelFile('linear', wgsl.linear)
+const packForward = file.entry('pack_forward')
+const forward = file.entry('forward')
+const forwardDirect = file.entry('forward_direct')
+const packBackward = file.entry('pack_backward')
+const backward = file.entry('backward')
+const backwardDirect = file.entry('backward_direct')
+const reduce = file.entry('reduce')
 
 const quads = (n: number) => Math.ceil(n / 4)
 const eights = (n: number) => Math.ceil(n / 8)

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Kernel } from '../../src/node/index.ts'
+import { Kernel, KernelFile } from '../../src/node/index.ts'
 import { type Gpu, messageOf, tensor, testGpu } from '../support/gpu.ts'
 
 const code = `// const PER: u32 = 9u; // tune
@@ -19,6 +19,8 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
 @compute @workgroup_size(1)
 fn lookup() { out[0] = table[1].w; }
 `
+
+const file = new KernelFile('sample', code)
 
 describe('Kernel', () => {
   it('is named by file and entry point, and knows its bindings', () => {
@@ -61,14 +63,57 @@ describe('Kernel', () => {
   })
 })
 
+describe('KernelFile', () => {
+  it('makes the kernel that new Kernel makes', () => {
+    const kernel = file.entry('forward', { PER: 16 }, { WG: 32 })
+    expect(kernel).toBeInstanceOf(Kernel)
+    expect(kernel).toEqual(new Kernel('sample', code, 'forward', { tune: { PER: 16 }, constants: { WG: 32 } }))
+  })
+
+  it('gives the same kernel for the same numbers, in whatever order they are named', () => {
+    const kernel = file.entry('forward', { PER: 16, PERIOD: 8 }, { WG: 32 })
+    expect(file.entry('forward', { PERIOD: 8, PER: 16 }, { WG: 32 })).toBe(kernel)
+    expect(file.entry('lookup')).toBe(file.entry('lookup', {}, {}))
+  })
+
+  it('tells kernels apart by entry point, by names, by values, and by what a number is for', () => {
+    const kernels = [
+      file.entry('forward'),
+      file.entry('lookup'),
+      file.entry('forward', { PER: 8 }),
+      file.entry('forward', { PERIOD: 8 }),
+      file.entry('forward', { PER: 8, PERIOD: 4 }),
+      file.entry('forward', { PER: 4, PERIOD: 8 }),
+      file.entry('forward', {}, { WG: 8 }),
+      file.entry('forward', {}, { WG: 4 }),
+      file.entry('forward', { PER: 8 }, { WG: 4 }),
+      file.entry('forward', {}, { PER: 8 }),
+    ]
+    expect(new Set(kernels).size).toBe(kernels.length)
+    expect(file.entry('forward', { PERIOD: 8 }).code).toContain('const PERIOD: u32 = 8u;')
+  })
+
+  it('keeps its kernels as they were made, whatever becomes of the numbers given', () => {
+    const constants = { WG: 16 }
+    const kernel = file.entry('forward', {}, constants)
+    constants.WG = 128
+    expect(kernel.constants).toEqual({ WG: 16 })
+    expect(file.entry('forward', {}, { WG: 16 })).toBe(kernel)
+  })
+
+  it('is another file for the same text under another name', () => {
+    expect(new KernelFile('other', code).entry('lookup').name).toBe('other.lookup')
+  })
+})
+
 describe('emit', () => {
   let gpu: Gpu
   beforeAll(async () => {
     gpu = await testGpu()
   })
 
-  const forward = new Kernel('sample', code, 'forward', { tune: { PER: 3 }, constants: { WG: 8 } })
-  const lookup = new Kernel('sample', code, 'lookup')
+  const forward = file.entry('forward', { PER: 3 }, { WG: 8 })
+  const lookup = file.entry('lookup')
   const params = { size: 3, value: 0.5 }
 
   it('runs the kernel with its tuned numbers and constants', async () => {
@@ -112,7 +157,7 @@ describe('emit', () => {
   })
 
   it('refuses a buffer that is too small for a uniform array', () => {
-    const large = new Kernel('large', code.replace('vec4f, 2', 'vec4f, 17'), 'lookup')
+    const large = new KernelFile('large', code.replace('vec4f, 2', 'vec4f, 17')).entry('lookup')
     const [table, out] = [tensor([1]).storage, tensor([0]).storage]
     expect(messageOf(() => gpu.emit(large, { table, out }, 1))).toBe(
       'large.lookup: table needs 272 bytes, the buffer has 256',

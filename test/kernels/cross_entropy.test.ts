@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gatherBatch } from '../../src/kernels/gather.ts'
 import * as wgsl from '../../src/kernels/generated/wgsl.ts'
-import { add, crossEntropy, Kernel, noGrad, scope, type Tensor } from '../../src/node/index.ts'
+import { add, crossEntropy, KernelFile, noGrad, scope, type Tensor } from '../../src/node/index.ts'
 import { lentTo } from '../operations/memory.ts'
 import { fill, mulberry32 } from '../support/arbitraries.ts'
 import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
@@ -111,9 +111,9 @@ describe('crossEntropy with numbers that are not finite', () => {
     const [loss, rows, dx, dy] = [made(3), made(16), made(9), tensor([1, 1, 1])]
     const common = { params, x: x.storage, labels: labels.storage, rows: rows.storage }
     const forward = { ...common, out: loss.storage }
-    gpu.emit(new Kernel('cross_entropy', laundered, 'forward'), forward, 1)
+    gpu.emit(new KernelFile('cross_entropy', laundered).entry('forward'), forward, 1)
     const backward = { ...common, dy: dy.storage, dx: dx.storage }
-    gpu.emit(new Kernel('cross_entropy', laundered, 'backward'), backward, 1)
+    gpu.emit(new KernelFile('cross_entropy', laundered).entry('backward'), backward, 1)
     expect([...(await values(loss))]).toEqual(Array(3).fill(nan))
     expect([...(await values(dx))]).toEqual(Array(9).fill(nan))
   })
