@@ -27,7 +27,7 @@
 //   3 packed          pack_*: written; at least 65,536 bytes, as the uniform binding wants them all
 //   4 weights_small   forward, backward_input: 65,536 bytes of packed from first_block's on (used if WEIGHTS_UNIFORM is 1)
 //   5 weights_large   forward, backward_input: packed from first_block's on (used if WEIGHTS_UNIFORM is 0)
-//   6 bias            forward: [F]; backward_input, and forward where has_bias is 0: any buffer, not looked at
+//   6 bias            forward: [F]; null in backward_input, and in forward where has_bias is 0
 //   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
 //   8 dy              backward_weight: [N,F,OH,OW]
 //   9 partial         backward_weight: written, [ceil(N/IMAGES)*LANES, F*C*KH*KW + F]

@@ -34,7 +34,7 @@
 //   1 x              forward, backward_weight: [N,C,H,W]
 //   2 weights_large  forward, backward_input: all of packed (used if WEIGHTS_UNIFORM is 0)
 //   3 weights_small  forward, backward_input: its first 65,536 bytes (used if WEIGHTS_UNIFORM is 1)
-//   4 bias           forward: [F]; any buffer, not looked at, where has_bias is 0
+//   4 bias           forward: [F]; null where has_bias is 0
 //   5 out            forward: [N,F,OH,OW]
 //   6 winner_out     forward: [N,F,OH,runs]
 //   7 dy             backward_*: [N,F,OH,OW]

@@ -4,12 +4,12 @@
 //   loss[n] = log z[n] + (m[n] - x[n, t[n]])                   0 where t[n] = ignore
 //   dx[n, c] = (exp(x[n, c] - m[n]) / z[n] - [c = t[n]]) * (dy / divisor)      0 where t[n] = ignore
 //
-//   x, dx   [N, C]    logits
+//   x, dx   [N, C]    logits; dx is null in fused where needX = 0
 //   labels  [N]       int32, or bytes, four a word
 //   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
-//   totals  [5]       u32; where counted = 1 a batch is added to them:
+//   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
 //     totals[0] += rows that count and whose largest logit (the first of equals) is at the label, and that hold no NaN
 //     totals[1] += rows that count
 //     totals[2] += the mean loss times these rows, in float32 bits

@@ -8,7 +8,7 @@
 //   bytes       [ROWS, R]  four bytes a word, little-endian
 //   labels      [ROWS]     likewise
 //   index       [LENGTH]   row numbers, below ROWS
-//   cursor      [2]        batches before the first step of a run, and from one step to the next; read if stride > 0
+//   cursor      [2]        batches before the first step of a run, and from one step to the next; null where stride is 0
 //   out         [N, R]
 //   out_labels  [N]
 //

@@ -9,6 +9,7 @@ import { Pipelines } from './pipelines.ts'
 import { BufferPool, type Storage } from './pool.ts'
 import { type Dispatch, fold, type Place, Recorder } from './recorder.ts'
 import { PlanMemory, type Recording } from './recording.ts'
+import { Spare } from './spare.ts'
 import { Waiter } from './wait.ts'
 
 /** A device with its memory, its compiled kernels and the commands on their way to it. */
@@ -21,6 +22,7 @@ export class Gpu {
   readonly #pool: BufferPool
   readonly #params: ParamsCache
   readonly #steps: StepNumbers
+  readonly #spare: Spare
   readonly #plans = new Set<PlanMemory>()
   #recording: Recording | null = null
   #deferred: DeferredSums[] = []
@@ -55,6 +57,7 @@ export class Gpu {
     this.#recorder = new Recorder(device)
     this.#params = new ParamsCache(device)
     this.#steps = new StepNumbers(device)
+    this.#spare = new Spare(device, this.#pool)
     this.#waiter = new Waiter(info.adapterClass === 'cpu')
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault() // it is thrown by the next call instead of being printed
@@ -64,6 +67,7 @@ export class Gpu {
       if (kind !== 'out-of-memory') return
       this.#recorder.submit()
       for (const { pool } of [...this.#plans, { pool: this.#pool }]) pool.distrust()
+      this.#spare.forget()
     })
     device.lost.then(
       ({ reason, message }) => {
@@ -82,8 +86,9 @@ export class Gpu {
   }
 
   /**
-   * Records one dispatch. `values` names every binding of the kernel: a storage, or the numbers of a uniform struct.
-   * `groups` workgroups are folded into a second dimension beyond 65,535; with 0 nothing is recorded.
+   * Records one dispatch. `values` names every binding of the kernel: a storage, the numbers of a uniform struct, or null for
+   * a buffer that the kernel does not look at in this dispatch. `groups` workgroups are folded into a second dimension beyond
+   * 65,535; with 0 nothing is recorded.
    */
   emit(kernel: Kernel, values: BindingValues, groups: number): void {
     this.check()
@@ -101,7 +106,8 @@ export class Gpu {
       this.#params.clear()
     }
     const { pipeline, layout } = this.#pipelines.get(kernel)
-    const bound = bind(kernel, values, recording?.memory.params ?? this.#params, this.#steps)
+    const params = recording?.memory.params ?? this.#params
+    const bound = bind(kernel, values, { params, steps: this.#steps, spare: this.#spare })
     const { entries, storages, perStep } = bound
     if (this.#deferred.length > 0) this.#settle((sums) => storages.some((storage) => sums.concerns(storage)))
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })

@@ -80,7 +80,7 @@ function correlate(
         weights_small: weights,
         weights_large: weights,
       }
-      gpu.emit(kernel, { ...range, src, dst: dst.storage, bias: bias ?? src }, groups * count)
+      gpu.emit(kernel, { ...range, src, dst: dst.storage, bias }, groups * count)
       weights.release()
     }
   })

@@ -85,7 +85,7 @@ function placesOf({ F, C, KH, KW }: Plan['params'], { OCB, DX_C }: Plan['tune'])
 function forward(gpu: Gpu, { params, tune }: Plan, x: Tensor, w: Tensor, b: Tensor | null, out: Tensor, won: Tensor) {
   const kernel = file.entry('forward', pick(tune, 'RUN', 'KW_FIXED', 'PADDED', 'WEIGHTS_UNIFORM', 'OCB'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
-  const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? x.storage }
+  const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? null }
   const blocks = Math.ceil(params.F / tune.OCB)
   const threads = params.N * params.OH * Math.ceil(params.OW / tune.RUN)
   gpu.emit(kernel, { ...inputs, out: out.storage, winner_out: won.storage }, groupsFor(threads) * blocks)

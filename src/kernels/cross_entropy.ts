@@ -6,9 +6,8 @@ import { requireOptions } from '../tensor/options.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import { newWatch } from './finite.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { groupsFor, kindOf, requireRank, requireTensors, requireType, withScratch } from './support.ts'
+import { groupsFor, kindOf, requireRank, requireTensors, requireType } from './support.ts'
 import { TUNING } from './tuning.ts'
 
 const file = new KernelFile('cross_entropy', wgsl.cross_entropy)
@@ -22,9 +21,6 @@ const WORDS_OF_A_ROW = 4
 
 /** The label of rows that do not count, unless another is given. */
 const IGNORED = -100
-
-/** Words of the totals: those of a watch. */
-const TOTALS = newWatch().length
 
 type Range = readonly [number, number]
 /** Options of {@link crossEntropy}. */
@@ -126,21 +122,19 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
       return { out, saved }
     }
     const { FUSED_ROWS, FUSED_LOGITS } = TUNING.cross_entropy[gpu.info.adapterClass]
-    return withScratch(gpu, 'crossEntropy', TOTALS, (unused) => {
-      const totals = attributes.totals?.storage ?? unused
-      if (N > FUSED_ROWS || logits.size > FUSED_LOGITS) {
-        gpu.emit(forward, bindings, groupsFor(N))
-        gpu.emit(reduce, { params, rows: rows.storage, out: out.storage, totals }, 1)
-        return { out, saved }
-      }
-      if (!(logits.requiresGrad && gradEnabled())) {
-        withScratch(gpu, 'crossEntropy', 1, (dx) => gpu.emit(fused, { ...bindings, totals, dx }, 1))
-        return { out, saved }
-      }
-      const dx = empty(gpu, logits.shape, 'float32', 'crossEntropy')
-      gpu.emit(fused, { ...bindings, params: { ...params, needX: 1 }, totals, dx: dx.storage }, 1)
-      return { out, saved, ready: [dx, null] }
-    })
+    const totals = attributes.totals?.storage ?? null
+    if (N > FUSED_ROWS || logits.size > FUSED_LOGITS) {
+      gpu.emit(forward, bindings, groupsFor(N))
+      gpu.emit(reduce, { params, rows: rows.storage, out: out.storage, totals }, 1)
+      return { out, saved }
+    }
+    if (!(logits.requiresGrad && gradEnabled())) {
+      gpu.emit(fused, { ...bindings, totals, dx: null }, 1)
+      return { out, saved }
+    }
+    const dx = empty(gpu, logits.shape, 'float32', 'crossEntropy')
+    gpu.emit(fused, { ...bindings, params: { ...params, needX: 1 }, totals, dx: dx.storage }, 1)
+    return { out, saved, ready: [dx, null] }
   },
 
   backward(gpu, dy, [logits, target, rows], attributes) {

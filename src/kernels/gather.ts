@@ -65,7 +65,7 @@ export function gatherBatch(source: Source, selection: Selection, scale: number)
     bytes: images.storage,
     labels: labels.storage,
     index: index.storage,
-    cursor: (cursor ?? index).storage,
+    cursor: cursor?.storage ?? null,
     out: out.storage,
     out_labels: outLabels.storage,
   }

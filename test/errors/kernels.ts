@@ -101,6 +101,13 @@ export const kernels: Area = {
       run: (place) => emit({ params: one(), x: one(), out: one() })(place),
     },
     {
+      title: 'emit: null where numbers belong',
+      error: 'Error',
+      text: 'own.main: params takes numbers, not null',
+      cure: 'Only a buffer that the kernel does not look at may be null.',
+      run: (place) => emit({ params: null, x: one(), out: one() })(place),
+    },
+    {
       title: 'emit: numbers where a buffer belongs',
       error: 'Error',
       text: 'own.main: x takes a buffer, not numbers',
@@ -113,6 +120,16 @@ export const kernels: Area = {
       text: 'table.main: table needs 272 bytes, the buffer has 256',
       cure: 'Give a tensor that fills the declared array.',
       run: ({ gpu }) => gpu.emit(new KernelFile('table', table).entry('main'), { table: one(), out: one() }, 1),
+    },
+    {
+      title: 'emit: null for a uniform array that is larger than WebGPU allows',
+      error: 'Error',
+      text: 'table.main: table needs 65552 bytes, a null binding has 65536',
+      cure: 'Declare a smaller array, or read from storage.',
+      run: ({ gpu }) => {
+        const large = new KernelFile('table', table.replace('17', '4097')).entry('main')
+        gpu.emit(large, { table: null, out: one() }, 1)
+      },
     },
     {
       title: 'emit: a member of the struct left out',

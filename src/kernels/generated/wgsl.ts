@@ -354,7 +354,7 @@ export const conv2d = `// Convolution in two dimensions (cross-correlation, as i
 //   3 packed          pack_*: written; at least 65,536 bytes, as the uniform binding wants them all
 //   4 weights_small   forward, backward_input: 65,536 bytes of packed from first_block's on (used if WEIGHTS_UNIFORM is 1)
 //   5 weights_large   forward, backward_input: packed from first_block's on (used if WEIGHTS_UNIFORM is 0)
-//   6 bias            forward: [F]; backward_input, and forward where has_bias is 0: any buffer, not looked at
+//   6 bias            forward: [F]; null in backward_input, and in forward where has_bias is 0
 //   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
 //   8 dy              backward_weight: [N,F,OH,OW]
 //   9 partial         backward_weight: written, [ceil(N/IMAGES)*LANES, F*C*KH*KW + F]
@@ -829,7 +829,7 @@ export const conv2d_relu_max_pool2d = `// conv2d, ReLU and max pooling by 2 x 2 
 //   1 x              forward, backward_weight: [N,C,H,W]
 //   2 weights_large  forward, backward_input: all of packed (used if WEIGHTS_UNIFORM is 0)
 //   3 weights_small  forward, backward_input: its first 65,536 bytes (used if WEIGHTS_UNIFORM is 1)
-//   4 bias           forward: [F]; any buffer, not looked at, where has_bias is 0
+//   4 bias           forward: [F]; null where has_bias is 0
 //   5 out            forward: [N,F,OH,OW]
 //   6 winner_out     forward: [N,F,OH,runs]
 //   7 dy             backward_*: [N,F,OH,OW]
@@ -1500,12 +1500,12 @@ export const cross_entropy = `// cross_entropy: softmax cross-entropy with integ
 //   loss[n] = log z[n] + (m[n] - x[n, t[n]])                   0 where t[n] = ignore
 //   dx[n, c] = (exp(x[n, c] - m[n]) / z[n] - [c = t[n]]) * (dy / divisor)      0 where t[n] = ignore
 //
-//   x, dx   [N, C]    logits
+//   x, dx   [N, C]    logits; dx is null in fused where needX = 0
 //   labels  [N]       int32, or bytes, four a word
 //   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
-//   totals  [5]       u32; where counted = 1 a batch is added to them:
+//   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
 //     totals[0] += rows that count and whose largest logit (the first of equals) is at the label, and that hold no NaN
 //     totals[1] += rows that count
 //     totals[2] += the mean loss times these rows, in float32 bits
@@ -1843,7 +1843,7 @@ export const gather = `// gather: a batch of images and labels from a data set o
 //   bytes       [ROWS, R]  four bytes a word, little-endian
 //   labels      [ROWS]     likewise
 //   index       [LENGTH]   row numbers, below ROWS
-//   cursor      [2]        batches before the first step of a run, and from one step to the next; read if stride > 0
+//   cursor      [2]        batches before the first step of a run, and from one step to the next; null where stride is 0
 //   out         [N, R]
 //   out_labels  [N]
 //
@@ -1948,6 +1948,8 @@ export const linear = `// linear: a fully connected layer and its gradients, row
 //   bias, db      [O]
 //   out, dy, y    [N, O]     y: what forward gave for out
 //
+// Null where they are not looked at: bias with hasBias = 0, y with relu = 0, dx with needX = 0, dw and db with needW = 0.
+//
 // i and o ascend. The sums over n go by blocks of BLOCK rows, n ascending in the block, and then over the blocks in
 // ascending order, starting from +0: their bits depend neither on the device's scheduling nor on rows of zeros in dy
 // after the last one (x must be finite there).
@@ -1981,7 +1983,7 @@ struct Params {
   N: u32,
   I: u32,
   O: u32,
-  hasBias: u32, // 0: bias is not read
+  hasBias: u32, // 0: there is none
   relu: u32,
   needX: u32,
   needW: u32, // dw and db
