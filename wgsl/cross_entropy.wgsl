@@ -31,7 +31,7 @@
 struct Params {
   N: u32,
   C: u32,
-  label_bytes: u32, // 1 when labels are bytes
+  labelBytes: u32,  // 1 when labels are bytes
   ignore: i32,      // the label of rows that do not count
   each: u32,        // 1 when out and dy have a value for each row, 0 when they have one for all
   mean: u32,        // 1 for the mean, 0 for the sum
@@ -85,7 +85,7 @@ fn not_finite(v: f32) -> bool {
 }
 
 fn label(n: u32) -> u32 {
-  if (params.label_bytes == 1u) {
+  if (params.labelBytes == 1u) {
     return (labels[n / 4u] >> (8u * (n % 4u))) & 0xffu;
   }
   return labels[n];

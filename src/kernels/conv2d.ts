@@ -35,8 +35,8 @@ function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attrib
   const [PH, PW] = attributes.padding
   const [DH, DW] = attributes.dilation
   const [OH, OW] = [output[2]!, output[3]!]
-  const has_bias = bias ? 1 : 0
-  return { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, has_bias, first_block: 0, blocks: 0 }
+  const hasBias = bias ? 1 : 0
+  return { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias, firstBlock: 0, blocks: 0 }
 }
 type Params = ReturnType<typeof paramsOf>
 
@@ -55,10 +55,10 @@ function correlate(
   const [OH, OW] = [dst.shape[2]!, dst.shape[3]!]
   const unitStep = params.SW === 1 && params.DW === 1
   const layer = { inChannels, outChannels, KH, KW, OH, OW }
-  const as = gpu.info.adapterClass
-  const slices = maySlice(N * OH * OW * F * C * KH * KW, as)
+  const { adapterClass } = gpu.info
+  const slices = maySlice(N * OH * OW * F * C * KH * KW, adapterClass)
   const tuned = tunedFor(gpu, `conv2d.${direction}`, () => sizesOf(params))
-  const tune = tuneCorrelate(layer, { unitStep, slices }, as, tuned)
+  const tune = tuneCorrelate(layer, { unitStep, slices }, adapterClass, tuned)
   const blocks = Math.ceil(outChannels / tune.OCB)
   const quads = blocks * inChannels * KH * KW * Math.ceil(tune.OCB / 4)
   const most = blocksADispatch(layer, tune)
@@ -71,12 +71,12 @@ function correlate(
     gpu.emit(pack, { params, weight, packed }, groupsFor(quads, WG))
     const kernel = file.entry(direction, numbers, { WG })
     const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX), WG)
-    for (let first_block = 0; first_block < blocks; first_block += most) {
-      const count = Math.min(most, blocks - first_block)
-      const at = 4 * floatsBefore(first_block)
+    for (let firstBlock = 0; firstBlock < blocks; firstBlock += most) {
+      const count = Math.min(most, blocks - firstBlock)
+      const at = 4 * floatsBefore(firstBlock)
       const weights = packed.part(at, packed.byteLength - at)
       const range = {
-        params: { ...params, first_block, blocks: count },
+        params: { ...params, firstBlock, blocks: count },
         weights_small: weights,
         weights_large: weights,
       }

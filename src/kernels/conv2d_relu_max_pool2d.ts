@@ -31,7 +31,7 @@ function plan(
   const [F, , KH, KW] = weight as [number, number, number, number]
   const [, , OH, OW] = output as [number, number, number, number]
   const [[SH, SW], [PH, PW], [DH, DW]] = [stride, padding, dilation]
-  const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, has_bias: bias ? 1 : 0 }
+  const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias: bias ? 1 : 0 }
   const unitSteps = SH === 1 && SW === 1 && DH === 1 && DW === 1
   const tuned = (entryPoint: string) => tunedFor(gpu, `conv2d_relu_max_pool2d.${entryPoint}`, () => sizesOf(params))
   const chosen = { ...tuned('forward'), ...tuned('backward_input'), ...tuned('backward_weight') }

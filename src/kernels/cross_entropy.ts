@@ -43,7 +43,7 @@ function paramsOf(logits: Tensor, target: Tensor, { reduction, ignoreIndex, tota
   return {
     N,
     C,
-    label_bytes: target.dtype === 'uint8' ? 1 : 0,
+    labelBytes: target.dtype === 'uint8' ? 1 : 0,
     ignore: ignoreIndex,
     each: reduction === 'none' ? 1 : 0,
     mean: reduction === 'mean' ? 1 : 0,

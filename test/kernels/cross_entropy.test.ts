@@ -104,7 +104,7 @@ describe('crossEntropy with numbers that are not finite', () => {
         fn tame_${f}(v: f32) -> f32 { return select(${f}(v), 1.0, is_nan(v)); }`,
       wgsl.cross_entropy,
     )
-    const params = { N: 3, C: 3, label_bytes: 0, ignore: -100, each: 1, mean: 0, needX: 0, counted: 0 }
+    const params = { N: 3, C: 3, labelBytes: 0, ignore: -100, each: 1, mean: 0, needX: 0, counted: 0 }
     const x = tensor([nan, 1, 2, 1, nan, 2, 1, 2, nan])
     const labels = tensor(Int32Array.of(1, 0, 0))
     const made = (size: number) => tensor(new Float32Array(size))
