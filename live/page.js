@@ -1,5 +1,6 @@
-// The page of `train --live`: draws what the server sends. Plain JavaScript, loaded after uPlot. All data arrives by
-// server-sent events, the history first, so that a reload loses nothing.
+// The page of `train --live`, which draws a run. The server that sends it, the other half, is src/node/live.ts.
+// Plain JavaScript, loaded after uPlot. All data arrives by server-sent events, the history first, so that a reload loses
+// nothing.
 /* global uPlot */
 
 const byId = (id) => document.getElementById(id)

@@ -1,3 +1,4 @@
+// The sources of src: what they may import and use, and that each says on its first line what it is.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -66,13 +67,16 @@ const below: Record<string, readonly string[]> = {
 /** The folders that know Node. */
 const NODE = ['node', 'provision', 'cli']
 
+/** Folders whose files do not all say yet, on their first line, what they are. */
+const SILENT = ['gpu', 'tensor', 'kernels', 'nn', 'optim', 'train']
+
 const portable = sources.filter(({ folder }) => !NODE.includes(folder))
 
 describe('the sources', () => {
   it('are all there to be read', () => {
     expect(sources.length).toBeGreaterThan(40)
     expect(new Set(sources.map((s) => s.folder))).toEqual(new Set(Object.keys(below)))
-    expect(imports(sources.find((s) => s.path === 'provision/ladder.ts')!.code)).toContain('webgpu')
+    expect(imports(sources.find((s) => s.path === 'provision/adapters.ts')!.code)).toContain('webgpu')
   })
 
   it.each([
@@ -114,6 +118,15 @@ describe('the sources', () => {
         .filter((target) => target !== folder && !below[folder]!.includes(target))
         .map((target) => `${path} imports from ${target === '' ? 'index.ts' : target}`),
     )
+    expect(wrong).toEqual([])
+  })
+
+  it('begin with a line that says what the file is', () => {
+    const wrong = sources
+      .filter(({ folder }) => !SILENT.includes(folder))
+      .map(({ path, text }) => ({ path, first: text.replace(/^#!.*\n/, '').split('\n', 1)[0]! }))
+      .filter(({ first }) => !/^\/\/ \S.{8,}/.test(first) || first.startsWith('// biome-ignore'))
+      .map(({ path, first }) => `${path} begins with: ${first}`)
     expect(wrong).toEqual([])
   })
 })

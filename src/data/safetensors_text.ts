@@ -1,3 +1,5 @@
+// Checks the text of a safetensors header for what JSON.parse would let through.
+
 /** A header is an object of objects with lists; nothing is deeper. */
 const MAX_DEPTH = 3
 const ALLOWED = /[\s[\],:0-9]/

@@ -1,3 +1,5 @@
+// How a command is typed here: `npm run …` in a checkout, `npx dawngrad …` in an installed package.
+
 /**
  * The command line for a command of this package: `npm run setup` in a checkout, which runs from its sources and has no
  * `dawngrad` executable, and `npx dawngrad setup` where the package is installed.

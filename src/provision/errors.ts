@@ -1,3 +1,5 @@
+// The errors of setup, and what helps against those of files.
+
 /** Setup could not fetch or do something. The message says what, where, and what would be right. */
 export class SetupError extends Error {
   override readonly name = 'SetupError'
@@ -16,7 +18,7 @@ export function isFull(error: unknown): boolean {
 }
 
 /** Turns an error of the file system at `path` into one that says what helps; returns any other error unchanged. */
-export function fileError(error: unknown, path: string): unknown {
+function fileError(error: unknown, path: string): unknown {
   if (isFull(error)) {
     return new SetupError(`${path}: the disk is full: ${elsewhere('make room')}`, { cause: error })
   }

@@ -1,5 +1,4 @@
-/** Drives an optimiser's rates by schedules, for loops written PyTorch's way. */
-
+// Drives an optimizer's rates by schedules, for loops written PyTorch's way.
 import { check, type Schedule, show } from './kinds.ts'
 
 /** What a scheduler needs of an optimizer: groups whose `lr` can be set, and `momentum` if a schedule has one. */

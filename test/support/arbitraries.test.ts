@@ -1,3 +1,4 @@
+// Tests that the random cases reach what they are meant to reach.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CONV_CONFIGS, convCase, fill, MAX_WORK, matmulCase, poolCase, SIZES, sizes } from './arbitraries.ts'

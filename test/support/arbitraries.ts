@@ -1,3 +1,4 @@
+// Random cases of operations for property tests: sizes and configurations at which kernels break.
 import fc from 'fast-check'
 import { convOutputSize } from './reference/conv2d.ts'
 import type { Pair } from './reference/ref.ts'

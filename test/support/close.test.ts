@@ -1,3 +1,4 @@
+// Tests of expectClose, and of the error bounds it is given.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fill } from './arbitraries.ts'

@@ -1,3 +1,4 @@
+// Tests that the float64 reference trains LeNet as PyTorch does.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { expectClose } from './close.ts'
 import {

@@ -1,3 +1,4 @@
+// Tests that the float64 reference gives PyTorch's values.
 import { describe, expect, it } from 'vitest'
 import { expectClose } from './close.ts'
 import {

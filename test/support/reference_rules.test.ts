@@ -1,3 +1,4 @@
+// Tests of the float64 reference: layouts, and the rules at kinks and edges.
 import { describe, expect, it } from 'vitest'
 import { fill } from './arbitraries.ts'
 import {

@@ -1,3 +1,4 @@
+// conv2d in float64: output and gradients, each value with its error bound.
 import { type Pair, type Ref, type Result, ref, requireShape, withBound } from './ref.ts'
 
 /** Each as [height, width]. */

@@ -1,3 +1,4 @@
+// maxPool2d(relu(conv2d(…)), 2) in float64, with error bounds.
 import { type Conv2dOptions, conv2d, conv2dBackward } from './conv2d.ts'
 import { relu } from './elementwise.ts'
 import { maxPool2d, maxPool2dBackward } from './max_pool2d.ts'

@@ -1,3 +1,4 @@
+// crossEntropy in float64: loss and gradient, each value with its error bound.
 import { gamma, SMALLEST_NORMAL, UNIT_ROUNDOFF as u } from '../close.ts'
 import { type Ref, type Result, ref, requireShape } from './ref.ts'
 

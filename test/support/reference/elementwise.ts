@@ -1,3 +1,4 @@
+// Elementwise operations and gather in float64, with error bounds.
 import { exact, type Ref, type Result, ref, requireShape, withBound } from './ref.ts'
 
 /** The channel of each element: dimension 1, which is the last for two dimensions. */

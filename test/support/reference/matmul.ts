@@ -1,3 +1,4 @@
+// matmul, linear and linearRelu in float64, each value with its error bound.
 import { type Ref, type Result, ref, requireShape, sizeOf, withBound } from './ref.ts'
 
 export interface MatmulOptions {

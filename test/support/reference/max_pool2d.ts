@@ -1,3 +1,4 @@
+// maxPool2d in float64: output, indices and gradient.
 import { convOutputSize } from './conv2d.ts'
 import { exact, type Pair, type Ref, type Result, ref, requireShape, withBound } from './ref.ts'
 

@@ -1,3 +1,4 @@
+// One step of SGD in float64, with error bounds.
 import { type Ref, type Result, ref, requireShape, withBound } from './ref.ts'
 
 export interface SgdOptions {
