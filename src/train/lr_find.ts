@@ -1,12 +1,13 @@
 import type { ImageBatches } from '../data/batches.ts'
 import { crossEntropy } from '../kernels/cross_entropy.ts'
 import type { Module } from '../nn/index.ts'
+import { setMode } from '../nn/module.ts'
 import type { SGD } from '../optim/index.ts'
 import { capture } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator, type StreamName } from '../tensor/random.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
 import { zeroGradients } from './update.ts'
 
@@ -61,8 +62,8 @@ export interface LrFindResult extends LrSuggestion, Sweep {}
  * same for all groups, and the losses are smoothed by a bias-corrected exponential average. It ends early where that is 4
  * times its lowest, or a loss is not finite.
  *
- * Parameters, the optimiser's state, random streams and the batches' position are as before, bit for bit, also where it
- * throws; gradients are forgotten. Rejects with TypeError or RangeError for options that do not fit, before anything is done.
+ * The network is in training mode meanwhile. Afterwards parameters, buffers, modes, the optimizer's state, random streams and
+ * the batches' position are as before, bit for bit, also where it throws; gradients are forgotten. Rejects with TypeError or RangeError for options that do not fit, before anything is done.
  */
 export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   const known = ['net', 'optimizer', 'train', 'minLr', 'maxLr', 'steps', 'smoothing']
@@ -186,29 +187,31 @@ async function sweepBy(
 
 const STREAMS: readonly StreamName[] = ['init', 'shuffle', 'noise']
 
-/** Keeps what training changes; what is returned puts it back. */
+/** Keeps what training changes, and puts the network into training mode; what is returned puts everything back. */
 function snapshot(net: Module, optimizer: SGD, train: ImageBatches): () => void {
-  const parameters = new Map([...net.stateDict()].map(([name, p]) => [name, copyOf(p)]))
+  const parts = new Map([...net.stateDict()].map(([name, part]) => [name, copyOf(part)]))
   const state = optimizer.stateDict()
   // All of it: an optimiser may have more than SGD's.
   const kept = { ...state, momentum: state.momentum.map((buffer) => buffer && copyOf(buffer)) }
   const { position } = train
   const generator = defaultGenerator()
   const positions = STREAMS.map((name) => generator.stream(name).position)
+  const restoreModes = setMode(net, true)
   return () => {
+    restoreModes()
     for (const [i, name] of STREAMS.entries()) generator.stream(name).position = positions[i]!
     train.position = position
     try {
-      net.loadStateDict(parameters)
+      net.loadStateDict(parts)
       optimizer.loadStateDict(kept)
     } finally {
-      for (const copy of [...parameters.values(), ...kept.momentum]) copy?.dispose()
+      for (const copy of [...parts.values(), ...kept.momentum]) copy?.dispose()
     }
   }
 }
 
-function copyOf({ gpu, shape, size, storage }: Tensor): Tensor {
-  const copy = empty(gpu, shape, 'float32', 'kept').keep()
-  gpu.copy(storage, copy.storage, 4 * size)
+function copyOf({ gpu, shape, dtype, size, storage }: Tensor): Tensor {
+  const copy = empty(gpu, shape, dtype, 'kept').keep()
+  gpu.copy(storage, copy.storage, bytesPerElement[dtype] * size)
   return copy
 }
