@@ -15,6 +15,13 @@ export interface Batch {
   readonly size: number
 }
 
+/** How a captured step uses `next`. */
+interface Use {
+  calls: number
+  /** The only position at which the step can run, where it has the last batch's rows; else null. */
+  only: number | null
+}
+
 /** Bytes become pixels in [0, 1]. */
 const SCALE = 1 / 255
 
@@ -33,8 +40,7 @@ export class ImageBatches {
   readonly #order: Tensor
   readonly #cursor: Tensor
   #position = 0
-  /** How the step that is being captured uses `next`. */
-  #use = { calls: 0 }
+  #use: Use = { calls: 0, only: null }
 
   /** Uploads the set; its order is that of the set until `setOrder`. Throws RangeError for a batch size below 1. */
   constructor(dataset: ImageDataset, { batchSize = 256, gpu = defaultGpu() }: { batchSize?: number; gpu?: Gpu } = {}) {
@@ -91,30 +97,68 @@ export class ImageBatches {
   }
 
   /**
-   * The batch at `position`, which moves on. In a captured function every run goes on where the last one ended; all its
-   * batches have `batchSize` rows, and where the set has no more, images are zeros and labels -100, which `crossEntropy`
-   * leaves out. Throws RangeError when the epoch is over; so does `plan.run` for more steps than are left.
+   * The batch at `position`, which moves on. In a captured function every run continues where the last one ended, and all its
+   * batches have `batchSize` rows: where the set has no more, images are zeros and labels -100, which `crossEntropy` leaves
+   * out. Captured while `position` is at a last batch with fewer rows, it gives exactly those rows, and its plan can only run
+   * there. Throws RangeError when the epoch is over; so does `plan.run` for more steps than are left, and for a batch filled
+   * up with zeros where the plan has an operation that looks across the batch, such as batch norm in training.
    */
   next(): Batch {
     if (!isCapturing(this.#order.gpu)) {
       if (this.#position === this.length) throw this.#over(1)
       return this.batch(this.#position++)
     }
-    const use = { calls: 0 }
+    const use: Use = { calls: 0, only: null }
     const participant: Participant = {
       takesRates: false,
-      check: (steps) => {
-        if (this.#position + steps * use.calls > this.length) throw this.#over(steps * use.calls)
-      },
+      check: (steps, _, across) => this.#check(steps, use, across),
       before: () => this.#cursor.gpu.write(this.#cursor.storage, Int32Array.of(this.#position, use.calls)),
       after: (steps) => {
         this.#position += steps * use.calls
       },
     }
     if (takePart(this, participant)) this.#use = use
-    const first = this.batchSize * this.#use.calls++
-    const selection = { first, count: this.batchSize, cursor: this.#cursor }
+    return this.#captured(this.#use)
+  }
+
+  /** The next batch of a step that is being captured. */
+  #captured(use: Use): Batch {
+    const call = use.calls++
+    const i = this.#position + call
+    if (use.only !== null) throw this.#over(use.calls)
+    if (this.#isRagged(i)) {
+      use.only = this.#position
+      return this.batch(i)
+    }
+    const selection = { first: this.batchSize * call, count: this.batchSize, cursor: this.#cursor }
     return { ...gatherBatch(this.#source(), selection, SCALE), size: this.batchSize }
+  }
+
+  /** Throws RangeError where a plan cannot take so many steps from here. */
+  #check(steps: number, { calls, only }: Use, across: string | null): void {
+    const end = this.#position + steps * calls
+    if (end > this.length) throw this.#over(steps * calls)
+    if (steps === 0) return
+    const rows = this.size - this.batchSize * (this.length - 1)
+    if (only !== null && this.#position !== only) {
+      throw new RangeError(
+        `ImageBatches: the plan was captured for the last batch, of ${rows} rows; it can only run at position ${only}, not at ` +
+          `${this.#position}. For batches of ${this.batchSize} rows capture another at an earlier position`,
+      )
+    }
+    if (only === null && across !== null && this.#isRagged(end - 1)) {
+      const whole = this.size - rows
+      const cut = whole > 0 ? `a multiple of ${this.batchSize} images: take(set, ${whole})` : 'smaller batches'
+      throw new RangeError(
+        `ImageBatches: ${across} looks across the batch, and of the ${this.batchSize} rows of batch ${end - 1} only ${rows} are ` +
+          `images, the others zeros. Train with fit, which gives the last batch a plan of its own, or train on ${cut}`,
+      )
+    }
+  }
+
+  /** Whether batch i is the last one and has fewer rows than the others. */
+  #isRagged(i: number): boolean {
+    return i === this.length - 1 && this.size < this.batchSize * this.length
   }
 
   /** Gives the memory of the set back. */

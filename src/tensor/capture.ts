@@ -16,8 +16,11 @@ export interface RunOptions {
 
 /** What takes part in a plan and changes from step to step: an optimiser by its rates, batches by their position. */
 export interface Participant {
-  /** Throws where a run cannot take place; nothing has been done yet. */
-  check(steps: number, lr: RunOptions['lr']): void
+  /**
+   * Throws where a run cannot take place; nothing has been done yet. `across` names what in the step looks across the batch,
+   * if anything does.
+   */
+  check(steps: number, lr: RunOptions['lr'], across: string | null): void
   /** Called before the steps of one submit, to upload what they need. */
   before(steps: number, lr: RunOptions['lr']): void
   /** Called when the steps have been submitted. */
@@ -31,6 +34,7 @@ interface Current {
   readonly participants: Participants
   /** Tensors that were given a gradient. */
   readonly leaves: Set<Tensor>
+  across: string | null
 }
 let current: Current | null = null
 
@@ -54,8 +58,17 @@ export function noteGradient(leaf: Tensor): void {
   current?.leaves.add(leaf)
 }
 
+/**
+ * Notes that an operation in the captured function looks across the batch, such as 'batchNorm in training': each row's result
+ * depends on the others, so that a batch filled up with rows of zeros would give wrong results. Nothing unless capturing.
+ */
+export function looksAcross(what: string): void {
+  if (current) current.across ??= what
+}
+
 /** What one call of a captured function left. */
 interface Recorded<T> {
+  readonly across: string | null
   readonly recording: Recording
   readonly participants: Participants
   readonly result: T
@@ -74,14 +87,16 @@ export class Plan<T = unknown> {
   readonly #recording: Recording
   readonly #participants: Participants
   readonly #leaves: ReadonlySet<Tensor>
+  readonly #across: string | null
   #disposed = false
 
   /** @internal */
-  constructor(gpu: Gpu, { recording, participants, result }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
+  constructor(gpu: Gpu, { recording, participants, result, across }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
     this.#gpu = gpu
     this.#recording = recording
     this.#participants = participants
     this.#leaves = leaves
+    this.#across = across
     this.result = result
     this.dispatches = recording.entries.length
     for (const storage of recording.externals()) storage.retain()
@@ -132,7 +147,7 @@ export class Plan<T = unknown> {
         'plan.run: an optimiser made after the capture has moved parameters; make optimisers first, then capture',
       )
     }
-    for (const participant of this.#participants.values()) participant.check(steps, lr)
+    for (const participant of this.#participants.values()) participant.check(steps, lr, this.#across)
   }
 }
 
@@ -153,10 +168,11 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     const record = (): Recorded<T> => {
       const recording = new Recording(memory)
       const participants: Participants = new Map()
-      current = { gpu, participants, leaves }
+      const now: Current = { gpu, participants, leaves, across: null }
+      current = now
       const result = gpu.during(recording, () => scope(fn))
       if (recording.refused) throw recording.refused // whoever caught it
-      return { recording, participants, result }
+      return { recording, participants, result, across: now.across }
     }
     const again = (before: Recorded<T>) => {
       for (const tensor of tensorsIn(before.result)) tensor.release('it was the result of an earlier recording')
@@ -201,7 +217,7 @@ export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Pr
   const recording = new Recording(memory, 'warmUp')
   const leaves = new Set<Tensor>()
   try {
-    current = { gpu, participants: new Map(), leaves }
+    current = { gpu, participants: new Map(), leaves, across: null }
     const result = gpu.during(recording, () => scope(fn))
     for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')
   } finally {

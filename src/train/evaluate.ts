@@ -32,7 +32,7 @@ export async function evaluate(
   const meter = new Meter(net.parameters()[0]!.gpu)
   const restoreModes = setMode(net, false)
   try {
-    const steps = stepsOf(() => evaluationStep(net, data, meter), null, false)
+    const steps = stepsOf(() => evaluationStep(net, data, meter), data, null, false)
     const { loss, accuracy, count } = await evaluateBy(steps, data, meter, null)
     return { loss, accuracy, count }
   } finally {

@@ -3,7 +3,7 @@ import { crossEntropy } from '../kernels/cross_entropy.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import type { SGD } from '../optim/index.ts'
-import { capture } from '../tensor/capture.ts'
+import { capture, type Plan } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator, type StreamName } from '../tensor/random.ts'
@@ -145,19 +145,25 @@ async function sweepBy(
   rates: readonly number[],
   { net, optimizer, train, smoothing }: Required<Pick<LrFindOptions, 'net' | 'optimizer' | 'train' | 'smoothing'>>,
 ): Promise<Sweep> {
-  const plan = capture(
-    () => {
-      const { images, labels } = train.next()
-      const loss = crossEntropy(net.forward(images), labels)
-      zeroGradients({ net, optimizer })
-      loss.backward()
-      optimizer.step()
-      return loss.detach()
-    },
-    { gpu: net.parameters()[0]!.gpu },
-  )
+  const step = () => {
+    const { images, labels } = train.next()
+    const loss = crossEntropy(net.forward(images), labels)
+    zeroGradients({ net, optimizer })
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+  }
+  const plans = new Map<boolean, Plan<Tensor>>()
+  /** The plan for the batch where `train` stands: a last one of fewer rows has its own. */
+  const planHere = () => {
+    const isRagged = train.position === train.length - 1 && train.size % train.batchSize !== 0
+    const plan = plans.get(isRagged) ?? capture(step, { gpu: net.parameters()[0]!.gpu })
+    plans.set(isRagged, plan)
+    return plan
+  }
   const lossAt = (i: number) => {
     if (i % train.length === 0) train.position = 0
+    const plan = planHere()
     plan.run(1, { lr: [rates[i]!] })
     const reading = plan.result.item()
     reading.catch(() => undefined) // it is thrown where it is waited for
@@ -181,7 +187,7 @@ async function sweepBy(
     return { points, stopped: null }
   } finally {
     zeroGradients({ net, optimizer })
-    plan.dispose()
+    for (const plan of plans.values()) plan.dispose()
   }
 }
 

@@ -1,3 +1,4 @@
+import type { ImageBatches } from '../data/batches.ts'
 import type { SGD } from '../optim/index.ts'
 import { detector } from '../tensor/anomaly.ts'
 import { capture } from '../tensor/capture.ts'
@@ -14,14 +15,24 @@ export interface Steps {
  * `step` as a captured plan, or as a function called each time anew: the same bits. Anomalies are looked for one operation
  * at a time, so then it is never captured.
  */
-export function stepsOf(step: () => unknown, optimizer: SGD | null, captured: boolean): Steps {
+export function stepsOf(step: () => unknown, batches: ImageBatches, optimizer: SGD | null, captured: boolean): Steps {
   if (captured && !detector()) {
     const kind = () => optimizer?.paramGroups.map(({ momentum }) => momentum !== 0).join()
-    let plan = capture(step)
+    // Captured where a last batch of fewer rows stands, the plan could only run there.
+    const record = () => {
+      const { position } = batches
+      batches.position = 0
+      try {
+        return capture(step)
+      } finally {
+        batches.position = position
+      }
+    }
+    let plan = record()
     let captureOf = kind()
     const again = () => {
       const before = plan
-      plan = capture(step)
+      plan = record()
       captureOf = kind()
       before.dispose()
     }
