@@ -31,7 +31,7 @@ export class Sequential extends Module {
     if (typeof fuse !== 'boolean') throw new TypeError(`nn.Sequential: fuse must be true or false, not ${String(fuse)}`)
     this.#fuse = fuse
     this.#modules = (isOptions(last) ? modules.slice(0, -1) : modules).map((module, i) => {
-      if (!(module instanceof Module)) throw new TypeError(`nn.Sequential: argument ${i} is no module`)
+      if (!(module instanceof Module)) throw new TypeError(`nn.Sequential: argument ${i} is not a module`)
       return module
     })
   }
