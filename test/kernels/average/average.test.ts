@@ -1,3 +1,4 @@
+// The kernel that averages parameters.
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { averageUpdate, averageWeights } from '../../../src/kernels/average.ts'
