@@ -1,5 +1,6 @@
-// The page of `train --live`: draws what the server sends. Plain JavaScript, as the browser gets it; uPlot is there
-// before it. Everything arrives by server-sent events, the history first, so that a reload shows the same.
+// The page of `train --live`, which draws a run. The server that sends it, the other half, is src/node/live.ts.
+// Plain JavaScript, as the browser gets it; uPlot is loaded before it. Everything arrives by server-sent events, the
+// history first, so that a reload shows the same.
 /* global uPlot */
 
 const byId = (id) => document.getElementById(id)

@@ -1,3 +1,4 @@
+// Which kernels are as fast as they are meant to be beside other libraries, and why some are not.
 import { type KernelCase, LENET_KERNELS, shapeOf } from '../peers/kernels.ts'
 import { digits } from '../report.ts'
 import type { Peers } from './records.ts'

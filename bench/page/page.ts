@@ -1,3 +1,4 @@
+// Writes the page of benchmarks, docs/benchmarks.md, and its figures from the records of runs.
 import { digits } from '../report.ts'
 import { drawBars } from './bars.ts'
 import { marks } from './marks.ts'

@@ -1,5 +1,4 @@
-/** The curves of a run as a few lines of text, as pure functions. */
-
+// The curves of a run as a few lines of text. Pure functions.
 import { niceRange, tickLabels } from '../figures/svg.ts'
 import type { CurvePoint, CurvePoints } from '../train/history.ts'
 

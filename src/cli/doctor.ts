@@ -1,3 +1,4 @@
+// `dawngrad doctor`: reports on the adapter and the data, and changes nothing.
 import process from 'node:process'
 import { Command } from 'commander'
 import { examine } from '../provision/examine.ts'

@@ -1,3 +1,4 @@
+// Feeds the page of `train --live` from a training run.
 import process from 'node:process'
 import { type LiveRunInfo, LiveServer, type LiveState } from '../node/live.ts'
 import type { HistoryRecord } from '../train/index.ts'

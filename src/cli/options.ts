@@ -1,3 +1,4 @@
+// Options of the command line: how they are read, checked and refused.
 import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { InvalidArgumentError } from 'commander'

@@ -1,3 +1,4 @@
+// `dawngrad plot-schedule`: draws schedules in the terminal and as SVG.
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { scheduleFigure } from '../figures/schedules.ts'

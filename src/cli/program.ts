@@ -1,3 +1,4 @@
+// Runs a command line: finds the command, and turns errors into one line and an exit code.
 import process from 'node:process'
 import { Command, CommanderError } from 'commander'
 import { DataError, GpuError } from '../index.ts'
@@ -6,8 +7,8 @@ import { WriteError } from '../node/run_folder.ts'
 import { packageVersion } from '../node/version.ts'
 import { SetupError } from '../provision/errors.ts'
 import { DivergedError } from '../train/index.ts'
+import { surviveClosedPipe } from './closed_pipe.ts'
 import { plainText, UsageError } from './options.ts'
-import { surviveClosedPipe } from './progress.ts'
 
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 2

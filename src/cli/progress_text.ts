@@ -1,4 +1,4 @@
-/** The lines that the progress of a run consists of, as pure functions. */
+// The lines that show the progress of a run. Pure functions.
 
 /** An epoch from its start to the end of its test; `epoch` counts from 0. */
 export type EpochProgress = {

@@ -1,3 +1,4 @@
+// SIGINT and SIGTERM: the first one lets a run save before it stops.
 import process from 'node:process'
 
 const CODES = { SIGINT: 130, SIGTERM: 143 } as const

@@ -1,3 +1,4 @@
+// Starts a training run: opens the device and compiles the kernels while the data is read.
 import process from 'node:process'
 import type { Gpu, ImageDataset } from '../index.ts'
 import { ImageBatches, nn, optim } from '../index.ts'

@@ -1,3 +1,4 @@
+// Draws the chart of a run under its progress bar on a terminal.
 import { styleText } from 'node:util'
 import { curvePoints, type HistoryRecord } from '../train/index.ts'
 import { CHART_ROWS, type ChartColor, chartFits, chartLines } from './chart.ts'

@@ -1,3 +1,4 @@
+// Fashion-MNIST from the bytes of its four files.
 import { DataError } from '../errors.ts'
 import { decodeIdx, type IdxArray } from './idx.ts'
 

@@ -1,3 +1,4 @@
+// Decodes IDX, the format of the MNIST files.
 import { DataError } from '../errors.ts'
 
 /** An array decoded from IDX: `data` holds `shape`'s elements in row-major order. */

@@ -1,8 +1,6 @@
-/**
- * The safetensors format, as https://github.com/huggingface/safetensors defines it: 8 bytes with the header's length
- * (little-endian), the header in JSON, then the elements of all tensors, without gaps.
- */
-
+// Encodes and decodes safetensors files.
+// The format, as https://github.com/huggingface/safetensors defines it: 8 bytes with the header's length (little-endian),
+// the header in JSON, then the elements of all tensors, without gaps.
 import { DataError } from '../errors.ts'
 import type { Shape } from '../tensor/shape.ts'
 import { bytesPerElement, type DType, type TypedArray } from '../tensor/tensor.ts'

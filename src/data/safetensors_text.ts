@@ -1,3 +1,5 @@
+// Checks the text of a safetensors header for what JSON.parse would let through.
+
 /** Objects in an object, and a list in those: no header needs more. */
 const MAX_DEPTH = 3
 const ALLOWED = /[\s[\],:0-9]/

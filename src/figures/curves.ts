@@ -1,3 +1,4 @@
+// The figure of a training run: train loss, train accuracy and test accuracy over epochs.
 import type { CurvePoint, CurvePoints } from '../train/history.ts'
 import { drawFigure, type Line, niceRange } from './svg.ts'
 

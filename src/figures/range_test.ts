@@ -1,3 +1,4 @@
+// The figure of a range test: the loss over the logarithm of the learning rate.
 import type { LrPoint } from '../train/lr_find.ts'
 import { type Figure, niceRange, type Point } from './svg.ts'
 

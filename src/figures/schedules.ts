@@ -1,3 +1,4 @@
+// The figure of schedules: the learning rate over steps.
 import type { Schedule } from '../sched/index.ts'
 import { type Figure, type Line, niceRange, type Point } from './svg.ts'
 

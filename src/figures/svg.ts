@@ -1,4 +1,4 @@
-/** Line figures as SVG text: axes with nice steps, a grid, a legend above the frame, lines with gaps. */
+// Line figures as SVG: axes with nice steps, a grid, a legend above the frame, lines with gaps.
 
 export type Point = readonly [x: number, y: number]
 

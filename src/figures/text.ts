@@ -1,5 +1,4 @@
-/** Line figures as text: Braille dots, two by four in a character, with axes and a legend. */
-
+// Line figures as text: Braille dots, two by four in a character, with axes and a legend.
 import { type Figure, niceTicks, type Point, type Range, tickLabels, xTicks } from './svg.ts'
 
 export interface TextOptions {

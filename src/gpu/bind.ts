@@ -11,6 +11,8 @@ export type BindingValues = Readonly<Record<string, BindingValue>>
 export interface Bound {
   readonly entries: GPUBindGroupEntry[]
   readonly storages: readonly Storage[]
+  /** Those of them that the kernel may write. */
+  readonly written: readonly Storage[]
   /** The numbers of its uniform structs, as bits. */
   readonly words: string
   /** Whether it has the number of the step, and so a dynamic offset. */
@@ -28,6 +30,7 @@ export function checkNames({ name: kernel, bindings }: Kernel, values: BindingVa
 /** Finds what every binding of a kernel refers to. Throws for values that do not fit, and for memory bound twice. */
 export function bind(kernel: Kernel, values: BindingValues, params: ParamsCache, steps: StepNumbers): Bound {
   const storages: Storage[] = []
+  const written: Storage[] = []
   let words = ''
   const entries = kernel.bindings.map((declared): GPUBindGroupEntry => {
     const { binding, name, minBytes } = declared
@@ -40,21 +43,19 @@ export function bind(kernel: Kernel, values: BindingValues, params: ParamsCache,
       words += `${packed.join()} `
       return { binding, resource: { ...params.slot(packed), size: minBytes } }
     }
-    storages.push(storageOf(kernel, declared, value))
-    return { binding, resource: rangeOf(declared, value as Storage) }
+    const storage = storageOf(kernel, declared, value)
+    storages.push(storage)
+    if (declared.type === 'storage') written.push(storage)
+    return { binding, resource: rangeOf(declared, storage) }
   })
   refuseAliases(kernel, values)
-  return { entries, storages, words, perStep: kernel.bindings.some((b) => b.perStep) }
+  return { entries, storages, written, words, perStep: kernel.bindings.some((b) => b.perStep) }
 }
 
-function storageOf(kernel: Kernel, { name, type, minBytes }: Binding, value: BindingValue): Storage {
+function storageOf(kernel: Kernel, { name, minBytes }: Binding, value: BindingValue): Storage {
   if (!(value instanceof Storage)) throw new Error(`${kernel.name}: ${name} takes a buffer, not numbers`)
   if (value.capacity < minBytes) {
     throw new Error(`${kernel.name}: ${name} needs ${minBytes} bytes, the buffer has ${value.capacity}`)
-  }
-  if (type === 'storage' && value.copy) {
-    value.copyable = false
-    value.dropCopy()
   }
   return value
 }

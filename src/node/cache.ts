@@ -1,3 +1,4 @@
+// Where the cache folder is.
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 

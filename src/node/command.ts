@@ -1,3 +1,5 @@
+// How a command is typed here: `npm run …` in a checkout, `npx dawngrad …` in an installed package.
+
 /**
  * How a command of this package is run where this file lies: `npm run setup` in a checkout, which runs from its sources
  * and has no `dawngrad` to find, and `npx dawngrad setup` where the package is built.

@@ -1,3 +1,4 @@
+// Finds Fashion-MNIST on this machine, and loads and verifies it.
 import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'

@@ -1,3 +1,4 @@
+// Files that are written whole or not at all, and read with a limit.
 import { randomUUID } from 'node:crypto'
 import { constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'

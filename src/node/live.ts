@@ -1,3 +1,4 @@
+// The server of `train --live`. The page that it serves, the other half, is in live/ at the root.
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// Saves and loads safetensors files under Node.
 import { decodeSafetensors, encodeSafetensors, type HostTensor } from '../data/safetensors.ts'
 import { DataError, type Gpu, scope, Tensor, tensor } from '../index.ts'
 import { readWhole, writeWhole } from './files.ts'

@@ -1,3 +1,4 @@
+// Reads and writes the file of `dawngrad tune`.
 import { DataError } from '../index.ts'
 import { checkTuning, type Tuning } from '../tune/file.ts'
 import { readWhole, writeWhole } from './files.ts'

@@ -1,3 +1,4 @@
+// The version of this package.
 import { readFileSync } from 'node:fs'
 
 /** The package's version, from its package.json: two folders up in the sources and in `dist/` alike. */

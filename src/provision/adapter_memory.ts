@@ -1,3 +1,4 @@
+// Remembers in the cache folder which driver worked, so that the next start need not try them all.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// Fetches Debian packages by apt-get, without root, into a folder.
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

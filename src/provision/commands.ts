@@ -1,3 +1,4 @@
+// Runs commands of the system.
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'

@@ -1,3 +1,4 @@
+// Everything setup uses of the world around it, which tests replace.
 import process from 'node:process'
 import { FASHION_MNIST_FILES, type FashionMnistFile, type FashionMnistParts } from '../data/fashion_mnist.ts'
 import { cacheDir } from '../node/cache.ts'
@@ -31,7 +32,7 @@ export interface SetupContext {
   readonly patience: number
 }
 
-export const MIRRORS: readonly string[] = [
+const MIRRORS: readonly string[] = [
   'https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/',
   'https://fashion-mnist.s3.eu-central-1.amazonaws.com/',
 ]

@@ -1,3 +1,4 @@
+// Brings Fashion-MNIST into the cache folder.
 import { createHash } from 'node:crypto'
 import { copyFile, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -32,7 +33,7 @@ function mostBytes(file: FashionMnistFile): number {
 }
 
 /** Where the data set goes. */
-export function datasetFolder(context: SetupContext): string {
+function datasetFolder(context: SetupContext): string {
   return join(context.cache, 'fashion-mnist')
 }
 

@@ -1,3 +1,4 @@
+// What doctor measures: the adapter's arithmetic, a self-test, and speed.
 import type { Gpu } from '../gpu/gpu.ts'
 import { Kernel } from '../gpu/kernel.ts'
 import { conv2d } from '../kernels/conv2d.ts'

@@ -1,3 +1,4 @@
+// Downloads a file over HTTP, with checks and progress.
 import { open, rm, stat } from 'node:fs/promises'
 import { codeOf, isFull, megabytes, SetupError, writing } from './errors.ts'
 

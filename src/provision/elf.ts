@@ -1,3 +1,4 @@
+// Reads which libraries a shared library needs, and finds an order to load them in.
 import { closeSync, openSync, readSync } from 'node:fs'
 
 /** What a shared library says of itself. */

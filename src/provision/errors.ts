@@ -1,3 +1,5 @@
+// The errors of setup, and what helps against those of files.
+
 /** What setup could not bring, or could not do. The message says what, where, and what would be right. */
 export class SetupError extends Error {
   override readonly name = 'SetupError'
@@ -16,7 +18,7 @@ export function isFull(error: unknown): boolean {
 }
 
 /** An error of the file system at `path`, as one that says what helps; any other error is returned as it is. */
-export function fileError(error: unknown, path: string): unknown {
+function fileError(error: unknown, path: string): unknown {
   if (isFull(error)) {
     return new SetupError(`${path}: the disk is full: ${elsewhere('make room')}`, { cause: error })
   }

@@ -1,3 +1,4 @@
+// Folders that are built beside their place and moved there when they are complete.
 import { readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import process from 'node:process'

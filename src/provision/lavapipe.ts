@@ -1,3 +1,4 @@
+// Brings lavapipe, Mesa's driver for the processor, into the cache folder.
 import { existsSync, lstatSync } from 'node:fs'
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'

@@ -1,3 +1,4 @@
+// Where setup writes what it does: lines, and bars of downloads.
 import type { WriteStream } from 'node:tty'
 import { type Params, SingleBar } from 'cli-progress'
 import { megabytes } from './errors.ts'

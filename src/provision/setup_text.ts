@@ -1,12 +1,12 @@
+// What setup says: what it is about to fetch, what is there, and what is missing.
 import { commandLine } from '../node/command.ts'
 import { LISTS_BYTES } from './apt.ts'
 import type { SetupContext } from './context.ts'
 import { DATASET_BYTES, DATASET_PACKAGE } from './dataset.ts'
-import type { Rung } from './drivers.ts'
+import type { AdapterSource } from './drivers.ts'
 import { megabytes } from './errors.ts'
 import { LAVAPIPE_BYTES, LAVAPIPE_KEPT } from './lavapipe.ts'
-import type { AdapterState, Bringable, DataState } from './plan.ts'
-import type { SetupPlan, SetupState } from './setup.ts'
+import type { AdapterState, Bringable, DataState, SetupPlan, SetupState } from './plan.ts'
 import { SWIFTSHADER_BYTES, SWIFTSHADER_KEPT } from './swiftshader_source.ts'
 
 const WORDS: Readonly<Record<Bringable, string>> = {
@@ -31,8 +31,8 @@ export function announcement(context: SetupContext, plan: SetupPlan): string[] {
 }
 
 /** The adapter that is there. */
-export function adapterLine({ text }: AdapterState, rung: Rung): string {
-  return `adapter: ${rung}: ${text}`
+export function adapterLine({ text }: AdapterState, adapterSource: AdapterSource): string {
+  return `adapter: ${adapterSource}: ${text}`
 }
 
 /** Where the data is, or why it is not. */
@@ -47,7 +47,9 @@ export function checkLines(context: SetupContext, { adapter, data }: SetupState,
   const cure = driver === undefined ? `; ${nothingToBring(context, adapter)}` : brings(WORDS[driver])
   const files = plan.data ? brings(`it: ${megabytes(DATASET_BYTES)}`) : ''
   return [
-    adapter.rung === null ? `adapter: missing: ${adapter.text}${cure}` : adapterLine(adapter, adapter.rung),
+    adapter.adapterSource === null
+      ? `adapter: missing: ${adapter.text}${cure}`
+      : adapterLine(adapter, adapter.adapterSource),
     data.folder === null ? `data: missing: ${data.text}${files}` : dataLine(data),
   ]
 }

@@ -1,3 +1,4 @@
+// Brings SwiftShader, a driver for the processor, into the cache folder.
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'

@@ -1,3 +1,5 @@
+// Which npm package carries SwiftShader, and the checksums of its files.
+
 /** The package of the npm registry that carries SwiftShader, and what is kept of it. */
 export interface SwiftShaderSource {
   readonly spec: string

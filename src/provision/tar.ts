@@ -1,3 +1,5 @@
+// Reads tar archives.
+
 const BLOCK = 512
 
 /**

@@ -1,9 +1,7 @@
-/**
- * The learning-rate policies of "Learning Rate Scheduling" (Dive into Deep Learning) in closed form. Each is a pure
- * function of t = 0, 1, 2 …: any order, any number of times, the same values. All of them throw a RangeError for a t
- * that is not an integer ≥ 0, a RangeError for an option out of its range, a TypeError for an unknown or missing one.
- */
-
+// The learning-rate policies of "Learning Rate Scheduling" (Dive into Deep Learning) in closed form.
+// Each is a pure function of t = 0, 1, 2 …: any order, any number of times, the same values. All of them throw a
+// RangeError for a t that is not an integer ≥ 0, a RangeError for an option out of its range, and a TypeError for an
+// unknown or missing one.
 import { type Args, check, type Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 

@@ -1,5 +1,4 @@
-/** Schedules made of schedules. A part's momentum, where it has one, is carried on. */
-
+// Schedules made of schedules. If a part has a momentum, the whole has it too.
 import { ramp } from './chapter.ts'
 import { type Args, check, type Schedule, show } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'

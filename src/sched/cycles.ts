@@ -1,5 +1,4 @@
-/** PyTorch's schedules that cycle the momentum inversely to the rate: low where the rate is high. */
-
+// PyTorch's schedules that cycle the momentum against the rate: low where the rate is high.
 import type { Args, Options, Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 import { annealed } from './pytorch.ts'

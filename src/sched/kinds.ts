@@ -1,4 +1,4 @@
-/** What the arguments of a schedule may be, with the words that an error uses for each kind. */
+// What the arguments of a schedule may be, with the words that an error uses for each kind.
 
 /**
  * A learning-rate schedule: the rate of step or epoch t = 0, 1, 2 …, a pure function of t. `momentum`, where there is

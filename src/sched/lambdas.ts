@@ -1,5 +1,4 @@
-/** PyTorch's schedules of a function of one's own: they have no text. */
-
+// PyTorch's schedules of a user's function; no text names them.
 import { type Args, fault, type Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 

@@ -1,8 +1,4 @@
-/**
- * One description an argument serves three readers: the constructor (which checks its options against it), the text that
- * names the schedule, and the parser of that text.
- */
-
+// One description of an argument, for the constructor that checks it, the text and the parser.
 import { type Arg, type Args, fault, isCount, type Schedule, show, type Values } from './kinds.ts'
 
 /** Throws a TypeError unless `options` is an object with no keys but those named. */
@@ -16,7 +12,7 @@ export function onlyKnown(owner: string, names: readonly string[], options: unkn
 }
 
 /** What an argument is that was left out; undefined where it is required. */
-export function fallbackOf(arg: Arg, values: Readonly<Record<string, unknown>>): unknown {
+function fallbackOf(arg: Arg, values: Readonly<Record<string, unknown>>): unknown {
   return arg.sameAs === undefined ? arg.default : values[arg.sameAs]
 }
 

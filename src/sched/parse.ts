@@ -1,9 +1,6 @@
-/**
- * The one grammar for schedules: `name(arg=value, …)`. Arguments may be positional, in the order of the table below,
- * then named; a value is a number, a word, a list `[15, 30]` or another schedule; a name alone is a call without
- * arguments.
- */
-
+// The one grammar for schedules: `name(arg=value, …)`.
+// Arguments may be positional, in the order of the table, then named; a value is a number, a word, a list `[15, 30]` or
+// another schedule; a name alone is a call without arguments.
 import { type Arg, type Args, check, fault, type Schedule, show } from './kinds.ts'
 import { onlyKnown, signature } from './options.ts'
 import { TABLE } from './table.ts'

@@ -1,5 +1,4 @@
-/** The one schedule with a state: the rate falls where a metric has stopped getting better. */
-
+// The one schedule with a state: the rate falls where a metric has stopped getting better.
 import { type Args, fault, type Options, show } from './kinds.ts'
 import { readOptions } from './options.ts'
 import { parseArguments } from './parse.ts'

@@ -1,10 +1,8 @@
-/**
- * The schedules of torch.optim.lr_scheduler under PyTorch's names, in closed form: the rate of t = 0, 1, 2 … whatever was
- * asked before. PyTorch computes most of them by a recursion on the optimiser's rate, so that a rate set by hand, or by a
- * second scheduler, is carried on; undisturbed, the two agree but for rounding, save where a docstring says otherwise.
- * `lr` stands for the optimiser's rate at the start (PyTorch's initial_lr). Errors as in chapter.ts.
- */
-
+// The schedules of torch.optim.lr_scheduler under PyTorch's names, in closed form.
+// The rate of t = 0, 1, 2 … does not depend on what was asked before. PyTorch computes most of them by a recursion on the
+// optimizer's rate, which carries on a rate set by hand or by a second scheduler; otherwise the two agree except for
+// rounding, unless a docstring says more. `lr` is the optimizer's rate at the start (PyTorch's initial_lr). Errors are as
+// in chapter.ts.
 import type { Args, Options, Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 

@@ -1,5 +1,4 @@
-/** Drives an optimiser's rates by schedules, for loops written PyTorch's way. */
-
+// Drives an optimizer's rates by schedules, for loops written PyTorch's way.
 import { check, type Schedule, show } from './kinds.ts'
 
 /** All that is asked of an optimiser: parameter groups whose `lr` can be set, and `momentum` by schedules that have one. */

@@ -1,5 +1,4 @@
-/** Every schedule that a text can name: to add one, add its row. */
-
+// Every schedule that a text can name: to add one, add its row.
 import * as chapter from './chapter.ts'
 import * as combinators from './combinators.ts'
 import * as cycles from './cycles.ts'

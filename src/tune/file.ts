@@ -1,3 +1,4 @@
+// The result of `dawngrad tune`: its format, its check, and how it is applied to a device.
 import { DataError } from '../errors.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { keyOf, setTuned } from '../kernels/tuned.ts'

@@ -1,3 +1,4 @@
+// Float64 arrays with error bounds, of which the reference is made.
 import { gamma, SMALLEST_NORMAL } from './close.ts'
 
 /** A dense row-major array in float64. */

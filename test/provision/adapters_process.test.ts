@@ -1,12 +1,12 @@
-// The ladder with real drivers, each open() in a process of its own.
+// The choice of an adapter with real drivers, each open() in a process of its own.
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { cacheDir } from '../../src/node/cache.ts'
+import { survey } from '../../src/provision/adapters.ts'
 import { icdFiles, icdFolders, userDrivers } from '../../src/provision/drivers.ts'
-import { survey } from '../../src/provision/ladder.ts'
 import { preload, probe } from '../../src/provision/probe.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'dawngrad-drivers-'))
@@ -35,7 +35,7 @@ function bare(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 }
 
 interface Opened {
-  rung?: string
+  adapterSource?: string
   error?: string
   kind?: string
   /** The Vulkan loader's variable in the process after open(). */
@@ -51,8 +51,8 @@ function openIn(env: NodeJS.ProcessEnv, before = ''): Promise<Opened> {
     try {
       const gpu = await open()
       const { info } = await open()
-      if (info.rung !== gpu.info.rung) throw new Error('the second open() gave another adapter')
-      report({ rung: info.rung })
+      if (info.adapterSource !== gpu.info.adapterSource) throw new Error('the second open() gave another adapter')
+      report({ adapterSource: info.adapterSource })
     } catch ({ message: error, kind }) {
       report({ error, kind })
     }
@@ -101,7 +101,7 @@ function driverFile(libraryPath: string): string {
 const chosen = userDrivers(process.env) !== null
 const adapters = await survey()
 const present = (id: string) => adapters.some(({ driver, state }) => driver.id === id && state === 'present')
-const hasHardware = present('plain') && adapters[0]?.rung === 'hardware'
+const hasHardware = present('plain') && adapters[0]?.adapterSource === 'hardware'
 const ofSystem = present('plain') || present('system-lavapipe')
 const hasLavapipe = present('system-lavapipe') || present('cache-lavapipe')
 const isBare = linux && icdFiles(bare()).length === 0
@@ -118,7 +118,7 @@ describe.skipIf(chosen)('open()', () => {
     const best = hasHardware ? 'hardware' : hasLavapipe ? 'lavapipe' : 'swiftshader'
     const env = environment()
     const first = await openIn(env)
-    expect(first).toEqual({ rung: best, left: null })
+    expect(first).toEqual({ adapterSource: best, left: null })
     expect(await openIn(env, withoutProbes)).toEqual(first)
     const other = await openIn({ ...env, VK_TEST: 'another situation' }, withoutProbes)
     expect(other).toMatchObject({ kind: 'unavailable' })
@@ -131,11 +131,17 @@ describe.skipIf(chosen)('open()', () => {
     ['hardware', hasHardware],
     ['lavapipe', hasLavapipe],
     ['swiftshader', present('cache-swiftshader')],
-  ])('gives %s under DAWNGRAD_ADAPTER, or fails clearly, and leaves the environment alone', async (rung, there) => {
-    const opened = await openIn(environment({ DAWNGRAD_ADAPTER: rung }))
-    if (there) expect(opened).toEqual({ rung, left: null })
-    else expect(opened.error?.split('\n')[0]).toBe(`DAWNGRAD_ADAPTER is ${rung}, but there is no such adapter. Tried:`)
-  })
+  ])(
+    'gives %s under DAWNGRAD_ADAPTER, or fails clearly, and leaves the environment alone',
+    async (adapterSource, there) => {
+      const opened = await openIn(environment({ DAWNGRAD_ADAPTER: adapterSource }))
+      if (there) expect(opened).toEqual({ adapterSource, left: null })
+      else
+        expect(opened.error?.split('\n')[0]).toBe(
+          `DAWNGRAD_ADAPTER is ${adapterSource}, but there is no such adapter. Tried:`,
+        )
+    },
+  )
 
   it('refuses another value of DAWNGRAD_ADAPTER', async () => {
     expect(await openIn(environment({ DAWNGRAD_ADAPTER: 'cuda' }))).toEqual({
@@ -147,13 +153,13 @@ describe.skipIf(chosen)('open()', () => {
 
   it('needs no process to try drivers in', async () => {
     const opened = await openIn(environment(), `process.execPath = '/nonexistent/node'`)
-    expect(opened).toEqual({ rung: expect.any(String), left: null })
+    expect(opened).toEqual({ adapterSource: expect.any(String), left: null })
   })
 
   it.skipIf(!ofSystem)('needs no cache folder where the system has a driver', async () => {
     const env = environment({ XDG_CACHE_HOME: join(import.meta.filename, 'no-folder') })
     const opened = await openIn(env, `process.execPath = '/nonexistent/node'`)
-    expect(opened).toEqual({ rung: expect.any(String), left: null })
+    expect(opened).toEqual({ adapterSource: expect.any(String), left: null })
   })
 
   it.skipIf(!isBare)('says what it tried where there is nothing', async () => {
@@ -186,11 +192,11 @@ ${HELP}`)
 describe.skipIf(chosen || !hasCompiler)('a bad driver', () => {
   const start = '__attribute__((constructor)) static void start(void)'
 
-  it('that crashes is survived: the next rung is used', async () => {
+  it('that crashes is survived: the next driver is used', async () => {
     const crashing = library('crash', `#include <stdlib.h>\n${start} { abort(); }`)
     const file = driverFile(crashing)
     const env = environment({ XDG_CONFIG_HOME: join(file, '../../..') })
-    if (hasLavapipe) expect(await openIn(env)).toEqual({ rung: 'lavapipe', left: null })
+    if (hasLavapipe) expect(await openIn(env)).toEqual({ adapterSource: 'lavapipe', left: null })
     expect((await openIn({ ...env, DAWNGRAD_ADAPTER: 'hardware' })).error).toBe(
       `DAWNGRAD_ADAPTER is hardware, but there is no such adapter. Tried:
   a hardware adapter:  its driver crashed (SIGABRT)

@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { recall, remember, situation } from '../../src/provision/adapter_memory.ts'
-import { type Driver, findDrivers, forcedRung, icdFolders } from '../../src/provision/drivers.ts'
-import { climb } from '../../src/provision/ladder.ts'
-import { describeRung, noAdapter } from '../../src/provision/ladder_text.ts'
-import { type AdapterFacts, type Probed, rungOf } from '../../src/provision/probe.ts'
+import { chooseDriver, describeAdapter, noAdapter } from '../../src/provision/adapters.ts'
+import { type Driver, findDrivers, forcedSource, icdFolders } from '../../src/provision/drivers.ts'
+import { type AdapterFacts, type Probed, sourceOf } from '../../src/provision/probe.ts'
 import { messageOf } from '../support/gpu.ts'
 
-const scratch = mkdtempSync(join(tmpdir(), 'dawngrad-ladder-'))
+const scratch = mkdtempSync(join(tmpdir(), 'dawngrad-adapters-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
 let folders = 0
@@ -49,11 +48,11 @@ const none: Probed = { ok: false, none: true, why: 'no adapter' }
 const crash: Probed = { ok: false, why: 'its driver crashed (SIGSEGV)' }
 
 /** Drivers as on a machine with all of them, with what probing each one gives. */
-async function ladder(results: Record<Driver['id'], Probed>, extra: NodeJS.ProcessEnv = {}) {
+async function choose(results: Record<Driver['id'], Probed>, extra: NodeJS.ProcessEnv = {}) {
   const env = { ...environment(folder(), folder({ 'vulkan/icd.d/lvp_icd.json': '' })), ...extra }
   env.XDG_CACHE_HOME = folder({ ...SWIFTSHADER, ...LAVAPIPE })
   const asked: string[] = []
-  const { choice, attempts } = await climb(findDrivers(env, 'linux'), forcedRung(env), async (driver) => {
+  const { choice, attempts } = await chooseDriver(findDrivers(env, 'linux'), forcedSource(env), async (driver) => {
     asked.push(driver.id)
     return results[driver.id]
   })
@@ -61,16 +60,16 @@ async function ladder(results: Record<Driver['id'], Probed>, extra: NodeJS.Proce
 }
 
 describe('DAWNGRAD_ADAPTER', () => {
-  it('names a rung, or none when empty', () => {
-    for (const rung of ['hardware', 'lavapipe', 'swiftshader'] as const) {
-      expect(forcedRung({ DAWNGRAD_ADAPTER: rung })).toBe(rung)
+  it('names an adapter source, or none when empty', () => {
+    for (const adapterSource of ['hardware', 'lavapipe', 'swiftshader'] as const) {
+      expect(forcedSource({ DAWNGRAD_ADAPTER: adapterSource })).toBe(adapterSource)
     }
-    expect(forcedRung({ DAWNGRAD_ADAPTER: '' })).toBeNull()
-    expect(forcedRung({})).toBeNull()
+    expect(forcedSource({ DAWNGRAD_ADAPTER: '' })).toBeNull()
+    expect(forcedSource({})).toBeNull()
   })
 
   it.each(['gpu', 'Hardware', 'constructor'])('refuses %s', (value) => {
-    expect(messageOf(() => forcedRung({ DAWNGRAD_ADAPTER: value }))).toBe(
+    expect(messageOf(() => forcedSource({ DAWNGRAD_ADAPTER: value }))).toBe(
       `DAWNGRAD_ADAPTER must be hardware, lavapipe or swiftshader, it is '${value}'`,
     )
   })
@@ -95,12 +94,18 @@ describe('the drivers of a machine', () => {
     const icds = ['i686', 'x86_64'].map((arch) => join(data, `vulkan/icd.d/lvp_icd.${arch}.json`)).join(':')
     const libvulkan = [at('swiftshader/libvulkan.so.1')]
     const usable = { libvulkan, missing: null, unwanted: null }
-    expect(plain).toMatchObject({ ...usable, id: 'plain', rung: 'hardware', env: {}, libraries: [] })
+    expect(plain).toMatchObject({ ...usable, id: 'plain', adapterSource: 'hardware', env: {}, libraries: [] })
     const env = (path: string) => ({ VK_DRIVER_FILES: path, VK_ICD_FILENAMES: path })
-    expect(system).toMatchObject({ ...usable, id: 'system-lavapipe', rung: 'lavapipe', env: env(icds), libraries: [] })
-    expect(lavapipe).toMatchObject({ ...usable, rung: 'lavapipe', env: env(at('lavapipe/a/lvp_icd.json')) })
+    expect(system).toMatchObject({
+      ...usable,
+      id: 'system-lavapipe',
+      adapterSource: 'lavapipe',
+      env: env(icds),
+      libraries: [],
+    })
+    expect(lavapipe).toMatchObject({ ...usable, adapterSource: 'lavapipe', env: env(at('lavapipe/a/lvp_icd.json')) })
     expect(lavapipe?.libraries).toEqual([at('lavapipe/lib/libz.so'), at('lavapipe/lib/liba.so')])
-    expect(swiftshader).toMatchObject({ ...usable, rung: 'swiftshader', env: env(at('swiftshader/vk.json')) })
+    expect(swiftshader).toMatchObject({ ...usable, adapterSource: 'swiftshader', env: env(at('swiftshader/vk.json')) })
   })
 
   it('say why they are missing', () => {
@@ -155,30 +160,30 @@ describe('an adapter', () => {
     ['lavapipe', { description: 'Microsoft Basic Render Driver', isFallbackAdapter: true }],
     ['swiftshader', { vendor: 'google', description: 'SwiftShader driver 5.0.0', isFallbackAdapter: true }],
     ['swiftshader', { vendor: 'google', architecture: 'swiftshader' }],
-  ] as const)('belongs to %s by what it says of itself', (rung, facts) => {
+  ] as const)('belongs to %s by what it says of itself', (adapterSource, facts) => {
     const nothing = { vendor: '', architecture: '', device: '', description: '', isFallbackAdapter: false }
-    expect(rungOf({ ...nothing, ...facts })).toBe(rung)
+    expect(sourceOf({ ...nothing, ...facts })).toBe(adapterSource)
   })
 
   it('is described in one line, with what a better one would bring', () => {
     const info = { name: 'n', vendor: '', architecture: '', device: '', adapterClass: 'cpu' } as const
-    expect(describeRung({ ...info, description: '', name: 'SwiftShader driver 5.0.0', rung: 'swiftshader' })).toBe(
-      'SwiftShader driver 5.0.0 (SwiftShader, on the processor; lavapipe is several times faster: npm run setup)',
-    )
-    expect(describeRung({ ...info, description: '', name: 'llvmpipe: Mesa 25', rung: 'lavapipe' })).toBe(
+    expect(
+      describeAdapter({ ...info, description: '', name: 'SwiftShader driver 5.0.0', adapterSource: 'swiftshader' }),
+    ).toBe('SwiftShader driver 5.0.0 (SwiftShader, on the processor; lavapipe is several times faster: npm run setup)')
+    expect(describeAdapter({ ...info, description: '', name: 'llvmpipe: Mesa 25', adapterSource: 'lavapipe' })).toBe(
       'llvmpipe: Mesa 25 (lavapipe, on the processor; a GPU with its driver is far faster)',
     )
-    expect(describeRung({ ...info, description: '', name: 'Basic Render Driver', rung: 'lavapipe' })).toBe(
+    expect(describeAdapter({ ...info, description: '', name: 'Basic Render Driver', adapterSource: 'lavapipe' })).toBe(
       'Basic Render Driver (software, on the processor; a GPU with its driver is far faster)',
     )
-    expect(describeRung({ ...info, description: '', name: 'NVIDIA: 550.54', rung: 'hardware' })).toBe(
+    expect(describeAdapter({ ...info, description: '', name: 'NVIDIA: 550.54', adapterSource: 'hardware' })).toBe(
       'NVIDIA: 550.54 (hardware)',
     )
-    expect(describeRung({ ...info, description: '' })).toBe('n')
+    expect(describeAdapter({ ...info, description: '' })).toBe('n')
   })
 })
 
-describe('the ladder', () => {
+describe('the choice of a driver', () => {
   const all = {
     plain: found('Radeon'),
     'system-lavapipe': found('llvmpipe system'),
@@ -187,13 +192,13 @@ describe('the ladder', () => {
   }
 
   it('ends at hardware', async () => {
-    expect(await ladder(all)).toMatchObject({ choice: 'plain', asked: ['plain'] })
+    expect(await choose(all)).toMatchObject({ choice: 'plain', asked: ['plain'] })
   })
 
   it('ends at software that the plain request gives, which is as good as any lavapipe', async () => {
-    const { choice, asked, attempts } = await ladder({ ...all, plain: found('llvmpipe', true) })
+    const { choice, asked, attempts } = await choose({ ...all, plain: found('llvmpipe', true) })
     expect([choice, asked]).toEqual(['plain', ['plain']])
-    expect(attempts.map(({ state, rung }) => [state, rung])).toEqual([
+    expect(attempts.map(({ state, adapterSource }) => [state, adapterSource])).toEqual([
       ['present', 'lavapipe'],
       ['untried', null],
       ['untried', null],
@@ -203,15 +208,15 @@ describe('the ladder', () => {
 
   it('prefers lavapipe to a SwiftShader that the plain request gives, and that to the one in the cache folder', async () => {
     const plain = found('SwiftShader of the system', true)
-    expect(await ladder({ ...all, plain })).toMatchObject({ choice: 'system-lavapipe' })
+    expect(await choose({ ...all, plain })).toMatchObject({ choice: 'system-lavapipe' })
     const broken = { 'system-lavapipe': none, 'cache-lavapipe': crash }
-    const { choice, asked } = await ladder({ ...all, plain, ...broken })
+    const { choice, asked } = await choose({ ...all, plain, ...broken })
     expect([choice, asked]).toEqual(['plain', ['plain', 'system-lavapipe', 'cache-lavapipe']])
   })
 
   it('goes down where drivers crash', async () => {
     const results = { ...all, plain: crash, 'system-lavapipe': crash, 'cache-lavapipe': none }
-    const { choice, attempts } = await ladder(results)
+    const { choice, attempts } = await choose(results)
     expect(choice).toBe('cache-swiftshader')
     expect(attempts.map(({ state, detail }) => `${state}: ${detail}`)).toEqual([
       'failed: its driver crashed (SIGSEGV)',
@@ -222,36 +227,36 @@ describe('the ladder', () => {
   })
 
   it('uses a driver that no process could be started to try', async () => {
-    const { choice, attempts } = await ladder({ ...all, plain: { ok: true, facts: null } })
+    const { choice, attempts } = await choose({ ...all, plain: { ok: true, facts: null } })
     expect(choice).toBe('plain')
-    expect(attempts[0]).toMatchObject({ state: 'present', rung: 'hardware' })
+    expect(attempts[0]).toMatchObject({ state: 'present', adapterSource: 'hardware' })
   })
 
   it.each([
     ['hardware', 'plain', ['plain']],
     ['lavapipe', 'system-lavapipe', ['system-lavapipe']],
     ['swiftshader', 'cache-swiftshader', ['cache-swiftshader']],
-  ])('is confined to %s by DAWNGRAD_ADAPTER', async (rung, choice, asked) => {
-    expect(await ladder(all, { DAWNGRAD_ADAPTER: rung })).toMatchObject({ choice, asked })
+  ])('is confined to %s by DAWNGRAD_ADAPTER', async (adapterSource, choice, asked) => {
+    expect(await choose(all, { DAWNGRAD_ADAPTER: adapterSource })).toMatchObject({ choice, asked })
   })
 
   it("takes the cache folder's lavapipe where the system's fails, if lavapipe is forced", async () => {
     const results = { ...all, 'system-lavapipe': none }
-    expect(await ladder(results, { DAWNGRAD_ADAPTER: 'lavapipe' })).toMatchObject({ choice: 'cache-lavapipe' })
+    expect(await choose(results, { DAWNGRAD_ADAPTER: 'lavapipe' })).toMatchObject({ choice: 'cache-lavapipe' })
   })
 
-  it('takes the drivers that the user names if they are of the forced rung, else the usual ones', async () => {
+  it('takes the drivers that the user names if they are of the forced source, else the usual ones', async () => {
     const extra = { DAWNGRAD_ADAPTER: 'lavapipe', VK_DRIVER_FILES: '/x.json' }
-    expect(await ladder({ ...all, plain: found('llvmpipe') }, extra)).toMatchObject({ choice: 'plain' })
-    expect(await ladder(all, extra)).toMatchObject({ choice: 'system-lavapipe', asked: ['plain', 'system-lavapipe'] })
-    expect(await ladder({ ...all, plain: none }, { VK_DRIVER_FILES: '/x.json' })).toMatchObject({
+    expect(await choose({ ...all, plain: found('llvmpipe') }, extra)).toMatchObject({ choice: 'plain' })
+    expect(await choose(all, extra)).toMatchObject({ choice: 'system-lavapipe', asked: ['plain', 'system-lavapipe'] })
+    expect(await choose({ ...all, plain: none }, { VK_DRIVER_FILES: '/x.json' })).toMatchObject({
       choice: null,
       asked: ['plain'],
     })
   })
 
   it('says, where it leads nowhere under DAWNGRAD_ADAPTER=hardware, what was found instead', async () => {
-    const { choice, attempts, env } = await ladder(
+    const { choice, attempts, env } = await choose(
       { ...all, plain: found('llvmpipe: Mesa 25', true) },
       { DAWNGRAD_ADAPTER: 'hardware' },
     )
@@ -264,9 +269,9 @@ A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the 
     )
   })
 
-  it('says, where it leads nowhere, what became of every rung', async () => {
+  it('says, if no driver gives an adapter, what became of each', async () => {
     const broken = { plain: none, 'system-lavapipe': crash, 'cache-lavapipe': crash, 'cache-swiftshader': none }
-    const { attempts, env } = await ladder(broken)
+    const { attempts, env } = await choose(broken)
     const tried = `no WebGPU adapter was found. Tried, in this order:
   a hardware adapter:              no adapter
   the system's lavapipe:           its driver crashed (SIGSEGV)
