@@ -103,7 +103,7 @@ function bytes(value: number): string {
   return `${Number((value / 1024 ** power).toFixed(1))} ${units[power]}`
 }
 
-/** A heading, and rows whose columns begin at the same places; the last column is folded at the page's edge. */
+/** A heading, and rows with aligned columns; the last column is folded at the edge of the page. */
 function section(heading: string, rows: readonly (readonly string[])[]): string[] {
   const last = Math.max(...rows.map((row) => row.length)) - 1
   const widths = Array.from({ length: last }, (_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)))
@@ -116,7 +116,7 @@ function section(heading: string, rows: readonly (readonly string[])[]): string[
   return [heading, ...lines]
 }
 
-/** Lines of at most `width` characters, broken at spaces, and anywhere in a word that is longer than a line. */
+/** Lines of at most `width` characters, broken at spaces, or inside a word that is longer than a line. */
 function fold(text: string, width: number): string[] {
   const lines: string[] = []
   let rest = text

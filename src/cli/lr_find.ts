@@ -27,7 +27,7 @@ interface Given {
   readonly svg?: string
 }
 
-/** The options that mean the same as in `train`. */
+/** Options with the same meaning as in `train`. */
 const SHARED = ['batchSize', 'momentum', 'weightDecay', 'seed', 'limitTrain']
 
 /** `dawngrad lr-find`. `load` gives the data. */
@@ -81,7 +81,7 @@ async function find(given: Given, load: typeof loadFashionMnist): Promise<void> 
   }
 }
 
-/** How the sweep ended, and what it suggests. */
+/** Lines that say how the sweep ended and what it suggests. */
 export function findingLines({ points, stopped, steepest, lowest, tenth }: LrFindResult, steps: number): string[] {
   const rate = (lr: number) => String(Number(lr.toPrecision(2)))
   const why = {

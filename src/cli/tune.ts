@@ -70,7 +70,7 @@ async function search({ filter = '', shapes, batchSize, out, budget }: TuneComma
   }
 }
 
-/** A line of the table: what was found for one kernel at one shape. */
+/** A line of the table: the finding for one kernel at one shape. */
 export function findingLine({ kernel, label, candidates, tried, standard, best, defaultMs, ms }: Finding): string {
   const times = [`${defaultMs.toFixed(3)} ms`, `${ms.toFixed(3)} ms`, `${(defaultMs / ms).toFixed(2)}x`]
   const changed = Object.keys(best)

@@ -18,7 +18,7 @@ const WORDS: Readonly<Record<Bringable, string>> = {
     `of which ${megabytes(SWIFTSHADER_KEPT)} stay unpacked`,
 }
 
-/** What is about to be fetched, how large it is, and where it goes. */
+/** What will be fetched, how large it is, and where it goes. */
 export function announcement(context: SetupContext, plan: SetupPlan): string[] {
   const hosts = context.mirrors.map((mirror) => new URL(mirror).host)
   const places = [...hosts, ...(context.has('apt-get') ? [`Debian's package ${DATASET_PACKAGE}`] : [])]
@@ -30,7 +30,7 @@ export function announcement(context: SetupContext, plan: SetupPlan): string[] {
   ]
 }
 
-/** The adapter that is there. */
+/** The line for an adapter that is present. */
 export function adapterLine({ text }: AdapterState, adapterSource: AdapterSource): string {
   return `adapter: ${adapterSource}: ${text}`
 }
@@ -54,7 +54,7 @@ export function checkLines(context: SetupContext, { adapter, data }: SetupState,
   ]
 }
 
-/** Why setup brings no driver, and what does. */
+/** Why setup fetches no driver, and what helps. */
 export function nothingToBring({ platform, arch, env }: SetupContext, adapter: AdapterState): string {
   if (adapter.bringable.length > 0) return `run \`${commandLine('doctor')}\` to see why`
   if (env.DAWNGRAD_ADAPTER === 'hardware') return "setup brings no hardware driver: install the vendor's"

@@ -8,7 +8,7 @@ import * as pytorch from './pytorch.ts'
 
 type Row = { readonly args: Args; readonly build: (values: never) => Schedule }
 
-/** Ties the arguments of a row to what its builder takes. */
+/** Ties the arguments of a row to the parameters of its builder. */
 function row<A extends Args>(args: A, build: (values: Values<A>) => Schedule): Row {
   return { args, build }
 }
@@ -39,7 +39,7 @@ export const TABLE: ReadonlyMap<string, Row> = new Map(
   }),
 )
 
-/** The signatures of all schedules a text can name, for help texts. */
+/** The signatures of all schedules that a text can name, for help texts. */
 export function signatures(): string[] {
   return [...TABLE].map(([name, { args }]) => signature(name, args))
 }
