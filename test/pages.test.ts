@@ -16,7 +16,7 @@ const examples = readdirSync(new URL('examples/', root)).flatMap((file) => /^(\w
 const docs = readdirSync(new URL('docs/', root)).filter((file) => file.endsWith('.md'))
 const pages = [
   ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
-  ...['docs', 'bench', 'examples', 'test/reference'].flatMap((folder) => {
+  ...['docs', 'bench', 'examples', 'test'].flatMap((folder) => {
     const names = readdirSync(new URL(`${folder}/`, root), { recursive: true, encoding: 'utf8' })
     const own = names.filter((name) => name.endsWith('.md') && !/node_modules|^api/.test(name))
     return own.map((name) => `${folder}/${name}`)
