@@ -1,6 +1,6 @@
 // What doctor measures: the adapter's arithmetic, a self-test, and speed.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import { conv2d } from '../kernels/conv2d.ts'
 import { matmul } from '../kernels/matmul.ts'
 import { tensor } from '../tensor/create.ts'
@@ -119,7 +119,7 @@ async function compute(
   words: number,
   groups: number,
 ): Promise<ArrayBuffer> {
-  const kernel = new Kernel('doctor', code, entryPoint)
+  const kernel = new KernelFile('doctor', code).entry(entryPoint)
   const input = gpu.pool.acquire(x.byteLength, 'the input of a measurement')
   const output = gpu.pool.acquire(4 * words, 'the output of a measurement')
   try {

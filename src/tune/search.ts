@@ -93,9 +93,9 @@ export async function tune(options: TuneOptions): Promise<TuneResult> {
 
 async function search(gpu: Gpu, one: TuneCase, tunable: Tunable, end: number): Promise<Finding> {
   const { kernel } = tunable
-  const as = gpu.info.adapterClass
-  const standard = tunable.standard(one.shape, as)
-  const candidates = tunable.candidates(one.shape, as)
+  const { adapterClass } = gpu.info
+  const standard = tunable.standard(one.shape, adapterClass)
+  const candidates = tunable.candidates(one.shape, adapterClass)
   const wanted = one.kernels[kernel]!
   const inputs = inputsOf(gpu, one.shapes, wanted)
   const open = (numbers: Numbers | null): Contender => {

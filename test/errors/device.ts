@@ -1,5 +1,5 @@
 import { Gpu } from '../../src/gpu/gpu.ts'
-import { empty, Kernel, open as openHere, relu, tensor } from '../../src/index.ts'
+import { empty, KernelFile, open as openHere, relu, tensor } from '../../src/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { type Area, COUNT } from './refusal.ts'
 
@@ -86,7 +86,7 @@ export const device: Area = {
         const code = `@group(0) @binding(0) var<storage, read_write> out: array<f32>;
 @compute @workgroup_size(1) fn main() { out[0] = undefined_name; }`
         const x = tensor([1], [1], { gpu })
-        gpu.emit(new Kernel('bad', code, 'main'), { out: x.storage }, 1)
+        gpu.emit(new KernelFile('bad', code).entry('main'), { out: x.storage }, 1)
         await x.data()
       },
     },

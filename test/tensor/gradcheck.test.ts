@@ -8,7 +8,7 @@ import {
   GradcheckError,
   type GradcheckOptions,
   gradcheck,
-  Kernel,
+  KernelFile,
   linear,
   matmul,
   maxPool2d,
@@ -38,7 +38,7 @@ override WG: u32 = 64u;
 @compute @workgroup_size(WG) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x < params.size) { out[id.x] = x[id.x] * select(1.0, params.factor, id.x == params.at); }
 }`
-const kernel = new Kernel('crooked', code, 'main')
+const kernel = new KernelFile('crooked', code).entry('main')
 
 function scaled(x: Tensor, at: number, factor: number): Tensor {
   const out = tensor(new Float32Array(x.size), x.shape, { gpu: x.gpu })

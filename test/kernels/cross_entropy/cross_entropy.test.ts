@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gatherBatch } from '../../../src/kernels/gather.ts'
 import * as wgsl from '../../../src/kernels/generated/wgsl.ts'
-import { add, crossEntropy, Kernel, noGrad, scope, type Tensor } from '../../../src/node/index.ts'
+import { add, crossEntropy, KernelFile, noGrad, scope, type Tensor } from '../../../src/node/index.ts'
 import { lentTo } from '../../operations/memory.ts'
 import { fill, mulberry32 } from '../../support/arbitraries.ts'
 import { bitsOf, dispose, expectExact, expectTensor, tensorOf } from '../../support/check.ts'
@@ -99,16 +99,16 @@ describe('crossEntropy with numbers that are not finite', () => {
         fn tame_${f}(v: f32) -> f32 { return select(${f}(v), 1.0, is_nan(v)); }`,
       wgsl.cross_entropy,
     )
-    const params = { N: 3, C: 3, label_bytes: 0, ignore: -100, each: 1, mean: 0, needX: 0, counted: 0 }
+    const params = { N: 3, C: 3, labelBytes: 0, ignore: -100, each: 1, mean: 0, needX: 0, counted: 0 }
     const x = tensor([nan, 1, 2, 1, nan, 2, 1, 2, nan])
     const labels = tensor(Int32Array.of(1, 0, 0))
     const made = (size: number) => tensor(new Float32Array(size))
     const [loss, rows, dx, dy] = [made(3), made(16), made(9), tensor([1, 1, 1])]
     const common = { params, x: x.storage, labels: labels.storage }
     const forward = { ...common, rows: rows.storage, out: loss.storage }
-    gpu.emit(new Kernel('cross_entropy', laundered, 'forward'), forward, 1)
+    gpu.emit(new KernelFile('cross_entropy', laundered).entry('forward'), forward, 1)
     const backward = { ...common, saved_rows: rows.storage, dy: dy.storage, dx: dx.storage }
-    gpu.emit(new Kernel('cross_entropy', laundered, 'backward'), backward, 1)
+    gpu.emit(new KernelFile('cross_entropy', laundered).entry('backward'), backward, 1)
     expect([...(await values(loss))]).toEqual(Array(3).fill(nan))
     expect([...(await values(dx))]).toEqual(Array(9).fill(nan))
   })

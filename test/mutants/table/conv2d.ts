@@ -99,14 +99,14 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-exact-slice',
-    find: '(oc / OCB - params.first_block)',
+    find: '(oc / OCB - params.firstBlock)',
     replace: '(oc / OCB)',
     breaks: 'What is made again because it is not finite gets other weights, where a layer is several dispatches.',
     tests: tests.conv2dBits,
   },
   {
     id: 'conv2d-slice-block',
-    find: 'let block = params.first_block + part;',
+    find: 'let block = params.firstBlock + part;',
     replace: 'let block = part;',
     breaks: 'Every dispatch of a layer writes the channels of the first.',
     tests: tests.conv2dBits,
@@ -250,7 +250,7 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
   {
     id: 'conv2d-host-slice-weights',
-    find: '4 * floatsBefore(first_block)',
+    find: '4 * floatsBefore(firstBlock)',
     replace: '0',
     breaks: 'Of a layer in several dispatches all take the weights of the first.',
     tests: tests.conv2dBits,

@@ -121,7 +121,7 @@ const spaces = mutantsOf('src/tune/spaces.ts', tests.tuningSpaces, [
   },
   {
     id: 'spaces-fused',
-    find: 'tuneAll(shape, as).KW_FIXED === 0 ? [] :',
+    find: 'tuneAll(shape, adapterClass).KW_FIXED === 0 ? [] :',
     replace: '',
     breaks: 'A layer that no variant is compiled for is searched.',
   },
