@@ -1,3 +1,4 @@
+// Finds what every binding of a kernel refers to, by name.
 import { GpuError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { type ParamsCache, packParams, type StepNumbers } from './params.ts'

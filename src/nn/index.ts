@@ -1,3 +1,4 @@
+// What `nn` offers.
 export {
   Conv2d,
   type Conv2dLayerOptions,
