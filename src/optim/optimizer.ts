@@ -80,6 +80,7 @@ interface Update<G extends ParamGroup> {
   readonly variant: Variant
 }
 
+/** What all optimizers have in common; `optim.SGD` and the others add a rule. */
 export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   readonly paramGroups: G[]
   /** @internal */
