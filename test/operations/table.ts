@@ -1,6 +1,7 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
 import { addRow } from './add.ts'
+import { batchNormRow } from './batch_norm.ts'
 import { conv2dRow } from './conv2d.ts'
 import { conv2dReluMaxPool2dRow } from './conv2d_relu_max_pool2d.ts'
 import { crossEntropyRow } from './cross_entropy.ts'
@@ -20,6 +21,7 @@ export const table: readonly Row[] = [
   conv2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,
+  batchNormRow,
   crossEntropyRow,
   reshapeRow,
 ]

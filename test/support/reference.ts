@@ -1,5 +1,6 @@
 // The test oracle: every operation in float64 by plain loops, forward and backward, each value with the largest error
 // that float32 may make on it. It shares no code with what it tests.
+export { batchNorm, batchNormBackward, batchNormRunning } from './reference/batch_norm.ts'
 export { type Conv2dOptions, conv2d, conv2dBackward, convOutputSize } from './reference/conv2d.ts'
 export { conv2dReluMaxPool2d, conv2dReluMaxPool2dBackward } from './reference/conv2d_relu_max_pool2d.ts'
 export { crossEntropy, crossEntropyBackward, type Reduction } from './reference/cross_entropy.ts'
