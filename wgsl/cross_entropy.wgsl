@@ -4,12 +4,12 @@
 //   loss[n] = log z[n] + (m[n] - x[n, t[n]])                   0 where t[n] = ignore
 //   dx[n, c] = (exp(x[n, c] - m[n]) / z[n] - [c = t[n]]) * (dy / divisor)      0 where t[n] = ignore
 //
-//   x, dx   [N, C]    logits
+//   x, dx   [N, C]    logits; dx is null in fused where needX = 0
 //   labels  [N]       int32, or bytes, four a word
 //   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
-//   totals  [5]       u32; where counted = 1 a batch is added to them:
+//   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
 //     totals[0] += rows that count and whose largest logit (the first of equals) is at the label, and that hold no NaN
 //     totals[1] += rows that count
 //     totals[2] += the mean loss times these rows, in float32 bits
@@ -31,7 +31,7 @@
 struct Params {
   N: u32,
   C: u32,
-  label_bytes: u32, // 1 when labels are bytes
+  labelBytes: u32,  // 1 when labels are bytes
   ignore: i32,      // the label of rows that do not count
   each: u32,        // 1 when out and dy have a value for each row, 0 when they have one for all
   mean: u32,        // 1 for the mean, 0 for the sum
@@ -54,6 +54,7 @@ struct Row {
 @group(0) @binding(5) var<storage, read> dy: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> totals: array<atomic<u32>>;
+@group(0) @binding(8) var<storage, read> saved_rows: array<Row>; // rows, for backward
 
 override WG: u32 = 64u;
 const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
@@ -85,7 +86,7 @@ fn not_finite(v: f32) -> bool {
 }
 
 fn label(n: u32) -> u32 {
-  if (params.label_bytes == 1u) {
+  if (params.labelBytes == 1u) {
     return (labels[n / 4u] >> (8u * (n % 4u))) & 0xffu;
   }
   return labels[n];
@@ -185,11 +186,11 @@ fn reduce_rows(lane: u32) {
   if (params.counted == 1u) { add_to_totals(result, counted, right, bad == 0u); }
 }
 
-// `g` is the gradient of the row's loss.
-fn backward_row(n: u32, g: f32) {
+// `g` is the gradient of the row's loss, `row` what forward knew of it.
+fn backward_row(n: u32, g: f32, row: Row) {
   let t = label(n);
-  let m = rows[n].m;
-  let z = rows[n].z;
+  let m = row.m;
+  let z = row.z;
   let wrong = t >= params.C || not_finite(m);
   for (var c = 0u; c < params.C; c++) {
     let i = n * params.C + c;
@@ -197,7 +198,7 @@ fn backward_row(n: u32, g: f32) {
     if (c == t) { p -= 1.0; }
     var result = p * g;
     if (wrong) { result = nan(); }
-    if (rows[n].counts == 0u) { result = 0.0; }
+    if (row.counts == 0u) { result = 0.0; }
     dx[i] = result;
   }
 }
@@ -228,7 +229,7 @@ fn fused(@builtin(local_invocation_index) lane: u32) {
   if (params.needX == 0u) { return; }
   let g = 1.0 / rows[params.N].m;
   for (var n = lane; n < params.N; n += GROUP) {
-    backward_row(n, g);
+    backward_row(n, g, rows[n]);
   }
 }
 
@@ -241,6 +242,6 @@ fn backward(
   let n = (group.y * groups.x + group.x) * WG + lane;
   if (n >= params.N) { return; }
   var g = dy[n * params.each];
-  if (params.each == 0u) { g /= rows[params.N].m; }
-  backward_row(n, g);
+  if (params.each == 0u) { g /= saved_rows[params.N].m; }
+  backward_row(n, g, saved_rows[n]);
 }

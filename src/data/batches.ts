@@ -1,6 +1,8 @@
+// Batches of images on the device, gathered in the step.
+import { type Current, currentOn } from '../capture/current.ts'
+import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { gatherBatch } from '../kernels/gather.ts'
-import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
 import { tensor } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -15,19 +17,19 @@ export interface Batch {
   readonly size: number
 }
 
-/** How a captured step uses `next`. */
-interface Use {
-  calls: number
-  /** The only position at which the step can run, where it has the last batch's rows; else null. */
+/** How a captured step uses the batches. */
+interface PlanOfBatches {
+  /** The only position that the plan can run at, if it takes the last batch with fewer rows than the others. */
   only: number | null
+  readonly source: RowSource
 }
 
 /** Bytes become pixels in [0, 1]. */
 const SCALE = 1 / 255
 
 /**
- * A data set on the GPU, as bytes, cut into batches in a given order. The last batch has what is left over: 96 images
- * for 60,000 in batches of 256.
+ * A data set on the GPU, as bytes, cut into batches in a given order. The last batch has the remaining images: 96 for
+ * 60,000 images in batches of 256.
  */
 export class ImageBatches {
   readonly batchSize: number
@@ -38,11 +40,11 @@ export class ImageBatches {
   readonly #images: Tensor
   readonly #labels: Tensor
   readonly #order: Tensor
-  readonly #cursor: Tensor
+  readonly #batches: PerStep
+  readonly #plans = new WeakMap<Current, PlanOfBatches>()
   #position = 0
-  #use: Use = { calls: 0, only: null }
 
-  /** Uploads the set; its order is that of the set until `setOrder`. Throws RangeError for a batch size below 1. */
+  /** Uploads the set. Images keep the set's order until `setOrder`. Throws RangeError for a batch size below 1. */
   constructor(dataset: ImageDataset, { batchSize = 256, gpu = defaultGpu() }: { batchSize?: number; gpu?: Gpu } = {}) {
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw new RangeError(`ImageBatches: batchSize must be a whole number, 1 or more, not ${batchSize}`)
@@ -55,10 +57,10 @@ export class ImageBatches {
     this.#labels = tensor(labels, [count], { gpu, name: 'labels' }).keep()
     const order = Int32Array.from({ length: count }, (_, i) => i)
     this.#order = tensor(order, [count], { gpu, name: 'order' }).keep()
-    this.#cursor = tensor(Int32Array.of(0, 0), [2], { gpu, name: 'cursor' }).keep()
+    this.#batches = new PerStep(gpu, 1, 'batches')
   }
 
-  /** The batch that `next` gives next, from 0 to `length`. */
+  /** The number of the next batch, from 0 to `length`. */
   get position(): number {
     return this.#position
   }
@@ -71,8 +73,8 @@ export class ImageBatches {
   }
 
   /**
-   * The order in which images are taken, one image number for each; `next` begins at its first again. Throws RangeError
-   * when it does not fit.
+   * Sets the order of the images, a list of all image numbers; `next` starts again at the first. Throws RangeError if the
+   * list does not fit.
    */
   setOrder(order: Uint32Array): void {
     if (order.length !== this.size) {
@@ -104,41 +106,49 @@ export class ImageBatches {
    * up with zeros where the plan has an operation that looks across the batch, such as batch norm in training.
    */
   next(): Batch {
-    if (!isCapturing(this.#order.gpu)) {
+    const recording = currentOn(this.#order.gpu)
+    if (!recording) {
       if (this.#position === this.length) throw this.#over(1)
       return this.batch(this.#position++)
     }
-    const use: Use = { calls: 0, only: null }
-    const participant: Participant = {
-      takesRates: false,
-      check: (steps, _, across) => this.#check(steps, use, across),
-      before: () => this.#cursor.gpu.write(this.#cursor.storage, Int32Array.of(this.#position, use.calls)),
-      after: (steps) => {
-        this.#position += steps * use.calls
-      },
-    }
-    if (takePart(this, participant)) this.#use = use
-    return this.#captured(this.#use)
+    return this.#captured(recording)
   }
 
   /** The next batch of a step that is being captured. */
-  #captured(use: Use): Batch {
-    const call = use.calls++
-    const i = this.#position + call
-    if (use.only !== null) throw this.#over(use.calls)
+  #captured(recording: Current): Batch {
+    const plan = this.#plans.get(recording) ?? this.#newPlan()
+    this.#plans.set(recording, plan)
+    const use = this.#batches.use(plan.source)
+    if (plan.only !== null) throw this.#over(use + 1)
+    const i = this.#position + use
     if (this.#isRagged(i)) {
-      use.only = this.#position
+      plan.only = this.#position
       return this.batch(i)
     }
-    const selection = { first: this.batchSize * call, count: this.batchSize, cursor: this.#cursor }
+    const selection = { first: 0, count: this.batchSize, batches: { storage: this.#batches.storage, use } }
     return { ...gatherBatch(this.#source(), selection, SCALE), size: this.batchSize }
   }
 
-  /** Throws RangeError where a plan cannot take so many steps from here. */
-  #check(steps: number, { calls, only }: Use, across: string | null): void {
-    const end = this.#position + steps * calls
-    if (end > this.length) throw this.#over(steps * calls)
-    if (steps === 0) return
+  /** The batches of one recording, from the current position on. */
+  #newPlan(): PlanOfBatches {
+    const plan: PlanOfBatches = {
+      only: null,
+      source: {
+        row: (use) => Uint32Array.of(this.#position + use),
+        check: (uses, _, { acrossBatch }) => this.#check(uses, plan.only, acrossBatch),
+        advance: (uses) => {
+          this.#position += uses
+        },
+      },
+    }
+    return plan
+  }
+
+  /** Throws RangeError if a plan can't take so many batches from here. */
+  #check(uses: number, only: number | null, across: string | null): void {
+    const end = this.#position + uses
+    if (end > this.length) throw this.#over(uses)
+    if (uses === 0) return
     const rows = this.size - this.batchSize * (this.length - 1)
     if (only !== null && this.#position !== only) {
       throw new RangeError(
@@ -161,9 +171,9 @@ export class ImageBatches {
     return i === this.length - 1 && this.size < this.batchSize * this.length
   }
 
-  /** Gives the memory of the set back. */
+  /** Releases the memory of the set. */
   dispose(): void {
-    for (const t of [this.#images, this.#labels, this.#order, this.#cursor]) t.dispose()
+    for (const part of [this.#images, this.#labels, this.#order, this.#batches]) part.dispose()
   }
 
   #source() {

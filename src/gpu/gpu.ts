@@ -1,6 +1,6 @@
+// A device: its memory, its compiled kernels, and the commands on their way to it.
 import { type BindingValues, bind, checkNames } from './bind.ts'
 import { bufferUsage, mapModeRead } from './constants.ts'
-import type { DeferredSums } from './deferred.ts'
 import { errorKind, GpuError, withKernelName } from './errors.ts'
 import { adapterInfo, type GpuInfo, type GpuMemory } from './info.ts'
 import type { Kernel } from './kernel.ts'
@@ -9,6 +9,7 @@ import { Pipelines } from './pipelines.ts'
 import { BufferPool, type Storage } from './pool.ts'
 import { type Dispatch, fold, type Place, Recorder } from './recorder.ts'
 import { PlanMemory, type Recording } from './recording.ts'
+import { Spare } from './spare.ts'
 import { Waiter } from './wait.ts'
 
 /** A device with its memory, its compiled kernels and the commands on their way to it. */
@@ -21,9 +22,9 @@ export class Gpu {
   readonly #pool: BufferPool
   readonly #params: ParamsCache
   readonly #steps: StepNumbers
+  readonly #spare: Spare
   readonly #plans = new Set<PlanMemory>()
   #recording: Recording | null = null
-  #deferred: DeferredSums[] = []
   readonly #waiter: Waiter
   readonly #pipelines: Pipelines
   readonly #staging: GPUBuffer[] = []
@@ -32,7 +33,7 @@ export class Gpu {
   #lost: GpuError | null = null
 
   /** Asks the adapter for a device. `noted` is only put into `info`. Throws GpuError when the adapter refuses. */
-  static async fromAdapter(adapter: GPUAdapter, noted: Pick<GpuInfo, 'rung' | 'fast'> = {}): Promise<Gpu> {
+  static async fromAdapter(adapter: GPUAdapter, noted: Pick<GpuInfo, 'adapterSource' | 'fast'> = {}): Promise<Gpu> {
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
     let device: GPUDevice
     try {
@@ -55,6 +56,7 @@ export class Gpu {
     this.#recorder = new Recorder(device)
     this.#params = new ParamsCache(device)
     this.#steps = new StepNumbers(device)
+    this.#spare = new Spare(device, this.#pool)
     this.#waiter = new Waiter(info.adapterClass === 'cpu')
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault() // it is thrown by the next call instead of being printed
@@ -64,6 +66,7 @@ export class Gpu {
       if (kind !== 'out-of-memory') return
       this.#recorder.submit()
       for (const { pool } of [...this.#plans, { pool: this.#pool }]) pool.distrust()
+      this.#spare.forget()
     })
     device.lost.then(
       ({ reason, message }) => {
@@ -82,8 +85,9 @@ export class Gpu {
   }
 
   /**
-   * Records one dispatch. `values` names every binding of the kernel: a storage, or the numbers of a uniform struct.
-   * `groups` workgroups are folded into a second dimension beyond 65,535; with 0 nothing is recorded.
+   * Records one dispatch. `values` names every binding of the kernel: a storage, the numbers of a uniform struct, or null for
+   * a buffer that the kernel does not look at in this dispatch. `groups` workgroups are folded into a second dimension beyond
+   * 65,535; with 0 nothing is recorded.
    */
   emit(kernel: Kernel, values: BindingValues, groups: number): void {
     this.check()
@@ -101,9 +105,10 @@ export class Gpu {
       this.#params.clear()
     }
     const { pipeline, layout } = this.#pipelines.get(kernel)
-    const bound = bind(kernel, values, recording?.memory.params ?? this.#params, this.#steps)
-    const { entries, storages, perStep } = bound
-    if (this.#deferred.length > 0) this.#settle((sums) => storages.some((storage) => sums.concerns(storage)))
+    const params = recording?.memory.params ?? this.#params
+    const bound = bind(kernel, values, { params, steps: this.#steps, spare: this.#spare })
+    const { entries, storages, written, perStep } = bound
+    for (const storage of written) storage.version++
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
     const dispatch = { pipeline, bindGroup, grid: fold(groups), perStep }
     if (recording) recording.dispatch(dispatch, kernel, bound)
@@ -112,22 +117,6 @@ export class Gpu {
         dispatch,
         storages.map((s) => s.buffer),
       )
-  }
-
-  /** Puts sums off until their results are needed, or an optimiser takes them. @internal */
-  defer(sums: DeferredSums): void {
-    this.#deferred.push(sums)
-  }
-
-  /** What was put off and is not done yet; who takes it makes the results, or runs it. @internal */
-  takeDeferred(): DeferredSums[] {
-    return this.#deferred.splice(0)
-  }
-
-  #settle(due: (sums: DeferredSums) => boolean = () => true): void {
-    const now = this.#deferred.filter(due)
-    this.#deferred = this.#deferred.filter((sums) => !now.includes(sums))
-    for (const sums of now) sums.run()
   }
 
   /**
@@ -167,17 +156,11 @@ export class Gpu {
 
   /** Runs `fn` with what it dispatches noted in a recording instead of run; with null, outside of the recording again. @internal */
   during<T>(recording: Recording | null, fn: () => T): T {
-    if (recording) this.#settle()
     const before = this.#recording
-    const deferred = this.takeDeferred() // of the recording around
     this.#recording = recording
     try {
-      const result = fn()
-      this.#settle()
-      return result
+      return fn()
     } finally {
-      for (const sums of this.takeDeferred()) sums.release() // where fn failed
-      this.#deferred = deferred
       this.#recording = before
     }
   }
@@ -185,7 +168,6 @@ export class Gpu {
   /** Runs recorded dispatches `steps` times over, in one submit. At most MAX_STEPS. @internal */
   replay(dispatches: readonly Dispatch[], steps: number): void {
     this.check()
-    this.#settle()
     this.#recorder.replay(dispatches, steps)
   }
 
@@ -193,7 +175,6 @@ export class Gpu {
   write(storage: Storage, data: ArrayBufferView<ArrayBuffer>, at = 0): void {
     this.check()
     if (data.byteLength === 0) return
-    this.#settle()
     if (this.#recording?.purpose === 'capture')
       this.#recording.refuse('values from the host would be the same in every step; make such tensors beforehand')
     const { buffer } = storage
@@ -212,7 +193,6 @@ export class Gpu {
   /** Copies the first `bytes` bytes of one storage to another. @internal */
   copy(from: Place, to: Place, bytes: number): void {
     this.check()
-    this.#settle()
     this.#recording?.refuse('the function copies memory; do so outside of it')
     const whole = Math.ceil(bytes / 4) * 4
     if (whole === 0) return
@@ -229,7 +209,6 @@ export class Gpu {
   /** Waits for all work recorded so far and returns the first `bytes` bytes of the storage: a sync point. */
   async read(storage: Storage, bytes = storage.byteLength): Promise<ArrayBuffer> {
     this.check()
-    this.#settle()
     this.#recording?.refuse('the function reads values back; read them outside of it, those of a plan after plan.run()')
     if (bytes === 0) return new ArrayBuffer(0)
     const size = Math.ceil(bytes / 4) * 4
@@ -269,7 +248,6 @@ export class Gpu {
 
   /** Tensors alive, and the bytes of their buffers, of those that wait to be used again, and of both at their most. */
   memory(): GpuMemory {
-    if (!this.#closed && !this.#lost && !this.#error) this.#settle() // what was put off holds memory
     const pools = [this.#pool, ...[...this.#plans].map(({ pool }) => pool)].map((pool) => pool.stats())
     const sum = (key: 'bytes' | 'pooledBytes' | 'peakBytes') => pools.reduce((total, stats) => total + stats[key], 0)
     return { tensors: this.tensors, bytes: sum('bytes'), pooledBytes: sum('pooledBytes'), peakBytes: sum('peakBytes') }
@@ -278,7 +256,6 @@ export class Gpu {
   /** Waits for the work under way and gives the device back. Safe to call twice. Throws what was still to be reported. */
   async close(): Promise<void> {
     if (this.#closed) return
-    for (const sums of this.takeDeferred()) sums.release()
     if (!this.#lost) {
       this.#recorder.submit()
       await this.device.queue.onSubmittedWorkDone().catch(() => undefined)

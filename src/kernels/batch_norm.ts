@@ -1,25 +1,25 @@
 // Batch norm: each channel normalised by its mean and variance, of the batch in training, else by running ones.
+import { looksAcross } from '../capture/current.ts'
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
-import type { Storage } from '../gpu/pool.ts'
-import { looksAcross } from '../tensor/capture.ts'
+import { KernelFile } from '../gpu/kernel.ts'
+import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { type Shape, ShapeError, type ShapeLine, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { blocksOf, groupsFor, groupsForElements, requireTensors, requireType, withScratch } from './support.ts'
 
-const laneShares = new Kernel('batch_norm', wgsl.batch_norm, 'lane_shares')
-const finish = new Kernel('batch_norm', wgsl.batch_norm, 'finish')
-const finishTracked = new Kernel('batch_norm', wgsl.batch_norm, 'finish_tracked')
-const ofRunning = new Kernel('batch_norm', wgsl.batch_norm, 'of_running')
-const normalise = new Kernel('batch_norm', wgsl.batch_norm, 'normalise')
-const laneGradients = new Kernel('batch_norm', wgsl.batch_norm, 'lane_gradients')
-const backwardReduce = new Kernel('batch_norm', wgsl.batch_norm, 'backward_reduce')
-const backwardInput = new Kernel('batch_norm', wgsl.batch_norm, 'backward_input')
-const backwardInputRunning = new Kernel('batch_norm', wgsl.batch_norm, 'backward_input_running')
+const file = new KernelFile('batch_norm', wgsl.batch_norm)
+const laneShares = file.entry('lane_shares')
+const finish = file.entry('finish')
+const finishTracked = file.entry('finish_tracked')
+const ofRunning = file.entry('of_running')
+const normalise = file.entry('normalise')
+const laneGradients = file.entry('lane_gradients')
+const backwardReduce = file.entry('backward_reduce')
+const backwardInput = file.entry('backward_input')
+const backwardInputRunning = file.entry('backward_input_running')
 
 /** Words that the kernels keep of a channel: its mean as two numbers, and 1 / √(variance + eps). */
 const WORDS_OF_STATS = 3
@@ -112,10 +112,8 @@ function statsOfBatch(gpu: Gpu, params: Params, [x, , , mean, variance, count]: 
       return
     }
     if (count) count.storage.integerRange = null // counted on the device from now on
-    withScratch(gpu, 'batchNorm', 1, (uncounted) => {
-      const running = { running_mean: mean.storage, running_var: variance.storage }
-      gpu.emit(finishTracked, { ...bindings, ...running, batches: count?.storage ?? uncounted }, 1)
-    })
+    const running = { running_mean: mean.storage, running_var: variance.storage, batches: count?.storage ?? null }
+    gpu.emit(finishTracked, { ...bindings, ...running }, 1)
   })
 }
 
@@ -162,36 +160,33 @@ const batchNormOp: Op<Inputs, Attributes> = {
       const given = { given_mean: mean!.storage, given_var: variance!.storage }
       gpu.emit(ofRunning, { params, ...given, stats_out: stats.storage }, groupsFor(params.C))
     }
-    const affine = { weight: (weight ?? x).storage, bias: (bias ?? x).storage }
+    const affine = { weight: weight?.storage ?? null, bias: bias?.storage ?? null }
     const bindings = { params, x: x.storage, stats: stats.storage, ...affine, out: out.storage }
     gpu.emit(normalise, bindings, groupsForElements(out.size))
     return { out, saved: weight ? [x, stats, weight] : [x, stats] }
   },
 
-  backward(gpu, dy, saved, attributes, [needsX, needsWeight, needsBias], memory) {
-    const [x, stats, weight] = saved as readonly [Tensor, Tensor, Tensor?]
+  backward(gpu, dy, [x, stats, weight], attributes, [needsX, needsWeight, needsBias], grad) {
     const params = paramsOf(attributes, weight !== undefined, false)
-    const { C } = params
-    const dWeight = needsWeight ? memory(1, [C]) : null
-    const dBias = needsBias ? memory(2, [C]) : null
+    const known = { params, stats: stats!.storage, dy: dy.storage }
+    const factor = { weight: weight?.storage ?? null }
     const dx = needsX ? empty(gpu, attributes.input, 'float32', 'batchNorm') : null
-    const known = { params, stats: stats.storage, dy: dy.storage }
-    const factor = { weight: (weight ?? dy).storage }
-    const sums = (dweight: Storage, dbias: Storage) => {
+    const dWeight = needsWeight ? grad(1) : null
+    const dBias = needsBias ? grad(2) : null
+    const ofBatch = dx !== null && attributes.training
+    if (dWeight || dBias || ofBatch) {
       const lanes = allLanes(params)
       withScratch(gpu, 'batchNorm', 2 * lanes, (partial) => {
-        gpu.emit(laneGradients, { ...known, x: x.storage, partial_out: partial }, groupsFor(lanes))
-        const bindings = { params, partial, dweight_out: dweight, dbias_out: dbias }
-        gpu.emit(backwardReduce, bindings, groupsFor(C))
-      })
-      if (!dx || !attributes.training) return
-      const bindings = { ...known, ...factor, x: x.storage, dweight, dbias, dx: dx.storage }
-      gpu.emit(backwardInput, bindings, groupsForElements(dx.size))
-    }
-    if (dWeight || dBias || attributes.training) {
-      withScratch(gpu, 'batchNorm', C, (spareWeight) => {
-        withScratch(gpu, 'batchNorm', C, (spareBias) => {
-          sums(dWeight?.storage ?? spareWeight, dBias?.storage ?? spareBias)
+        withScratch(gpu, 'batchNorm', params.C, (spareWeight) => {
+          withScratch(gpu, 'batchNorm', params.C, (spareBias) => {
+            const [dweight, dbias] = [dWeight?.storage ?? spareWeight, dBias?.storage ?? spareBias]
+            gpu.emit(laneGradients, { ...known, x: x!.storage, partial_out: partial }, groupsFor(lanes))
+            const sums = { params, partial, dweight_out: dweight, dbias_out: dbias }
+            gpu.emit(backwardReduce, sums, groupsFor(params.C))
+            if (!ofBatch) return
+            const bindings = { ...known, ...factor, x: x!.storage, dweight, dbias, dx: dx.storage }
+            gpu.emit(backwardInput, bindings, groupsForElements(dx.size))
+          })
         })
       })
     }

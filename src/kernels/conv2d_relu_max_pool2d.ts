@@ -1,36 +1,22 @@
-import { DeferredSums } from '../gpu/deferred.ts'
+// An optimization: convolution, ReLU and 2 × 2 max pooling in one. conv2d, relu and max_pool2d define it.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
-import type { Storage } from '../gpu/pool.ts'
+import { KernelFile } from '../gpu/kernel.ts'
+import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { type Attributes, type Conv2dOptions, conv2dShape, zeroChannel } from './conv2d.ts'
 import { tuneFused } from './conv2d_relu_max_pool2d_tuning.ts'
 import { sizesOf } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { packedCopy } from './packed_weight.ts'
 import { groupsFor, requireTensors, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
-import type { Numbers } from './tuning.ts'
 
 const NAME = 'conv2dReluMaxPool2d'
 
-const variants = new Map<string, Kernel>()
-
-/** The entry point compiled with these numbers. */
-function variant(entryPoint: string, { WG = 64, ...tune }: Numbers): Kernel {
-  const key = `${entryPoint} ${WG} ${Object.values(tune).join(' ')}`
-  let kernel = variants.get(key)
-  if (!kernel) {
-    kernel = new Kernel('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d, entryPoint, { tune, constants: { WG } })
-    variants.set(key, kernel)
-  }
-  return kernel
-}
+const file = new KernelFile('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d)
 
 /** All that the kernels are called with; `output` is the pooled shape. */
 function plan(
@@ -43,7 +29,7 @@ function plan(
   const [F, , KH, KW] = weight as [number, number, number, number]
   const [, , OH, OW] = output as [number, number, number, number]
   const [[SH, SW], [PH, PW], [DH, DW]] = [stride, padding, dilation]
-  const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, has_bias: bias ? 1 : 0 }
+  const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias: bias ? 1 : 0 }
   const unitSteps = SH === 1 && SW === 1 && DH === 1 && DW === 1
   const tuned = (entryPoint: string) => tunedFor(gpu, `conv2d_relu_max_pool2d.${entryPoint}`, () => sizesOf(params))
   const chosen = { ...tuned('forward'), ...tuned('backward_input'), ...tuned('backward_weight') }
@@ -57,47 +43,20 @@ function pick(tune: Plan['tune'], ...names: (keyof Plan['tune'])[]) {
   return Object.fromEntries(names.map((name) => [name, tune[name]]))
 }
 
-/**
- * The weights as forward and backward read them: those that the optimiser keeps, or made now; backward needs them too, so
- * that they are made once.
- */
+/** The weights in the order in which forward and backward read them. */
 function packWeights(gpu: Gpu, { params, tune }: Plan, w: Tensor): Tensor {
   // As a uniform buffer the whole declared 64 KiB must be there.
   const floats = Math.max(4 * tune.quads, 16_384)
-  const packInto = (packed: Storage) => {
-    const bindings = { params, weight: w.storage, packed }
-    gpu.emit(variant('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
-  }
-  const name = `${NAME} ${tune.OCB} ${tune.DX_C}`
-  const kept = packedCopy(gpu, w, { name, bytes: 4 * floats, places: () => placesOf(params, tune) }, packInto)
-  if (kept) return new Tensor(gpu, kept.retain(), [floats], 'float32')
   const packed = empty(gpu, [floats], 'float32', `${NAME} weights`)
-  packInto(packed.storage)
+  const bindings = { params, weight: w.storage, packed: packed.storage }
+  gpu.emit(file.entry('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
   return packed
 }
 
-/** Where `pack` puts each weight: once for forward, once for dx. */
-function placesOf({ F, C, KH, KW }: Plan['params'], { OCB, DX_C }: Plan['tune']): Uint32Array {
-  const places = new Uint32Array(2 * F * C * KH * KW)
-  const quadsOfForward = Math.ceil(F / OCB) * C * KH * KW
-  let at = 0
-  for (let f = 0; f < F; f++) {
-    for (let c = 0; c < C; c++) {
-      const forward = (Math.floor(f / OCB) * C + c) * KH * KW
-      const dx = quadsOfForward + (Math.floor(c / DX_C) * F + f) * (KH + 4) * KW + 2 * KW
-      for (let tap = 0; tap < KH * KW; tap++) {
-        places[at++] = 4 * (forward + tap) + (f % OCB)
-        places[at++] = 4 * (dx + tap) + (c % DX_C)
-      }
-    }
-  }
-  return places
-}
-
 function forward(gpu: Gpu, { params, tune }: Plan, x: Tensor, w: Tensor, b: Tensor | null, out: Tensor, won: Tensor) {
-  const kernel = variant('forward', pick(tune, 'RUN', 'KW_FIXED', 'PADDED', 'WEIGHTS_UNIFORM', 'OCB'))
+  const kernel = file.entry('forward', pick(tune, 'RUN', 'KW_FIXED', 'PADDED', 'WEIGHTS_UNIFORM', 'OCB'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
-  const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? x.storage }
+  const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? null }
   const blocks = Math.ceil(params.F / tune.OCB)
   const threads = params.N * params.OH * Math.ceil(params.OW / tune.RUN)
   gpu.emit(kernel, { ...inputs, out: out.storage, winner_out: won.storage }, groupsFor(threads) * blocks)
@@ -110,54 +69,38 @@ interface Gradient {
 
 function backwardInput(gpu: Gpu, { params, tune }: Plan, w: Tensor, { dy, winner }: Gradient, dx: Tensor) {
   const names = ['RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'OCB', 'DX_C', 'DX_T'] as const
-  const kernel = variant('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE'))
+  const kernel = file.entry('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
   const threads = params.N * Math.ceil(params.H / 2) * Math.ceil(params.W / tune.DX_T)
   const groups = groupsFor(threads) * Math.ceil(params.C / tune.DX_C)
   gpu.emit(kernel, { params, ...weights, dy: dy.storage, winner: winner.storage, dx: dx.storage }, groups)
 }
 
-type Sums = (bytes: number) => Storage | null
-
-/**
- * Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order, by the optimiser where
- * it has memory for the `sums`.
- */
+/** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
 function backwardWeight(
   gpu: Gpu,
   { params, tune }: Plan,
   x: Tensor,
   { dy, winner }: Gradient,
-  { dw, db, sums }: { dw: Tensor; db: Tensor | null; sums: Sums },
+  { dw, db }: { dw: Tensor; db: Tensor | null },
 ) {
   const { N, C, F, KH, KW } = params
   const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
   const parts = Math.ceil(N / IMAGES) * LANES
   const weights = F * C * KH * KW
   const threads = parts * Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
-  const partials = (partial: Storage) => {
-    const names = ['WG', 'RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
+  withScratch(gpu, NAME, parts * (weights + F), (partial) => {
+    const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
     const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
-    gpu.emit(variant('backward_weight', pick(tune, ...names)), { ...inputs, partial }, groupsFor(threads, tune.WG))
-  }
-  const add = (partial: Storage) => {
-    const reduce = variant(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
+    gpu.emit(
+      file.entry('backward_weight', pick(tune, ...names), { WG: tune.WG }),
+      { ...inputs, partial },
+      groupsFor(threads, tune.WG),
+    )
+    const reduce = file.entry(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
     const bindings = { params, sums: partial, dw: dw.storage, ...(db && { db: db.storage }) }
     gpu.emit(reduce, bindings, groupsFor(db ? weights + F : weights))
-  }
-  const floats = parts * (weights + F)
-  const lent = sums(4 * floats)
-  if (!lent) {
-    return withScratch(gpu, NAME, floats, (partial) => {
-      partials(partial)
-      add(partial)
-    })
-  }
-  partials(lent)
-  const results = [{ storage: dw.storage, at: 0, stride: weights }]
-  if (db) results.push({ storage: db.storage, at: parts * weights, stride: F })
-  gpu.defer(new DeferredSums(lent, parts, results, () => add(lent)))
-  lent.release()
+  })
 }
 
 const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
@@ -193,10 +136,10 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     return { out, saved: [input, weight, ...made] }
   },
 
-  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias], memory) {
+  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias], grad) {
     const [input, weight, winner, packed] = saved as [Tensor, Tensor, Tensor, Tensor]
     const gradient = { dy, winner }
-    const result = (i: number, shape: Shape) => (dy.size === 0 ? full(gpu, shape, 0) : memory(i, shape))
+    const result = (i: number, shape: Shape) => (dy.size === 0 ? full(gpu, shape, 0) : grad(i))
     const dx = needsInput ? result(0, input.shape) : null
     const needsParameters = needsWeight || needsBias
     const dw = needsParameters ? result(1, weight.shape) : null
@@ -204,13 +147,12 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     if (dy.size === 0) return [dx, dw, db]
     const p = plan(gpu, [input.shape, weight.shape, dy.shape], attributes, false)
     if (dx && dx.size > 0) backwardInput(gpu, p, packed, gradient, dx)
-    if (dw && dw.size > 0) {
-      backwardWeight(gpu, p, input, gradient, { dw, db, sums: (bytes) => memory.sums(1, bytes) })
-    } else if (db) {
+    if (dw && dw.size > 0) backwardWeight(gpu, p, input, gradient, { dw, db })
+    else if (db) {
       const [x, w] = zeroChannel(gpu, input, weight)
       const none = empty(gpu, w.shape, 'float32', NAME)
       const zeros = plan(gpu, [x.shape, w.shape, dy.shape], attributes, false)
-      backwardWeight(gpu, zeros, x, gradient, { dw: none, db, sums: () => null })
+      backwardWeight(gpu, zeros, x, gradient, { dw: none, db })
     }
     return [dx, dw, db]
   },

@@ -3,7 +3,7 @@ import { empty } from '../tensor/create.ts'
 import { scope } from '../tensor/scope.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { bytesPerElement, Tensor } from '../tensor/tensor.ts'
-import { traceForward } from './running.ts'
+import { noteClass } from './running.ts'
 import { isBuffer, isParameter, partsOf, tensorsOf } from './state.ts'
 
 /** Tensors by the names of parameters and buffers, as `stateDict` gives them. */
@@ -18,7 +18,7 @@ export abstract class Module {
   #training = true
 
   constructor() {
-    traceForward(new.target.prototype, Module.prototype)
+    noteClass(new.target.prototype, Module.prototype)
   }
 
   /** What the module computes; shapes are those of its layers. */

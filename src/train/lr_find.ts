@@ -1,9 +1,9 @@
+import { capture, type Plan } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import { crossEntropy } from '../kernels/cross_entropy.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
-import type { SGD } from '../optim/index.ts'
-import { capture, type Plan } from '../tensor/capture.ts'
+import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator, type StreamName } from '../tensor/random.ts'
@@ -19,7 +19,7 @@ const UNSETTLED = 0.1
 /** Options of {@link lrFind}. */
 export interface LrFindOptions {
   readonly net: Module
-  readonly optimizer: SGD
+  readonly optimizer: Optimizer
   /** Taken in the order that they have, from the first on, and again from there where there are fewer than steps. */
   readonly train: ImageBatches
   /** The first rate and the last, 0 < minLr < maxLr; 1e-3 and 10. */
@@ -194,11 +194,11 @@ async function sweepBy(
 const STREAMS: readonly StreamName[] = ['init', 'shuffle', 'noise']
 
 /** Keeps what training changes, and puts the network into training mode; what is returned puts everything back. */
-function snapshot(net: Module, optimizer: SGD, train: ImageBatches): () => void {
+function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () => void {
   const parts = new Map([...net.stateDict()].map(([name, part]) => [name, copyOf(part)]))
   const state = optimizer.stateDict()
-  // All of it: an optimiser may have more than SGD's.
-  const kept = { ...state, momentum: state.momentum.map((buffer) => buffer && copyOf(buffer)) }
+  const copies = Object.entries(state.state).map(([name, list]) => [name, list.map((x) => x && copyOf(x))] as const)
+  const kept = { ...state, state: Object.fromEntries(copies) }
   const { position } = train
   const generator = defaultGenerator()
   const positions = STREAMS.map((name) => generator.stream(name).position)
@@ -211,7 +211,7 @@ function snapshot(net: Module, optimizer: SGD, train: ImageBatches): () => void 
       net.loadStateDict(parts)
       optimizer.loadStateDict(kept)
     } finally {
-      for (const copy of [...parts.values(), ...kept.momentum]) copy?.dispose()
+      for (const copy of [...parts.values(), ...copies.flatMap(([, list]) => list)]) copy?.dispose()
     }
   }
 }

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { looksAcross } from '../../src/capture/current.ts'
 import { capture, ImageBatches, type ImageDataset } from '../../src/node/index.ts'
-import { looksAcross } from '../../src/tensor/capture.ts'
 import { messageOf, testGpu } from '../support/gpu.ts'
 
 const PIXELS = 28 * 28

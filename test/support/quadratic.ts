@@ -1,3 +1,4 @@
+// A quadratic loss to train parameters on, for tests of optimizers.
 import type { optim } from '../../src/node/index.ts'
 import { linear } from '../../src/node/index.ts'
 import { fill } from './fill.ts'
@@ -9,7 +10,7 @@ export function columns(sizes: readonly number[]): Tensor[] {
 }
 
 /** Steps on Σ h p² / 2, whose gradient is h p; it may be captured. */
-export function quadratic(parameters: readonly Tensor[], optimizer: optim.SGD, h = 1): () => void {
+export function quadratic(parameters: readonly Tensor[], optimizer: optim.Optimizer, h = 1): () => void {
   const curvature = tensor([[h]])
   return () => {
     optimizer.zeroGrad()

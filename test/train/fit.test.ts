@@ -23,8 +23,8 @@ import {
   type Tensor,
   tensor,
 } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
+import { bitsOf } from '../support/check.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 
 /** Eleven images: batches of 4, 4 and 3. */
@@ -203,7 +203,9 @@ describe('fit', () => {
         optimizer.paramGroups[0]!.momentum = [0.9, 0.5, 0, 0.9][epoch]!
       }
       await fit(net, { data, optimizer, epochs: 5, ...options, callbacks: [{ onEpoch }], capture })
-      return await Promise.all([...net.parameters(), ...optimizer.stateDict().momentum.map((m) => m!)].map(bitsOf))
+      return await Promise.all(
+        [...net.parameters(), ...optimizer.stateDict().state.momentum!.map((m) => m!)].map(bitsOf),
+      )
     }
     expect(await trained(true)).toEqual(await trained(false))
   })

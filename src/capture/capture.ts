@@ -1,0 +1,191 @@
+// Captured functions: the dispatches of one step, recorded once and run as often as wanted.
+import type { Gpu } from '../gpu/gpu.ts'
+import { MAX_STEPS } from '../gpu/params.ts'
+import type { Storage } from '../gpu/pool.ts'
+import { Recording } from '../gpu/recording.ts'
+import { defaultGpu } from '../tensor/default.ts'
+import { observe, observing } from '../tensor/observe.ts'
+import { requireOptions } from '../tensor/options.ts'
+import { unregister } from '../tensor/owned.ts'
+import { scope, tensorsIn } from '../tensor/scope.ts'
+import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
+import { type Current, isAnyCapturing, type RateOf, recordInto } from './current.ts'
+
+/** Options of {@link Plan.run}. */
+export interface PlanRunOptions {
+  /** The learning rate of all parameter groups from now on, or one for each of the steps. */
+  readonly lr?: number | readonly number[] | undefined
+}
+
+/** What one call of a captured function left. */
+interface Recorded<T> {
+  readonly recording: Recording
+  readonly made: Current
+  readonly result: T
+}
+
+/**
+ * The steps of a captured function. Every run does what the function would do, in the same order and with the same bits,
+ * without running any of its JavaScript.
+ */
+export class Plan<T = unknown> {
+  /** What the function returned; its tensors hold the values of the last step run, until `dispose()`. */
+  readonly result: T
+  /** Dispatches in a step. */
+  readonly dispatches: number
+  readonly #gpu: Gpu
+  readonly #recording: Recording
+  readonly #made: Current
+  /** Memory outside of the plan that a step writes. */
+  readonly #written: readonly Storage[]
+  readonly #leaves: ReadonlySet<Tensor>
+  #disposed = false
+
+  /** @internal */
+  constructor(gpu: Gpu, { recording, made, result }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
+    this.#gpu = gpu
+    this.#recording = recording
+    this.#made = made
+    this.#written = recording.written()
+    this.#leaves = leaves
+    this.result = result
+    this.dispatches = recording.entries.length
+    for (const storage of recording.externals()) storage.retain()
+  }
+
+  /**
+   * Takes so many steps; returns as soon as they are on their way to the device. `lr` is given to every optimiser in the
+   * function, as if it were assigned to its groups: one number, or one for each step. Without it the groups' own are in
+   * force. Throws before anything is done: RangeError for a count or rates that do not fit, Error after `dispose()`.
+   */
+  run(steps = 1, options: PlanRunOptions = {}): void {
+    requireOptions('plan.run', options, ['lr'])
+    const { lr } = options
+    const rateOf: RateOf = (step) => (typeof lr === 'object' ? lr[step] : lr)
+    this.#check(steps, lr, rateOf)
+    const members = [...this.#made.members.values()]
+    const most = Math.min(MAX_STEPS, ...members.map((member) => member.most))
+    for (let done = 0; done < steps; done += most) {
+      const count = Math.min(most, steps - done)
+      const rates: RateOf = (step) => rateOf(done + step)
+      for (const member of members) member.before(count, rates)
+      this.#gpu.replay(this.#recording.entries, count)
+      for (const storage of this.#written) storage.version++
+      for (const member of members) member.after(count, rates)
+    }
+  }
+
+  /** Gives the plan's memory back, that of its result and of the gradients in it included. */
+  dispose(): void {
+    if (this.#disposed) throw new Error('plan.dispose: the plan was disposed before')
+    this.#disposed = true
+    for (const tensor of tensorsIn(this.result)) tensor.release('its plan was disposed')
+    const { pool } = this.#recording.memory
+    const inMemory = [...this.#leaves].filter(({ grad }) => grad?.storage.whole.pool === pool)
+    forgetGradients(inMemory, 'its plan was disposed')
+    for (const storage of this.#recording.externals()) storage.release()
+    this.#gpu.dropPlanMemory(this.#recording.memory)
+  }
+
+  #check(steps: number, lr: PlanRunOptions['lr'], rateOf: RateOf): void {
+    if (this.#disposed) throw new Error('plan.run: the plan was disposed')
+    if (!Number.isSafeInteger(steps) || steps < 0) {
+      throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
+    }
+    const { members, traits } = this.#made
+    if (lr !== undefined && ![...members.values()].some(({ takesRates }) => takesRates)) {
+      throw new Error('plan.run: lr is given, and the captured function has no optimizer.step()')
+    }
+    if (typeof lr === 'object' && lr.length !== steps) {
+      throw new RangeError(`plan.run: ${lr.length} rates are given for ${steps} steps`)
+    }
+    if (this.#recording.moved()) {
+      throw new Error(
+        'plan.run: an optimiser made after the capture has moved parameters; make optimisers first, then capture',
+      )
+    }
+    for (const member of members.values()) member.check(steps, rateOf, traits)
+  }
+}
+
+/**
+ * Records what `fn` does, without doing it, as a plan whose `run(n)` does it n times: a whole training step, with
+ * zeroGrad, forward, backward and step, or an evaluation. `fn` is run twice and must do the same
+ * both times: what varies from step to step must live on the device, as the position of `batches.next()` and learning rates do.
+ * Its own tensors lie in memory that belongs to the plan, the gradients it leaves included.
+ *
+ * Throws an Error where `fn` uploads values, reads them back, copies memory, or does not do the same twice; gradients of
+ * the tensors in it are forgotten then.
+ */
+export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
+  const gpu = begin('capture', fn, options)
+  const memory = gpu.newPlanMemory()
+  const leaves = new Set<Tensor>()
+  try {
+    const record = (): Recorded<T> => {
+      const recording = new Recording(memory)
+      const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
+      const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
+      const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+      if (recording.refused) throw recording.refused // whoever caught it
+      return { recording, made, result }
+    }
+    const first = record()
+    for (const tensor of tensorsIn(first.result)) tensor.release('it was the result of an earlier recording')
+    const last = record()
+    const { recording, result } = last
+    const difference = first.recording.difference(recording)
+    if (difference) {
+      throw new Error(
+        `capture: the function did not do the same twice: ${difference}. It may not depend on values of the host, and ` +
+          'a step begins with zeroGrad()',
+      )
+    }
+    if (recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
+    for (const tensor of tensorsIn(result)) unregister(tensor)
+    return new Plan(gpu, last, leaves)
+  } catch (error) {
+    forgetGradients(leaves, 'it was made in a capture that failed, which computes nothing')
+    gpu.dropPlanMemory(memory)
+    throw error
+  }
+}
+
+/**
+ * Compiles what `fn` dispatches, without doing it: all kernels side by side, on threads of the device's, so that data can
+ * be read and decoded meanwhile. `fn` is what will be captured or called later, or the same with stand-ins of the same
+ * shapes; it is run once, and its tensors hold nothing. Gradients of the tensors in it are forgotten. What was not warmed
+ * up is compiled when it is first dispatched.
+ *
+ * Rejects with a GpuError that names the kernel where one does not compile, with an Error where `fn` reads values back or
+ * copies memory.
+ */
+export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Promise<void> {
+  const gpu = begin('warmUp', fn, options)
+  const memory = gpu.newPlanMemory()
+  const recording = new Recording(memory, 'warmUp')
+  const leaves = new Set<Tensor>()
+  try {
+    const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
+    const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
+    const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+    for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')
+  } finally {
+    forgetGradients(leaves, 'it was made in a warm-up, which computes nothing')
+    gpu.dropPlanMemory(memory)
+  }
+  if (recording.refused) throw recording.refused // whoever caught it
+  await gpu.compile(recording.kernels)
+}
+
+/** Checks what `capture` and `warmUp` are called with, and returns the device, with nothing left to be sent to it. */
+function begin(what: 'capture' | 'warmUp', fn: unknown, options: { gpu?: Gpu }): Gpu {
+  requireOptions(what, options, ['gpu'])
+  if (typeof fn !== 'function') throw new TypeError(`${what}: a function is needed, not ${typeof fn}`)
+  if (isAnyCapturing()) throw new Error(`${what}: a function is being captured already`)
+  const refuses = observing().find((observer) => observer.refusesCapture !== undefined)
+  if (refuses) throw new Error(`${what}: ${refuses.refusesCapture}`)
+  const gpu = options.gpu ?? defaultGpu()
+  gpu.flush()
+  return gpu
+}
