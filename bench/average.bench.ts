@@ -1,5 +1,6 @@
+import { perStepWords } from '../src/capture/per_step.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { averageUpdate, averageWeights } from '../src/kernels/average.ts'
+import { averageUpdate } from '../src/kernels/average.ts'
 import { rowsOf } from '../src/kernels/rows.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { type Case, check, disposeAll, type Prepared, randomInput, within } from './support.ts'
@@ -12,7 +13,7 @@ function prepare(gpu: Gpu, size: number): Prepared {
   const a = randomInput(gpu, [size], 2, false)
   const { words, rows } = rowsOf([{ at: 0, other: 0, size }])
   const table = tensor(new Int32Array(words.buffer), undefined, { gpu })
-  const weights = tensor(averageWeights([WEIGHT]), undefined, { gpu })
+  const weights = tensor(Int32Array.from(perStepWords([Float32Array.of(WEIGHT)], 1)), undefined, { gpu })
   const storages = {
     table: table.storage,
     weights: weights.storage,

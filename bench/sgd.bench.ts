@@ -1,29 +1,32 @@
+import { perStepWords } from '../src/capture/per_step.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { sgdSettings, sgdStep, sgdTable } from '../src/kernels/sgd.ts'
+import type { Storage } from '../src/gpu/pool.ts'
+import { sgdStep, sgdStepMomentum } from '../src/kernels/sgd.ts'
+import { emitUpdate, updateTable } from '../src/kernels/update.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { type Case, check, disposeAll, type Expected, type Prepared, randomInput, within } from './support.ts'
 
-const UPDATE = { lr: 0.01, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false }
+const UPDATE = { lr: 0.01 }
 
 /** p -= lr · dp, or with momentum b = momentum · b + dp and p -= lr · b. */
 function prepare(gpu: Gpu, size: number, momentum: number): Prepared {
   const p = randomInput(gpu, [size], 1)
   const dp = randomInput(gpu, [size], 2, false)
   const b = momentum === 0 ? null : randomInput(gpu, [size], 3, false)
-  const { words, rows } = sgdTable([{ at: 0, gradientAt: 0, size, gradientCode: 0, parameterCode: 0 }])
+  const { words, rows } = updateTable([{ at: 0, gradientAt: 0, size, gradientCode: 0, parameterCode: 0 }])
   const table = tensor(new Int32Array(words.buffer), [words.length], { gpu })
-  const settings = tensor(sgdSettings({ ...UPDATE, momentum }), undefined, { gpu })
-  const copies = tensor([0], undefined, { gpu })
+  const row = Float32Array.of(UPDATE.lr, momentum, 0, 0, 0, 0)
+  const settings = tensor(Int32Array.from(perStepWords([row], row.length)), undefined, { gpu })
+  const states: Record<string, Storage> = b ? { momentum: b.tensor.storage } : {}
   const storages = {
     table: table.storage,
     settings: settings.storage,
     parameters: p.tensor.storage,
+    gradients: dp.tensor.storage,
+    states,
     watch: null,
-    sums: null,
-    copies: copies.storage,
   }
-  const run = () =>
-    sgdStep(gpu, { ...storages, gradients: dp.tensor.storage, momentum: b?.tensor.storage ?? null }, rows)
+  const run = () => emitUpdate(gpu, b ? sgdStepMomentum : sgdStep, storages, rows, 0)
   const slope = (i: number): Expected => {
     if (!b) return within(dp.data[i]!, 0)
     const [decayed, added] = [momentum * b.data[i]!, dp.data[i]!]
@@ -46,7 +49,7 @@ function prepare(gpu: Gpu, size: number, momentum: number): Prepared {
       }
       await check('p', p.tensor, { cost: 1, at })
     },
-    dispose: () => disposeAll([p.tensor, dp.tensor, table, settings, copies, ...(b ? [b.tensor] : [])]),
+    dispose: () => disposeAll([p.tensor, dp.tensor, table, settings, ...(b ? [b.tensor] : [])]),
   }
 }
 

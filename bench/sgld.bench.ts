@@ -1,5 +1,7 @@
+import { perStepWords } from '../src/capture/per_step.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { sgldNoise, sgldSettings, sgldTable } from '../src/kernels/sgld.ts'
+import { rowsOf } from '../src/kernels/rows.ts'
+import { SGLD_WORDS, sgldNoise, sgldRow } from '../src/kernels/sgld.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { Stream } from '../src/tensor/random.ts'
 import { type Case, check, disposeAll, type Prepared, randomInput, within } from './support.ts'
@@ -18,18 +20,12 @@ function normals(i: number): [number, number, radius: number] {
 /** p += scale · ξ */
 function prepare(gpu: Gpu, size: number): Prepared {
   const p = randomInput(gpu, [size], 1, false)
-  const { words, rows } = sgldTable([{ at: 0, number: 0, size }])
+  const { words, rows } = rowsOf([{ at: 0, other: 0, size }])
   const table = tensor(new Int32Array(words.buffer), undefined, { gpu })
-  const bits = sgldSettings({ seed: 0, step: 0, stride: 0, scales: [SCALE] })
-  const settings = tensor(new Int32Array(bits.buffer), undefined, { gpu })
-  const copies = tensor([0], undefined, { gpu })
-  const storages = {
-    table: table.storage,
-    settings: settings.storage,
-    parameters: p.tensor.storage,
-    copies: copies.storage,
-  }
-  const run = () => sgldNoise(gpu, storages, rows)
+  const bits = perStepWords([sgldRow({ seed: 0, step: 0, scale: SCALE })], SGLD_WORDS)
+  const settings = tensor(Int32Array.from(bits), undefined, { gpu })
+  const storages = { table: table.storage, settings: settings.storage, parameters: p.tensor.storage }
+  const run = () => sgldNoise(gpu, storages, rows, 0)
   return {
     // A block of four: ten rounds of Philox with two products of 17 operations and 6 more; two of Box and Muller of about 40.
     flops: ((10 * 40 + 2 * 40) / 4 + 2) * size,
@@ -46,7 +42,7 @@ function prepare(gpu: Gpu, size: number): Prepared {
       }
       await check('p', p.tensor, { cost: 1, at })
     },
-    dispose: () => disposeAll([p.tensor, table, settings, copies]),
+    dispose: () => disposeAll([p.tensor, table, settings]),
   }
 }
 

@@ -49,6 +49,7 @@ const LIBRARY = ['', 'train', 'tune', 'figures', ...ENGINE]
 const below: Record<string, readonly string[]> = {
   gpu: [],
   tensor: ['gpu'],
+  capture: ['tensor', 'gpu'],
   kernels: ['capture', 'tensor', 'gpu'],
   nn: ['kernels', 'capture', 'tensor', 'gpu'],
   optim: ['kernels', 'capture', 'tensor', 'gpu'],

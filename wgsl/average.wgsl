@@ -7,8 +7,7 @@
 //   p         f32  parameters, anywhere in one buffer
 //   a         f32  their averages, anywhere in another
 //   table     [ROWS, 3]  u32, a row for each workgroup: the first element in a, the first in p, how many (at most WG * PER)
-//   weights   [1 + COUNT]  how many weights follow (COUNT), then one for each step of a run; the last one holds for all
-//             steps beyond
+//   weights   rows of one word, as per_step.ts describes them: the bits of the weight
 //
 // A workgroup averages what its row says, a thread PER elements.
 
@@ -22,7 +21,7 @@ struct Replay {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> replay: Replay;
-@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> weights: array<u32>;
 @group(0) @binding(3) var<storage, read> table: array<u32>;
 @group(0) @binding(4) var<storage, read> p: array<f32>;
 @group(0) @binding(5) var<storage, read_write> a: array<f32>;
@@ -30,6 +29,7 @@ struct Replay {
 override WG: u32 = 64u;
 const PER: u32 = 16u;
 const ROW: u32 = 3u;
+const HEAD: u32 = 2u; // words before the weights
 
 @compute @workgroup_size(WG)
 fn update(
@@ -42,7 +42,7 @@ fn update(
   let at_a = table[ROW * row];
   let at_p = table[ROW * row + 1u];
   let count = table[ROW * row + 2u];
-  let weight = weights[1u + min(replay.step, u32(weights[0]) - 1u)];
+  let weight = bitcast<f32>(weights[HEAD + min(replay.step * weights[1], weights[0] - 1u)]);
   for (var i = local; i < count; i += WG) {
     let parameter = p[at_p + i];
     var average = parameter;

@@ -54,6 +54,7 @@ struct Row {
 @group(0) @binding(5) var<storage, read> dy: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> totals: array<atomic<u32>>;
+@group(0) @binding(8) var<storage, read> saved_rows: array<Row>; // rows, for backward
 
 override WG: u32 = 64u;
 const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
@@ -185,11 +186,11 @@ fn reduce_rows(lane: u32) {
   if (params.counted == 1u) { add_to_totals(result, counted, right, bad == 0u); }
 }
 
-// `g` is the gradient of the row's loss.
-fn backward_row(n: u32, g: f32) {
+// `g` is the gradient of the row's loss, `row` what forward knew of it.
+fn backward_row(n: u32, g: f32, row: Row) {
   let t = label(n);
-  let m = rows[n].m;
-  let z = rows[n].z;
+  let m = row.m;
+  let z = row.z;
   let wrong = t >= params.C || not_finite(m);
   for (var c = 0u; c < params.C; c++) {
     let i = n * params.C + c;
@@ -197,7 +198,7 @@ fn backward_row(n: u32, g: f32) {
     if (c == t) { p -= 1.0; }
     var result = p * g;
     if (wrong) { result = nan(); }
-    if (rows[n].counts == 0u) { result = 0.0; }
+    if (row.counts == 0u) { result = 0.0; }
     dx[i] = result;
   }
 }
@@ -228,7 +229,7 @@ fn fused(@builtin(local_invocation_index) lane: u32) {
   if (params.needX == 0u) { return; }
   let g = 1.0 / rows[params.N].m;
   for (var n = lane; n < params.N; n += GROUP) {
-    backward_row(n, g);
+    backward_row(n, g, rows[n]);
   }
 }
 
@@ -241,6 +242,6 @@ fn backward(
   let n = (group.y * groups.x + group.x) * WG + lane;
   if (n >= params.N) { return; }
   var g = dy[n * params.each];
-  if (params.each == 0u) { g /= rows[params.N].m; }
-  backward_row(n, g);
+  if (params.each == 0u) { g /= saved_rows[params.N].m; }
+  backward_row(n, g, saved_rows[n]);
 }

@@ -1,6 +1,6 @@
 // gather: a batch of images and labels from a data set of bytes, in the order of a list of row numbers.
 //
-//   entry(n)   = first + stride * (cursor[0] + cursor[1] * replay.step) + n
+//   entry(n)   = first + stride * batch + n, where batch is the number that `batches` has for the step
 //   images     out[n, r] = f32(bytes[index[entry(n)], r]) * scale
 //   labels     out_labels[n] = i32(labels[index[entry(n)]])
 //   Where the list ends before entry(n), the image is 0 and the label IGNORED, which crossEntropy leaves out.
@@ -8,7 +8,7 @@
 //   bytes       [ROWS, R]  four bytes a word, little-endian
 //   labels      [ROWS]     likewise
 //   index       [LENGTH]   row numbers, below ROWS
-//   cursor      [2]        batches before the first step of a run, and from one step to the next; null where stride is 0
+//   batches     rows of one word, as per_step.ts describes them: the number of a batch; null where stride is 0
 //   out         [N, R]
 //   out_labels  [N]
 //
@@ -21,6 +21,7 @@ struct Params {
   length: u32,
   first: u32,
   stride: u32, // entries in a batch
+  which: u32, // which one it is of several batches in a step of a run
   scale: f32,
 }
 
@@ -33,7 +34,7 @@ struct Replay {
 @group(0) @binding(2) var<storage, read> bytes: array<u32>;
 @group(0) @binding(3) var<storage, read> labels: array<u32>;
 @group(0) @binding(4) var<storage, read> index: array<u32>;
-@group(0) @binding(5) var<storage, read> cursor: array<u32>;
+@group(0) @binding(5) var<storage, read> batches: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out_labels: array<i32>;
 
@@ -41,6 +42,7 @@ override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const IGNORED: i32 = -100;
 const NONE: u32 = 0xffffffffu;
+const HEAD: u32 = 2u; // words before the rows of batches
 
 // The row that a batch's n-th entry names; NONE past the end of the list.
 fn row_of(first: u32, n: u32) -> u32 {
@@ -62,7 +64,7 @@ fn batch(
 ) {
   var first = params.first;
   if (params.stride > 0u) {
-    first += params.stride * (cursor[0] + cursor[1] * replay.step);
+    first += params.stride * batches[HEAD + min(replay.step * batches[1] + params.which, batches[0] - 1u)];
   }
   let number = group.y * groups.x + group.x;
   let thread = number * WG + local;

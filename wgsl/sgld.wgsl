@@ -11,19 +11,15 @@
 // The logarithm, sine and cosine are series: WGSL allows its own cosine an error of 2^-11.
 //
 //   p         f32  parameters, anywhere in one buffer
-//   table     [ROWS, 4]  u32, a row for each workgroup: the first element in p, its number i (a multiple of 4), how many
-//             elements (at most WG * PER), and 0 or where in the table the places in copies are listed, two for each
-//             element: so often the new parameter is written there
-//   copies    parameters in the order in which other kernels read them; not touched where no row has places
-//   settings  [5 + COUNT]  u32: how many scales follow (COUNT), t + 1 of the first step of a run, from one step of a run
-//             to the next, seed low, seed high; then as the bits of floats the scales, one for each step of a run; the last
-//             one holds for all steps beyond
+//   table     [ROWS, 3]  u32, a row for each workgroup: the first element in p, its number i (a multiple of 4), how many
+//             elements (at most WG * PER)
+//   settings  rows of one step's noise each, as per_step.ts describes them: t + 1, seed low, seed high, the bits of scale
 //
 // A workgroup takes what its row says, a thread PER elements, four at a time.
 
 struct Params {
   rows: u32,
-  call: u32, // added to t: which one it is of several in a step of a run
+  which: u32, // which one it is of several in a step of a run
 }
 
 struct Replay {
@@ -35,12 +31,12 @@ struct Replay {
 @group(0) @binding(2) var<storage, read> settings: array<u32>;
 @group(0) @binding(3) var<storage, read> table: array<u32>;
 @group(0) @binding(4) var<storage, read_write> p: array<f32>;
-@group(0) @binding(5) var<storage, read_write> copies: array<f32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u;
-const ROW: u32 = 4u;
-const SCALES: u32 = 5u;
+const ROW: u32 = 3u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 4u;
 const NOISE: u32 = 3u; // the stream's number
 
 // The high and the low half of a product, from halves of 16 bits.
@@ -111,23 +107,19 @@ fn add_noise(
   @builtin(local_invocation_index) local: u32,
 ) {
   let row = group.y * groups.x + group.x;
-  let scale = bitcast<f32>(settings[SCALES + min(replay.step, settings[0] - 1u)]);
+  let at_settings = HEAD + SETTINGS * min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  let t = settings[at_settings];
+  let seed = vec2u(settings[at_settings + 1u], settings[at_settings + 2u]);
+  let scale = bitcast<f32>(settings[at_settings + 3u]);
   if (row >= params.rows || scale == 0.0) { return; }
   let at = table[ROW * row];
   let block = table[ROW * row + 1u] / 4u;
   let count = table[ROW * row + 2u];
-  let places = table[ROW * row + 3u];
-  let t = settings[1] + replay.step * settings[2] + params.call;
   for (var i = 4u * local; i < count; i += 4u * WG) {
-    let words = philox(vec4u(block + i / 4u, 0u, t, NOISE), vec2u(settings[3], settings[4]));
+    let words = philox(vec4u(block + i / 4u, 0u, t, NOISE), seed);
     let xi = vec4f(normal_pair(words.x, words.y), normal_pair(words.z, words.w));
     for (var j = 0u; j < min(4u, count - i); j++) {
-      let parameter = p[at + i + j] + scale * xi[j];
-      p[at + i + j] = parameter;
-      if (places != 0u) {
-        copies[table[places + 2u * (i + j)]] = parameter;
-        copies[table[places + 2u * (i + j) + 1u]] = parameter;
-      }
+      p[at + i + j] += scale * xi[j];
     }
   }
 }

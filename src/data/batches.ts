@@ -1,6 +1,8 @@
+// Batches of images on the device, gathered in the step.
+import { isCapturing } from '../capture/current.ts'
+import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { gatherBatch } from '../kernels/gather.ts'
-import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
 import { tensor } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -31,10 +33,8 @@ export class ImageBatches {
   readonly #images: Tensor
   readonly #labels: Tensor
   readonly #order: Tensor
-  readonly #cursor: Tensor
+  readonly #batches: PerStep
   #position = 0
-  /** How the step that is being captured uses `next`. */
-  #use = { calls: 0 }
 
   /** Uploads the set; its order is that of the set until `setOrder`. Throws RangeError for a batch size below 1. */
   constructor(dataset: ImageDataset, { batchSize = 256, gpu = defaultGpu() }: { batchSize?: number; gpu?: Gpu } = {}) {
@@ -49,7 +49,7 @@ export class ImageBatches {
     this.#labels = tensor(labels, [count], { gpu, name: 'labels' }).keep()
     const order = Int32Array.from({ length: count }, (_, i) => i)
     this.#order = tensor(order, [count], { gpu, name: 'order' }).keep()
-    this.#cursor = tensor(Int32Array.of(0, 0), [2], { gpu, name: 'cursor' }).keep()
+    this.#batches = new PerStep(gpu, 1, 'batches')
   }
 
   /** The batch that `next` gives next, from 0 to `length`. */
@@ -100,26 +100,25 @@ export class ImageBatches {
       if (this.#position === this.length) throw this.#over(1)
       return this.batch(this.#position++)
     }
-    const use = { calls: 0 }
-    const participant: Participant = {
-      takesRates: false,
-      check: (steps) => {
-        if (this.#position + steps * use.calls > this.length) throw this.#over(steps * use.calls)
-      },
-      before: () => this.#cursor.gpu.write(this.#cursor.storage, Int32Array.of(this.#position, use.calls)),
-      after: (steps) => {
-        this.#position += steps * use.calls
-      },
-    }
-    if (takePart(this, participant)) this.#use = use
-    const first = this.batchSize * this.#use.calls++
-    const selection = { first, count: this.batchSize, cursor: this.#cursor }
+    const use = this.#batches.use(this.#rows)
+    const selection = { first: 0, count: this.batchSize, batches: { storage: this.#batches.storage, use } }
     return { ...gatherBatch(this.#source(), selection, SCALE), size: this.batchSize }
+  }
+
+  /** The batches of a plan, from where the position stands. */
+  readonly #rows: RowSource = {
+    row: (use) => Uint32Array.of(this.#position + use),
+    check: (uses) => {
+      if (this.#position + uses > this.length) throw this.#over(uses)
+    },
+    advance: (uses) => {
+      this.#position += uses
+    },
   }
 
   /** Gives the memory of the set back. */
   dispose(): void {
-    for (const t of [this.#images, this.#labels, this.#order, this.#cursor]) t.dispose()
+    for (const part of [this.#images, this.#labels, this.#order, this.#batches]) part.dispose()
   }
 
   #source() {

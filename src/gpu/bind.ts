@@ -16,6 +16,8 @@ export type BindingValues = Readonly<Record<string, BindingValue>>
 export interface Bound {
   readonly entries: GPUBindGroupEntry[]
   readonly storages: readonly Storage[]
+  /** Those of them that the kernel may write. */
+  readonly written: readonly Storage[]
   /** The numbers of its uniform structs, as bits. */
   readonly words: string
   /** Whether it has the number of the step, and so a dynamic offset. */
@@ -37,6 +39,7 @@ export function bind(
   { params, steps, spare }: { params: ParamsCache; steps: StepNumbers; spare: Spare },
 ): Bound {
   const storages: Storage[] = []
+  const written: Storage[] = []
   let words = ''
   let nullsWritten = 0
   const entries = kernel.bindings.map((declared): GPUBindGroupEntry => {
@@ -54,20 +57,17 @@ export function bind(
     const orSpare = value ?? (declared.type === 'storage' ? spare.written(nullsWritten++) : spare.read)
     const storage = storageOf(kernel, declared, orSpare, value === null ? 'a null binding' : 'the buffer')
     storages.push(storage)
+    if (declared.type === 'storage' && value !== null) written.push(storage)
     return { binding, resource: rangeOf(declared, storage) }
   })
   refuseAliases(kernel, values)
-  return { entries, storages, words, perStep: kernel.bindings.some((b) => b.perStep) }
+  return { entries, storages, written, words, perStep: kernel.bindings.some((b) => b.perStep) }
 }
 
-function storageOf(kernel: Kernel, { name, type, minBytes }: Binding, value: BindingValue, what: string): Storage {
+function storageOf(kernel: Kernel, { name, minBytes }: Binding, value: BindingValue, what: string): Storage {
   if (!(value instanceof Storage)) throw new Error(`${kernel.name}: ${name} takes a buffer, not numbers`)
   if (value.capacity < minBytes) {
     throw new Error(`${kernel.name}: ${name} needs ${minBytes} bytes, ${what} has ${value.capacity}`)
-  }
-  if (type === 'storage' && value.copy) {
-    value.copyable = false
-    value.dropCopy()
   }
   return value
 }

@@ -1,6 +1,5 @@
 import { type BindingValues, bind, checkNames } from './bind.ts'
 import { bufferUsage, mapModeRead } from './constants.ts'
-import type { DeferredSums } from './deferred.ts'
 import { errorKind, GpuError, withKernelName } from './errors.ts'
 import { adapterInfo, type GpuInfo, type GpuMemory } from './info.ts'
 import type { Kernel } from './kernel.ts'
@@ -25,7 +24,6 @@ export class Gpu {
   readonly #spare: Spare
   readonly #plans = new Set<PlanMemory>()
   #recording: Recording | null = null
-  #deferred: DeferredSums[] = []
   readonly #waiter: Waiter
   readonly #pipelines: Pipelines
   readonly #staging: GPUBuffer[] = []
@@ -108,8 +106,8 @@ export class Gpu {
     const { pipeline, layout } = this.#pipelines.get(kernel)
     const params = recording?.memory.params ?? this.#params
     const bound = bind(kernel, values, { params, steps: this.#steps, spare: this.#spare })
-    const { entries, storages, perStep } = bound
-    if (this.#deferred.length > 0) this.#settle((sums) => storages.some((storage) => sums.concerns(storage)))
+    const { entries, storages, written, perStep } = bound
+    for (const storage of written) storage.version++
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
     const dispatch = { pipeline, bindGroup, grid: fold(groups), perStep }
     if (recording) recording.dispatch(dispatch, kernel, bound)
@@ -118,22 +116,6 @@ export class Gpu {
         dispatch,
         storages.map((s) => s.buffer),
       )
-  }
-
-  /** Puts sums off until their results are needed, or an optimiser takes them. @internal */
-  defer(sums: DeferredSums): void {
-    this.#deferred.push(sums)
-  }
-
-  /** What was put off and is not done yet; who takes it makes the results, or runs it. @internal */
-  takeDeferred(): DeferredSums[] {
-    return this.#deferred.splice(0)
-  }
-
-  #settle(due: (sums: DeferredSums) => boolean = () => true): void {
-    const now = this.#deferred.filter(due)
-    this.#deferred = this.#deferred.filter((sums) => !now.includes(sums))
-    for (const sums of now) sums.run()
   }
 
   /**
@@ -173,17 +155,11 @@ export class Gpu {
 
   /** Runs `fn` with what it dispatches noted in a recording instead of run; with null, outside of the recording again. @internal */
   during<T>(recording: Recording | null, fn: () => T): T {
-    if (recording) this.#settle()
     const before = this.#recording
-    const deferred = this.takeDeferred() // of the recording around
     this.#recording = recording
     try {
-      const result = fn()
-      this.#settle()
-      return result
+      return fn()
     } finally {
-      for (const sums of this.takeDeferred()) sums.release() // where fn failed
-      this.#deferred = deferred
       this.#recording = before
     }
   }
@@ -191,7 +167,6 @@ export class Gpu {
   /** Runs recorded dispatches `steps` times over, in one submit. At most MAX_STEPS. @internal */
   replay(dispatches: readonly Dispatch[], steps: number): void {
     this.check()
-    this.#settle()
     this.#recorder.replay(dispatches, steps)
   }
 
@@ -199,7 +174,6 @@ export class Gpu {
   write(storage: Storage, data: ArrayBufferView<ArrayBuffer>, at = 0): void {
     this.check()
     if (data.byteLength === 0) return
-    this.#settle()
     if (this.#recording?.purpose === 'capture')
       this.#recording.refuse('values from the host would be the same in every step; make such tensors beforehand')
     const { buffer } = storage
@@ -218,7 +192,6 @@ export class Gpu {
   /** Copies the first `bytes` bytes of one storage to another. @internal */
   copy(from: Place, to: Place, bytes: number): void {
     this.check()
-    this.#settle()
     this.#recording?.refuse('the function copies memory; do so outside of it')
     const whole = Math.ceil(bytes / 4) * 4
     if (whole === 0) return
@@ -235,7 +208,6 @@ export class Gpu {
   /** Waits for all work recorded so far and returns the first `bytes` bytes of the storage: a sync point. */
   async read(storage: Storage, bytes = storage.byteLength): Promise<ArrayBuffer> {
     this.check()
-    this.#settle()
     this.#recording?.refuse('the function reads values back; read them outside of it, those of a plan after plan.run()')
     if (bytes === 0) return new ArrayBuffer(0)
     const size = Math.ceil(bytes / 4) * 4
@@ -275,7 +247,6 @@ export class Gpu {
 
   /** Tensors alive, and the bytes of their buffers, of those that wait to be used again, and of both at their most. */
   memory(): GpuMemory {
-    if (!this.#closed && !this.#lost && !this.#error) this.#settle() // what was put off holds memory
     const pools = [this.#pool, ...[...this.#plans].map(({ pool }) => pool)].map((pool) => pool.stats())
     const sum = (key: 'bytes' | 'pooledBytes' | 'peakBytes') => pools.reduce((total, stats) => total + stats[key], 0)
     return { tensors: this.tensors, bytes: sum('bytes'), pooledBytes: sum('pooledBytes'), peakBytes: sum('peakBytes') }
@@ -284,7 +255,6 @@ export class Gpu {
   /** Waits for the work under way and gives the device back. Safe to call twice. Throws what was still to be reported. */
   async close(): Promise<void> {
     if (this.#closed) return
-    for (const sums of this.takeDeferred()) sums.release()
     if (!this.#lost) {
       this.#recorder.submit()
       await this.device.queue.onSubmittedWorkDone().catch(() => undefined)

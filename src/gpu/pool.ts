@@ -1,6 +1,5 @@
 import { bufferUsage } from './constants.ts'
 import { GpuError } from './errors.ts'
-import type { PackedCopy } from './packed_copy.ts'
 
 /**
  * A piece of GPU memory with a count of those who hold it. Tensors, views and what the tape saves hold one reference
@@ -15,14 +14,9 @@ export class Storage {
   integerRange: readonly [number, number] | null = null
   /** Counts writes in place, so that a gradient is never computed from a value that has changed since. @internal */
   version = 0
-  /** The content once more as a kernel reads it, where that is kept. @internal */
-  copy: PackedCopy | null = null
-  /** Whether a copy may be kept: not where a kernel has written the content without it. @internal */
-  copyable = true
   #buffer: GPUBuffer
   #offset = 0
   #whole: Storage | null = null
-  #onFree: (() => void) | null = null
   #references = 1
 
   /** @internal */
@@ -46,9 +40,9 @@ export class Storage {
     return this.#whole ? alignedSize(this.byteLength) : this.#buffer.size
   }
 
-  /** Whether it has more than one holder: a change would be seen by others. */
-  get shared(): boolean {
-    return this.#references > 1
+  /** How many hold it: with more than one a change is seen by others. @internal */
+  get holders(): number {
+    return this.#references
   }
 
   /** The storage whose buffer this one lies in: itself, unless it is a part. @internal */
@@ -56,26 +50,11 @@ export class Storage {
     return this.#whole ?? this
   }
 
-  /** A part of this storage, `offset` a multiple of 256. `onFree` is called when nobody holds the part any more. @internal */
-  part(offset: number, byteLength: number, onFree: (() => void) | null = null): Storage {
+  /** A part of this storage, `offset` a multiple of 256. @internal */
+  part(offset: number, byteLength: number): Storage {
     const part = new Storage(this.pool, this.#buffer, byteLength)
     part.#lieIn(this, offset)
-    part.#onFree = onFree
     return part
-  }
-
-  /** Notes a write in place that has been made in this copy as well, if in any. @internal */
-  written(copy: PackedCopy | null): void {
-    const current = copy?.version === this.version
-    this.version++
-    if (copy && current) copy.version = this.version
-  }
-
-  /** Lets go of the copy; a plan that reads it has it packed anew before it runs. @internal */
-  dropCopy(): void {
-    if (!this.copy) return
-    this.copy.drop()
-    this.copy = null
   }
 
   /** Gives up its memory for a part of `whole`, whoever holds it; what it held must have been copied there. @internal */
@@ -100,10 +79,8 @@ export class Storage {
   /** @internal */
   release(): void {
     if (--this.#references !== 0) return
-    this.dropCopy()
     if (this.#whole) this.#whole.release()
     else this.pool.reclaim(this)
-    this.#onFree?.()
   }
 }
 

@@ -24,6 +24,7 @@ interface Entry extends Dispatch {
   readonly kernel: Kernel
   readonly words: string
   readonly storages: readonly Storage[]
+  readonly written: readonly Storage[]
   /** The buffers that were bound: one that moves later is another. */
   readonly buffers: readonly GPUBuffer[]
 }
@@ -45,8 +46,8 @@ export class Recording {
     this.purpose = purpose
   }
 
-  dispatch(dispatch: Dispatch, kernel: Kernel, { words, storages }: Bound): void {
-    this.entries.push({ ...dispatch, kernel, words, storages, buffers: storages.map((s) => s.buffer) })
+  dispatch(dispatch: Dispatch, kernel: Kernel, { words, storages, written }: Bound): void {
+    this.entries.push({ ...dispatch, kernel, words, storages, written, buffers: storages.map((s) => s.buffer) })
   }
 
   /** Notes what the function may not do, and throws it. */
@@ -70,6 +71,12 @@ export class Recording {
   externals(): Storage[] {
     const whole = this.entries.flatMap(({ storages }) => storages.map((s) => s.whole))
     return [...new Set(whole)].filter((s) => s.pool !== this.memory.pool)
+  }
+
+  /** Memory outside of the plan's own that the dispatches write, once each. */
+  written(): Storage[] {
+    const written = this.entries.flatMap((entry) => entry.written)
+    return [...new Set(written)].filter((s) => s.pool !== this.memory.pool)
   }
 
   /** Whether a storage has been moved to other memory since it was recorded. */

@@ -1,10 +1,9 @@
 import { KernelFile } from '../gpu/kernel.ts'
-import { provideArithmetic } from '../tensor/autograd.ts'
+import { apply, type Op, provideArithmetic } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { apply, type Op } from '../tensor/op.ts'
 import { type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { full } from './fill.ts'
+import { copyOf } from './clip.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { blocksOf, groupsFor, groupsForElements, requireTensors, requireType, withScratch } from './support.ts'
 
@@ -41,10 +40,10 @@ const addOp: Op<readonly [Tensor, Tensor], Attributes> = {
     return { out, saved: [] }
   },
 
-  backward(gpu, dy, _, { channels }, [, needsB], memory) {
+  backward(gpu, dy, _, { channels }, [, needsB], grad) {
     if (!channels || !needsB) return [dy, dy]
     const { N, C } = channels
-    const db = memory(1, [C])
+    const db = grad(1)
     const blocks = blocksOf(N)
     withScratch(gpu, 'add', blocks * C, (partial) => {
       gpu.emit(backwardBlock, { params: channels, dy: dy.storage, partial_out: partial }, groupsFor(blocks * C))
@@ -68,10 +67,4 @@ function asChannels(shape: Shape): { N: number; C: number; S: number } {
   return { N: shape[0]!, C: shape[1]!, S: sizeOf(shape.slice(2)) }
 }
 
-function copy(x: Tensor): Tensor {
-  const out = empty(x.gpu, x.shape, 'float32', 'copy')
-  x.gpu.copy(x.storage, out.storage, 4 * x.size)
-  return out
-}
-
-provideArithmetic({ add, copy, onesLike: (x) => full(x.gpu, x.shape, 1) })
+provideArithmetic({ add, copy: copyOf })

@@ -1,10 +1,48 @@
+// The search for the first tensor with a NaN or an infinity.
 import { GpuError } from '../gpu/errors.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
-import { AnomalyError, type Checked, type Detector, detector, setDetector } from '../tensor/anomaly.ts'
+import type { Inputs, Op, TapeNode } from '../tensor/autograd.ts'
 import { tensor } from '../tensor/create.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { type Observer, startObserving } from '../tensor/observe.ts'
+import { formatShape } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { newWatch, noteNotFinite } from './finite.ts'
+
+export type Direction = 'forward' | 'backward' | 'update'
+
+/** What the computation is at. */
+interface Place {
+  readonly direction: Direction
+  /** Such as 'layer 3 (Conv2d)'; null outside of modules. */
+  readonly layer: string | null
+}
+
+/** What is said of a tensor that is checked. */
+interface Checked extends Place {
+  readonly operation: string
+  /** Its part in the operation, such as 'its result [256, 10]'. */
+  readonly part: string
+}
+
+/** NaN or infinite values in a tensor, found while anomalies were looked for. It names the first such tensor. */
+export class AnomalyError extends Error {
+  override readonly name = 'AnomalyError'
+  /** The operation's name, such as 'conv2d'; 'SGD' for an update. */
+  readonly operation: string
+  readonly direction: Direction
+  /** Such as 'layer 3 (Conv2d)'; null outside of modules. */
+  readonly layer: string | null
+
+  /** @internal */
+  constructor({ operation, direction, layer, part }: Checked) {
+    const of = layer === null ? '' : ` of ${layer}`
+    super(`${operation}${of}, ${direction}: ${part} is the first tensor with a NaN or infinite value`)
+    this.operation = operation
+    this.direction = direction
+    this.layer = layer
+  }
+}
 
 const NOTHING = -1
 
@@ -16,12 +54,67 @@ interface Watched {
 }
 
 /** Every tensor gets the next number for its code; the clock of the watches stands still. */
-class AnomalyDetector implements Detector {
+class AnomalyDetector implements Observer {
+  readonly refusesCapture = 'anomalies are looked for one operation at a time; do it without that'
   readonly #devices = new Map<Gpu, Watched>()
   /** Memory that was looked at, and its version then. */
   readonly #seen = new WeakMap<Storage, number>()
+  /** The layer that applied each operation on the tape, and that of each parameter. */
+  readonly #layers = new WeakMap<TapeNode | Tensor, string | null>()
+  #place: Place = { direction: 'forward', layer: null }
+  /** The place that backward was called from, while it runs. */
+  #before: Place | null = null
 
-  check(x: Tensor, checked: Checked, again = false): void {
+  operation(op: Op, inputs: Inputs, _: unknown, out: Tensor): void {
+    if (out.node) this.#layers.set(out.node, this.#place.layer)
+    const at = { operation: op.name, ...this.#place }
+    for (const [i, x] of inputs.entries()) if (x) this.#check(x, { ...at, part: `its input ${i}, ${x.label},` })
+    this.#check(out, { ...at, part: `its result ${formatShape(out.shape)}` })
+  }
+
+  start(gradient: Tensor): void {
+    const at = { operation: 'backward', direction: 'backward', layer: null } as const
+    this.#check(gradient, { ...at, part: 'the gradient to start with' })
+  }
+
+  backward(node: TapeNode | null): void {
+    if (node === null) {
+      this.#place = this.#before ?? this.#place
+      this.#before = null
+      return
+    }
+    this.#before ??= this.#place
+    this.#place = { direction: 'backward', layer: this.#layers.get(node) ?? null }
+  }
+
+  gradients({ op }: TapeNode, gradients: Inputs): void {
+    for (const [i, dx] of gradients.entries()) {
+      const part = (x: Tensor) => `the gradient of its input ${i}, ${formatShape(x.shape)},`
+      if (dx) this.#check(dx, { operation: op.name, ...this.#place, part: part(dx) })
+    }
+  }
+
+  update(written: Tensor, operation: string, what: string, of: Tensor | null): void {
+    const layer = (of && this.#layers.get(of)) ?? null
+    const part = of === null ? what : `${what} ${of.label}`
+    this.#check(written, { operation, direction: 'update', layer, part }, of !== null)
+  }
+
+  module(module: object, layer: string): () => void {
+    for (const value of Object.values(module)) if (value instanceof Tensor) this.#layers.set(value, layer)
+    const before = this.#place
+    this.#place = { ...before, layer }
+    return () => {
+      this.#place = before
+    }
+  }
+
+  read(gpu: Gpu): Promise<void> {
+    return this.verify(gpu)
+  }
+
+  /** Has a float32 tensor looked at; one that was, and has not changed since, only if `again`. */
+  #check(x: Tensor, checked: Checked, again = false): void {
     const { storage, gpu } = x
     if (x.dtype !== 'float32' || (!again && this.#seen.get(storage) === storage.version)) return
     this.#seen.set(storage, storage.version)
@@ -35,6 +128,7 @@ class AnomalyDetector implements Detector {
     noteNotFinite(device.watch, x, code)
   }
 
+  /** Throws AnomalyError if anything recorded so far on the device was not finite. Waits for the device. */
   async verify(gpu: Gpu): Promise<void> {
     const device = this.#devices.get(gpu)
     if (!device || device.checked.size === 0) return
@@ -65,7 +159,7 @@ class AnomalyDetector implements Detector {
   }
 }
 
-let active: AnomalyDetector | null = null
+let active: { readonly detector: AnomalyDetector; readonly stop: () => void } | null = null
 
 /**
  * Switches the search for anomalies on or off, as torch.autograd.set_detect_anomaly does. While it is on, the result of
@@ -82,14 +176,17 @@ export function setDetectAnomaly(mode: boolean): void {
     )
   }
   if (mode === (active !== null)) return
-  active?.dispose()
-  active = mode ? new AnomalyDetector() : null
-  setDetector(active)
+  active?.stop()
+  active?.detector.dispose()
+  active = null
+  if (!mode) return
+  const detector = new AnomalyDetector()
+  active = { detector, stop: startObserving(detector) }
 }
 
 /** Whether anomalies are looked for. */
 export function isAnomalyEnabled(): boolean {
-  return detector() !== null
+  return active !== null
 }
 
 /**
@@ -108,7 +205,7 @@ export async function detectAnomaly<T>(fn: () => T | Promise<T>): Promise<T> {
   setDetectAnomaly(true)
   try {
     const result = await fn()
-    await active?.verifyAll()
+    await active?.detector.verifyAll()
     return result
   } finally {
     setDetectAnomaly(before)

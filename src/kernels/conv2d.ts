@@ -1,8 +1,8 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
+import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -161,7 +161,7 @@ const conv2dOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     return { out, saved: [input, weight] }
   },
 
-  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias], memory) {
+  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias], grad) {
     const [input, weight] = saved as [Tensor, Tensor]
     const params = paramsOf(input.shape, weight.shape, dy.shape, attributes, false)
     let dx: Tensor | null = null
@@ -178,8 +178,8 @@ const conv2dOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
       weightGradients(gpu, paramsOf(x.shape, w.shape, dy.shape, attributes, false), x.storage, dy.storage, dw, db)
       return [dx, empty(gpu, weight.shape, 'float32', 'conv2d'), db]
     }
-    const dw = memory(1, weight.shape)
-    const db = needsBias ? memory(2, [weight.shape[0]!]) : null
+    const dw = grad(1)
+    const db = needsBias ? grad(2) : null
     weightGradients(gpu, params, input.storage, dy.storage, dw, db)
     return [dx, dw, db]
   },

@@ -1,18 +1,15 @@
-import { DeferredSums } from '../gpu/deferred.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
-import type { Storage } from '../gpu/pool.ts'
+import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { apply, type Op } from '../tensor/op.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { type Attributes, type Conv2dOptions, conv2dShape, zeroChannel } from './conv2d.ts'
 import { tuneFused } from './conv2d_relu_max_pool2d_tuning.ts'
 import { sizesOf } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { packedCopy } from './packed_weight.ts'
 import { groupsFor, requireTensors, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
 
@@ -45,41 +42,14 @@ function pick(tune: Plan['tune'], ...names: (keyof Plan['tune'])[]) {
   return Object.fromEntries(names.map((name) => [name, tune[name]]))
 }
 
-/**
- * The weights as forward and backward read them: those that the optimiser keeps, or made now; backward needs them too, so
- * that they are made once.
- */
+/** The weights in the order in which forward and backward read them. */
 function packWeights(gpu: Gpu, { params, tune }: Plan, w: Tensor): Tensor {
   // As a uniform buffer the whole declared 64 KiB must be there.
   const floats = Math.max(4 * tune.quads, 16_384)
-  const packInto = (packed: Storage) => {
-    const bindings = { params, weight: w.storage, packed }
-    gpu.emit(file.entry('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
-  }
-  const name = `${NAME} ${tune.OCB} ${tune.DX_C}`
-  const kept = packedCopy(gpu, w, { name, bytes: 4 * floats, places: () => placesOf(params, tune) }, packInto)
-  if (kept) return new Tensor(gpu, kept.retain(), [floats], 'float32')
   const packed = empty(gpu, [floats], 'float32', `${NAME} weights`)
-  packInto(packed.storage)
+  const bindings = { params, weight: w.storage, packed: packed.storage }
+  gpu.emit(file.entry('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
   return packed
-}
-
-/** Where `pack` puts each weight: once for forward, once for dx. */
-function placesOf({ F, C, KH, KW }: Plan['params'], { OCB, DX_C }: Plan['tune']): Uint32Array {
-  const places = new Uint32Array(2 * F * C * KH * KW)
-  const quadsOfForward = Math.ceil(F / OCB) * C * KH * KW
-  let at = 0
-  for (let f = 0; f < F; f++) {
-    for (let c = 0; c < C; c++) {
-      const forward = (Math.floor(f / OCB) * C + c) * KH * KW
-      const dx = quadsOfForward + (Math.floor(c / DX_C) * F + f) * (KH + 4) * KW + 2 * KW
-      for (let tap = 0; tap < KH * KW; tap++) {
-        places[at++] = 4 * (forward + tap) + (f % OCB)
-        places[at++] = 4 * (dx + tap) + (c % DX_C)
-      }
-    }
-  }
-  return places
 }
 
 function forward(gpu: Gpu, { params, tune }: Plan, x: Tensor, w: Tensor, b: Tensor | null, out: Tensor, won: Tensor) {
@@ -105,48 +75,28 @@ function backwardInput(gpu: Gpu, { params, tune }: Plan, w: Tensor, { dy, winner
   gpu.emit(kernel, { params, ...weights, dy: dy.storage, winner: winner.storage, dx: dx.storage }, groups)
 }
 
-type Sums = (bytes: number) => Storage | null
-
-/**
- * Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order, by the optimiser where
- * it has memory for the `sums`.
- */
+/** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
 function backwardWeight(
   gpu: Gpu,
   { params, tune }: Plan,
   x: Tensor,
   { dy, winner }: Gradient,
-  { dw, db, sums }: { dw: Tensor; db: Tensor | null; sums: Sums },
+  { dw, db }: { dw: Tensor; db: Tensor | null },
 ) {
   const { N, C, F, KH, KW } = params
   const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
   const parts = Math.ceil(N / IMAGES) * LANES
   const weights = F * C * KH * KW
   const threads = parts * Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
-  const partials = (partial: Storage) => {
+  withScratch(gpu, NAME, parts * (weights + F), (partial) => {
     const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
     const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
     const kernel = file.entry('backward_weight', pick(tune, ...names), { WG: tune.WG })
     gpu.emit(kernel, { ...inputs, partial }, groupsFor(threads, tune.WG))
-  }
-  const add = (partial: Storage) => {
     const reduce = file.entry(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
     const bindings = { params, sums: partial, dw: dw.storage, ...(db && { db: db.storage }) }
     gpu.emit(reduce, bindings, groupsFor(db ? weights + F : weights))
-  }
-  const floats = parts * (weights + F)
-  const lent = sums(4 * floats)
-  if (!lent) {
-    return withScratch(gpu, NAME, floats, (partial) => {
-      partials(partial)
-      add(partial)
-    })
-  }
-  partials(lent)
-  const results = [{ storage: dw.storage, at: 0, stride: weights }]
-  if (db) results.push({ storage: db.storage, at: parts * weights, stride: F })
-  gpu.defer(new DeferredSums(lent, parts, results, () => add(lent)))
-  lent.release()
+  })
 }
 
 const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
@@ -182,10 +132,10 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     return { out, saved: [input, weight, ...made] }
   },
 
-  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias], memory) {
+  backward(gpu, dy, saved, attributes, [needsInput, needsWeight, needsBias], grad) {
     const [input, weight, winner, packed] = saved as [Tensor, Tensor, Tensor, Tensor]
     const gradient = { dy, winner }
-    const result = (i: number, shape: Shape) => (dy.size === 0 ? full(gpu, shape, 0) : memory(i, shape))
+    const result = (i: number, shape: Shape) => (dy.size === 0 ? full(gpu, shape, 0) : grad(i))
     const dx = needsInput ? result(0, input.shape) : null
     const needsParameters = needsWeight || needsBias
     const dw = needsParameters ? result(1, weight.shape) : null
@@ -193,13 +143,12 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     if (dy.size === 0) return [dx, dw, db]
     const p = plan(gpu, [input.shape, weight.shape, dy.shape], attributes, false)
     if (dx && dx.size > 0) backwardInput(gpu, p, packed, gradient, dx)
-    if (dw && dw.size > 0) {
-      backwardWeight(gpu, p, input, gradient, { dw, db, sums: (bytes) => memory.sums(1, bytes) })
-    } else if (db) {
+    if (dw && dw.size > 0) backwardWeight(gpu, p, input, gradient, { dw, db })
+    else if (db) {
       const [x, w] = zeroChannel(gpu, input, weight)
       const none = empty(gpu, w.shape, 'float32', NAME)
       const zeros = plan(gpu, [x.shape, w.shape, dy.shape], attributes, false)
-      backwardWeight(gpu, zeros, x, gradient, { dw: none, db, sums: () => null })
+      backwardWeight(gpu, zeros, x, gradient, { dw: none, db })
     }
     return [dx, dw, db]
   },

@@ -1,7 +1,8 @@
 import { KernelFile } from '../gpu/kernel.ts'
+import { apply, type Op } from '../tensor/autograd.ts'
 import { empty, rangeOf, tensor } from '../tensor/create.ts'
 import { gradEnabled } from '../tensor/modes.ts'
-import { apply, type Op } from '../tensor/op.ts'
+import { isOne } from '../tensor/one.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -134,17 +135,19 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
     }
     const dx = empty(gpu, logits.shape, 'float32', 'crossEntropy')
     gpu.emit(fused, { ...bindings, params: { ...params, needX: 1 }, totals, dx: dx.storage }, 1)
-    return { out, saved, ready: [dx, null] }
+    return { out, saved: [...saved, dx] }
   },
 
-  backward(gpu, dy, [logits, target, rows], attributes) {
+  backward(gpu, dy, [logits, target, rows, dxOfOne], attributes) {
+    // Forward computed it along with the loss.
+    if (dxOfOne && isOne(dy)) return [dxOfOne, null]
     const dx = empty(gpu, logits!.shape, 'float32', 'crossEntropy')
     if (dx.size === 0) return [dx, null]
     const bindings = {
       params: paramsOf(logits!, target!, attributes),
       x: logits!.storage,
       labels: target!.storage,
-      rows: rows!.storage,
+      saved_rows: rows!.storage,
       dy: dy.storage,
       dx: dx.storage,
     }

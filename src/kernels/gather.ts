@@ -1,4 +1,5 @@
 import { KernelFile } from '../gpu/kernel.ts'
+import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import { sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -22,14 +23,14 @@ export interface Selection {
   readonly first: number
   readonly count: number
   /**
-   * In a plan: int32 [2] on the GPU, batches before the first step of a run and from one step to the next. The selection
-   * moves on by `count` entries a batch; past the end of the list images are zeros and labels -100.
+   * In a plan: where the number of the step's batch is read, and which use of it in the step this is. The selection moves
+   * on by `count` entries a batch; past the end of the list images are zeros and labels -100.
    */
-  readonly cursor?: Tensor
+  readonly batches?: { readonly storage: Storage; readonly use: number }
 }
 
-function check({ images, labels, index }: Source, { first, count, cursor }: Selection): void {
-  for (const t of [images, labels, index, cursor]) t?.checkUsable('gather')
+function check({ images, labels, index }: Source, { first, count, batches }: Selection): void {
+  for (const t of [images, labels, index]) t.checkUsable('gather')
   requireType('gather', 'images', images, ['uint8'])
   requireType('gather', 'labels', labels, ['uint8'])
   requireType('gather', 'index', index, ['int32'])
@@ -41,7 +42,7 @@ function check({ images, labels, index }: Source, { first, count, cursor }: Sele
     const there = rows === 0 ? 'the data has no rows' : `the data has rows 0 to ${rows - 1}`
     throw new RangeError(`gather: row ${row} does not exist; ${there}`)
   }
-  const inside = cursor !== undefined || first + count <= index.size
+  const inside = batches !== undefined || first + count <= index.size
   if (!Number.isInteger(first) || !Number.isInteger(count) || first < 0 || count < 0 || !inside) {
     throw new RangeError(`gather: entries ${first} to ${first + count - 1} do not lie in a list of ${index.size}`)
   }
@@ -54,18 +55,18 @@ function check({ images, labels, index }: Source, { first, count, cursor }: Sele
 export function gatherBatch(source: Source, selection: Selection, scale: number): { images: Tensor; labels: Tensor } {
   check(source, selection)
   const { images, labels, index } = source
-  const { first, count, cursor } = selection
+  const { first, count, batches } = selection
   const { gpu } = images
   const shape = [count, ...images.shape.slice(1)]
   const R = sizeOf(images.shape.slice(1))
   const out = empty(gpu, shape, 'float32', 'gather')
   const outLabels = empty(gpu, [count], 'int32', 'gather')
   const bindings = {
-    params: { N: count, R, length: index.size, first, stride: cursor ? count : 0, scale },
+    params: { N: count, R, length: index.size, first, stride: batches ? count : 0, which: batches?.use ?? 0, scale },
     bytes: images.storage,
     labels: labels.storage,
     index: index.storage,
-    cursor: cursor?.storage ?? null,
+    batches: batches?.storage ?? null,
     out: out.storage,
     out_labels: outLabels.storage,
   }

@@ -1,8 +1,8 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
+import { apply, type GradientOf, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { apply, type GradientMemory, type Op } from '../tensor/op.ts'
 import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
@@ -82,7 +82,7 @@ function gradients(
   gpu: Gpu,
   operands: Operands,
   [needsInput, needsWeight, needsBias]: readonly boolean[],
-  memory: GradientMemory,
+  grad: GradientOf,
 ): [Tensor | null, Tensor | null, Tensor | null] {
   const { dy, input, weight, y } = operands
   const [N, I] = asRows(input)
@@ -90,7 +90,10 @@ function gradients(
   const needsParameters = needsWeight || needsBias
   // Where a sum has no terms its result is 0; nothing is left for the kernels then.
   const none = N === 0 || O === 0 || I === 0
-  const result = (i: number, shape: Shape) => (none ? full(gpu, shape, 0) : memory(i, shape))
+  const result = (i: number, shape: Shape) => {
+    if (none) return full(gpu, shape, 0)
+    return i < 2 || needsBias ? grad(i) : empty(gpu, shape, 'float32', 'linear')
+  }
   const dx = needsInput ? result(0, input.shape) : null
   const dw = needsParameters ? result(1, weight.shape) : null
   const db = !needsParameters ? null : none ? biasOnly(gpu, dy, y) : result(2, [O])
@@ -127,8 +130,8 @@ function opOf(name: string, relu: 0 | 1): Op<LinearInputs, Link> {
       return { out, saved: [inputs[0], inputs[1], ...(relu === 1 && !masked ? [out] : [])] }
     },
 
-    backward(gpu, dy, [input, weight, y = null], { masksInput }, needs, memory) {
-      return gradients(gpu, { dy, input: input!, weight: weight!, y, masksInput }, needs, memory)
+    backward(gpu, dy, [input, weight, y = null], { masksInput }, needs, grad) {
+      return gradients(gpu, { dy, input: input!, weight: weight!, y, masksInput }, needs, grad)
     },
   }
 }

@@ -1,6 +1,6 @@
 import { KernelFile } from '../gpu/kernel.ts'
+import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { apply, type Op } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsForElements, requireTensors, requireType } from './support.ts'

@@ -1,8 +1,10 @@
+// Tables on the device, each made once.
+
+import { isCapturing } from '../capture/current.ts'
 import type { Gpu } from '../gpu/gpu.ts'
-import { isCapturing } from '../tensor/capture.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { keyOf, type Piece, rowsOf, type Table } from './rows.ts'
+import { keyOfPieces, type Piece, rowsOf, type Table } from './rows.ts'
 
 /** Tables kept: one for each set of tensors that a kernel was dispatched over. */
 const MOST_TABLES = 64
@@ -43,7 +45,7 @@ export class TableCache {
 
   /** The table of pieces, by where they lie. */
   ofPieces(pieces: readonly Piece[]): DeviceTable {
-    return this.get(keyOf(pieces), () => rowsOf(pieces))
+    return this.get(keyOfPieces(pieces), () => rowsOf(pieces))
   }
 
   dispose(): void {

@@ -3,7 +3,7 @@ import { scope } from '../tensor/scope.ts'
 import { formatShape, type Shape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { isParameter } from './init.ts'
-import { traceForward } from './running.ts'
+import { noteClass } from './running.ts'
 import { type Summary, summarize } from './summary.ts'
 
 /** Tensors by the names of parameters, as `stateDict` gives them. */
@@ -34,7 +34,7 @@ function copyInto(pairs: readonly (readonly [value: Tensor, parameter: Tensor])[
  */
 export abstract class Module {
   constructor() {
-    traceForward(new.target.prototype, Module.prototype)
+    noteClass(new.target.prototype, Module.prototype)
   }
 
   /** What the module computes; shapes are those of its layers. */

@@ -1,8 +1,8 @@
+import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { fusionAt } from './fusion.ts'
 import { Module } from './module.ts'
-import { isWatched } from './running.ts'
 
 /** Options of {@link Sequential}. */
 export interface SequentialOptions {
@@ -41,9 +41,10 @@ export class Sequential extends Module {
   }
 
   override forward(x: Tensor): Tensor {
+    const fuse = this.#fuse && !observing().some(({ layerByLayer }) => layerByLayer)
     let y = x
     for (let i = 0; i < this.#modules.length; ) {
-      const fusion = this.#fuse && !isWatched() ? fusionAt(this.#modules, i) : null
+      const fusion = fuse ? fusionAt(this.#modules, i) : null
       y = fusion ? fusion.forward(y) : this.#modules[i]!.forward(y)
       i += fusion?.length ?? 1
     }

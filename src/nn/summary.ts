@@ -1,13 +1,12 @@
 import { full } from '../kernels/fill.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { watchOperations } from '../tensor/op.ts'
+import { type Observer, observe } from '../tensor/observe.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkShape, formatShape, type Shape, ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { isParameter } from './init.ts'
 import type { Module } from './module.ts'
-import { watchModules } from './running.ts'
 
 /** One run of a layer: a module without others inside, or one that computes by itself what its children do not. */
 export interface SummaryRow {
@@ -79,21 +78,24 @@ export function summarize(net: Module, inputShape: Shape): Summary {
   const ran: { module: Module; outputShape: Shape | null; multiplyAdds: number }[] = []
   /** The multiply-adds of the modules that run, the innermost last. */
   const running: { multiplyAdds: number }[] = []
-  const enter = (module: Module) => {
-    const own = { multiplyAdds: 0 }
-    running.push(own)
-    return (out: unknown) => {
-      running.pop()
-      ran.push({ module, outputShape: out instanceof Tensor ? out.shape : null, ...own })
-    }
-  }
-  const count = (multiplyAdds: number) => {
-    const innermost = running.at(-1)
-    if (innermost) innermost.multiplyAdds += multiplyAdds
+  const observer: Observer = {
+    layerByLayer: true,
+    module: (module) => {
+      const own = { multiplyAdds: 0 }
+      running.push(own)
+      return (out) => {
+        running.pop()
+        ran.push({ module: module as Module, outputShape: out instanceof Tensor ? out.shape : null, ...own })
+      }
+    },
+    operation: (op, inputs, attributes, out) => {
+      const innermost = running.at(-1)
+      if (innermost) innermost.multiplyAdds += op.multiplyAdds?.(inputs, attributes, out.shape) ?? 0
+    },
   }
   const gpu = net.parameters()[0]?.gpu ?? defaultGpu()
   scope(() => {
-    noGrad(() => watchModules({ enter }, () => watchOperations(count, () => net.forward(full(gpu, inputShape, 0)))))
+    noGrad(() => observe(observer, () => net.forward(full(gpu, inputShape, 0))))
   })
   // By now also what the forward itself has made is registered.
   const names = new Map<Module, string>()

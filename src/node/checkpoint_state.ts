@@ -12,7 +12,7 @@ type Values = Pick<Checkpoint, 'parameters' | 'momentum'>
  */
 export async function valuesOf(net: nn.Module, optimizer: optim.SGD, step: number): Promise<Values> {
   const named = net.namedParameters()
-  const { momentum } = optimizer.stateDict()
+  const { momentum = [] } = optimizer.stateDict().state
   const buffers = [...named.keys()].map((name, i) => [name, momentum[i] ?? null] as const)
   const values = {
     parameters: await toHost(named),
@@ -53,7 +53,7 @@ export function restoreValues(net: nn.Module, optimizer: optim.SGD, values: Valu
   const parameters = toDevice(values.parameters)
   const momentum = toDevice(values.momentum)
   net.loadStateDict(parameters)
-  const { paramGroups } = optimizer.stateDict()
-  optimizer.loadStateDict({ paramGroups, momentum: [...named.keys()].map((name) => momentum.get(name) ?? null) })
+  const state = { momentum: [...named.keys()].map((name) => momentum.get(name) ?? null) }
+  optimizer.loadStateDict({ ...optimizer.stateDict(), state })
   for (const made of [...parameters.values(), ...momentum.values()]) made.dispose()
 }

@@ -1,16 +1,15 @@
+// Running averages of parameters along the path of training.
+import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
-import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
-import { averageUpdate, averageWeights } from '../kernels/average.ts'
+import { averageUpdate } from '../kernels/average.ts'
 import type { Piece } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
-import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
-import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { checkParameters } from './check.ts'
-import { sideBySide } from './side_by_side.ts'
+import { sideBySide } from './layout.ts'
 
 /** The state of an average, as `stateDict` gives it. */
 export interface AverageState {
@@ -35,9 +34,8 @@ abstract class Average {
   readonly #gpu: Gpu
   readonly #parameters: readonly Tensor[]
   readonly #averages: readonly Tensor[]
-  readonly #weights: Tensor
+  readonly #weights: PerStep
   readonly #tables: TableCache
-  #written: Float32Array | null = null
   #count = 0
   #swapped = false
 
@@ -49,12 +47,8 @@ abstract class Average {
     this.#gpu = gpu
     this.#parameters = [...parameters]
     this.#tables = new TableCache(gpu)
-    const [averages, weights] = gpu.during(null, () => [
-      sideBySide(gpu, parameters, 'averages'),
-      empty(gpu, [1 + MAX_STEPS], 'float32', 'weights').keep(),
-    ])
-    this.#averages = averages
-    this.#weights = weights
+    this.#averages = gpu.during(null, () => sideBySide(gpu, parameters, 'averages'))
+    this.#weights = new PerStep(gpu, 1, 'weights')
   }
 
   /** How much the parameters weigh in an average that has had `count` updates, 1 or more. */
@@ -77,11 +71,9 @@ abstract class Average {
   update(): void {
     this.#check('update')
     for (const p of this.#parameters) p.checkUsable(this.#name)
-    const capturing = isCapturing(this.#gpu)
-    if (capturing && !takePart(this, this.#participant())) {
+    if (this.#weights.use(this.#source) > 0) {
       throw new Error(`${this.#name}: update() stands twice in a captured function; capture one step at a time`)
     }
-    if (!capturing) this.#write(1)
     for (const [parameters, runs] of this.#pieces()) {
       for (const [averages, pieces] of runs) {
         const { tensor, rows } = this.#tables.ofPieces(pieces)
@@ -89,7 +81,7 @@ abstract class Average {
         averageUpdate(this.#gpu, storages, rows)
       }
     }
-    if (!capturing) this.#count++
+    this.#weights.used(this.#source)
   }
 
   /**
@@ -207,27 +199,13 @@ abstract class Average {
     return found
   }
 
-  /** In a plan the weights are worked out before every run, one for each step. */
-  #participant(): Participant {
-    return {
-      takesRates: false,
-      check: () => this.#check('plan.run'),
-      before: (steps) => this.#write(steps),
-      after: (steps) => {
-        this.#count += steps
-      },
-    }
-  }
-
-  /** Uploads the weights of the next steps, where they have changed. */
-  #write(steps: number): void {
-    const next = Array.from({ length: steps }, (_, i) => this.#count + i)
-    const weights = next.map((count) => (count === 0 ? 1 : this.weight(count)))
-    while (weights.length > 1 && weights.at(-1) === weights.at(-2)) weights.pop() // the last one holds from there on
-    const words = averageWeights(weights)
-    if (this.#written?.length === words.length && words.every((word, i) => word === this.#written![i])) return
-    this.#gpu.write(this.#weights.storage, words)
-    this.#written = words
+  /** The weight of each update; in a plan they are worked out before every run. */
+  readonly #source: RowSource = {
+    row: (use) => Float32Array.of(this.#count + use === 0 ? 1 : this.weight(this.#count + use)),
+    check: () => this.#check('plan.run'),
+    advance: (uses) => {
+      this.#count += uses
+    },
   }
 }
 

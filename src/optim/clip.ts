@@ -1,7 +1,8 @@
+// Limits for gradients.
 import { clampInPlace, copyOf, normOf, scaleToNorm } from '../kernels/clip.ts'
 import { full } from '../kernels/fill.ts'
-import { detector } from '../tensor/anomaly.ts'
 import { defaultGpu } from '../tensor/default.ts'
+import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkTensors } from './check.ts'
@@ -124,8 +125,7 @@ function gradientNorm(params: readonly Tensor[], normType: 2 | typeof Infinity):
   const [first, ...others] = withGradient(params).map((p) => p.grad!)
   if (!first) return full(params[0]?.gpu ?? defaultGpu(), [], 0)
   const norm = normOf([first, ...others], normType)
-  const place = { operation: 'clipGradNorm', direction: 'update', layer: null } as const
-  detector()?.check(norm, { ...place, part: 'the norm of the gradients' })
+  for (const observer of observing()) observer.update?.(norm, 'clipGradNorm', 'the norm of the gradients', null)
   return norm
 }
 
@@ -146,10 +146,10 @@ function float32(limit: number): number {
 
 /** The gradients, each once and in memory that nobody else has: two parameters, or whoever called backward, may hold it. */
 function ownGradients(params: readonly Tensor[]): Tensor[] {
-  for (const sums of params[0]?.gpu.takeDeferred() ?? []) sums.run() // until then they hold memory of gradients
   const own = withGradient(params).map((p) => {
     const gradient = p.grad!
-    if (!gradient.storage.shared) return gradient
+    const own = p.gradientHome === gradient.storage ? 2 : 1 // the optimizer holds the place that it keeps
+    if (gradient.storage.holders <= own) return gradient
     const copy = copyOf(gradient)
     copy.name = gradient.name
     p.grad = copy

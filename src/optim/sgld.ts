@@ -1,50 +1,58 @@
-import type { PackedCopy } from '../gpu/packed_copy.ts'
-import { MAX_STEPS } from '../gpu/params.ts'
-import { type SgldEntry, sgldNoise, sgldSettings, sgldSettingsBytes, sgldTable } from '../kernels/sgld.ts'
+// Stochastic gradient Langevin dynamics: plain steps of SGD, and noise.
+
+import { isCapturing } from '../capture/current.ts'
+import { PerStep } from '../capture/per_step.ts'
+import type { Piece } from '../kernels/rows.ts'
+import { SGLD_WORDS, sgldNoise, sgldRow } from '../kernels/sgld.ts'
 import { TableCache } from '../kernels/table_cache.ts'
-import { isCapturing, type Participant, takePart } from '../tensor/capture.ts'
-import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { Arena } from './arena.ts'
-import { type ParamGroup, SGD, type SGDOptions, type SGDState } from './sgd.ts'
+import { checkOptions } from './check.ts'
+import type { FlatParameters } from './flat_parameters.ts'
+import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
+import { plainRule, type SGDOptions } from './sgd.ts'
 
 export type SGLDOptions = Pick<SGDOptions, 'lr' | 'weightDecay' | 'maximize'>
 
+/** Parameters that share their options. */
+export type SGLDGroup = ParamGroup & Required<SGLDOptions>
+
 /** What concerns the noise. */
 export interface SGLDNoise {
-  /** T, 0 or more: 1 / N for the posterior of N examples where the loss is their mean. */
+  /** T, 0 or more: 1 / N for the posterior of N examples if the loss is their mean. */
   temperature: number
   /** Of the noise, 0 … 2⁵³ − 1; the default generator's, that of `manualSeed`, unless given. */
   seed?: number
 }
 
 /** The state of an SGLD, as `stateDict` gives it. */
-export interface SGLDState extends SGDState {
+export interface SGLDState extends OptimizerState<SGLDGroup> {
   readonly temperature: number
   readonly seed: number
-  /** Steps taken. */
-  readonly step: number
 }
 
 const MAX_STEP = 2 ** 32 - 2
 
-/** One parameter that noise is added to, and to its packed copy. */
-interface Shaken extends SgldEntry {
-  readonly parameter: Tensor
-  readonly copy: PackedCopy | null
+const rule: Rule<SGLDGroup> = {
+  ...plainRule,
+  name: 'optim.SGLD',
+  defaults: { lr: undefined, weightDecay: 0, maximize: false },
+  states: [],
+  countsSteps: false,
+  check: (group) => checkOptions('optim.SGLD', group, { flags: ['maximize'], amounts: ['lr', 'weightDecay'] }),
+  settings: (group, t) => plainRule.settings({ ...group, momentum: 0, dampening: 0, nesterov: false }, t),
 }
 
-/** Those of a group, by where they lie. */
-interface ShakenGroup {
-  readonly group: ParamGroup
-  readonly arenas: ReadonlyMap<Arena, readonly Shaken[]>
+/** What a group's noise needs on the device. */
+interface Noise {
+  readonly settings: PerStep
+  readonly pieces: ReadonlyMap<FlatParameters, readonly Piece[]>
 }
 
 /**
  * Stochastic gradient Langevin dynamics (Welling and Teh, "Bayesian Learning via Stochastic Gradient Langevin Dynamics",
- * ICML 2011): θ ← θ − η g + √(2ηT) ξ, where g is the gradient of the mean loss L, with weight decay where there is any, and
+ * ICML 2011): θ ← θ − η g + √(2ηT) ξ, where g is the gradient of the mean loss L, with weight decay if there is any, and
  * ξ is standard normal. For small η its samples come from exp(−L / T): Welling and Teh's ε and sum of N losses are
  * ε = 2η/N and N·L, so that T = 1/N gives the posterior, whose prior is weightDecay · N's Gaussian. At T = 0 it is SGD, bit
  * for bit.
@@ -53,27 +61,17 @@ interface ShakenGroup {
  * captured or not, and wherever a run was resumed. Elements are counted through the parameters of all groups, each
  * parameter beginning at a multiple of 4. The noise disturbs no other stream of the seed.
  *
- * An update takes a dispatch more than SGD's.
+ * A step takes one dispatch more than SGD's.
  */
-export class SGLD extends SGD {
+export class SGLD extends Optimizer<SGLDGroup> {
   /** T; may be set at any time and is in force from the next step. */
   temperature: number
-  readonly #settings = new Map<ParamGroup, Tensor>()
+  readonly #settings = new Map<SGLDGroup, PerStep>()
   readonly #tables: TableCache
   #seed: number
-  #step = 0
-  /** How the step that is being captured uses `step`; it stands for this optimiser's noise among a plan's participants. */
-  #use = { calls: 0 }
-  readonly #noise = {}
 
-  /**
-   * `params` as for `optim.SGD`, whose errors it has for them. Throws TypeError or RangeError for a temperature or a seed
-   * that is none, and for a momentum.
-   */
-  constructor(
-    params: readonly Tensor[] | readonly ({ params: readonly Tensor[] } & Partial<SGLDOptions>)[],
-    options: Partial<SGLDOptions> & SGLDNoise,
-  ) {
+  /** Throws TypeError or RangeError for options, a temperature or a seed that do not fit. */
+  constructor(params: Parameters<SGLDGroup>, options: Partial<SGLDOptions> & SGLDNoise) {
     requireOptions('optim.SGLD', options, ['lr', 'weightDecay', 'maximize', 'temperature', 'seed'])
     const { temperature, seed = defaultGenerator().seed, ...others } = options
     if (temperature === undefined) {
@@ -81,41 +79,23 @@ export class SGLD extends SGD {
     }
     checkTemperature(temperature)
     checkInteger('seed', seed, Number.MAX_SAFE_INTEGER)
-    super(params, others)
-    checkMomentum(this.paramGroups)
+    super(rule, params, others)
     this.temperature = temperature
     this.#seed = seed
     this.#tables = new TableCache(this.gpu)
   }
 
-  /** Updates every parameter that has a gradient, as `optim.SGD`'s, and adds the step's noise to it. */
+  /** Updates every parameter that has a gradient, as `optim.SGD` does, and adds the step's noise to it. */
   override step(watch: Tensor | null = null): void {
     checkTemperature(this.temperature)
-    checkMomentum(this.paramGroups)
     super.step(watch)
-    const groups = this.#shaken()
-    const capturing = isCapturing(this.gpu)
-    if (capturing) this.#takePart(groups)
-    const call = capturing ? this.#use.calls++ : 0
-    if (capturing || this.temperature !== 0) {
-      for (const { group, arenas } of groups) {
-        const settings = this.#settingsOf(group)
-        if (!capturing) this.#write(settings, [group.lr], 1)
-        for (const [{ whole: parameters, copies }, entries] of arenas) {
-          const { tensor, rows } = this.#tables.get(entries.map(keyOf).join(), () => sgldTable(entries))
-          const storages = { table: tensor.storage, settings: settings.storage, parameters, copies }
-          sgldNoise(this.gpu, storages, rows, call)
-        }
-      }
-    }
-    if (!capturing) this.#stepped(groups, 1)
   }
 
   override stateDict(): SGLDState {
-    return { ...super.stateDict(), temperature: this.temperature, seed: this.#seed, step: this.#step }
+    return { ...super.stateDict(), temperature: this.temperature, seed: this.#seed }
   }
 
-  /** Takes over options, seed and step: the noise goes on from there. Throws where `optim.SGD` does, and changes nothing. */
+  /** Takes over options, seed and steps: the noise continues from there. Throws if they do not fit, and changes nothing then. */
   override loadStateDict(state: SGLDState): void {
     const { temperature, seed, step } = state
     checkTemperature(temperature)
@@ -124,7 +104,6 @@ export class SGLD extends SGD {
     super.loadStateDict(state)
     this.temperature = temperature
     this.#seed = seed
-    this.#step = step
   }
 
   override dispose(): void {
@@ -134,78 +113,54 @@ export class SGLD extends SGD {
     this.#tables.dispose()
   }
 
-  /** Of each group the parameters that have a gradient, with the copies that SGD's update has written. */
-  #shaken(): ShakenGroup[] {
-    let number = 0
-    return this.paramGroups.map((group) => {
-      const arenas = new Map<Arena, Shaken[]>()
-      for (const parameter of group.params) {
-        const { storage, size, grad } = parameter
-        const entry = { parameter, at: storage.offset / 4, number, size, copy: storage.copy }
-        number += 4 * Math.ceil(size / 4)
-        if (!grad) continue
-        const arena = this.arenaOf(parameter)
-        const own = arenas.get(arena)
-        if (own) own.push(entry)
-        else arenas.set(arena, [entry])
-      }
-      return { group, arenas }
-    })
-  }
-
-  #settingsOf(group: ParamGroup): Tensor {
-    const found = this.#settings.get(group)
-    if (found) return found
-    const size = sgldSettingsBytes(MAX_STEPS) / 4
-    const made = this.gpu.during(null, () => empty(this.gpu, [size], 'int32', 'settings').keep())
-    this.#settings.set(group, made)
-    return made
-  }
-
-  #write({ storage }: Tensor, rates: readonly number[], stride: number): void {
-    // Rounded once: the device's own square root is not.
-    const scales = rates.map((lr) => Math.sqrt(2 * lr * this.temperature))
-    this.gpu.write(storage, sgldSettings({ seed: this.#seed, step: this.#step, stride, scales }))
-  }
-
   /** In a plan temperature and rates are read before every run, and each step has its own noise. */
-  #takePart(groups: readonly ShakenGroup[]): void {
-    const use = { calls: 0 }
-    const participant: Participant = {
-      takesRates: true,
-      check: () => checkTemperature(this.temperature),
-      before: (_, lr) => {
-        for (const [group, settings] of this.#settings) {
-          const rates = typeof lr === 'object' ? lr : [lr ?? group.lr]
-          this.#write(settings, rates, use.calls)
-        }
-      },
-      after: (steps) => this.#stepped(groups, steps * use.calls),
-    }
-    if (takePart(this.#noise, participant)) this.#use = use
-  }
-
-  #stepped(groups: readonly ShakenGroup[], steps: number): void {
-    this.#step += steps
-    for (const { arenas } of groups) {
-      for (const { parameter, copy } of [...arenas.values()].flat()) parameter.storage.written(copy)
+  protected override afterUpdate(): void {
+    if (this.temperature === 0 && !isCapturing(this.gpu)) return
+    for (const [group, { settings, pieces }] of this.#noise()) {
+      const source = {
+        takesRates: true,
+        row: (use: number, lr = group.lr) => {
+          // Rounded once: the device's own square root is not.
+          const scale = Math.sqrt(2 * lr * this.temperature)
+          return sgldRow({ seed: this.#seed, step: this.stepsTaken + use, scale })
+        },
+        check: () => checkTemperature(this.temperature),
+        advance: () => undefined, // the steps are counted with the updates
+      }
+      const use = settings.use(source)
+      for (const [{ storage }, own] of pieces) {
+        const { tensor, rows } = this.#tables.ofPieces(own)
+        sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters: storage }, rows, use)
+      }
     }
   }
-}
 
-function keyOf({ at, number, size, copy }: SgldEntry): string {
-  return `${at} ${number} ${size} ${copy ? `copy ${copy.at}` : ''}`
+  /** Of each group the parameters that have a gradient, with the numbers of their elements. */
+  #noise(): Map<SGLDGroup, Noise> {
+    const numbers = new Map<Tensor, number>()
+    let number = 0
+    for (const p of this.parameters()) {
+      numbers.set(p, number)
+      number += 4 * Math.ceil(p.size / 4)
+    }
+    const found = new Map<SGLDGroup, Noise>()
+    for (const group of this.paramGroups) {
+      const pieces = [...this.lyingTogether(group)].map(([flat, parameters]) => {
+        const own = parameters.map((p): Piece => ({ at: p.storage.offset / 4, other: numbers.get(p)!, size: p.size }))
+        return [flat, own] as const
+      })
+      if (pieces.length === 0) continue
+      const settings = this.#settings.get(group) ?? new PerStep(this.gpu, SGLD_WORDS, 'settings')
+      this.#settings.set(group, settings)
+      found.set(group, { settings, pieces: new Map(pieces) })
+    }
+    return found
+  }
 }
 
 function checkTemperature(temperature: number): void {
   if (typeof temperature === 'number' && Number.isFinite(temperature) && temperature >= 0) return
   throw new RangeError(`optim.SGLD: temperature must be a number, 0 or more, not ${String(temperature)}`)
-}
-
-function checkMomentum(groups: readonly ParamGroup[]): void {
-  for (const { momentum } of groups) {
-    if (momentum !== 0) throw new RangeError(`optim.SGLD: its dynamics have no momentum, it must be 0, not ${momentum}`)
-  }
 }
 
 function checkInteger(what: string, value: number, max: number): void {

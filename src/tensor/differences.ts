@@ -1,8 +1,8 @@
 // The two sides that gradcheck compares: gradients by backward, and by central differences. Sums are made in float64.
 import type { Gpu } from '../gpu/gpu.ts'
+import type { TapeNode } from './autograd.ts'
 import { tensor } from './create.ts'
 import { noGrad } from './modes.ts'
-import type { TapeNode } from './node.ts'
 import { Stream } from './random.ts'
 import { scope } from './scope.ts'
 import type { Shape } from './shape.ts'

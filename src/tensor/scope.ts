@@ -1,37 +1,14 @@
+// Scopes: what is made inside is released at the end.
 import { refusePromise } from './modes.ts'
+import { releasing } from './owned.ts'
 import { Tensor } from './tensor.ts'
 
-const open: Set<Tensor>[] = []
-
-/** Notes a new tensor in the innermost scope, if there is one. */
-export function register(tensor: Tensor): void {
-  open[open.length - 1]?.add(tensor)
-}
-
-/** Takes a tensor out of every scope: it lives until it is disposed. */
-export function unregister(tensor: Tensor): void {
-  for (const tensors of open) tensors.delete(tensor)
-}
-
 /**
- * Runs `fn` and releases the tensors made in it, but for those it returns (alone, in arrays, maps and objects' properties)
- * and those kept by `keep()`. When `fn` throws, all are released. `fn` is synchronous.
+ * Runs `fn` and releases the tensors made in it, except those that it returns (alone, in arrays, maps and objects'
+ * properties) and those kept by `keep()`. When `fn` throws, all are released. `fn` is synchronous.
  */
 export function scope<T>(fn: () => T): T {
-  const made = new Set<Tensor>()
-  open.push(made)
-  let returned: Set<Tensor> | null = null
-  try {
-    const result = refusePromise('scope', fn())
-    returned = tensorsIn(result)
-    return result
-  } finally {
-    open.pop()
-    for (const tensor of made) {
-      if (returned?.has(tensor)) register(tensor)
-      else tensor.release('its scope ended')
-    }
-  }
+  return releasing(() => refusePromise('scope', fn()), tensorsIn)
 }
 
 function partsOf(value: object): Iterable<unknown> {

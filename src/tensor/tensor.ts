@@ -1,11 +1,10 @@
+// Tensor: an array on the GPU with its place on the tape and its gradient.
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
-import { detector } from './anomaly.ts'
-import { backward } from './autograd.ts'
-import type { TapeNode } from './node.ts'
+import { backward, type TapeNode } from './autograd.ts'
+import { observing } from './observe.ts'
 import { requireOptions } from './options.ts'
-import type { ParameterPlace } from './parameter_place.ts'
-import { register, unregister } from './scope.ts'
+import { register, unregister } from './owned.ts'
 import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts'
 import { flattenShape, reshape, reshapeTo } from './view.ts'
 
@@ -14,7 +13,7 @@ export type TypedArray = Float32Array | Int32Array | Uint8Array
 
 export const bytesPerElement: Readonly<Record<DType, number>> = { float32: 4, int32: 4, uint8: 1 }
 
-/** What a tensor holds on the GPU, apart from the tensor, so that the collector of garbage can release it. */
+/** The GPU memory behind a tensor, kept in a separate object so that the garbage collector can release it. */
 interface Held {
   readonly gpu: Gpu
   readonly storage: Storage
@@ -44,8 +43,8 @@ export class Tensor {
   readonly size: number
   /** Shown in errors; layers give their parameters PyTorch's names. */
   name = ''
-  /** Where its gradient should lie, if an optimiser wants it somewhere. @internal */
-  place: ParameterPlace | null = null
+  /** The memory that its optimizer keeps for its gradient. It is free while only the optimizer holds it. @internal */
+  gradientHome: Storage | null = null
   readonly #held: Held
   #requiresGrad = false
   #grad: Tensor | null = null
@@ -122,6 +121,11 @@ export class Tensor {
     this.#requiresGrad = true
   }
 
+  /** Another tensor on the same device; it takes over one reference to the storage. For operations. @internal */
+  like(storage: Storage, shape: Shape, dtype: DType = 'float32'): Tensor {
+    return new Tensor(this.gpu, storage, shape, dtype)
+  }
+
   /** Throws when the tensor was released. `operation` says who wanted to use it. */
   checkUsable(operation: string): void {
     const { released } = this.#held
@@ -171,8 +175,7 @@ export class Tensor {
   async data(): Promise<TypedArray> {
     this.checkUsable('data')
     const reading = this.gpu.read(this.storage, this.size * bytesPerElement[this.dtype])
-    const anomalies = detector()
-    const bytes = anomalies ? (await Promise.all([reading, anomalies.verify(this.gpu)]))[0] : await reading
+    const [bytes] = await Promise.all([reading, ...observing().map((observer) => observer.read?.(this.gpu))])
     if (this.dtype === 'float32') return new Float32Array(bytes)
     return this.dtype === 'int32' ? new Int32Array(bytes) : new Uint8Array(bytes)
   }
@@ -196,6 +199,9 @@ export class Tensor {
       )
     }
     requireOptions('backward', options, ['retainGraph'])
+    this.checkUsable('backward')
+    gradient?.checkUsable('backward')
+    checkStart(this, gradient)
     backward(this, gradient, options.retainGraph ?? false)
   }
 }
@@ -205,5 +211,31 @@ export function forgetGradients(tensors: Iterable<Tensor>, reason: string): void
   for (const tensor of tensors) {
     tensor.grad?.release(reason)
     tensor.grad = null
+  }
+}
+
+/** Throws unless backward can start at `root` with this gradient. */
+function checkStart(root: Tensor, gradient: Tensor | null): void {
+  if (!root.requiresGrad) {
+    throw new Error(`backward: ${root.label} requires no gradient: none of what it was computed from does`)
+  }
+  if (gradient && gradient.gpu !== root.gpu) throw new Error('backward: its tensors live on two devices')
+  if (gradient && gradient.dtype !== 'float32') {
+    throw new TypeError(`backward: the gradient must be float32, it is ${gradient.dtype}`)
+  }
+  if (gradient && !sameShape(gradient.shape, root.shape)) {
+    throw new ShapeError('backward', "the gradient must have the tensor's shape", [
+      ['tensor', root.shape],
+      ['gradient', gradient.shape],
+    ])
+  }
+  if (!gradient && root.size !== 1) {
+    const cure = 'Pass the gradient of this tensor, or reduce it to one element first.'
+    throw new ShapeError(
+      'backward',
+      `a tensor of ${root.size} elements needs a gradient`,
+      [['tensor', root.shape]],
+      cure,
+    )
   }
 }

@@ -1,9 +1,10 @@
-import { apply, type Op } from './op.ts'
+// Views: tensors that share the memory of another under a new shape.
+import { apply, type Op } from './autograd.ts'
 import { type Shape, ShapeError, sizeOf } from './shape.ts'
-import { Tensor } from './tensor.ts'
+import type { Tensor } from './tensor.ts'
 
 function view(x: Tensor, shape: Shape): Tensor {
-  return new Tensor(x.gpu, x.storage.retain(), shape, x.dtype)
+  return x.like(x.storage.retain(), shape, x.dtype)
 }
 
 /** The same memory under another shape; its gradient is the gradient under the input's shape. */

@@ -1,6 +1,6 @@
 import { ImageBatches } from '../data/batches.ts'
 import { Module } from '../nn/index.ts'
-import { SGD } from '../optim/index.ts'
+import { Optimizer } from '../optim/index.ts'
 
 /** Throws TypeError for what is no network, or has nothing to train. */
 export function checkNet(operation: string, net: unknown): asserts net is Module {
@@ -14,12 +14,16 @@ export function checkBatches(operation: string, name: string, batches: unknown):
   throw new TypeError(`${operation}: ${name} must be one ImageBatches, such as new ImageBatches(set)`)
 }
 
-/** Throws TypeError for what is no optimiser, or would leave the network as it is. */
-export function checkOptimizer(operation: string, net: Module, optimizer: unknown): asserts optimizer is SGD {
-  if (!(optimizer instanceof SGD)) throw new TypeError(`${operation}: optimizer must be an optim.SGD`)
+/** Throws TypeError for what is not an optimizer, or would leave the network as it is. */
+export function checkOptimizer(operation: string, net: Module, optimizer: unknown): asserts optimizer is Optimizer {
+  if (!(optimizer instanceof Optimizer))
+    throw new TypeError(
+      `${operation}: optimizer must be an optimizer, such as optim.SGD(net.parameters(), { lr: 0.1 })`,
+    )
   const own = new Set(net.parameters())
-  if (optimizer.paramGroups.some(({ params }) => params.some((p) => own.has(p)))) return
+  const { paramGroups }: Optimizer = optimizer
+  if (paramGroups.some(({ params }) => params.some((p) => own.has(p)))) return
   throw new TypeError(
-    `${operation}: the optimiser has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)`,
+    `${operation}: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)`,
   )
 }

@@ -1,6 +1,6 @@
 import { meaningOf } from '../kernels/finite.ts'
 import type { Module } from '../nn/index.ts'
-import type { SGD } from '../optim/index.ts'
+import type { Optimizer } from '../optim/index.ts'
 import type { Totals } from './meter.ts'
 
 /** Where in a run numbers ceased to be finite. */
@@ -44,7 +44,7 @@ export function batchOf(
 /** The error for what a meter noted in training: `place` says where in the run the batch with that note is. */
 export function divergedInTraining(
   { code }: NonNullable<Totals['notFinite']>,
-  { net, optimizer }: { readonly net: Module; readonly optimizer: SGD },
+  { net, optimizer }: { readonly net: Module; readonly optimizer: Optimizer },
   place: { readonly epoch: number; readonly step: number; readonly lr: number },
 ): DivergedError {
   const what = nameOf(code, net, optimizer)
@@ -73,7 +73,7 @@ export function divergedInEvaluation(
   )
 }
 
-function nameOf(code: number, net: Module, optimizer: SGD): string {
+function nameOf(code: number, net: Module, optimizer: Optimizer): string {
   const parameters = optimizer.paramGroups.flatMap((group) => group.params)
   const { kind, index } = meaningOf(code, parameters.length)
   if (kind === 'loss' || kind === 'logits') return kind

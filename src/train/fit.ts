@@ -1,6 +1,6 @@
 import { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
-import type { SGD } from '../optim/index.ts'
+import type { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { checkNet, checkOptimizer } from './check.ts'
@@ -13,7 +13,7 @@ export interface FitOptions {
   /** The batches to train on, or with those that every epoch is evaluated on. */
   readonly data: ImageBatches | { readonly train: ImageBatches; readonly test: ImageBatches }
   /** Of parameters of the network, all or some; the others stay as they are. */
-  readonly optimizer: SGD
+  readonly optimizer: Optimizer
   /** Gives every group its rate, and its momentum where it has one. Without it the groups' own are in force. */
   readonly schedule?: Schedule | undefined
   /** What the schedule's t counts: epochs, the default, or updates. */
@@ -41,7 +41,7 @@ export interface FitOptions {
 /** What every callback is told of the run. */
 export interface FitRun {
   readonly net: Module
-  readonly optimizer: SGD
+  readonly optimizer: Optimizer
   readonly epochs: number
   readonly stepsPerEpoch: number
 }

@@ -1,8 +1,8 @@
+import { capture } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import { crossEntropy } from '../kernels/cross_entropy.ts'
 import type { Module } from '../nn/index.ts'
-import type { SGD } from '../optim/index.ts'
-import { capture } from '../tensor/capture.ts'
+import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator, type StreamName } from '../tensor/random.ts'
@@ -18,7 +18,7 @@ const UNSETTLED = 0.1
 /** Options of {@link lrFind}. */
 export interface LrFindOptions {
   readonly net: Module
-  readonly optimizer: SGD
+  readonly optimizer: Optimizer
   /** Taken in the order that they have, from the first on, and again from there where there are fewer than steps. */
   readonly train: ImageBatches
   /** The first rate and the last, 0 < minLr < maxLr; 1e-3 and 10. */
@@ -187,11 +187,11 @@ async function sweepBy(
 const STREAMS: readonly StreamName[] = ['init', 'shuffle', 'noise']
 
 /** Keeps what training changes; what is returned puts it back. */
-function snapshot(net: Module, optimizer: SGD, train: ImageBatches): () => void {
+function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () => void {
   const parameters = new Map([...net.stateDict()].map(([name, p]) => [name, copyOf(p)]))
   const state = optimizer.stateDict()
-  // All of it: an optimiser may have more than SGD's.
-  const kept = { ...state, momentum: state.momentum.map((buffer) => buffer && copyOf(buffer)) }
+  const copies = Object.entries(state.state).map(([name, list]) => [name, list.map((x) => x && copyOf(x))] as const)
+  const kept = { ...state, state: Object.fromEntries(copies) }
   const { position } = train
   const generator = defaultGenerator()
   const positions = STREAMS.map((name) => generator.stream(name).position)
@@ -202,7 +202,7 @@ function snapshot(net: Module, optimizer: SGD, train: ImageBatches): () => void 
       net.loadStateDict(parameters)
       optimizer.loadStateDict(kept)
     } finally {
-      for (const copy of [...parameters.values(), ...kept.momentum]) copy?.dispose()
+      for (const copy of [...parameters.values(), ...copies.flatMap(([, list]) => list)]) copy?.dispose()
     }
   }
 }

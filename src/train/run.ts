@@ -258,7 +258,10 @@ function stepsUntilStop(options: RunOptions, epoch: number, first: number, most:
 function setMomentum({ optimizer, rates }: RunOptions, epoch: number, step: number): void {
   const momentum = rates ? momentumAt(rates, epoch, step) : undefined
   if (momentum === undefined) return
-  for (const group of optimizer.paramGroups) group.momentum = momentum
+  for (const group of optimizer.paramGroups) {
+    if (!('momentum' in group)) throw new TypeError('fit: the schedule has a momentum, and the optimizer has none')
+    group.momentum = momentum
+  }
 }
 
 /** The rate in force at an update: without a schedule that of the first group. */

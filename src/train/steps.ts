@@ -1,6 +1,6 @@
-import type { SGD } from '../optim/index.ts'
-import { detector } from '../tensor/anomaly.ts'
-import { capture } from '../tensor/capture.ts'
+import { capture } from '../capture/capture.ts'
+import type { Optimizer } from '../optim/index.ts'
+import { observing } from '../tensor/observe.ts'
 import { scope } from '../tensor/scope.ts'
 
 /** A step that can be taken many times over. */
@@ -14,9 +14,9 @@ export interface Steps {
  * `step` as a captured plan, or as a function called each time anew: the same bits. Anomalies are looked for one operation
  * at a time, so then it is never captured.
  */
-export function stepsOf(step: () => unknown, optimizer: SGD | null, captured: boolean): Steps {
-  if (captured && !detector()) {
-    const kind = () => optimizer?.paramGroups.map(({ momentum }) => momentum !== 0).join()
+export function stepsOf(step: () => unknown, optimizer: Optimizer | null, captured: boolean): Steps {
+  if (captured && !observing().some(({ refusesCapture }) => refusesCapture !== undefined)) {
+    const kind = () => optimizer?.variants
     let plan = capture(step)
     let captureOf = kind()
     const again = () => {
@@ -27,7 +27,7 @@ export function stepsOf(step: () => unknown, optimizer: SGD | null, captured: bo
     }
     return {
       run: (count, lr) => {
-        if (kind() !== captureOf) again() // with or without momentum is part of what was captured
+        if (kind() !== captureOf) again() // such as with or without momentum: that is part of what was captured
         plan.run(count, lr ? { lr } : {})
       },
       dispose: () => plan.dispose(),

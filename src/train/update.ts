@@ -1,7 +1,7 @@
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
-import type { SGD } from '../optim/index.ts'
+import type { Optimizer } from '../optim/index.ts'
 import { tensor } from '../tensor/create.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
 import type { Meter } from './meter.ts'
@@ -10,7 +10,7 @@ import { type Steps, stepsOf } from './steps.ts'
 /** What an update is made of. */
 export interface UpdateOptions extends Clipping {
   readonly net: Module
-  readonly optimizer: SGD
+  readonly optimizer: Optimizer
   readonly train: ImageBatches
   /** Batches whose gradients one update adds up, each divided by how many they are: 1 unless given. */
   readonly accumulate?: number | undefined

@@ -1,5 +1,5 @@
+import { warmUp } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
-import { warmUp } from '../tensor/capture.ts'
 import { evaluationStep } from './evaluate.ts'
 import { Meter } from './meter.ts'
 import { type UpdateOptions, update } from './update.ts'

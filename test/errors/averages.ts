@@ -116,8 +116,8 @@ export const averages: Area = {
     },
     {
       title: 'optim.SGLD: a momentum',
-      error: 'RangeError',
-      text: 'optim.SGLD: its dynamics have no momentum, it must be 0, not 0.9',
+      error: 'TypeError',
+      text: 'optim.SGLD: unknown option momentum; known: params, lr, weightDecay, maximize',
       cure: 'Of the schedules, oneCycleLR and cyclicLR set a momentum unless they are told not to.',
       run: () => new optim.SGLD(loose([{ params: [weight()], momentum: 0.9 }]), { lr: 0.1, temperature: 1 }),
     },

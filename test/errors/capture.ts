@@ -208,7 +208,7 @@ export const captures: Area = {
     {
       title: 'plan.run: momentum switched on since the capture',
       error: 'Error',
-      text: 'optim.SGD: the plan was captured otherwise, the group is now with momentum; capture again',
+      text: 'optim.SGD: the plan was captured without momentum, the group is now with momentum; capture again',
       run: () => {
         const { optimizer, step } = training()
         const made = capture(step)

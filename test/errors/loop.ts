@@ -67,13 +67,13 @@ export const loop: Area = {
     {
       title: 'fit: no optimiser',
       error: 'TypeError',
-      text: 'fit: optimizer must be an optim.SGD',
+      text: 'fit: optimizer must be an optimizer, such as optim.SGD(net.parameters(), { lr: 0.1 })',
       run: () => run({ optimizer: 0.1 }),
     },
     {
       title: 'fit, lrFind: the optimiser of another network',
       error: 'TypeError',
-      text: "fit: the optimiser has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)",
+      text: "fit: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)",
       cure: 'Some of them will do: the others stay as they are.',
       run: () => run({ optimizer: new optim.SGD(network().parameters(), { lr: 0.1 }) }),
     },

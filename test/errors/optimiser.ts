@@ -76,7 +76,7 @@ export const optimiser: Area = {
     {
       title: 'optim.SGD: something among the parameters that is no tensor',
       error: 'TypeError',
-      text: 'optim.SGD: parameter 0 is no tensor',
+      text: 'optim.SGD: parameter 0 is not a tensor',
       cure: 'Give the tensors alone: [...net.namedParameters().values()], which is net.parameters().',
       run: () => new optim.SGD([{ params: loose([['weight', weight()]]) }], { lr: 0.1 }),
     },
@@ -90,7 +90,7 @@ export const optimiser: Area = {
     {
       title: 'optim.SGD: the result of an operation among the parameters',
       error: 'TypeError',
-      text: 'optim.SGD: tensor [3] is no parameter: it was computed by an operation',
+      text: 'optim.SGD: tensor [3] is not a parameter: it was computed by an operation',
       cure: 'Give the leaves that it was computed from, or detach() it and set requiresGrad.',
       run: () => new optim.SGD([relu(weight())], { lr: 0.1 }),
     },
@@ -117,22 +117,22 @@ export const optimiser: Area = {
     {
       title: 'optim.SGD.loadStateDict: no state',
       error: 'TypeError',
-      text: 'optim.SGD: a state is { paramGroups, momentum }, as stateDict() gives it',
+      text: 'optim.SGD: a state is { step, paramGroups, state }, as stateDict() gives it',
       run: () => sgd().loadStateDict(loose({})),
     },
     {
       title: 'optim.SGD.loadStateDict: the state of other groups or parameters',
       error: 'Error',
-      text: 'optim.SGD: the state has 1 groups and 2 parameters, this optimiser 1 and 1',
+      text: 'optim.SGD: the state has 1 groups and 2 parameters, this optimizer 1 and 1',
       cure: 'Make the optimiser with the groups and parameters that the state was taken with. Nothing was changed.',
-      run: () => sgd().loadStateDict({ ...sgd().stateDict(), momentum: [null, null] }),
+      run: () => sgd().loadStateDict({ ...sgd().stateDict(), state: { momentum: [null, null] } }),
     },
     {
       title: 'optim.SGD.loadStateDict: momentum of another shape',
       error: 'Error',
       text: 'optim.SGD: momentum 0 is [2], its parameter weight [3]',
       cure: 'The parameters must come in the order in which they were when the state was taken. Nothing was changed.',
-      run: () => sgd().loadStateDict({ ...sgd().stateDict(), momentum: [tensor([1, 2])] }),
+      run: () => sgd().loadStateDict({ ...sgd().stateDict(), state: { momentum: [tensor([1, 2])] } }),
     },
     {
       title: 'optim.clipGradNorm: a norm of another type',
@@ -172,7 +172,7 @@ export const optimiser: Area = {
     {
       title: 'optim.clipGradNorm, optim.clipGradValue: something in the list that is no tensor',
       error: 'TypeError',
-      text: 'optim.clipGradNorm: parameter 1 is no tensor',
+      text: 'optim.clipGradNorm: parameter 1 is not a tensor',
       run: () => optim.clipGradNorm([weight(), loose('weight')], 1),
     },
     {

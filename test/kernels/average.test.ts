@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { averageUpdate, averageWeights } from '../../src/kernels/average.ts'
+import { perStepWords } from '../../src/capture/per_step.ts'
+import { averageUpdate } from '../../src/kernels/average.ts'
 import { type Piece, rowsOf } from '../../src/kernels/rows.ts'
 import { fill } from '../support/arbitraries.ts'
 import { expectClose, gamma, SMALLEST_NORMAL } from '../support/close.ts'
@@ -12,10 +13,19 @@ beforeAll(async () => {
   gpu = await testGpu()
 })
 
+/** Weights as the kernel reads them. */
+const wordsOf = (weights: readonly number[]) =>
+  Int32Array.from(
+    perStepWords(
+      weights.map((weight) => Float32Array.of(weight)),
+      1,
+    ),
+  )
+
 /** One update of these pieces. */
 function update(a: Tensor, p: Tensor, weights: readonly number[], pieces: readonly Piece[]): void {
   const { words, rows } = rowsOf(pieces)
-  const [table, settings] = [tensor(new Int32Array(words.buffer)), tensor(averageWeights(weights))]
+  const [table, settings] = [tensor(new Int32Array(words.buffer)), tensor(wordsOf(weights))]
   const storages = { table: table.storage, weights: settings.storage, parameters: p.storage, averages: a.storage }
   averageUpdate(gpu, storages, rows)
   for (const t of [table, settings]) t.dispose()

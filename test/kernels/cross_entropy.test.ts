@@ -109,10 +109,10 @@ describe('crossEntropy with numbers that are not finite', () => {
     const labels = tensor(Int32Array.of(1, 0, 0))
     const made = (size: number) => tensor(new Float32Array(size))
     const [loss, rows, dx, dy] = [made(3), made(16), made(9), tensor([1, 1, 1])]
-    const common = { params, x: x.storage, labels: labels.storage, rows: rows.storage }
-    const forward = { ...common, out: loss.storage }
+    const common = { params, x: x.storage, labels: labels.storage }
+    const forward = { ...common, rows: rows.storage, out: loss.storage }
     gpu.emit(new KernelFile('cross_entropy', laundered).entry('forward'), forward, 1)
-    const backward = { ...common, dy: dy.storage, dx: dx.storage }
+    const backward = { ...common, saved_rows: rows.storage, dy: dy.storage, dx: dx.storage }
     gpu.emit(new KernelFile('cross_entropy', laundered).entry('backward'), backward, 1)
     expect([...(await values(loss))]).toEqual(Array(3).fill(nan))
     expect([...(await values(dx))]).toEqual(Array(9).fill(nan))

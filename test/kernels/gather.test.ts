@@ -96,7 +96,7 @@ describe('gather', () => {
     expect(gatherBatch(source, { first: 0, count: 1 }, 1).labels.storage.integerRange).toEqual([1, 9])
   })
 
-  it('goes on by the cursor, and past the end of the list gives zeros and labels that do not count', async () => {
+  it('takes the batch of the step, and past the end of the list gives zeros and labels that do not count', async () => {
     for (const R of [1, 3, 8, 28]) {
       const given = bytesOf([9, R], R)
       const labels = labelsOf(9, 5)
@@ -109,8 +109,8 @@ describe('gather', () => {
         [2, 4],
         [7, 0],
       ] as const) {
-        const cursor = tensor(Int32Array.of(batch, 1))
-        const { images, labels: taken } = gatherBatch(source, { first, count: 4, cursor }, 1)
+        const batches = { storage: tensor(Int32Array.of(1, 1, batch)).storage, use: 0 }
+        const { images, labels: taken } = gatherBatch(source, { first, count: 4, batches }, 1)
         const rows = Array.from({ length: 4 }, (_, n) => index[first + 4 * batch + n] ?? null)
         const bytes = rows.flatMap((row) => (row === null ? Array(R).fill(0) : chosen(given, Int32Array.of(row))))
         await expectExact(images, ref([4, R], bytes), `batch ${batch} from ${first}`)

@@ -1,21 +1,18 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { newWatch } from '../../src/kernels/finite.ts'
-import type { SgdUpdate } from '../../src/kernels/sgd.ts'
 import { type FillKind, fill } from '../support/arbitraries.ts'
 import { parameter, tensor, testGpu, values } from '../support/gpu.ts'
 import { ref, sgdStep as sgdReference } from '../support/reference.ts'
-import { sgdStep } from '../support/sgd.ts'
+import { type SgdUpdate, sgdStep } from '../support/sgd.ts'
 import { bitsOf, expectExact, expectTensor, type Hold, tensorOf } from './check.ts'
 
 beforeAll(testGpu)
 
-type OneRate = SgdUpdate & { readonly lr: number }
-
-const PLAIN: OneRate = { lr: 0.1, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false }
+const PLAIN: SgdUpdate = { lr: 0.1, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false }
 
 /** Every combination: without momentum, and with it and each dampening or Nesterov's. */
-const combinations: OneRate[] = [0, 0.01].flatMap((weightDecay) =>
+const combinations: SgdUpdate[] = [0, 0.01].flatMap((weightDecay) =>
   [false, true].flatMap((maximize) => [
     { ...PLAIN, weightDecay, maximize },
     { ...PLAIN, weightDecay, maximize, dampening: 0.3 },
@@ -34,7 +31,7 @@ const combinations: OneRate[] = [0, 0.01].flatMap((weightDecay) =>
 async function check(
   size: number,
   steps: number,
-  update: OneRate,
+  update: SgdUpdate,
   seed = 1,
   kind: FillKind = 'normal',
   hold: Hold = expectTensor,

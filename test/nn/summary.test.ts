@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { isWatched } from '../../src/nn/running.ts'
 import { conv2dReluMaxPool2d, linearRelu, matmul, nn, relu, type Tensor } from '../../src/node/index.ts'
+import { observing } from '../../src/tensor/observe.ts'
 import { type Gpu, messageOf, parameter, testGpu } from '../support/gpu.ts'
 
 let gpu: Gpu
@@ -146,7 +146,7 @@ total                                 52            180`)
     expect(messageOf(() => net.summary([1, 3]))).toBe(`linear: weight takes 2 input features, input has 3
   input  [1, 3]  N I
   weight [3, 2]  O I`)
-    expect(isWatched()).toBe(false)
+    expect(observing()).toEqual([])
   })
 
   it.each([

@@ -48,7 +48,7 @@ it('where no step has been taken there is no momentum, before and after', async 
   expect(values.momentum.size).toBe(0)
   const other = trained(2, 1)
   restoreValues(other.net, other.optimizer, values, 'x')
-  expect(other.optimizer.stateDict().momentum).toEqual([null, null, null, null])
+  expect(other.optimizer.stateDict().state.momentum!).toEqual([null, null, null, null])
   for (const one of [fresh, other]) one.dispose()
 })
 

@@ -40,14 +40,14 @@ describe('step', () => {
       for (let step = 0; step < 3; step++) {
         const gradient = fill(n, 10 + step, 'normal')
         const before = ref([n], await values(p))
-        const momentum = sgd.stateDict().momentum[0]
+        const momentum = sgd.stateDict().state.momentum![0]
         const buffer: Ref | null = momentum ? ref([n], await values(momentum)) : null
         sgd.zeroGrad()
         give(p, gradient)
         sgd.step()
         const expected = sgdStep(before, ref([n], gradient), buffer, options)
         expectClose(await values(p), expected.param, expected.param.bound, `parameter after step ${step}`)
-        const after = sgd.stateDict().momentum[0]
+        const after = sgd.stateDict().state.momentum![0]
         expect(after === null).toBe(expected.buffer === null)
         if (expected.buffer) {
           expectClose(await values(after!), expected.buffer, expected.buffer.bound, `momentum after step ${step}`)
@@ -79,11 +79,11 @@ describe('step', () => {
     const [a, b] = [parameter([1], [1]), parameter([1], [1])]
     const sgd = new optim.SGD([a, b], { lr: 0.5, momentum: 0.5, weightDecay: 1 })
     sgd.step()
-    expect(sgd.stateDict().momentum).toEqual([null, null])
+    expect(sgd.stateDict().state.momentum!).toEqual([null, null])
     give(a, [1])
     sgd.step()
     expect([await a.item(), await b.item()]).toEqual([0, 1])
-    expect(sgd.stateDict().momentum[1]).toBeNull()
+    expect(sgd.stateDict().state.momentum![1]).toBeNull()
   })
 
   it('gives each group its own options, and the common ones to those without', async () => {
@@ -281,7 +281,7 @@ describe('the state', () => {
     for (let i = 3; i < 6; i++) step(q, resumed, i)
     for (let i = 3; i < 6; i++) step(p, sgd, i)
     expect(await values(q)).toEqual(await values(p))
-    expect(resumed.stateDict().momentum[0]).not.toBe(sgd.stateDict().momentum[0])
+    expect(resumed.stateDict().state.momentum![0]).not.toBe(sgd.stateDict().state.momentum![0])
   })
 
   it('before the first step, and with some momentum missing, is taken over as it is', async () => {
@@ -292,14 +292,14 @@ describe('the state', () => {
     one.step()
     give(b, [8])
     other.step()
-    const momentum = other.stateDict().momentum[1]!
+    const momentum = other.stateDict().state.momentum![1]!
     other.loadStateDict(one.stateDict())
-    expect(other.stateDict().momentum[1]).toBeNull()
+    expect(other.stateDict().state.momentum![1]).toBeNull()
     expect(momentum.released).toBe(true)
     other.step() // a goes on dampened, b starts undampened
     expect([await a.item(), await b.item()]).toEqual([-8 - 8 - (4 + 4), -8 - 8])
     other.loadStateDict(new optim.SGD([a, b], { lr: 3 }).stateDict())
-    expect(other.stateDict().momentum).toEqual([null, null])
+    expect(other.stateDict().state.momentum!).toEqual([null, null])
     expect(other.paramGroups[0]!.lr).toBe(3)
   })
 
@@ -310,33 +310,36 @@ describe('the state', () => {
     give(b, [1, 2, 3])
     sgd.step()
     const before = sgd.stateDict()
-    const momentum = await values(before.momentum[0]!)
+    const momentum = await values(before.state.momentum![0]!)
     const group = { ...before.paramGroups[0]!, lr: 5 }
-    const [small, large] = before.momentum as [Tensor, Tensor]
+    const [small, large] = before.state.momentum as [Tensor, Tensor]
     const released = tensor([1, 2])
     released.dispose()
     const cases: [optim.SGDState, string][] = [
       [
-        { paramGroups: [group, group], momentum: [small, large] },
-        'optim.SGD: the state has 2 groups and 2 parameters, this optimiser 1 and 2',
+        { step: 1, paramGroups: [group, group], state: { momentum: [small, large] } },
+        'optim.SGD: the state has 2 groups and 2 parameters, this optimizer 1 and 2',
       ],
       [
-        { paramGroups: [group], momentum: [small] },
-        'optim.SGD: the state has 1 groups and 1 parameters, this optimiser 1 and 2',
+        { step: 1, paramGroups: [group], state: { momentum: [small] } },
+        'optim.SGD: the state has 1 groups and 1 parameters, this optimizer 1 and 2',
       ],
-      [{ paramGroups: [group], momentum: [small, small] }, 'optim.SGD: momentum 1 is [2], its parameter tensor [3]'],
       [
-        { paramGroups: [group], momentum: [released, large] },
+        { step: 1, paramGroups: [group], state: { momentum: [small, small] } },
+        'optim.SGD: momentum 1 is [2], its parameter tensor [3]',
+      ],
+      [
+        { step: 1, paramGroups: [group], state: { momentum: [released, large] } },
         "optim.SGD: tensor [2] can't be used any more: dispose() was called on it",
       ],
       [
-        { paramGroups: [{ ...group, lr: -1 }], momentum: [small, large] },
+        { step: 1, paramGroups: [{ ...group, lr: -1 }], state: { momentum: [small, large] } },
         'optim.SGD: lr must be a number, 0 or more, not -1',
       ],
     ]
     for (const [state, message] of cases) expect(messageOf(() => sgd.loadStateDict(state))).toBe(message)
     expect(sgd.stateDict().paramGroups).toEqual(before.paramGroups)
-    expect(await values(sgd.stateDict().momentum[0]!)).toEqual(momentum)
+    expect(await values(sgd.stateDict().state.momentum![0]!)).toEqual(momentum)
   })
 
   it('is released by dispose', () => {
@@ -346,9 +349,9 @@ describe('the state', () => {
     const { tensors } = gpu.memory()
     const sgd = new optim.SGD([p], options)
     sgd.step()
-    expect(sgd.stateDict().momentum[0]!.released).toBe(false)
-    // Parameters, gradients, momentum, settings, a table, an empty tensor; and the view of the momentum.
-    expect(gpu.memory().tensors).toBe(tensors + 7)
+    expect(sgd.stateDict().state.momentum![0]!.released).toBe(false)
+    // Parameters, gradients, momentum, settings, a table; and the view of the momentum.
+    expect(gpu.memory().tensors).toBe(tensors + 6)
     sgd.dispose()
     expect(gpu.memory().tensors).toBe(tensors)
     expect(gpu.pool.stats().live).toBe(live) // the parameter's own buffer went, the one it lies in stays

@@ -133,9 +133,11 @@ describe('step', () => {
   it('refuses a momentum and a temperature set wrong, before anything is changed', async () => {
     const { optimizer, parameters, step, bits } = training()
     const before = await bits()
-    optimizer.paramGroups[0]!.momentum = 0.9
-    expect(messageOf(() => scope(step))).toBe('optim.SGLD: its dynamics have no momentum, it must be 0, not 0.9')
-    optimizer.paramGroups[0]!.momentum = 0
+    Object.assign(optimizer.paramGroups[0]!, { momentum: 0.9 })
+    expect(messageOf(() => scope(step))).toBe(
+      'optim.SGLD: unknown option momentum; known: params, lr, weightDecay, maximize',
+    )
+    Reflect.deleteProperty(optimizer.paramGroups[0]!, 'momentum')
     optimizer.temperature = Number.NaN
     expect(messageOf(() => scope(step))).toBe('optim.SGLD: temperature must be a number, 0 or more, not NaN')
     expect(parameters.length).toBe(3)
@@ -208,38 +210,8 @@ describe('the noise depends on seed, step and element alone', () => {
     plan.dispose()
   })
 
-  it('and is in the weights that a convolution reads, whoever kept packed copies of them before', async () => {
-    const run = async (plainly: boolean) => {
-      const w = parameter(fill(54, 1, 'normal'), [6, 1, 3, 3])
-      w.storage.copyable = !plainly
-      const x = tensor(fill(300, 2, 'normal'), [3, 1, 10, 10])
-      const dy = tensor(new Float32Array(288).fill(1), [3, 6, 4, 4])
-      const step = (optimizer: optim.SGD) => () => {
-        const out = conv2dReluMaxPool2d(x, w)
-        optimizer.zeroGrad()
-        out.backward(dy)
-        optimizer.step()
-      }
-      const sgd = new optim.SGD([w], { lr: 0.1 })
-      for (let i = 0; i < 2; i++) scope(step(sgd))
-      expect(w.storage.copy === null).toBe(plainly)
-      const sgld = new optim.SGLD([w], { lr: 0.1, temperature: 0.1, seed: 1 })
-      for (let i = 0; i < 3; i++) scope(step(sgld))
-      expect(w.storage.copy === null).toBe(plainly)
-      const plan = capture(step(sgld))
-      plan.run(3)
-      scope(step(sgld))
-      plan.run(2)
-      plan.dispose()
-      sgld.temperature = 0
-      for (let i = 0; i < 2; i++) scope(step(sgld))
-      return await bitsOf(w)
-    }
-    expect(await run(false)).toEqual(await run(true))
-  })
-
-  it('which are packed no more often than with SGD', () => {
-    const count = (make: (p: Tensor[]) => optim.SGD) => {
+  it('take one dispatch more than SGD', () => {
+    const count = (make: (p: Tensor[]) => optim.Optimizer) => {
       const w = parameter(fill(54, 1, 'normal'), [6, 1, 3, 3])
       const x = tensor(fill(300, 2, 'normal'), [3, 1, 10, 10])
       const dy = tensor(new Float32Array(288).fill(1), [3, 6, 4, 4])

@@ -9,7 +9,7 @@ export function columns(sizes: readonly number[]): Tensor[] {
 }
 
 /** Steps on Σ h p² / 2, whose gradient is h p; it may be captured. */
-export function quadratic(parameters: readonly Tensor[], optimizer: optim.SGD, h = 1): () => void {
+export function quadratic(parameters: readonly Tensor[], optimizer: optim.Optimizer, h = 1): () => void {
   const curvature = tensor([[h]])
   return () => {
     optimizer.zeroGrad()

@@ -1,11 +1,24 @@
-import { sgdStep as dispatch, NO_MOMENTUM, type SgdUpdate, sgdSettings, sgdTable } from '../../src/kernels/sgd.ts'
+// One update by the kernel of SGD, as the tests of it need it.
+import { perStepWords } from '../../src/capture/per_step.ts'
+import type { Storage } from '../../src/gpu/pool.ts'
+import { sgdStep as kernel, NO_MOMENTUM, sgdStepMomentum } from '../../src/kernels/sgd.ts'
+import { emitUpdate, updateTable } from '../../src/kernels/update.ts'
+import type { SGDOptions } from '../../src/optim/index.ts'
 import { type Tensor, tensor } from './gpu.ts'
+
+export type SgdUpdate = Required<SGDOptions>
 
 /** Codes and the watch they are noted in. */
 export interface SgdWatch {
   readonly watch: Tensor
   readonly gradientCode: number
   readonly parameterCode: number
+}
+
+/** The kernel's settings for one update. */
+export function sgdWords({ lr, momentum, dampening, weightDecay, nesterov, maximize }: SgdUpdate): Int32Array {
+  const row = Float32Array.of(lr, momentum, dampening, weightDecay, nesterov ? 1 : 0, maximize ? 1 : 0)
+  return Int32Array.from(perStepWords([row], 6))
 }
 
 /** One update of one parameter by the kernel; `first`: its buffer is filled with what says that it holds nothing yet. */
@@ -20,20 +33,17 @@ export function sgdStep(
   const { gpu, size } = p
   if (buffer && first) gpu.write(buffer.storage, new Uint32Array(size).fill(NO_MOMENTUM))
   const codes = { gradientCode: watched?.gradientCode ?? 0, parameterCode: watched?.parameterCode ?? 0 }
-  const { words, rows } = sgdTable([{ at: 0, gradientAt: 0, size, ...codes }])
-  const table = tensor(new Int32Array(words.buffer))
-  const [settings, copies] = [tensor(sgdSettings(update)), tensor([0])]
+  const { words, rows } = updateTable([{ at: 0, gradientAt: 0, size, ...codes }])
+  const [table, settings] = [tensor(new Int32Array(words.buffer)), tensor(sgdWords(update))]
+  const states: Record<string, Storage> = buffer ? { momentum: buffer.storage } : {}
   const storages = {
-    table,
-    settings,
-    parameters: p,
-    gradients: gradient,
-    momentum: buffer,
-    sums: null,
-    copies,
-    watch: watched?.watch ?? null,
+    table: table.storage,
+    settings: settings.storage,
+    parameters: p.storage,
+    gradients: gradient.storage,
+    states,
+    watch: watched?.watch.storage ?? null,
   }
-  const entries = Object.entries(storages).map(([name, t]) => [name, t?.storage ?? null])
-  dispatch(gpu, Object.fromEntries(entries), rows)
-  for (const t of [table, settings, copies]) t.dispose()
+  emitUpdate(gpu, buffer ? sgdStepMomentum : kernel, storages, rows, 0)
+  for (const t of [table, settings]) t.dispose()
 }

@@ -28,7 +28,7 @@ function training(options: Partial<optim.SGDOptions> = {}) {
     return loss
   }
   const state = async () => {
-    const { momentum } = optimizer.stateDict()
+    const { momentum = [] } = optimizer.stateDict().state
     const tensors = [w1, b1, w2, w1.grad!, b1.grad!, w2.grad!, ...momentum.filter((m) => m !== null)]
     return await Promise.all(tensors.map(bitsOf))
   }
@@ -53,8 +53,8 @@ describe('a plan gives the bits of the loop that it was captured from:', () => {
     plan.run()
     plan.run(3)
     expect(await captured.state()).toEqual(await eager.state())
-    expect(captured.optimizer.stateDict().momentum.map((m) => m === null)).toEqual(
-      eager.optimizer.stateDict().momentum.map((m) => m === null),
+    expect(captured.optimizer.stateDict().state.momentum?.map((m) => m === null)).toEqual(
+      eager.optimizer.stateDict().state.momentum?.map((m) => m === null),
     )
     plan.dispose()
   })
@@ -134,7 +134,7 @@ describe('capture', () => {
     const before = await bitsOf(w1)
     const plan = capture(step)
     expect(await bitsOf(w1)).toEqual(before)
-    expect(optimizer.stateDict().momentum).toEqual([null, null, null])
+    expect(optimizer.stateDict().state.momentum!).toEqual([null, null, null])
     plan.run(0)
     expect(await bitsOf(w1)).toEqual(before)
     plan.dispose()

@@ -171,14 +171,14 @@ describe('keep', () => {
       sgd.step()
       return { layer, sgd }
     })
-    const all = [layer.weight, layer.bias!, layer.weight.grad!, layer.bias!.grad!, ...sgd.stateDict().momentum]
+    const all = [layer.weight, layer.bias!, layer.weight.grad!, layer.bias!.grad!, ...sgd.stateDict().state.momentum!]
     expect(all.map((t) => t!.released)).toEqual([false, false, false, false, false, false])
     expect(
       left(() => {
         layer.dispose()
         sgd.dispose()
       }),
-    ).toBe(-12) // with the buffers of all parameters, gradients and momentum, the settings, the table and an empty one
+    ).toBe(-11) // with the buffers of all parameters, gradients and momentum, the settings and the table
   })
 })
 

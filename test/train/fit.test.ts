@@ -203,7 +203,9 @@ describe('fit', () => {
         optimizer.paramGroups[0]!.momentum = [0.9, 0.5, 0, 0.9][epoch]!
       }
       await fit(net, { data, optimizer, epochs: 5, ...options, callbacks: [{ onEpoch }], capture })
-      return await Promise.all([...net.parameters(), ...optimizer.stateDict().momentum.map((m) => m!)].map(bitsOf))
+      return await Promise.all(
+        [...net.parameters(), ...optimizer.stateDict().state.momentum!.map((m) => m!)].map(bitsOf),
+      )
     }
     expect(await trained(true)).toEqual(await trained(false))
   })

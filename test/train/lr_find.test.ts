@@ -43,7 +43,7 @@ function start(momentum = 0) {
 }
 
 /** One update by hand, and its loss. */
-async function stepBy({ net, optimizer }: ReturnType<typeof start>, lr: number): Promise<number> {
+async function stepBy({ net, optimizer }: { net: Small; optimizer: optim.Optimizer }, lr: number): Promise<number> {
   const loss = scope(() => {
     const batch = train.next()
     const loss = crossEntropy(net.forward(batch.images), batch.labels)
@@ -58,11 +58,11 @@ async function stepBy({ net, optimizer }: ReturnType<typeof start>, lr: number):
 
 const bits = async (t: Tensor | null) => (t ? [...new Uint32Array((await t.data()).buffer as ArrayBuffer)] : null)
 
-async function stateOf({ net, optimizer }: ReturnType<typeof start>) {
-  const { paramGroups, momentum } = optimizer.stateDict()
+async function stateOf({ net, optimizer }: { net: Small; optimizer: optim.Optimizer }) {
+  const { paramGroups, state } = optimizer.stateDict()
   return {
     parameters: await Promise.all(net.parameters().map(bits)),
-    momentum: await Promise.all(momentum.map(bits)),
+    momentum: await Promise.all((state.momentum ?? []).map(bits)),
     paramGroups,
     random: (['init', 'shuffle', 'noise'] as const).map((name) => defaultGenerator().stream(name).position),
     position: train.position,
@@ -215,7 +215,9 @@ describe('lrFind', () => {
     const refused = (given: object) => lrFind(given as Parameters<typeof lrFind>[0]).catch(String)
     const right = start()
     expect(await refused({})).toBe('TypeError: lrFind: the network must be a module, such as nn.Sequential')
-    expect(await refused({ net: right.net })).toBe('TypeError: lrFind: optimizer must be an optim.SGD')
+    expect(await refused({ net: right.net })).toBe(
+      'TypeError: lrFind: optimizer must be an optimizer, such as optim.SGD(net.parameters(), { lr: 0.1 })',
+    )
     for (const wrong of [set, { train, test: train }, undefined]) {
       expect(await refused({ ...right, train: wrong })).toBe(
         'TypeError: lrFind: train must be one ImageBatches, such as new ImageBatches(set)',

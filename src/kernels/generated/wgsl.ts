@@ -1,5 +1,163 @@
 // Written by `npm run embed` from wgsl/*.wgsl. Do not edit.
 
+export const adam = `// adam: the update of many parameters in one dispatch, as torch.optim.AdamW defines it for each.
+//
+//   g = maximize ? -dp : dp;  p *= keep
+//   expAvg += (1 - beta1) * (g - expAvg);  expAvgSq = beta2 * expAvgSq + (1 - beta2) * g * g
+//   p -= step_size * expAvg / (sqrt(v) / root + eps)      v = expAvgSq; with amsgrad the largest so far
+//
+// where keep = 1 - lr * weight_decay, step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t).
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   expAvg, expAvgSq, maxExpAvgSq   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of step_size, keep, 1 - beta1, beta2,
+//             1 - beta2, eps, root, maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step          A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
+//               parameter that is not finite is noted in the watch.
+// step_amsgrad  The same with the largest second average.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> expAvg: array<f32>;
+@group(0) @binding(8) var<storage, read_write> expAvgSq: array<f32>;
+@group(0) @binding(9) var<storage, read_write> maxExpAvgSq: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 8u;
+
+struct Settings {
+  step_size: f32, keep: f32, take1: f32, beta2: f32, take2: f32, eps: f32, root: f32, maximize: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u), setting(7u) != 0.0,
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+// What the averages make of a gradient: the second one, which the update divides by.
+fn average(s: Settings, at: u32, given: f32) -> f32 {
+  let g = select(given, -given, s.maximize);
+  let m = expAvg[at];
+  expAvg[at] = m + s.take1 * (g - m);
+  let v = s.beta2 * expAvgSq[at] + s.take2 * g * g;
+  expAvgSq[at] = v;
+  return v;
+}
+
+fn updated(s: Settings, at: u32, v: f32) -> f32 {
+  return p[at] * s.keep - s.step_size * (expAvg[at] / (root_of(v) / s.root + s.eps));
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, row.at + i, average(s, row.at + i, given));
+    p[row.at + i] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_amsgrad(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let v = average(s, at, given);
+    // As torch.maximum: a NaN stays, whichever of the two it is.
+    let largest = select(maxExpAvgSq[at], v, v > maxExpAvgSq[at] || not_finite(v));
+    maxExpAvgSq[at] = largest;
+    let parameter = updated(s, at, largest);
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
 export const add = `// add: out = a + b, b of the same shape or one value per channel.
 //
 //   out[n, c, s] = a[n, c, s] + b[n, c, s]      same shape: run with N = 1, C = size, S = 1
@@ -103,8 +261,7 @@ export const average = `// average: running averages of many parameters in one d
 //   p         f32  parameters, anywhere in one buffer
 //   a         f32  their averages, anywhere in another
 //   table     [ROWS, 3]  u32, a row for each workgroup: the first element in a, the first in p, how many (at most WG * PER)
-//   weights   [1 + COUNT]  how many weights follow (COUNT), then one for each step of a run; the last one holds for all
-//             steps beyond
+//   weights   rows of one word, as per_step.ts describes them: the bits of the weight
 //
 // A workgroup averages what its row says, a thread PER elements.
 
@@ -118,7 +275,7 @@ struct Replay {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> replay: Replay;
-@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> weights: array<u32>;
 @group(0) @binding(3) var<storage, read> table: array<u32>;
 @group(0) @binding(4) var<storage, read> p: array<f32>;
 @group(0) @binding(5) var<storage, read_write> a: array<f32>;
@@ -126,6 +283,7 @@ struct Replay {
 override WG: u32 = 64u;
 const PER: u32 = 16u;
 const ROW: u32 = 3u;
+const HEAD: u32 = 2u; // words before the weights
 
 @compute @workgroup_size(WG)
 fn update(
@@ -138,7 +296,7 @@ fn update(
   let at_a = table[ROW * row];
   let at_p = table[ROW * row + 1u];
   let count = table[ROW * row + 2u];
-  let weight = weights[1u + min(replay.step, u32(weights[0]) - 1u)];
+  let weight = bitcast<f32>(weights[HEAD + min(replay.step * weights[1], weights[0] - 1u)]);
   for (var i = local; i < count; i += WG) {
     let parameter = p[at_p + i];
     var average = parameter;
@@ -1550,6 +1708,7 @@ struct Row {
 @group(0) @binding(5) var<storage, read> dy: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> totals: array<atomic<u32>>;
+@group(0) @binding(8) var<storage, read> saved_rows: array<Row>; // rows, for backward
 
 override WG: u32 = 64u;
 const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
@@ -1681,11 +1840,11 @@ fn reduce_rows(lane: u32) {
   if (params.counted == 1u) { add_to_totals(result, counted, right, bad == 0u); }
 }
 
-// \`g\` is the gradient of the row's loss.
-fn backward_row(n: u32, g: f32) {
+// \`g\` is the gradient of the row's loss, \`row\` what forward knew of it.
+fn backward_row(n: u32, g: f32, row: Row) {
   let t = label(n);
-  let m = rows[n].m;
-  let z = rows[n].z;
+  let m = row.m;
+  let z = row.z;
   let wrong = t >= params.C || not_finite(m);
   for (var c = 0u; c < params.C; c++) {
     let i = n * params.C + c;
@@ -1693,7 +1852,7 @@ fn backward_row(n: u32, g: f32) {
     if (c == t) { p -= 1.0; }
     var result = p * g;
     if (wrong) { result = nan(); }
-    if (rows[n].counts == 0u) { result = 0.0; }
+    if (row.counts == 0u) { result = 0.0; }
     dx[i] = result;
   }
 }
@@ -1724,7 +1883,7 @@ fn fused(@builtin(local_invocation_index) lane: u32) {
   if (params.needX == 0u) { return; }
   let g = 1.0 / rows[params.N].m;
   for (var n = lane; n < params.N; n += GROUP) {
-    backward_row(n, g);
+    backward_row(n, g, rows[n]);
   }
 }
 
@@ -1737,8 +1896,8 @@ fn backward(
   let n = (group.y * groups.x + group.x) * WG + lane;
   if (n >= params.N) { return; }
   var g = dy[n * params.each];
-  if (params.each == 0u) { g /= rows[params.N].m; }
-  backward_row(n, g);
+  if (params.each == 0u) { g /= saved_rows[params.N].m; }
+  backward_row(n, g, saved_rows[n]);
 }
 `
 
@@ -1835,7 +1994,7 @@ fn check(
 
 export const gather = `// gather: a batch of images and labels from a data set of bytes, in the order of a list of row numbers.
 //
-//   entry(n)   = first + stride * (cursor[0] + cursor[1] * replay.step) + n
+//   entry(n)   = first + stride * batch + n, where batch is the number that \`batches\` has for the step
 //   images     out[n, r] = f32(bytes[index[entry(n)], r]) * scale
 //   labels     out_labels[n] = i32(labels[index[entry(n)]])
 //   Where the list ends before entry(n), the image is 0 and the label IGNORED, which crossEntropy leaves out.
@@ -1843,7 +2002,7 @@ export const gather = `// gather: a batch of images and labels from a data set o
 //   bytes       [ROWS, R]  four bytes a word, little-endian
 //   labels      [ROWS]     likewise
 //   index       [LENGTH]   row numbers, below ROWS
-//   cursor      [2]        batches before the first step of a run, and from one step to the next; null where stride is 0
+//   batches     rows of one word, as per_step.ts describes them: the number of a batch; null where stride is 0
 //   out         [N, R]
 //   out_labels  [N]
 //
@@ -1856,6 +2015,7 @@ struct Params {
   length: u32,
   first: u32,
   stride: u32, // entries in a batch
+  which: u32, // which one it is of several batches in a step of a run
   scale: f32,
 }
 
@@ -1868,7 +2028,7 @@ struct Replay {
 @group(0) @binding(2) var<storage, read> bytes: array<u32>;
 @group(0) @binding(3) var<storage, read> labels: array<u32>;
 @group(0) @binding(4) var<storage, read> index: array<u32>;
-@group(0) @binding(5) var<storage, read> cursor: array<u32>;
+@group(0) @binding(5) var<storage, read> batches: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out_labels: array<i32>;
 
@@ -1876,6 +2036,7 @@ override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const IGNORED: i32 = -100;
 const NONE: u32 = 0xffffffffu;
+const HEAD: u32 = 2u; // words before the rows of batches
 
 // The row that a batch's n-th entry names; NONE past the end of the list.
 fn row_of(first: u32, n: u32) -> u32 {
@@ -1897,7 +2058,7 @@ fn batch(
 ) {
   var first = params.first;
   if (params.stride > 0u) {
-    first += params.stride * (cursor[0] + cursor[1] * replay.step);
+    first += params.stride * batches[HEAD + min(replay.step * batches[1] + params.which, batches[0] - 1u)];
   }
   let number = group.y * groups.x + group.x;
   let thread = number * WG + local;
@@ -2970,29 +3131,24 @@ export const sgd = `// sgd: the update of many parameters in one dispatch, as to
 //   first step:  b = g        later:  b = momentum * b + (1 - dampening) * g
 //   p -= lr * (nesterov ? g + momentum * b : b)        without momentum:  p -= lr * g
 //
-// The parameters lie side by side in p, their momentum at the same places in b, their gradients anywhere in dp.
+// The parameters lie side by side in p, their momentum at the same places in momentum, their gradients anywhere in dp.
 //
 //   p, dp     f32
-//   b         momentum buffers, as bits: NO_MOMENTUM where there was no step with momentum yet
-//   table     [ROWS, 9]  u32, a row for each workgroup: the first element in p (and b), the first in dp, how many elements
-//             (at most WG * PER), what is noted for the gradient, what is noted for the parameter; then
-//             parts: 0, or the gradient is to be made: dp[i] = the sum of so many partial sums, the first one's place in
-//             sums, and from one to the next;
-//             places: 0, or where in the table the places in copies are listed, two for each element: so often the new
-//             parameter is written there
-//   sums      partial sums; any buffer, not looked at, where no row has parts
-//   copies    parameters in the order in which other kernels read them; not touched where no row has places
-//   settings  [6 + COUNT]  how many rates follow (COUNT), momentum, dampening, weight_decay, nesterov, maximize (0 or 1),
-//             then the learning rates, one for each step of a run; the last one holds for all steps beyond
-//   watch     [5]  u32, as finite.wgsl describes it
+//   momentum  momentum buffers, as bits: NO_MOMENTUM where there was no step with momentum yet
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and momentum), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, momentum, dampening, weight_decay,
+//             nesterov, maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
-// step                    A workgroup updates what its row says, a thread PER elements; no momentum.
-// step_momentum           The same with the momentum buffer.
-// step_watched, step_momentum_watched
-//                         The same, and a gradient or a new parameter that is not finite is noted in the watch.
+// step           A workgroup updates what its row says, a thread PER elements; no momentum. Where watched is 1, a gradient
+//                or a new parameter that is not finite is noted in the watch.
+// step_momentum  The same with the momentum buffer.
 
 struct Params {
   rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
 }
 
 struct Replay {
@@ -3001,59 +3157,44 @@ struct Replay {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> replay: Replay;
-@group(0) @binding(2) var<storage, read> settings: array<f32>;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
 @group(0) @binding(3) var<storage, read> table: array<u32>;
-@group(0) @binding(4) var<storage, read_write> dp: array<f32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
 @group(0) @binding(5) var<storage, read_write> p: array<f32>;
-@group(0) @binding(6) var<storage, read_write> b: array<u32>;
-@group(0) @binding(7) var<storage, read_write> watch: array<atomic<u32>>;
-@group(0) @binding(8) var<storage, read> sums: array<f32>;
-@group(0) @binding(9) var<storage, read_write> copies: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> momentum: array<u32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u;
-const ROW: u32 = 9u;
-const RATES: u32 = 6u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 6u;
 const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
 
 struct Settings {
   lr: f32, momentum: f32, dampening: f32, weight_decay: f32, nesterov: bool, maximize: bool,
 }
 
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
 fn read_settings() -> Settings {
-  let rate = min(replay.step, u32(settings[0]) - 1u);
-  return Settings(
-    settings[RATES + rate], settings[1], settings[2], settings[3], settings[4] != 0.0, settings[5] != 0.0,
-  );
+  return Settings(setting(0u), setting(1u), setting(2u), setting(3u), setting(4u) != 0.0, setting(5u) != 0.0);
 }
 
 // A row of the table; past its end one without elements.
 struct Row {
-  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32, parts: u32, at_sums: u32, stride: u32, places: u32,
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
 }
 
 fn read_row(group: u32) -> Row {
   if (group >= params.rows) {
-    return Row(0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u);
+    return Row(0u, 0u, 0u, 0u, 0u);
   }
   let i = group * ROW;
-  return Row(
-    table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u],
-    table[i + 5u], table[i + 6u], table[i + 7u], table[i + 8u],
-  );
-}
-
-// dp of element i of a row, made first where it is still in parts.
-fn load_gradient(row: Row, i: u32) -> f32 {
-  if (row.parts == 0u) {
-    return dp[row.at_dp + i];
-  }
-  var sum = 0.0;
-  for (var k = 0u; k < row.parts; k++) {
-    sum += sums[row.at_sums + i + k * row.stride];
-  }
-  dp[row.at_dp + i] = sum;
-  return sum;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
 }
 
 fn gradient(s: Settings, given: f32, parameter: f32) -> f32 {
@@ -3071,19 +3212,11 @@ fn updated(s: Settings, row: Row, i: u32, given: f32) -> f32 {
 fn updated_momentum(s: Settings, row: Row, i: u32, given: f32) -> f32 {
   let parameter = p[row.at + i];
   let g = gradient(s, given, parameter);
-  let before = b[row.at + i];
+  let before = momentum[row.at + i];
   var m = g;
   if (before != NO_MOMENTUM) { m = s.momentum * bitcast<f32>(before) + (1.0 - s.dampening) * g; }
-  b[row.at + i] = bitcast<u32>(m);
+  momentum[row.at + i] = bitcast<u32>(m);
   return parameter - s.lr * select(m, g + s.momentum * m, s.nesterov);
-}
-
-fn store(row: Row, i: u32, parameter: f32) {
-  p[row.at + i] = parameter;
-  if (row.places != 0u) {
-    copies[table[row.places + 2u * i]] = parameter;
-    copies[table[row.places + 2u * i + 1u]] = parameter;
-  }
 }
 
 fn not_finite(v: f32) -> bool {
@@ -3097,6 +3230,12 @@ fn note(code: u32) {
   atomicMin(&watch[4], code);
 }
 
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
 @compute @workgroup_size(WG)
 fn step(
   @builtin(workgroup_id) group: vec3u,
@@ -3105,9 +3244,16 @@ fn step(
 ) {
   let s = read_settings();
   let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
   for (var i = local; i < row.count; i += WG) {
-    store(row, i, updated(s, row, i, load_gradient(row, i)));
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, row, i, given);
+    p[row.at + i] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
   }
+  note_row(row, bad_dp, bad_p);
 }
 
 @compute @workgroup_size(WG)
@@ -3118,51 +3264,16 @@ fn step_momentum(
 ) {
   let s = read_settings();
   let row = read_row(group.y * groups.x + group.x);
-  for (var i = local; i < row.count; i += WG) {
-    store(row, i, updated_momentum(s, row, i, load_gradient(row, i)));
-  }
-}
-
-@compute @workgroup_size(WG)
-fn step_watched(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let s = read_settings();
-  let row = read_row(group.y * groups.x + group.x);
   var bad_dp = false;
   var bad_p = false;
   for (var i = local; i < row.count; i += WG) {
-    let given = load_gradient(row, i);
-    let parameter = updated(s, row, i, given);
-    store(row, i, parameter);
-    bad_dp = bad_dp || not_finite(given);
-    bad_p = bad_p || not_finite(parameter);
-  }
-  if (bad_dp) { note(row.code_dp); }
-  if (bad_p) { note(row.code_p); }
-}
-
-@compute @workgroup_size(WG)
-fn step_momentum_watched(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let s = read_settings();
-  let row = read_row(group.y * groups.x + group.x);
-  var bad_dp = false;
-  var bad_p = false;
-  for (var i = local; i < row.count; i += WG) {
-    let given = load_gradient(row, i);
+    let given = dp[row.at_dp + i];
     let parameter = updated_momentum(s, row, i, given);
-    store(row, i, parameter);
+    p[row.at + i] = parameter;
     bad_dp = bad_dp || not_finite(given);
     bad_p = bad_p || not_finite(parameter);
   }
-  if (bad_dp) { note(row.code_dp); }
-  if (bad_p) { note(row.code_p); }
+  note_row(row, bad_dp, bad_p);
 }
 `
 
@@ -3179,19 +3290,15 @@ export const sgld = `// sgld: the noise of stochastic gradient Langevin dynamics
 // The logarithm, sine and cosine are series: WGSL allows its own cosine an error of 2^-11.
 //
 //   p         f32  parameters, anywhere in one buffer
-//   table     [ROWS, 4]  u32, a row for each workgroup: the first element in p, its number i (a multiple of 4), how many
-//             elements (at most WG * PER), and 0 or where in the table the places in copies are listed, two for each
-//             element: so often the new parameter is written there
-//   copies    parameters in the order in which other kernels read them; not touched where no row has places
-//   settings  [5 + COUNT]  u32: how many scales follow (COUNT), t + 1 of the first step of a run, from one step of a run
-//             to the next, seed low, seed high; then as the bits of floats the scales, one for each step of a run; the last
-//             one holds for all steps beyond
+//   table     [ROWS, 3]  u32, a row for each workgroup: the first element in p, its number i (a multiple of 4), how many
+//             elements (at most WG * PER)
+//   settings  rows of one step's noise each, as per_step.ts describes them: t + 1, seed low, seed high, the bits of scale
 //
 // A workgroup takes what its row says, a thread PER elements, four at a time.
 
 struct Params {
   rows: u32,
-  call: u32, // added to t: which one it is of several in a step of a run
+  which: u32, // which one it is of several in a step of a run
 }
 
 struct Replay {
@@ -3203,12 +3310,12 @@ struct Replay {
 @group(0) @binding(2) var<storage, read> settings: array<u32>;
 @group(0) @binding(3) var<storage, read> table: array<u32>;
 @group(0) @binding(4) var<storage, read_write> p: array<f32>;
-@group(0) @binding(5) var<storage, read_write> copies: array<f32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u;
-const ROW: u32 = 4u;
-const SCALES: u32 = 5u;
+const ROW: u32 = 3u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 4u;
 const NOISE: u32 = 3u; // the stream's number
 
 // The high and the low half of a product, from halves of 16 bits.
@@ -3279,23 +3386,19 @@ fn add_noise(
   @builtin(local_invocation_index) local: u32,
 ) {
   let row = group.y * groups.x + group.x;
-  let scale = bitcast<f32>(settings[SCALES + min(replay.step, settings[0] - 1u)]);
+  let at_settings = HEAD + SETTINGS * min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  let t = settings[at_settings];
+  let seed = vec2u(settings[at_settings + 1u], settings[at_settings + 2u]);
+  let scale = bitcast<f32>(settings[at_settings + 3u]);
   if (row >= params.rows || scale == 0.0) { return; }
   let at = table[ROW * row];
   let block = table[ROW * row + 1u] / 4u;
   let count = table[ROW * row + 2u];
-  let places = table[ROW * row + 3u];
-  let t = settings[1] + replay.step * settings[2] + params.call;
   for (var i = 4u * local; i < count; i += 4u * WG) {
-    let words = philox(vec4u(block + i / 4u, 0u, t, NOISE), vec2u(settings[3], settings[4]));
+    let words = philox(vec4u(block + i / 4u, 0u, t, NOISE), seed);
     let xi = vec4f(normal_pair(words.x, words.y), normal_pair(words.z, words.w));
     for (var j = 0u; j < min(4u, count - i); j++) {
-      let parameter = p[at + i + j] + scale * xi[j];
-      p[at + i + j] = parameter;
-      if (places != 0u) {
-        copies[table[places + 2u * (i + j)]] = parameter;
-        copies[table[places + 2u * (i + j) + 1u]] = parameter;
-      }
+      p[at + i + j] += scale * xi[j];
     }
   }
 }

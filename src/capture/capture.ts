@@ -1,63 +1,26 @@
+// Captured functions: the dispatches of one step, recorded once and run as often as wanted.
 import type { Gpu } from '../gpu/gpu.ts'
-import { PackedCopy } from '../gpu/packed_copy.ts'
 import { MAX_STEPS } from '../gpu/params.ts'
+import type { Storage } from '../gpu/pool.ts'
 import { Recording } from '../gpu/recording.ts'
-import { detector } from './anomaly.ts'
-import { defaultGpu } from './default.ts'
-import { requireOptions } from './options.ts'
-import { scope, tensorsIn, unregister } from './scope.ts'
-import { forgetGradients, type Tensor } from './tensor.ts'
+import { defaultGpu } from '../tensor/default.ts'
+import { observe, observing } from '../tensor/observe.ts'
+import { requireOptions } from '../tensor/options.ts'
+import { unregister } from '../tensor/owned.ts'
+import { scope, tensorsIn } from '../tensor/scope.ts'
+import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
+import { type Current, isAnyCapturing, type RateOf, recordInto } from './current.ts'
 
 /** Options of {@link Plan.run}. */
-export interface RunOptions {
+export interface PlanRunOptions {
   /** The learning rate of all parameter groups from now on, or one for each of the steps. */
   readonly lr?: number | readonly number[] | undefined
-}
-
-/** What takes part in a plan and changes from step to step: an optimiser by its rates, batches by their position. */
-export interface Participant {
-  /** Throws where a run cannot take place; nothing has been done yet. */
-  check(steps: number, lr: RunOptions['lr']): void
-  /** Called before the steps of one submit, to upload what they need. */
-  before(steps: number, lr: RunOptions['lr']): void
-  /** Called when the steps have been submitted. */
-  after(steps: number): void
-  readonly takesRates: boolean
-}
-
-type Participants = Map<object, Participant>
-interface Current {
-  readonly gpu: Gpu
-  readonly participants: Participants
-  /** Tensors that were given a gradient. */
-  readonly leaves: Set<Tensor>
-}
-let current: Current | null = null
-
-/** Whether a function is being captured on this device. */
-export function isCapturing(gpu: Gpu): boolean {
-  return current?.gpu === gpu
-}
-
-/**
- * For what a captured function uses: takes part in the runs of its plan, once however often it is used in a step. Whether
- * this was the first time.
- */
-export function takePart(part: object, participant: Participant): boolean {
-  if (!current || current.participants.has(part)) return false
-  current.participants.set(part, participant)
-  return true
-}
-
-/** Called for every tensor that backward gives a gradient. */
-export function noteGradient(leaf: Tensor): void {
-  current?.leaves.add(leaf)
 }
 
 /** What one call of a captured function left. */
 interface Recorded<T> {
   readonly recording: Recording
-  readonly participants: Participants
+  readonly made: Current
   readonly result: T
 }
 
@@ -72,15 +35,18 @@ export class Plan<T = unknown> {
   readonly dispatches: number
   readonly #gpu: Gpu
   readonly #recording: Recording
-  readonly #participants: Participants
+  readonly #made: Current
+  /** Memory outside of the plan that a step writes. */
+  readonly #written: readonly Storage[]
   readonly #leaves: ReadonlySet<Tensor>
   #disposed = false
 
   /** @internal */
-  constructor(gpu: Gpu, { recording, participants, result }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
+  constructor(gpu: Gpu, { recording, made, result }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
     this.#gpu = gpu
     this.#recording = recording
-    this.#participants = participants
+    this.#made = made
+    this.#written = recording.written()
     this.#leaves = leaves
     this.result = result
     this.dispatches = recording.entries.length
@@ -92,15 +58,20 @@ export class Plan<T = unknown> {
    * function, as if it were assigned to its groups: one number, or one for each step. Without it the groups' own are in
    * force. Throws before anything is done: RangeError for a count or rates that do not fit, Error after `dispose()`.
    */
-  run(steps = 1, options: RunOptions = {}): void {
+  run(steps = 1, options: PlanRunOptions = {}): void {
     requireOptions('plan.run', options, ['lr'])
-    this.#check(steps, options.lr)
-    for (let done = 0; done < steps; done += MAX_STEPS) {
-      const count = Math.min(MAX_STEPS, steps - done)
-      const lr = typeof options.lr === 'object' ? options.lr.slice(done, done + count) : options.lr
-      for (const participant of this.#participants.values()) participant.before(count, lr)
+    const { lr } = options
+    const rateOf: RateOf = (step) => (typeof lr === 'object' ? lr[step] : lr)
+    this.#check(steps, lr, rateOf)
+    const members = [...this.#made.members.values()]
+    const most = Math.min(MAX_STEPS, ...members.map((member) => member.most))
+    for (let done = 0; done < steps; done += most) {
+      const count = Math.min(most, steps - done)
+      const rates: RateOf = (step) => rateOf(done + step)
+      for (const member of members) member.before(count, rates)
       this.#gpu.replay(this.#recording.entries, count)
-      for (const participant of this.#participants.values()) participant.after(count)
+      for (const storage of this.#written) storage.version++
+      for (const member of members) member.after(count, rates)
     }
   }
 
@@ -116,12 +87,13 @@ export class Plan<T = unknown> {
     this.#gpu.dropPlanMemory(this.#recording.memory)
   }
 
-  #check(steps: number, lr: RunOptions['lr']): void {
+  #check(steps: number, lr: PlanRunOptions['lr'], rateOf: RateOf): void {
     if (this.#disposed) throw new Error('plan.run: the plan was disposed')
     if (!Number.isSafeInteger(steps) || steps < 0) {
       throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
     }
-    if (lr !== undefined && ![...this.#participants.values()].some(({ takesRates }) => takesRates)) {
+    const { members, traits } = this.#made
+    if (lr !== undefined && ![...members.values()].some(({ takesRates }) => takesRates)) {
       throw new Error('plan.run: lr is given, and the captured function has no optimizer.step()')
     }
     if (typeof lr === 'object' && lr.length !== steps) {
@@ -132,14 +104,14 @@ export class Plan<T = unknown> {
         'plan.run: an optimiser made after the capture has moved parameters; make optimisers first, then capture',
       )
     }
-    for (const participant of this.#participants.values()) participant.check(steps, lr)
+    for (const member of members.values()) member.check(steps, rateOf, traits)
   }
 }
 
 /**
  * Records what `fn` does, without doing it, as a plan whose `run(n)` does it n times: a whole training step, with
- * zeroGrad, forward, backward and step, or an evaluation. `fn` is run twice, or three times, and must do the same twice in
- * a row: what varies from step to step must live on the device, as the position of `batches.next()` and learning rates do.
+ * zeroGrad, forward, backward and step, or an evaluation. `fn` is run twice and must do the same
+ * both times: what varies from step to step must live on the device, as the position of `batches.next()` and learning rates do.
  * Its own tensors lie in memory that belongs to the plan, the gradients it leaves included.
  *
  * Throws an Error where `fn` uploads values, reads them back, copies memory, or does not do the same twice; gradients of
@@ -152,22 +124,17 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
   try {
     const record = (): Recorded<T> => {
       const recording = new Recording(memory)
-      const participants: Participants = new Map()
-      current = { gpu, participants, leaves }
-      const result = gpu.during(recording, () => scope(fn))
+      const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
+      const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
+      const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
       if (recording.refused) throw recording.refused // whoever caught it
-      return { recording, participants, result }
+      return { recording, made, result }
     }
-    const again = (before: Recorded<T>) => {
-      for (const tensor of tensorsIn(before.result)) tensor.release('it was the result of an earlier recording')
-      const now = record()
-      return { ...now, difference: before.recording.difference(now.recording) }
-    }
-    const { changes } = PackedCopy
-    let last = again(record())
-    // The first may have changed what is kept from step to step.
-    if (last.difference && PackedCopy.changes !== changes) last = again(last)
-    const { recording, result, difference } = last
+    const first = record()
+    for (const tensor of tensorsIn(first.result)) tensor.release('it was the result of an earlier recording')
+    const last = record()
+    const { recording, result } = last
+    const difference = first.recording.difference(recording)
     if (difference) {
       throw new Error(
         `capture: the function did not do the same twice: ${difference}. It may not depend on values of the host, and ` +
@@ -181,8 +148,6 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     forgetGradients(leaves, 'it was made in a capture that failed, which computes nothing')
     gpu.dropPlanMemory(memory)
     throw error
-  } finally {
-    current = null
   }
 }
 
@@ -201,11 +166,11 @@ export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Pr
   const recording = new Recording(memory, 'warmUp')
   const leaves = new Set<Tensor>()
   try {
-    current = { gpu, participants: new Map(), leaves }
-    const result = gpu.during(recording, () => scope(fn))
+    const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
+    const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
+    const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
     for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')
   } finally {
-    current = null
     forgetGradients(leaves, 'it was made in a warm-up, which computes nothing')
     gpu.dropPlanMemory(memory)
   }
@@ -217,8 +182,9 @@ export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Pr
 function begin(what: 'capture' | 'warmUp', fn: unknown, options: { gpu?: Gpu }): Gpu {
   requireOptions(what, options, ['gpu'])
   if (typeof fn !== 'function') throw new TypeError(`${what}: a function is needed, not ${typeof fn}`)
-  if (current) throw new Error(`${what}: a function is being captured already`)
-  if (detector()) throw new Error(`${what}: anomalies are looked for one operation at a time; do it without that`)
+  if (isAnyCapturing()) throw new Error(`${what}: a function is being captured already`)
+  const refuses = observing().find((observer) => observer.refusesCapture !== undefined)
+  if (refuses) throw new Error(`${what}: ${refuses.refusesCapture}`)
   const gpu = options.gpu ?? defaultGpu()
   gpu.flush()
   return gpu

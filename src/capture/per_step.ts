@@ -1,0 +1,152 @@
+// Numbers that change from step to step: rows in a buffer, one a step, which kernels read at the number of the step.
+import type { Gpu } from '../gpu/gpu.ts'
+import { MAX_STEPS } from '../gpu/params.ts'
+import type { Storage } from '../gpu/pool.ts'
+import { empty } from '../tensor/create.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { currentOn, type Member, type PlanTraits, type RateOf } from './current.ts'
+
+/** Words before the rows: how many rows follow, and how many of them a step takes. */
+const HEAD = 2
+
+/** Where the rows come from. Uses are counted from now on, `uses` of them follow one another. */
+export interface RowSource {
+  /** Tells sources apart that may share rows: in one step all uses must have one source. */
+  readonly key?: string
+  /** Whether it is an optimizer's, which takes the rates that a run of a plan is given. */
+  readonly takesRates?: boolean
+  /** The row of a use: as many 32-bit words as the rows are wide. `rate` is the one that the run is given, if any. */
+  row(use: number, rate: number | undefined): Float32Array | Uint32Array | Int32Array
+  /** Throws if so many uses can't follow. */
+  check?(uses: number, rateOf: RateOf, plan: PlanTraits): void
+  /** So many uses are on their way to the device. */
+  advance(uses: number, rateOf: RateOf): void
+}
+
+const NO_RATE: RateOf = () => undefined
+
+/**
+ * Rows of 32-bit words on the device. A kernel is bound to `storage`, array<u32>: [ROWS, USES, rows …]. In step s of a run
+ * the use u of the step reads row min(s * USES + u, ROWS - 1), so that the last row holds for all steps beyond.
+ */
+export class PerStep {
+  readonly #gpu: Gpu
+  readonly #width: number
+  readonly #buffer: Tensor
+  #written: Uint32Array | null = null
+
+  constructor(gpu: Gpu, width: number, what: string) {
+    this.#gpu = gpu
+    this.#width = width
+    // Made once, whoever asks: in a function that is captured it is not part of the step.
+    this.#buffer = gpu.during(null, () => empty(gpu, [HEAD + MAX_STEPS * width], 'int32', what).keep())
+  }
+
+  get storage(): Storage {
+    return this.#buffer.storage
+  }
+
+  get released(): boolean {
+    return this.#buffer.released
+  }
+
+  /**
+   * To be called where a step uses the numbers: uploads the next row, or in a captured function has the plan do so before
+   * every run. Returns the number of the use in the step, for the kernel's params. `used` must follow the dispatch.
+   */
+  use(source: RowSource): number {
+    const recording = currentOn(this.#gpu)
+    if (!recording) {
+      this.#write(source, 1, 1, NO_RATE)
+      return 0
+    }
+    const member = recording.members.get(this) ?? new Uses(source, this.#writer)
+    if (!(member instanceof Uses) || member.source.key !== source.key) {
+      throw new Error('capture: a step uses one optimizer twice, each time for other parameters; make two optimizers')
+    }
+    recording.members.set(this, member)
+    return member.calls++
+  }
+
+  /** The dispatch that uses the numbers has been recorded. In a captured function every run says so by itself. */
+  used(source: RowSource): void {
+    if (!currentOn(this.#gpu)) source.advance(1, NO_RATE)
+  }
+
+  dispose(): void {
+    this.#buffer.dispose()
+  }
+
+  readonly #writer: Writer = (source, uses, calls, rateOf) => this.#write(source, uses, calls, rateOf)
+
+  #write(source: RowSource, uses: number, calls: number, rateOf: RateOf): void {
+    const rows = Array.from({ length: uses }, (_, use) => source.row(use, rateOf(Math.floor(use / calls))))
+    const words = perStepWords(rows, this.#width, calls)
+    if (this.#written?.length === words.length && words.every((word, i) => word === this.#written![i])) return
+    this.#gpu.write(this.#buffer.storage, words)
+    this.#written = words
+  }
+}
+
+/** The words of rows, of so many words each, of which a step takes so many; equal ones at the end are there once. */
+export function perStepWords(
+  rows: readonly (Float32Array | Uint32Array | Int32Array)[],
+  width: number,
+  calls = 1,
+): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(HEAD + rows.length * width)
+  for (const [i, row] of rows.entries()) {
+    words.set(new Uint32Array(row.buffer, row.byteOffset, width), HEAD + i * width)
+  }
+  let count = rows.length
+  while (count > 1 && sameRow(words, count - 1, count - 2, width)) count--
+  words.set([count, calls])
+  return words.slice(0, HEAD + count * width)
+}
+
+type Writer = (source: RowSource, uses: number, calls: number, rateOf: RateOf) => void
+
+/** What a plan knows of the numbers: where they come from, and how often a step uses them. */
+class Uses implements Member {
+  calls = 0
+  readonly #source: RowSource
+  readonly #write: Writer
+
+  constructor(source: RowSource, write: Writer) {
+    this.#source = source
+    this.#write = write
+  }
+
+  get source(): RowSource {
+    return this.#source
+  }
+
+  get most(): number {
+    return Math.max(1, Math.floor(MAX_STEPS / Math.max(1, this.calls)))
+  }
+
+  get takesRates(): boolean {
+    return this.#source.takesRates ?? false
+  }
+
+  check(steps: number, rateOf: RateOf, plan: PlanTraits): void {
+    this.#source.check?.(steps * this.calls, this.#ofUse(rateOf), plan)
+  }
+
+  before(steps: number, rateOf: RateOf): void {
+    this.#write(this.#source, steps * this.calls, this.calls, rateOf)
+  }
+
+  after(steps: number, rateOf: RateOf): void {
+    this.#source.advance(steps * this.calls, this.#ofUse(rateOf))
+  }
+
+  #ofUse(rateOf: RateOf): RateOf {
+    return (use) => rateOf(Math.floor(use / this.calls))
+  }
+}
+
+function sameRow(words: Uint32Array, a: number, b: number, width: number): boolean {
+  for (let i = 0; i < width; i++) if (words[HEAD + a * width + i] !== words[HEAD + b * width + i]) return false
+  return true
+}
