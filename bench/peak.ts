@@ -1,3 +1,4 @@
+// Measures the adapter's peaks: multiply-adds in registers, and a plain copy.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { type Kernel, KernelFile } from '../src/gpu/kernel.ts'
 import { empty } from '../src/tensor/create.ts'

@@ -1,3 +1,4 @@
+// Times each kernel of a step by the device's own clock.
 import type { BindingValues } from '../src/gpu/bind.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import type { Kernel } from '../src/gpu/kernel.ts'

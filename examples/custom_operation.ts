@@ -1,14 +1,23 @@
-// A custom operation, SiLU, x / (1 + e^−x): two WGSL kernels and an Op; its gradient checked, then trained with.
+// Defines an operation, SiLU, x / (1 + e^−x), by two WGSL kernels and an Op; checks its gradient and trains with it.
 // Run: node --import tsx examples/custom_operation.ts
 // It prints
 //   silu -0.072 -0.269 0.000 0.731 3.928
 //   gradcheck true
 //   train loss 1.898, 1.280, 0.982
 import type { Op, Tensor } from 'dawngrad'
-import { apply, empty, gradcheck, KernelFile, nn, open, tensor } from 'dawngrad'
-// Only the training at the end needs these:
-
-import { fit, ImageBatches, loadFashionMnist, optim } from 'dawngrad'
+import {
+  apply,
+  empty,
+  fit,
+  gradcheck,
+  ImageBatches,
+  KernelFile,
+  loadFashionMnist,
+  nn,
+  open,
+  optim,
+  tensor,
+} from 'dawngrad'
 
 const code = /* wgsl */ `
 struct Params { size: u32 } @group(0) @binding(0) var<uniform> params: Params;

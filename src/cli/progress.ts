@@ -1,9 +1,13 @@
+// The progress of a training run on a stream: a bar and curves on a terminal, and a line an epoch everywhere.
 import process from 'node:process'
+import { stripVTControlCharacters, styleText } from 'node:util'
+import { type Params, SingleBar } from 'cli-progress'
 import type { HistoryRecord } from '../train/index.ts'
-import { EpochBar, terminalColumns } from './epoch_bar.ts'
-import { type EpochProgress, epochLine } from './progress_text.ts'
+import { surviveClosedPipe } from './closed_pipe.ts'
+import { type BarState, barLine, type EpochProgress, epochLine } from './progress_text.ts'
+import { CLEAR_BELOW, TerminalChart } from './terminal_chart.ts'
 
-/** What the progress is written to: `process.stdout`, `process.stderr`, or a stream of a test's own. */
+/** What the progress is written to: `process.stdout`, `process.stderr`, or a stream made by a test. */
 export type ProgressStream = NodeJS.WritableStream & { columns?: number; rows?: number }
 
 export type ProgressOptions = {
@@ -83,22 +87,224 @@ export function createProgress(options: ProgressOptions): Progress {
   }
 }
 
-/**
- * Lets a stream's reader go away: a pipe's (`dawngrad train | head -1`, EPIPE) or a terminal's (its window closed, EIO).
- * Any other error is thrown as it would be without the guard. May be called more than once on a stream.
- * @returns tells whether the stream can no longer be written to
- */
-export function surviveClosedPipe(stream: NodeJS.WritableStream): () => boolean {
-  if (!guarded.has(stream)) {
-    guarded.add(stream)
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (!readerGone.has(error.code ?? '')) throw error
-      brokenPipes.add(stream)
-    })
+const redrawsPerSecond = 10
+/** Cursor shown, lines wrapping again, and a new line: the bar stays behind as the trace of where the run ended. */
+const restoreTerminal = '\x1b[?25h\x1b[?7h\n'
+
+/** cli-progress's bar, whose redraw timer would by itself keep a process alive that failed before `finish`. */
+class UnrefBar extends SingleBar {
+  declare timer: NodeJS.Timeout | null
+
+  override render(): void {
+    super.render()
+    this.timer?.unref()
   }
-  return () => brokenPipes.has(stream) || !stream.writable
 }
 
-const readerGone = new Set(['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED'])
-const guarded = new WeakSet<NodeJS.WritableStream>()
-const brokenPipes = new WeakSet<NodeJS.WritableStream>()
+/** The bar of the running epoch with the clock behind its figures, and the chart under it. */
+class EpochBar {
+  #options: ProgressOptions
+  #now: () => number
+  #bar: UnrefBar
+  #last: BatchProgress | undefined
+  #trainLoss: number | undefined
+  #trainAcc: number | undefined
+  #epochStart: number
+  #lastBatch: number
+  #batches = 0
+  #images = 0
+  #evaluationSeconds = 0
+  #drawing = false
+  #barWidth = 0
+  #chart: TerminalChart
+  #chartShown = false
+  #write: (text: string) => void
+  #forgetExit: (() => void) | undefined
+
+  constructor(options: ProgressOptions, closed: () => boolean) {
+    this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.#epochStart = this.#now()
+    this.#lastBatch = this.#epochStart
+    const env = options.env ?? process.env
+    const color = (env.NO_COLOR ?? '') === ''
+    const paint = (bar: string): string => (color ? styleText('cyan', bar, { validateStream: false }) : bar)
+    this.#write = (text) => {
+      if (text !== '' && !closed()) options.stream.write(text)
+    }
+    this.#chart = new TerminalChart(options.epochs, options.stepsPerEpoch, options.records ?? [], color)
+    options.stream.on('resize', this.#resized)
+    this.#bar = new UnrefBar({
+      stream: terminalStream(options.stream, closed),
+      fps: redrawsPerSecond,
+      format: (_: unknown, params: Params) => {
+        const line = barLine(this.#state(params), terminalColumns(options), paint)
+        this.#barWidth = stripVTControlCharacters(line).length
+        return line
+      },
+      clearOnComplete: true,
+      hideCursor: true,
+      // Its handlers would take SIGINT away from the training loop, which wants to save first.
+      gracefulExit: false,
+    })
+  }
+
+  batch(info: BatchProgress): void {
+    this.#lastBatch = this.#now()
+    this.#batches += 1
+    this.#images += info.images
+    this.#trainLoss = info.trainLoss ?? this.#trainLoss
+    this.#trainAcc = info.trainAcc ?? this.#trainAcc
+    this.#last = info
+    if (this.#drawing) this.#bar.update(this.#done(info))
+    else this.resume()
+  }
+
+  /** Clears the bar for good; the next batch begins that of another epoch. */
+  end(): void {
+    this.pause()
+    const now = this.#now()
+    this.#evaluationSeconds = (now - this.#lastBatch) / 1000
+    this.#epochStart = now
+    this.#batches = 0
+    this.#images = 0
+    this.#last = undefined
+    this.#trainLoss = undefined
+    this.#trainAcc = undefined
+  }
+
+  /** Clears bar and chart for good. */
+  finish(): void {
+    this.end()
+    this.#options.stream.off('resize', this.#resized)
+    this.#hideChart()
+    this.#guard()
+  }
+
+  /** Writes a line above bar and chart. */
+  above(line: string): void {
+    this.pause()
+    const clear = this.#chartShown ? CLEAR_BELOW : ''
+    this.#write(`${clear}${line}\n${this.#chartText()}`)
+    this.resume()
+    this.#guard()
+  }
+
+  record(record: HistoryRecord): void {
+    this.#chart.add(record)
+    this.#write(this.#chartText())
+    this.#guard()
+  }
+
+  /** Clears the bar and shows the cursor. */
+  pause(): void {
+    if (!this.#drawing) return
+    this.#drawing = false
+    this.#barWidth = 0
+    this.#bar.stop()
+    this.#guard()
+  }
+
+  /** Draws the bar again, if the epoch has had a batch. */
+  resume(): void {
+    if (this.#drawing || this.#last === undefined) return
+    this.#drawing = true
+    this.#guard()
+    this.#bar.start(this.#options.stepsPerEpoch, this.#done(this.#last))
+  }
+
+  /** What draws the chart anew. */
+  #chartText(): string {
+    const text = this.#chart.under(this.#drawing ? this.#barWidth : 0, {
+      columns: terminalColumns(this.#options),
+      rows: this.#options.stream.rows ?? 0,
+    })
+    this.#chartShown = text !== ''
+    return text
+  }
+
+  #hideChart(): void {
+    if (this.#chartShown) this.#write(CLEAR_BELOW)
+    this.#chartShown = false
+  }
+
+  /** The lines of the chart are now wrapped, or too short. */
+  #resized = (): void => {
+    this.#hideChart()
+    this.#write(this.#chartText())
+    this.#guard()
+  }
+
+  /** Sees to it that nothing is left on the terminal if the process ends, for as long as something stands there. */
+  #guard(): void {
+    const stands = this.#drawing || this.#chartShown
+    if (stands) this.#forgetExit ??= beforeExit(() => this.#restore())
+    else {
+      this.#forgetExit?.()
+      this.#forgetExit = undefined
+    }
+  }
+
+  #restore(): void {
+    const clear = this.#chartShown ? CLEAR_BELOW : ''
+    this.#write(this.#drawing ? `${restoreTerminal}${clear}` : clear)
+  }
+
+  #done({ epoch, step }: BatchProgress): number {
+    return Math.min(this.#options.stepsPerEpoch, Math.max(0, step - epoch * this.#options.stepsPerEpoch))
+  }
+
+  #state({ value, total }: Params): BarState {
+    const { epochs } = this.#options
+    const { epoch, lr } = this.#last ?? { epoch: 0, lr: 0 }
+    const seconds = (this.#lastBatch - this.#epochStart) / 1000
+    const stepsLeft = total - value + (epochs - epoch - 1) * total
+    const remaining = (seconds / this.#batches) * stepsLeft + this.#evaluationSeconds * (epochs - epoch)
+    const imagesPerSecond = seconds > 0 ? this.#images / seconds : 0
+    const means = { trainLoss: this.#trainLoss, trainAcc: this.#trainAcc }
+    return { epoch, epochs, done: value, total, ...means, lr, imagesPerSecond, remaining }
+  }
+}
+
+/** The width of the terminal, as it is now. */
+function terminalColumns(options: ProgressOptions): number {
+  const columns = options.columns ?? options.stream.columns ?? 80
+  // A terminal that cannot tell its size reports 0.
+  return columns > 0 ? columns : 80
+}
+
+/**
+ * The stream as cli-progress is to see it: a terminal, whatever the stream says of itself, that no longer writes once
+ * the pipe is closed, and that drops its saving and restoring of the cursor's position: restored after foreign output
+ * has scrolled the screen, the position belongs to somebody else's line.
+ */
+function terminalStream(stream: ProgressStream, closed: () => boolean): NodeJS.WritableStream {
+  const write = (chunk: string): boolean => {
+    if (closed() || chunk === '\x1b7' || chunk === '\x1b8') return true
+    return stream.write(chunk)
+  }
+  return Object.assign(Object.create(stream), { isTTY: true, write })
+}
+
+/**
+ * Runs `restore` if the process ends by itself, by process.exit, or by a signal that nobody else handles.
+ * @returns undoes it
+ */
+function beforeExit(restore: () => void): () => void {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  const onSignal = (signal: NodeJS.Signals): void => {
+    // Somebody else decides what this signal means, and the bar may go on.
+    if (process.listenerCount(signal) > 1) return
+    undo()
+    restore()
+    process.kill(process.pid, signal)
+  }
+  const undo = (): void => {
+    process.off('exit', restore)
+    for (const signal of signals) process.off(signal, onSignal)
+  }
+  process.on('exit', restore)
+  // In front: a handler registered with `once` is gone, and not counted, after it has run.
+  for (const signal of signals) process.prependListener(signal, onSignal)
+  return undo
+}

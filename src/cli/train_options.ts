@@ -1,3 +1,4 @@
+// The options of `dawngrad train`: which of them decide the result, and how a run records them.
 import { Option } from 'commander'
 import type { RecordedOptions } from '../node/checkpoint.ts'
 import { number, ratesOf, wholeNumber } from './options.ts'

@@ -21,8 +21,8 @@ export interface Batch {
 const SCALE = 1 / 255
 
 /**
- * A data set on the GPU, as bytes, cut into batches in a given order. The last batch has what is left over: 96 images
- * for 60,000 in batches of 256.
+ * A data set on the GPU, as bytes, cut into batches in a given order. The last batch has the remaining images: 96 for
+ * 60,000 images in batches of 256.
  */
 export class ImageBatches {
   readonly batchSize: number
@@ -36,7 +36,7 @@ export class ImageBatches {
   readonly #batches: PerStep
   #position = 0
 
-  /** Uploads the set; its order is that of the set until `setOrder`. Throws RangeError for a batch size below 1. */
+  /** Uploads the set. Images keep the set's order until `setOrder`. Throws RangeError for a batch size below 1. */
   constructor(dataset: ImageDataset, { batchSize = 256, gpu = defaultGpu() }: { batchSize?: number; gpu?: Gpu } = {}) {
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw new RangeError(`ImageBatches: batchSize must be a whole number, 1 or more, not ${batchSize}`)
@@ -52,7 +52,7 @@ export class ImageBatches {
     this.#batches = new PerStep(gpu, 1, 'batches')
   }
 
-  /** The batch that `next` gives next, from 0 to `length`. */
+  /** The number of the next batch, from 0 to `length`. */
   get position(): number {
     return this.#position
   }
@@ -65,8 +65,8 @@ export class ImageBatches {
   }
 
   /**
-   * The order in which images are taken, one image number for each; `next` begins at its first again. Throws RangeError
-   * when it does not fit.
+   * Sets the order of the images, a list of all image numbers; `next` starts again at the first. Throws RangeError if the
+   * list does not fit.
    */
   setOrder(order: Uint32Array): void {
     if (order.length !== this.size) {
@@ -105,7 +105,7 @@ export class ImageBatches {
     return { ...gatherBatch(this.#source(), selection, SCALE), size: this.batchSize }
   }
 
-  /** The batches of a plan, from where the position stands. */
+  /** The batches of a plan, from the current position on. */
   readonly #rows: RowSource = {
     row: (use) => Uint32Array.of(this.#position + use),
     check: (uses) => {
@@ -116,7 +116,7 @@ export class ImageBatches {
     },
   }
 
-  /** Gives the memory of the set back. */
+  /** Releases the memory of the set. */
   dispose(): void {
     for (const part of [this.#images, this.#labels, this.#order, this.#batches]) part.dispose()
   }

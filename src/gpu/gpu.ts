@@ -32,7 +32,7 @@ export class Gpu {
   #lost: GpuError | null = null
 
   /** Asks the adapter for a device. `noted` is only put into `info`. Throws GpuError when the adapter refuses. */
-  static async fromAdapter(adapter: GPUAdapter, noted: Pick<GpuInfo, 'rung' | 'fast'> = {}): Promise<Gpu> {
+  static async fromAdapter(adapter: GPUAdapter, noted: Pick<GpuInfo, 'adapterSource' | 'fast'> = {}): Promise<Gpu> {
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
     let device: GPUDevice
     try {

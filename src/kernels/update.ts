@@ -45,6 +45,5 @@ export interface UpdateStorages {
 export function emitUpdate(gpu: Gpu, kernel: Kernel, storages: UpdateStorages, rows: number, use: number): void {
   const { table, settings, parameters, gradients, states, watch } = storages
   const params = { rows, which: use, watched: watch ? 1 : 0 }
-  const bindings = { params, settings, table, dp: gradients, p: parameters, watch, ...states }
-  gpu.emit(kernel, bindings, rows)
+  gpu.emit(kernel, { params, settings, table, dp: gradients, p: parameters, watch, ...states }, rows)
 }

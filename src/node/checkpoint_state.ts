@@ -1,3 +1,4 @@
+// Reads a network's and its optimizer's values for a checkpoint, and puts them back.
 import { DataError, type nn, type optim, type Tensor } from '../index.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { DivergedError } from '../train/index.ts'

@@ -1,6 +1,7 @@
+// open() under Node.
 import { Gpu } from '../gpu/gpu.ts'
 import { type OpenOptions, useTuning } from '../open.ts'
-import { openAdapter } from '../provision/ladder.ts'
+import { openAdapter } from '../provision/adapters.ts'
 import { setDefaultGpu } from '../tensor/default.ts'
 import { requireOptions } from '../tensor/options.ts'
 import type { Tuning } from '../tune/file.ts'
@@ -13,12 +14,12 @@ export interface NodeOpenOptions extends Omit<OpenOptions, 'tuning'> {
 }
 
 /**
- * Opens the best adapter of this machine and makes it the default device; `info.rung` says which kind it is. In order: a
- * hardware adapter, the system's lavapipe, lavapipe in the cache folder, SwiftShader in the cache folder.
+ * Opens the best adapter of this machine and makes it the default device. In order: a hardware adapter, the system's
+ * lavapipe, lavapipe in the cache folder, SwiftShader in the cache folder; `info.adapterSource` says which of them it is.
  * `DAWNGRAD_ADAPTER=hardware|lavapipe|swiftshader` forces one, and VK_DRIVER_FILES names the only drivers to try.
  *
- * With `fast`, off by default, Dawn neither validates commands nor guards the bounds of buffers: kernels of one's own must
- * do so themselves, and a mistake may crash the process. `info.fast` says so.
+ * With `fast`, off by default, Dawn neither validates commands nor guards the bounds of buffers: your own kernels must do so
+ * themselves, and a mistake may crash the process. `info.fast` says so.
  *
  * With `tuning` kernels run with the numbers found for this adapter and driver; bits stay the same. What does not apply is
  * ignored, and told through `notice`, console.warn unless given.
@@ -30,8 +31,8 @@ export async function open(options: NodeOpenOptions = {}): Promise<Gpu> {
   const fast = options.fast ?? false
   const { notice, tuning: given } = options
   const tuning = typeof given === 'string' ? await readTuning(given) : given
-  const { adapter, rung } = await openAdapter(fast)
-  const gpu = await Gpu.fromAdapter(adapter, { rung, ...(fast && { fast }) })
+  const { adapter, adapterSource } = await openAdapter(fast)
+  const gpu = await Gpu.fromAdapter(adapter, { adapterSource, ...(fast && { fast }) })
   const name = typeof given === 'string' ? given : 'tuning'
   await useTuning(gpu, { ...(tuning !== undefined && { tuning }), ...(notice && { notice }) }, name)
   setDefaultGpu(gpu)

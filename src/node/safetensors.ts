@@ -1,16 +1,17 @@
+// Saves and loads safetensors files under Node.
 import { decodeSafetensors, encodeSafetensors, type HostTensor } from '../data/safetensors.ts'
 import { DataError, type Gpu, scope, Tensor, tensor } from '../index.ts'
 import { readWhole, writeWhole } from './files.ts'
 
-/** Node reads no larger file at once. */
+/** Node can't read a larger file at once. */
 const MOST_BYTES = 2 ** 31 - 1
 
 /**
  * Writes tensors into a safetensors file, which PyTorch's `safetensors` reads: `saveSafetensors(path, net.stateDict())`.
- * The file appears whole or not at all, also where the process is killed. Waits for the GPU: a sync point.
+ * The file appears whole or not at all, even if the process is killed. Waits for the GPU: a sync point.
  *
- * @param tensors by their names: a map, or an object
- * @throws TypeError for a value that is no tensor or a name that the format or a folder could not hold; WriteError
+ * @param tensors by their names: a map or an object
+ * @throws TypeError for a value that is not a tensor, or a name that the format or a folder can't hold; WriteError
  */
 export async function saveSafetensors(
   path: string,
@@ -29,7 +30,7 @@ export async function saveSafetensors(
  * Reads a safetensors file of float32 (F32), int32 (I32) and uint8 (U8) tensors, by their names:
  * `net.loadStateDict(await loadSafetensors(path))`. The tensors are on the GPU, and live until they are disposed.
  *
- * @throws DataError where the file can't be read, or is not exactly as the format has it
+ * @throws DataError if the file can't be read, or deviates from the format
  */
 export async function loadSafetensors(path: string, options: { gpu?: Gpu } = {}): Promise<Map<string, Tensor>> {
   const bytes = await readWhole(path, MOST_BYTES)
@@ -45,7 +46,7 @@ export async function toHost(tensors: Iterable<readonly [string, Tensor]>): Prom
   return new Map(await Promise.all(Array.from(tensors, read)))
 }
 
-/** Tensors with these values, which live until they are disposed; none where one can't be made. */
+/** Tensors with these values, which live until they are disposed. If one can't be made, none remains. */
 export function toDevice(tensors: ReadonlyMap<string, HostTensor>, gpu?: Gpu): Map<string, Tensor> {
   const made = scope(() => {
     const make = ([name, { dtype, shape, data }]: readonly [string, HostTensor]) =>

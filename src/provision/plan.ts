@@ -1,19 +1,20 @@
+// What this machine has and lacks: an adapter, the data set; and what setup would bring.
 import type { FashionMnistParts } from '../data/fashion_mnist.ts'
 import { DataError } from '../errors.ts'
 import { findFashionMnist } from '../node/fashion_mnist.ts'
 import { recall, remember, situation } from './adapter_memory.ts'
+import { chooseDriver } from './adapters.ts'
 import type { SetupContext } from './context.ts'
 import { problemOf } from './dataset.ts'
-import { findDrivers, forcedRung, type Rung, userDrivers } from './drivers.ts'
-import { climb } from './ladder.ts'
+import { type AdapterSource, findDrivers, forcedSource, userDrivers } from './drivers.ts'
 
 /** A driver that setup can bring. */
 export type Bringable = 'lavapipe' | 'swiftshader'
 
 export interface AdapterState {
-  /** The adapter's kind; null where there is none. */
-  readonly rung: Rung | null
-  /** Its name, or why there is none. */
+  /** Where the adapter comes from; null if there is none. */
+  readonly adapterSource: AdapterSource | null
+  /** The adapter's name, or why there is none. */
   readonly text: string
   /** What setup could bring, best first: all that this machine can use, needed or not. */
   readonly bringable: readonly Bringable[]
@@ -27,35 +28,62 @@ export interface DataState {
   readonly bringable: boolean
 }
 
+/** What is there and what is missing. */
+export interface SetupState {
+  readonly adapter: AdapterState
+  readonly data: DataState
+}
+
+/** What setup would bring now. */
+export interface SetupPlan {
+  readonly data: boolean
+  /** Drivers to try, in this order, until one works. */
+  readonly drivers: AdapterState['bringable']
+  /** Whether the drivers are only to replace a slower one that works. */
+  readonly better: boolean
+}
+
+/** Looks at the machine and changes nothing but the memory of which adapter worked. */
+export async function inspect(context: SetupContext, thorough = true): Promise<SetupState> {
+  return { adapter: await adapterState(context, thorough), data: await dataState(context, thorough) }
+}
+
+/** What would be brought in a state: what is missing, and lavapipe in the place of SwiftShader where `better` is set. */
+export function planFor({ adapter, data }: SetupState, better: boolean): SetupPlan {
+  const replace = better && adapter.adapterSource === 'swiftshader' && adapter.bringable[0] === 'lavapipe'
+  const drivers = adapter.adapterSource === null ? adapter.bringable : replace ? (['lavapipe'] as const) : []
+  return { data: data.folder === null && data.bringable, drivers, better: replace }
+}
+
 /**
  * Finds out which adapter this machine has.
  * @param thorough tries every driver, where otherwise one that has worked before in the same situation is believed
  */
-export async function adapterState(context: SetupContext, thorough: boolean): Promise<AdapterState> {
+async function adapterState(context: SetupContext, thorough: boolean): Promise<AdapterState> {
   const { env, platform } = context
-  const forced = forcedRung(env)
+  const forced = forcedSource(env)
   const key = situation(env)
   const drivers = findDrivers(env, platform)
   const bringable = bringableHere(context, forced)
   const id = recall(env, key)
   const known = drivers.find((driver) => driver.id === id && driver.missing === null && driver.unwanted === null)
-  if (known && !thorough) return { rung: known.rung, text: known.label, bringable }
-  const { choice, attempts } = await climb(drivers, forced, context.probe)
+  if (known && !thorough) return { adapterSource: known.adapterSource, text: known.label, bringable }
+  const { choice, attempts } = await chooseDriver(drivers, forced, context.probe)
   const best = attempts.find(({ driver }) => driver === choice)
   if (choice && best) {
     remember(env, key, choice.id)
-    const rung = best.rung ?? choice.rung
+    const adapterSource = best.adapterSource ?? choice.adapterSource
     // Asked for a hardware adapter, the system may give another that it has.
-    const label = rung === choice.rung ? choice.label : "of the system's drivers"
-    return { rung, text: `${best.detail} (${label})`, bringable }
+    const label = adapterSource === choice.adapterSource ? choice.label : "of the system's drivers"
+    return { adapterSource, text: `${best.detail} (${label})`, bringable }
   }
   const named = userDrivers(env)
   const only = forced ? `DAWNGRAD_ADAPTER is ${forced}` : named ? `${named.variable} names the only drivers` : null
   const text = `no driver of this machine gives one${only === null ? '' : `, and ${only}`}`
-  return { rung: null, text, bringable }
+  return { adapterSource: null, text, bringable }
 }
 
-function bringableHere({ env, platform, arch, has }: SetupContext, forced: Rung | null): Bringable[] {
+function bringableHere({ env, platform, arch, has }: SetupContext, forced: AdapterSource | null): Bringable[] {
   if (platform !== 'linux' || (userDrivers(env) && !forced)) return []
   const all: Bringable[] = []
   if (has('apt-get') && has('dpkg')) all.push('lavapipe')
@@ -67,7 +95,7 @@ function bringableHere({ env, platform, arch, has }: SetupContext, forced: Rung 
  * Finds out where the data set is.
  * @param thorough reads the files and compares their checksums, where otherwise their presence is enough
  */
-export async function dataState({ search, files }: SetupContext, thorough: boolean): Promise<DataState> {
+async function dataState({ search, files }: SetupContext, thorough: boolean): Promise<DataState> {
   const bringable = search.chosenBy === null
   try {
     const { dir, paths } = await findFashionMnist(search)

@@ -1,8 +1,9 @@
+// Tries a driver in a child process, so that one that crashes or hangs does no harm.
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
-import type { Driver, Rung } from './drivers.ts'
+import type { AdapterSource, Driver } from './drivers.ts'
 
 /** What an adapter says of itself. */
 export interface AdapterFacts {
@@ -21,7 +22,7 @@ export type Probed =
   | { readonly ok: true; readonly facts: AdapterFacts | null }
   | { readonly ok: false; readonly why: string; readonly none?: boolean }
 
-export const PROBE_MILLISECONDS = 20_000
+const PROBE_MILLISECONDS = 20_000
 const RTLD_NOW_NODELETE = 0x2 | 0x1000
 const MARK = 'dawngrad-probe:'
 
@@ -154,8 +155,8 @@ function withoutReport(error: ExecError | null, stderr: string, milliseconds: nu
   return { ok: false, why: `its process ended with code ${error?.code ?? 0}${last === '' ? '' : `: ${last}`}` }
 }
 
-/** The rung that an adapter belongs to, by what it says of itself. Any software but SwiftShader counts as lavapipe. */
-export function rungOf(facts: AdapterFacts): Rung {
+/** The source of an adapter, by what it says of itself. Any software except SwiftShader counts as lavapipe. */
+export function sourceOf(facts: AdapterFacts): AdapterSource {
   const text = `${facts.device} ${facts.description} ${facts.architecture}`
   if (/swiftshader/i.test(text)) return 'swiftshader'
   return facts.isFallbackAdapter || /llvmpipe|lavapipe|software/i.test(text) ? 'lavapipe' : 'hardware'

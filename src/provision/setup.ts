@@ -1,3 +1,4 @@
+// `dawngrad setup`: brings what the plan names into the cache folder, reports, and removes it again.
 import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AptSession, aptFolder } from './apt.ts'
@@ -7,45 +8,14 @@ import { isFull, megabytes, SetupError, writing } from './errors.ts'
 import { bytesIn, makeFolder } from './folders.ts'
 import { bringLavapipe } from './lavapipe.ts'
 import { removeDrafts, withLock } from './lock.ts'
-import { type AdapterState, adapterState, type DataState, dataState } from './plan.ts'
+import { inspect, planFor, type SetupPlan, type SetupState } from './plan.ts'
 import { silent } from './report.ts'
 import { adapterLine, announcement, checkLines, dataLine, nothingToBring } from './setup_text.ts'
 import { bringSwiftShader } from './swiftshader.ts'
 
-export { type SetupContext, setupContext } from './context.ts'
-export { SetupError } from './errors.ts'
-export { reportTo } from './report.ts'
-
 const LOCK = 'setup.lock'
 /** All that setup, and the memory of which adapter worked, ever leave in the cache folder. */
 const OURS = /^((fashion-mnist|lavapipe|swiftshader)(\.partial|\.old-\d+)?|apt\.partial|adapter\.json)$/
-
-/** What is there and what is missing. */
-export interface SetupState {
-  readonly adapter: AdapterState
-  readonly data: DataState
-}
-
-/** What setup would bring now. */
-export interface SetupPlan {
-  readonly data: boolean
-  /** Drivers to try, in this order, until one works. */
-  readonly drivers: AdapterState['bringable']
-  /** Whether the drivers are only to replace a slower one that works. */
-  readonly better: boolean
-}
-
-/** Looks at the machine and changes nothing but the memory of which adapter worked. */
-export async function inspect(context: SetupContext, thorough = true): Promise<SetupState> {
-  return { adapter: await adapterState(context, thorough), data: await dataState(context, thorough) }
-}
-
-/** What would be brought in a state: what is missing, and lavapipe in the place of SwiftShader where `better` is set. */
-export function planFor({ adapter, data }: SetupState, better: boolean): SetupPlan {
-  const replace = better && adapter.rung === 'swiftshader' && adapter.bringable[0] === 'lavapipe'
-  const drivers = adapter.rung === null ? adapter.bringable : replace ? (['lavapipe'] as const) : []
-  return { data: data.folder === null && data.bringable, drivers, better: replace }
-}
 
 /**
  * Reports what is there and what is missing.
@@ -55,7 +25,7 @@ export async function checkSetup(changes: Partial<SetupContext> = {}): Promise<b
   const context = setupContext(changes)
   const state = await inspect(context)
   for (const line of checkLines(context, state, planFor(state, false))) context.report.line(line)
-  return state.adapter.rung !== null && state.data.folder !== null
+  return state.adapter.adapterSource !== null && state.data.folder !== null
 }
 
 /**
@@ -70,7 +40,7 @@ export async function setup(changes: Partial<SetupContext> = {}): Promise<void> 
   const plan = planFor(state, true)
   const { adapter, data } = plan.data || plan.drivers.length > 0 ? await locked(context, true) : state
   const lacking: string[] = []
-  if (adapter.rung !== null) context.report.line(adapterLine(adapter, adapter.rung))
+  if (adapter.adapterSource !== null) context.report.line(adapterLine(adapter, adapter.adapterSource))
   else lacking.push(`adapter: ${adapter.text}; ${nothingToBring(context, adapter)}`)
   if (data.folder !== null) context.report.line(dataLine(data))
   else lacking.push(dataLine(data))

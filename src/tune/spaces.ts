@@ -1,4 +1,4 @@
-// What `dawngrad tune` may choose from: for each kernel the numbers that are free, and their values by class of adapter.
+// What `dawngrad tune` may choose from: the free settings of each kernel, and their values by class of adapter.
 // IMAGES, LANES and KW_FIXED are not among them: they would change the order of sums, and so bits.
 import { tuneFused } from '../kernels/conv2d_relu_max_pool2d_tuning.ts'
 import { CONV_SIZES, type ConvShape, maySlice, tuneCorrelate, tuneWeight } from '../kernels/conv2d_tuning.ts'
@@ -6,17 +6,17 @@ import * as wgsl from '../kernels/generated/wgsl.ts'
 import { canBeDirect, tuneLinearBackward, tuneLinearForward } from '../kernels/linear_tuning.ts'
 import { type AdapterClass, type Numbers, TUNING } from '../kernels/tuning.ts'
 
-/** A kernel whose numbers can be searched. */
+/** A kernel whose settings can be searched. */
 export interface Tunable {
-  /** As errors and benchmarks name it: `conv2d.forward`. */
+  /** Its name in errors and benchmarks: `conv2d.forward`. */
   readonly kernel: string
-  /** The shader's text, whose hash a tuning is bound to. */
+  /** The text of the shader; a tuning is bound to its hash. */
   readonly code: string
-  /** The names of the sizes that a shape consists of, in order. */
+  /** The names of a shape's sizes, in order. */
   readonly sizes: readonly string[]
-  /** What the table gives. */
+  /** The settings of the table. */
   standard(shape: Numbers, adapterClass: AdapterClass): Numbers
-  /** What may stand in its place, the same names; none where this shape leaves no choice. */
+  /** Alternatives with the same names; none if this shape leaves no choice. */
   candidates(shape: Numbers, adapterClass: AdapterClass): readonly Numbers[]
 }
 
@@ -55,7 +55,7 @@ function combinations(values: Readonly<Record<string, readonly number[]>>): Numb
   )
 }
 
-/** The values up to a size, which itself is one of them where it lies below the largest. */
+/** The values up to a size, and the size itself if it is below the largest value. */
 function upTo(size: number, values: readonly number[]): number[] {
   const most = Math.min(size, Math.max(...values))
   return [...new Set([...values.filter((value) => value < most), most])]
@@ -70,7 +70,7 @@ export function sameNumbers(a: Numbers, b: Numbers): boolean {
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name])
 }
 
-/** A tunable whose candidates are made from `space`, without what the table gives. */
+/** A tunable whose candidates come from `space`, without the table's settings. */
 function tunable(
   given: Omit<Tunable, 'candidates'>,
   space: (shape: Numbers, adapterClass: AdapterClass) => readonly Numbers[],

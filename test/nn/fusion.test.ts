@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { detectAnomaly, manualSeed, nn } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
-import { conv2dReluMaxPool2dRow as row } from '../operations/conv2d_relu_max_pool2d.ts'
+import { conv2dReluMaxPool2dRow as row } from '../kernels/conv2d_relu_max_pool2d/row.ts'
 import { fill } from '../support/arbitraries.ts'
+import { bitsOf } from '../support/check.ts'
 import { expectClose } from '../support/close.ts'
 import { type Gpu, messageOf, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
 

@@ -19,7 +19,7 @@ import {
   tensor,
 } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, testGpu } from '../support/gpu.ts'
 

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { KernelFile } from '../../src/gpu/kernel.ts'
 import { MAX_STEPS } from '../../src/gpu/params.ts'
 import { add, capture, crossEntropy, linear, nn, noGrad, optim, relu, scope } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
 

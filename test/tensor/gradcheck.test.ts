@@ -23,7 +23,7 @@ import { drawn } from '../operations/run.ts'
 import { table } from '../operations/table.ts'
 import { fill } from '../support/arbitraries.ts'
 import { type Gpu, parameter, tensor, testGpu, values } from '../support/gpu.ts'
-import { type Ref, sizeOf } from '../support/reference.ts'
+import { type Ref, sizeOf } from '../support/ref.ts'
 
 let gpu: Gpu
 beforeAll(async () => {

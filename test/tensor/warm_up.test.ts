@@ -10,7 +10,7 @@ import {
   scope,
   warmUp,
 } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, openMinimal, tensor, testGpu } from '../support/gpu.ts'
 

@@ -7,7 +7,7 @@ import { inputsOf, openSide, type TuneCase, tuneCases } from '../../src/tune/cas
 import { checkTuning } from '../../src/tune/file.ts'
 import { type Finding, gains, tune } from '../../src/tune/search.ts'
 import { sameNumbers, TUNABLES, type Tunable } from '../../src/tune/spaces.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 
 let gpu: Gpu

@@ -18,7 +18,7 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-dilation-rows',
-    in: 'fn correlate(',
+    in: 'correlate',
     find: 'i32(ky) * g.dilate.y',
     replace: 'i32(ky)',
     breaks: 'Vertical dilation is ignored.',
@@ -31,7 +31,7 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-fixed-right-edge',
-    in: 'fn correlate(',
+    in: 'correlate',
     find: 'ix < i32(g.IW)',
     replace: 'ix <= i32(g.IW)',
     breaks: 'With a compiled-in width the cell right of a row is the first of the next one.',
@@ -113,7 +113,7 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-exact-bound',
-    in: 'fn exact_output(',
+    in: 'exact_output',
     find: 'iy >= 0 && ix >= 0',
     replace: 'iy >= 0',
     breaks: 'The repair of sums that are not finite reads cells outside of a row.',
@@ -137,21 +137,21 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-weight-dilation',
-    in: 'fn load_x(',
+    in: 'load_x',
     find: 'i32(kx * params.DW)',
     replace: 'i32(kx)',
     breaks: 'The weight gradient ignores horizontal dilation.',
   },
   {
     id: 'conv2d-weight-padding',
-    in: 'fn load_x(',
+    in: 'load_x',
     find: ' - i32(params.PW)',
     replace: '',
     breaks: 'The weight gradient ignores horizontal padding.',
   },
   {
     id: 'conv2d-weight-stride',
-    in: 'fn row_of_x(',
+    in: 'row_of_x',
     find: 'oy * params.SH',
     replace: 'oy',
     breaks: 'The weight gradient ignores vertical stride.',
@@ -190,7 +190,7 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-weight-exact-row',
-    in: 'fn exact_partial(',
+    in: 'exact_partial',
     find: 'row >= 0 && ix >= 0',
     replace: 'ix >= 0',
     breaks: 'The repair of weight gradients that are not finite takes rows outside the image.',
@@ -210,7 +210,7 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-reduce-weight-stride',
-    in: 'fn reduce_weight(',
+    in: 'reduce_weight',
     find: 'sum_partial(i, weights + params.F)',
     replace: 'sum_partial(i, weights)',
     breaks: 'Without a bias the partial sums of the weight gradient are added across their blocks.',
