@@ -117,7 +117,7 @@ const below: Record<string, readonly string[]> = {
 const NODE = ['node', 'provision', 'cli']
 
 /** Folders whose files do not all say yet, on their first line, what they are. */
-const SILENT = ['gpu', 'tensor', 'kernels', 'nn', 'train']
+const SILENT = ['gpu', 'tensor', 'nn', 'train']
 
 const portable = sources.filter(({ folder }) => !NODE.includes(folder))
 

@@ -1,3 +1,4 @@
+// Binding by name: what every binding of a dispatch refers to, and what it may not refer to.
 import { GpuError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { type ParamsCache, packParams, type StepNumbers } from './params.ts'

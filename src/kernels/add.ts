@@ -1,3 +1,4 @@
+// The operation add: a + b, b of a's shape or one value for each channel. Gradients are added up with it (provideArithmetic).
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op, provideArithmetic } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'

@@ -1,3 +1,4 @@
+// The kernels behind optim.clipGradNorm and clipGradValue: norms over many tensors, scaling and clamping in place; and copyOf.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'

@@ -1,3 +1,5 @@
+// The operation conv2dReluMaxPool2d: an optimization. Its definition is conv2d, relu and max_pool2d, one after the other; it
+// stores nothing of what comes between.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'

@@ -1,3 +1,4 @@
+// The operation crossEntropy: softmax cross-entropy with integer labels, and the sums over batches that training counts.
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty, rangeOf, tensor } from '../tensor/create.ts'

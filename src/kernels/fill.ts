@@ -1,3 +1,4 @@
+// The kernel that sets every element of a new tensor to one number.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'

@@ -1,3 +1,4 @@
+// The kernel that takes a batch of images and labels from a data set on the GPU.
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'

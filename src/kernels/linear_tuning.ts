@@ -1,3 +1,4 @@
+// Which of linear's kernels run: those that read the operands as they lie, or those that pack them first.
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 interface LinearSizes {

@@ -1,3 +1,4 @@
+// The operation matmul: the product of two matrices, either of them transposed.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
