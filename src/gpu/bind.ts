@@ -1,4 +1,4 @@
-// Binding by name: what every binding of a dispatch refers to, and what it may not refer to.
+// Finds what every binding of a kernel refers to, by name.
 import { GpuError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { type ParamsCache, packParams, type StepNumbers } from './params.ts'

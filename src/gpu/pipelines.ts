@@ -1,4 +1,4 @@
-// The kernels that a device has compiled, and their compilation: one by one when dispatched, or many at once beforehand.
+// The kernels that a device has compiled.
 import { shaderStageCompute } from './constants.ts'
 import { GpuError } from './errors.ts'
 import type { Kernel } from './kernel.ts'

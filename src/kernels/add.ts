@@ -1,4 +1,4 @@
-// The operation add: a + b, b of a's shape or one value for each channel. Gradients are added up with it (provideArithmetic).
+// add: a sum of two tensors, the second perhaps one value a channel.
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op, provideArithmetic } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'

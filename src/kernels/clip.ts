@@ -1,4 +1,4 @@
-// The kernels behind optim.clipGradNorm and clipGradValue: norms over many tensors, scaling and clamping in place; and copyOf.
+// Norms of many tensors, and limits for their elements, in a few dispatches.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'

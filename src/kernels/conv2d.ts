@@ -1,5 +1,4 @@
-// The operation conv2d, and the shape rule and options of every convolution.
-// nn.Sequential may run conv2d_relu_max_pool2d.ts instead, where a Conv2d is followed by a ReLU and a 2 x 2 MaxPool2d (nn/fusion.ts).
+// conv2d. Where nn.Sequential fuses it with ReLU and pooling, conv2d_relu_max_pool2d.ts runs instead.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'

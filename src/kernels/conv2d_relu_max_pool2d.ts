@@ -1,5 +1,4 @@
-// The operation conv2dReluMaxPool2d: an optimization. Its definition is conv2d, relu and max_pool2d, one after the other; it
-// stores nothing of what comes between.
+// An optimization: convolution, ReLU and 2 × 2 max pooling in one. conv2d, relu and max_pool2d define it.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'

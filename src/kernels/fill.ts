@@ -1,4 +1,4 @@
-// The kernel that sets every element of a new tensor to one number.
+// Tensors with one value everywhere.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'

@@ -1,4 +1,4 @@
-// The kernel that looks for NaN and infinities in a tensor, the watch where it notes them, and what the notes mean.
+// The watch that notes the first number that is not finite.
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'

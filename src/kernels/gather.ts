@@ -1,4 +1,4 @@
-// The kernel that takes a batch of images and labels from a data set on the GPU.
+// Batches of images and labels, gathered from bytes on the device.
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'

@@ -1,4 +1,4 @@
-// The operations linear and linearRelu, and the form of them for neighbours that share a ReLU (nn/fusion.ts).
+// linear and linearRelu: products with the transpose of a weight, plus a bias.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'

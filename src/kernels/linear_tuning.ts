@@ -1,4 +1,4 @@
-// Which of linear's kernels run: those that read the operands as they lie, or those that pack them first.
+// How linear divides its work, from the table in tuning.ts.
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 interface LinearSizes {

@@ -1,4 +1,4 @@
-// The numbers that a file of `dawngrad tune` gives to a device's kernels, by kernel and shape.
+// Numbers that a file of tunings has chosen for a device.
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Numbers } from './tuning.ts'
 

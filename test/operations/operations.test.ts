@@ -1,3 +1,4 @@
+// Every property of every row of the table, on random and fixed cases.
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'

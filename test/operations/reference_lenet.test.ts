@@ -1,4 +1,4 @@
-// Tests that the float64 reference trains LeNet as PyTorch does.
+// The reference trains LeNet as PyTorch does.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { conv2d, conv2dBackward } from '../kernels/conv2d/reference.ts'
 import { crossEntropy, crossEntropyBackward } from '../kernels/cross_entropy/reference.ts'

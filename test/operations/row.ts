@@ -1,3 +1,4 @@
+// A row of the table of operations: what the generic suites need to know of an operation.
 import type fc from 'fast-check'
 import { type FillKind, fill } from '../support/arbitraries.ts'
 import { type Tensor, tensor } from '../support/gpu.ts'

@@ -1,3 +1,4 @@
+// The operations with the tuning numbers of the other class of adapter.
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { conv2d, conv2dReluMaxPool2d, type Tensor } from '../../src/node/index.ts'

@@ -1,3 +1,4 @@
+// Comparing tensors with the reference, and their bits.
 import { expect } from 'vitest'
 import { expectClose } from './close.ts'
 import { type Tensor, tensor, values } from './gpu.ts'

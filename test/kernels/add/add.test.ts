@@ -1,3 +1,4 @@
+// What only add promises: both gradients of one tensor, channels, blocks of rows.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { add } from '../../../src/node/index.ts'
 import { fill } from '../../support/arbitraries.ts'

@@ -1,3 +1,4 @@
+// The row of add in the table of operations.
 import fc from 'fast-check'
 import { add, ShapeError } from '../../../src/node/index.ts'
 import { bytes, integers, type Row, random, type Seeded, zeros } from '../../operations/row.ts'

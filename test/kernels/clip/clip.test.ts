@@ -1,3 +1,4 @@
+// The kernels that clip gradients: norms, scaling, clamping.
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { clampInPlace, copyOf, NORM_BLOCK, normOf, scaleToNorm } from '../../../src/kernels/clip.ts'

@@ -1,3 +1,4 @@
+// The same bits from different variants of conv2d.
 import { beforeAll, expect, it } from 'vitest'
 import { conv2d } from '../../../src/node/index.ts'
 import { fill } from '../../support/arbitraries.ts'

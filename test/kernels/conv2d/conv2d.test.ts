@@ -1,3 +1,4 @@
+// What only conv2d promises: overflow, and the same bits in any batch and image.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { conv2d } from '../../../src/node/index.ts'
 import { checkAgainstReference } from '../../operations/run.ts'

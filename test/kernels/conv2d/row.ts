@@ -1,3 +1,4 @@
+// The row of conv2d in the table of operations.
 import fc from 'fast-check'
 import { conv2d, ShapeError } from '../../../src/node/index.ts'
 import { integers, type Refusal, type Row, random, zeros } from '../../operations/row.ts'

@@ -1,3 +1,4 @@
+// What only conv2dReluMaxPool2d promises: its winners, its bits, its dispatches.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { conv2d, conv2dReluMaxPool2d, maxPool2d, relu } from '../../../src/node/index.ts'
 import { checkAgainstReference } from '../../operations/run.ts'

@@ -1,3 +1,4 @@
+// The row of conv2dReluMaxPool2d in the table of operations.
 import fc from 'fast-check'
 import { conv2dReluMaxPool2d, ShapeError } from '../../../src/node/index.ts'
 import { integers, type Kind, type Refs, type Row, random, zeros } from '../../operations/row.ts'

@@ -1,3 +1,4 @@
+// What only crossEntropy promises: labels, ignored rows, large logits, non-finite values.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gatherBatch } from '../../../src/kernels/gather.ts'
 import * as wgsl from '../../../src/kernels/generated/wgsl.ts'

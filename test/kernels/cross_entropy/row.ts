@@ -1,3 +1,4 @@
+// The row of crossEntropy in the table of operations.
 import fc from 'fast-check'
 import { crossEntropy, ShapeError } from '../../../src/node/index.ts'
 import { bytes, integers, type Law, type Row, random, type Seeded, zeros } from '../../operations/row.ts'

@@ -1,3 +1,4 @@
+// The kernel that fills memory with one value.
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { full } from '../../../src/kernels/fill.ts'

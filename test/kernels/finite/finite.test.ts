@@ -1,3 +1,4 @@
+// The watch for values that are not finite, and its codes.
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { codeOf, meaningOf, newWatch, noteNotFinite } from '../../../src/kernels/finite.ts'

@@ -1,3 +1,4 @@
+// The kernel that gathers the rows of a batch.
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gatherBatch, type Selection } from '../../../src/kernels/gather.ts'

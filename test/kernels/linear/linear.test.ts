@@ -1,3 +1,4 @@
+// What only linear and linearRelu promise: large layers, bits, the kink.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { linear, linearRelu, relu } from '../../../src/node/index.ts'
 import { fill } from '../../support/arbitraries.ts'

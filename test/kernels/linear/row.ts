@@ -1,3 +1,4 @@
+// Rows of linear and linearRelu in the table of operations.
 import fc from 'fast-check'
 import { linear, linearRelu, ShapeError } from '../../../src/node/index.ts'
 import { integers, type Kind, type Refs, type Row, random, type Seeded, zeros } from '../../operations/row.ts'

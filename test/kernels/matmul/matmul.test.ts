@@ -1,3 +1,4 @@
+// What only matmul promises: exactness in every order, overflow, bits.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { matmul } from '../../../src/node/index.ts'
 import { checkAgainstReference, drawn } from '../../operations/run.ts'

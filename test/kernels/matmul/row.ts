@@ -1,3 +1,4 @@
+// The row of matmul in the table of operations.
 import fc from 'fast-check'
 import { matmul, ShapeError, type Tensor } from '../../../src/node/index.ts'
 import { integers, type Row, random, zeros } from '../../operations/row.ts'

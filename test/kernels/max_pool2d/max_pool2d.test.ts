@@ -1,3 +1,4 @@
+// What only maxPool2d promises: ties, NaN, strips of columns.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { maxPool2d, noGrad } from '../../../src/node/index.ts'
 import { randomRef } from '../../operations/row.ts'

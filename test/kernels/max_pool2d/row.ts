@@ -1,3 +1,4 @@
+// The row of maxPool2d in the table of operations.
 import fc from 'fast-check'
 import { type MaxPool2dOptions, maxPool2d } from '../../../src/kernels/max_pool2d.ts'
 import { ShapeError } from '../../../src/node/index.ts'

@@ -1,3 +1,4 @@
+// What only relu promises: its kink, NaN and infinities.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { relu } from '../../../src/node/index.ts'
 import { parameter, tensor, testGpu, values } from '../../support/gpu.ts'

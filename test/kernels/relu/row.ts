@@ -1,3 +1,4 @@
+// The row of relu in the table of operations.
 import fc from 'fast-check'
 import { relu } from '../../../src/node/index.ts'
 import { bytes, integers, type Row, random, type Seeded } from '../../operations/row.ts'

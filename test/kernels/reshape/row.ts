@@ -1,3 +1,4 @@
+// The row of reshape and flatten in the table of operations.
 import fc from 'fast-check'
 import { ShapeError } from '../../../src/node/index.ts'
 import { type Refusal, type Row, random, type Seeded, zeros } from '../../operations/row.ts'

@@ -1,3 +1,4 @@
+// The kernel of SGD against its reference.
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { newWatch } from '../../../src/kernels/finite.ts'

@@ -1,3 +1,4 @@
+// The kernel of Langevin noise.
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { perStepWords } from '../../../src/capture/per_step.ts'

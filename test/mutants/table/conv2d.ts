@@ -1,8 +1,6 @@
 import { type Area, mutantsOf } from '../mutant.ts'
 import * as tests from './tests.ts'
 
-const { conv2dAlgebra } = tests
-
 const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   {
     id: 'conv2d-forward-bias',
@@ -95,7 +93,6 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
     find: 'if (ok && again)',
     replace: 'if (ok && again && params.N == 0u)',
     breaks: 'Padding multiplied by an infinite weight makes NaN, and nobody repairs it.',
-    tests: conv2dAlgebra,
   },
   {
     id: 'conv2d-exact-slice',
@@ -117,14 +114,12 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
     find: 'iy >= 0 && ix >= 0',
     replace: 'iy >= 0',
     breaks: 'The repair of sums that are not finite reads cells outside of a row.',
-    tests: conv2dAlgebra,
   },
   {
     id: 'conv2d-repair-nan-only',
     find: '(bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u',
     replace: '(bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u',
     breaks: 'Sums that are infinite are not made again.',
-    tests: conv2dAlgebra,
     equivalent:
       'A cell outside the image changes a sum only as 0 times infinity or NaN, which is NaN: an infinite sum is right as it is.',
   },
@@ -133,7 +128,6 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
     find: 'exact_output(g, n, oc, oy, x) + load_bias(oc, with_bias)',
     replace: 'exact_output(g, n, oc, oy, x)',
     breaks: 'Outputs that are made again lack the bias.',
-    tests: conv2dAlgebra,
   },
   {
     id: 'conv2d-weight-dilation',
@@ -194,7 +188,6 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
     find: 'row >= 0 && ix >= 0',
     replace: 'ix >= 0',
     breaks: 'The repair of weight gradients that are not finite takes rows outside the image.',
-    tests: conv2dAlgebra,
   },
   {
     id: 'conv2d-sum-blocks',

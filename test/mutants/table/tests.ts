@@ -18,7 +18,6 @@ function operation(name: string, ...paths: string[]): Witness {
 
 export const add = operation('add', 'kernels/add/add')
 export const conv2d = operation('conv2d', 'kernels/conv2d/conv2d')
-export const conv2dAlgebra = conv2d
 export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_relu_max_pool2d')
 /** Some of its fixed cases, by their names: all of them compile a dozen kernels. */
 export function conv2dReluMaxPool2dCases(names: string): Witness {
