@@ -15,7 +15,7 @@ export const adam = `// adam: the update of many parameters in one dispatch, as 
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of step_size, keep, 1 - beta1, beta2,
 //             1 - beta2, eps, root, maximize (0 or 1)
-//   watch     [5]  u32, as finite.wgsl describes it; looked at only where watched is 1
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step          A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
 //               parameter that is not finite is noted in the watch.
@@ -3508,7 +3508,7 @@ export const sgd = `// sgd: the update of many parameters in one dispatch, as to
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of lr, momentum, dampening, weight_decay,
 //             nesterov, maximize (0 or 1)
-//   watch     [5]  u32, as finite.wgsl describes it; looked at only where watched is 1
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step           A workgroup updates what its row says, a thread PER elements; no momentum. Where watched is 1, a gradient
 //                or a new parameter that is not finite is noted in the watch.
