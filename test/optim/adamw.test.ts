@@ -222,6 +222,18 @@ describe('a step', () => {
     }
   })
 
+  it('keeps a NaN in the largest second average, as torch.maximum does', async () => {
+    const p = parameter([1, 1], [2])
+    const optimizer = new optim.AdamW([p], { amsgrad: true })
+    for (const gradient of [1, Number.NaN, 1]) {
+      optimizer.zeroGrad()
+      p.backward(tensor([gradient, 1]))
+      optimizer.step()
+    }
+    const [first, second] = await values(optimizer.stateDict().state.maxExpAvgSq![0]!)
+    expect([first, second! > 0]).toEqual([Number.NaN, true])
+  })
+
   it('is named where an anomaly is found', async () => {
     const net = new nn.Sequential(new nn.Linear(1, 1, { bias: false }))
     const anomalyOf = async (scale: number, lr: number) => {
