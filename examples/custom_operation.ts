@@ -5,27 +5,18 @@
 //   gradcheck true
 //   train loss 1.898, 1.280, 0.982
 import type { Op, Tensor } from 'dawngrad'
-import {
-  apply,
-  empty,
-  fit,
-  gradcheck,
-  ImageBatches,
-  KernelFile,
-  loadFashionMnist,
-  nn,
-  open,
-  optim,
-  tensor,
-} from 'dawngrad'
+import { apply, empty, gradcheck, KernelFile, nn, open, tensor } from 'dawngrad'
+// Only the training at the end needs these:
+
+import { fit, ImageBatches, loadFashionMnist, optim } from 'dawngrad'
 
 const code = /* wgsl */ `
 struct Params { size: u32 } @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>; @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read> dy: array<f32>; @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
-fn sigmoid(v: f32) -> f32 { return 1.0 / (1.0 + exp(-max(v, -80.0))); } // e^89 would pass the largest float32
+fn sigmoid(v: f32) -> f32 { return 1.0 / (1.0 + exp(-max(v, -80.0))); } // e^89 overflows float32
 @compute @workgroup_size(64) fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) n: vec3u) {
-  let i = id.y * n.x * 64u + id.x; // beyond 65,535 groups of 64 threads there are several rows of them
+  let i = id.y * n.x * 64u + id.x; // more than 65,535 groups are dispatched as several rows
   if (i < params.size) { y[i] = x[i] * sigmoid(x[i]); }
 }
 @compute @workgroup_size(64) fn backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) n: vec3u) {

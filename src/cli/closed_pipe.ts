@@ -1,9 +1,9 @@
 // A stream whose reader has gone away: the output ends, the program continues.
 
 /**
- * Lets a stream's reader go away: a pipe's (`dawngrad train | head -1`, EPIPE) or a terminal's (its window closed, EIO).
- * Any other error is thrown as it would be without the guard. May be called more than once on a stream.
- * @returns tells whether the stream can no longer be written to
+ * Lets the program continue when the reader of a stream is gone: of a pipe (`dawngrad train | head -1`, EPIPE) or of a closed
+ * terminal (EIO). Other errors are thrown as without this guard. May be called more than once on a stream.
+ * @returns a function that tells whether the stream is closed
  */
 export function surviveClosedPipe(stream: NodeJS.WritableStream): () => boolean {
   if (!guarded.has(stream)) {

@@ -7,21 +7,21 @@ import { surviveClosedPipe } from './closed_pipe.ts'
 import { type BarState, barLine, type EpochProgress, epochLine } from './progress_text.ts'
 import { CLEAR_BELOW, TerminalChart } from './terminal_chart.ts'
 
-/** What the progress is written to: `process.stdout`, `process.stderr`, or a stream made by a test. */
+/** The stream to write to: `process.stdout`, `process.stderr`, or one made by a test. */
 export type ProgressStream = NodeJS.WritableStream & { columns?: number; rows?: number }
 
 export type ProgressOptions = {
   stream: ProgressStream
   isTTY: boolean
-  /** Width of the terminal. Absent: asked of the stream at every redraw, so that resizing is followed. */
+  /** Width of the terminal. By default it is read from the stream at every redraw, to follow resizing. */
   columns?: number | undefined
-  /** Write nothing but the line given to `finish`. */
+  /** Write only the line given to `finish`. */
   quiet?: boolean | undefined
   epochs: number
   stepsPerEpoch: number
-  /** Of the run before it went on: where its curves begin. */
+  /** The records of the run before it was resumed, for its curves. */
   records?: readonly HistoryRecord[]
-  /** Where CI, NO_COLOR and TERM are looked up; the process's own by default. */
+  /** The environment for CI, NO_COLOR and TERM; by default that of the process. */
   env?: Readonly<Record<string, string | undefined>>
   /** A clock in milliseconds. */
   now?: () => number
@@ -34,30 +34,30 @@ export type BatchProgress = {
   /** Images in this batch. */
   images: number
   lr: number
-  /** Means since the epoch's start; absent where they were not read, and the last known ones stay on the screen. */
+  /** Means since the start of the epoch; absent if they were not read, and the last ones stay on the screen. */
   trainLoss?: number
   trainAcc?: number
 }
 
 export type Progress = {
-  /** To be called after every update. Cheap: it redraws at most ten times a second. */
+  /** Call it after every update. It is cheap: it redraws at most ten times a second. */
   batch(info: BatchProgress): void
   /** Adds to the chart under the bar. */
   record(record: HistoryRecord): void
-  /** Replaces the bar by the epoch's permanent line. */
+  /** Replaces the bar with the permanent line of the epoch. */
   epoch(info: EpochProgress): void
   /** Writes a permanent line above the bar. */
   message(line: string): void
-  /** Removes the bar, gives the cursor back and writes `line`, the only one of a quiet run. May be called again. */
+  /** Removes the bar, restores the cursor and writes `line`, the only line of a quiet run. May be called again. */
   finish(line?: string): void
 }
 
 /**
- * Reports a training run: a bar, the run's curves under it and a permanent line per epoch on a terminal, the permanent
- * lines alone elsewhere (no terminal, TERM=dumb, or CI set), free of control characters. A terminal of less than 60
- * columns or 16 rows has no curves. A closed pipe ends the output, not the run.
+ * Reports a training run. On a terminal it shows a bar, the run's curves under it and a permanent line per epoch; otherwise
+ * (no terminal, TERM=dumb, or CI set) only the permanent lines, without control characters. A terminal with fewer than 60
+ * columns or 16 rows shows no curves. A closed pipe ends the output, not the run.
  *
- * Create it right before the first update: rates and remaining times count from here.
+ * Create it right before the first update: speeds and remaining times count from here.
  */
 export function createProgress(options: ProgressOptions): Progress {
   const { stream, env = process.env } = options
@@ -88,10 +88,10 @@ export function createProgress(options: ProgressOptions): Progress {
 }
 
 const redrawsPerSecond = 10
-/** Cursor shown, lines wrapping again, and a new line: the bar stays behind as the trace of where the run ended. */
+/** Shows the cursor, wraps lines again, and starts a new line: the bar remains to show where the run ended. */
 const restoreTerminal = '\x1b[?25h\x1b[?7h\n'
 
-/** cli-progress's bar, whose redraw timer would by itself keep a process alive that failed before `finish`. */
+/** cli-progress's bar, with a redraw timer that does not keep the process alive if a run fails before `finish`. */
 class UnrefBar extends SingleBar {
   declare timer: NodeJS.Timeout | null
 
@@ -101,7 +101,7 @@ class UnrefBar extends SingleBar {
   }
 }
 
-/** The bar of the running epoch with the clock behind its figures, and the chart under it. */
+/** The bar of the running epoch, with the clock for its figures, and the chart under it. */
 class EpochBar {
   #options: ProgressOptions
   #now: () => number
@@ -144,7 +144,7 @@ class EpochBar {
       },
       clearOnComplete: true,
       hideCursor: true,
-      // Its handlers would take SIGINT away from the training loop, which wants to save first.
+      // Its handlers would take SIGINT from the training loop, which must save first.
       gracefulExit: false,
     })
   }
@@ -160,7 +160,7 @@ class EpochBar {
     else this.resume()
   }
 
-  /** Clears the bar for good; the next batch begins that of another epoch. */
+  /** Clears the bar; the next batch starts the bar of another epoch. */
   end(): void {
     this.pause()
     const now = this.#now()
@@ -173,7 +173,7 @@ class EpochBar {
     this.#trainAcc = undefined
   }
 
-  /** Clears bar and chart for good. */
+  /** Clears bar and chart finally. */
   finish(): void {
     this.end()
     this.#options.stream.off('resize', this.#resized)
@@ -213,7 +213,7 @@ class EpochBar {
     this.#bar.start(this.#options.stepsPerEpoch, this.#done(this.#last))
   }
 
-  /** What draws the chart anew. */
+  /** The text that draws the chart again. */
   #chartText(): string {
     const text = this.#chart.under(this.#drawing ? this.#barWidth : 0, {
       columns: terminalColumns(this.#options),
@@ -228,14 +228,14 @@ class EpochBar {
     this.#chartShown = false
   }
 
-  /** The lines of the chart are now wrapped, or too short. */
+  /** After resizing, the lines of the chart are wrapped or too short. */
   #resized = (): void => {
     this.#hideChart()
     this.#write(this.#chartText())
     this.#guard()
   }
 
-  /** Sees to it that nothing is left on the terminal if the process ends, for as long as something stands there. */
+  /** While something is drawn, restores the terminal if the process ends. */
   #guard(): void {
     const stands = this.#drawing || this.#chartShown
     if (stands) this.#forgetExit ??= beforeExit(() => this.#restore())
@@ -266,17 +266,17 @@ class EpochBar {
   }
 }
 
-/** The width of the terminal, as it is now. */
+/** The current width of the terminal. */
 function terminalColumns(options: ProgressOptions): number {
   const columns = options.columns ?? options.stream.columns ?? 80
-  // A terminal that cannot tell its size reports 0.
+  // A terminal of unknown size reports 0.
   return columns > 0 ? columns : 80
 }
 
 /**
- * The stream as cli-progress is to see it: a terminal, whatever the stream says of itself, that no longer writes once
- * the pipe is closed, and that drops its saving and restoring of the cursor's position: restored after foreign output
- * has scrolled the screen, the position belongs to somebody else's line.
+ * The stream for cli-progress: it always counts as a terminal, stops writing when the pipe is closed, and ignores saving and
+ * restoring of the cursor's position. After other output has scrolled the screen, a restored position would be in a
+ * different line.
  */
 function terminalStream(stream: ProgressStream, closed: () => boolean): NodeJS.WritableStream {
   const write = (chunk: string): boolean => {
@@ -287,13 +287,13 @@ function terminalStream(stream: ProgressStream, closed: () => boolean): NodeJS.W
 }
 
 /**
- * Runs `restore` if the process ends by itself, by process.exit, or by a signal that nobody else handles.
- * @returns undoes it
+ * Runs `restore` if the process ends by itself, by process.exit, or by a signal without another handler.
+ * @returns a function that undoes this
  */
 function beforeExit(restore: () => void): () => void {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   const onSignal = (signal: NodeJS.Signals): void => {
-    // Somebody else decides what this signal means, and the bar may go on.
+    // Another handler decides what this signal means, and the bar may continue.
     if (process.listenerCount(signal) > 1) return
     undo()
     restore()
@@ -304,7 +304,7 @@ function beforeExit(restore: () => void): () => void {
     for (const signal of signals) process.off(signal, onSignal)
   }
   process.on('exit', restore)
-  // In front: a handler registered with `once` is gone, and not counted, after it has run.
+  // In front, because a handler registered with `once` is no longer counted after it has run.
   for (const signal of signals) process.prependListener(signal, onSignal)
   return undo
 }

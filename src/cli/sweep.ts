@@ -41,13 +41,13 @@ export interface SweepPoint {
   readonly folder: string
 }
 
-/** Runs that are made by one command, in a folder of their own. */
+/** The runs of one command, in one folder. */
 export interface Sweep {
   readonly out: string
   readonly points: readonly SweepPoint[]
 }
 
-/** What may be asked of a sweep, besides all of it. */
+/** Options that select what a sweep does. */
 export interface Asked {
   readonly jobs: number
   readonly index?: number | 'env'
@@ -61,7 +61,7 @@ interface Given extends TrainOptions, Asked {
   readonly out: string
 }
 
-/** What Slurm and Kubernetes call the number of a task in an array of jobs. */
+/** The variables in which Slurm and Kubernetes give the number of a task. */
 const INDEX_VARIABLES = ['SLURM_ARRAY_TASK_ID', 'JOB_COMPLETION_INDEX']
 
 const parseIndex = (text: string) => (text === 'env' ? 'env' : wholeNumber(0)(text))
@@ -95,7 +95,7 @@ export function sweepCommand(load = loadFashionMnist): Command {
   })
 }
 
-/** Does what is asked of a sweep. `end` follows when all of its points have been run, or have been tried. */
+/** Does what is asked of a sweep. Calls `end` when all points have been run or tried. */
 export async function runSweep(
   sweep: Sweep,
   asked: Asked,
@@ -103,7 +103,7 @@ export async function runSweep(
   end: () => Promise<void>,
 ): Promise<void> {
   const { index, list, jobs } = asked
-  // What is there may be looked at, though nothing may be written.
+  // Listing an existing folder needs no permission to write.
   const problem = list && existsSync(`${sweep.out}/.`) ? null : refusal(sweep.out)
   if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
   if (list) for (const point of sweep.points) process.stdout.write(await listed(point))
@@ -111,7 +111,7 @@ export async function runSweep(
   else await runAll(sweep, jobs, end)
 }
 
-/** Throws UsageError where the grid has a mistake, or options do not fit each other. */
+/** The sweep that the options describe. Throws UsageError for a mistake in the grid, or options that do not fit together. */
 function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep & { readonly axes: readonly Axis[] } {
   if (grid.length === 0) throw new UsageError("option '--grid': a sweep needs one or more, such as --grid lr=0.1,0.3")
   const named = new Map(DECIDING.map((option) => [option.long!.slice(2), option]))
@@ -142,7 +142,7 @@ function pointsIn(axes: readonly Axis[]): Point[] {
   }
 }
 
-/** What is wrong with a schedule or a plateau, said of the option that it stands in. */
+/** Throws UsageError for a wrong schedule or plateau, and names the option that contains it. */
 function checkRates(options: TrainOptions, point: Point): void {
   try {
     ratesOf(options)
@@ -161,7 +161,7 @@ async function listed(one: SweepPoint): Promise<string> {
   return `${String(one.index).padStart(4)}  ${one.folder}  ${state.padEnd(9)}  ${describePoint(one.point)}\n`
 }
 
-/** The number of a point, from the option or the environment. Throws UsageError where there is no such point. */
+/** The number of a point, from the option or the environment. Throws UsageError if there is no such point. */
 function checkIndex({ points }: Sweep, given: number | 'env', env: NodeJS.ProcessEnv = process.env): number {
   const name = INDEX_VARIABLES.find((variable) => (env[variable] ?? '') !== '')
   if (given === 'env' && name === undefined) {
@@ -174,7 +174,7 @@ function checkIndex({ points }: Sweep, given: number | 'env', env: NodeJS.Proces
   throw new UsageError(`option '--index': ${what} must be a whole number from 0 to ${points.length - 1}, not ${text}`)
 }
 
-/** Trains one point in this process, unless it has ended; half done, it goes on. */
+/** Trains one point in this process, unless it has ended; continues it if it is half done. */
 async function runPoint(
   { out }: Sweep,
   one: SweepPoint,
@@ -215,13 +215,13 @@ type StopSignal = Parameters<typeof exitCodeOf>[0]
 type End = number | NodeJS.Signals
 
 /**
- * Runs every point that has not ended in a process of its own, `jobs` at a time, then those that other processes had;
- * then does what is to follow. Signals are passed on: `train` saves, and the sweep ends.
+ * Runs every point that has not ended in a separate process, `jobs` at a time, then those that other processes had; then
+ * calls `then`. Signals are passed on: `train` saves, and the sweep ends.
  */
 async function runAll({ out, points }: Sweep, jobs: number, then: () => Promise<void>): Promise<void> {
   const { stdout } = process
   await makeSweepFolder(out)
-  // What can't be used is said before hours of training, not after.
+  // Report unusable results before hours of training, not after.
   const states = await Promise.all(points.map(checkedState))
   const queue = points.filter((_, i) => !hasEnded(states[i]!))
   const count = (end: PointState) => states.filter((state) => state === end).length
@@ -262,7 +262,7 @@ async function runAll({ out, points }: Sweep, jobs: number, then: () => Promise<
   }
 }
 
-/** The processes of a sweep: this command again, for one point. */
+/** The child processes of a sweep: this command again, for one point each. */
 class Children {
   readonly #running = new Set<ReturnType<typeof spawn>>()
   /** The first signal that came. */
@@ -276,7 +276,7 @@ class Children {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, this.#onSignal)
   }
 
-  /** Runs this command with arguments more. Warnings are shown, but for what every process says; progress is not. */
+  /** Runs this command with further arguments. It shows warnings, except those of every process, and no progress. */
   run(args: readonly string[]): Promise<End> {
     const command = [...process.execArgv, process.argv[1]!, ...process.argv.slice(2), ...args]
     const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -293,17 +293,17 @@ class Children {
     })
   }
 
-  /** From a terminal they have it already, and take it for the same. */
+  /** Children of a terminal have already received the signal, and treat it as the same one. */
   readonly #onSignal = (signal: NodeJS.Signals) => {
     this.stopped ??= signal as StopSignal
     for (const child of this.#running) child.kill(signal)
   }
 }
 
-/** The result of a point; null where there is none yet. Throws DataError where it is damaged, or of other options. */
+/** The result of a point; null if there is none yet. Throws DataError if it is damaged, or of other options. */
 const resultAt = ({ folder, options }: SweepPoint) => resultOf(folder, recorded(options, DECIDING))
 
-/** How far a point has come. Throws DataError where its result is damaged, or of other options. */
+/** The state of a point. Throws DataError if its result is damaged, or of other options. */
 async function checkedState(point: SweepPoint): Promise<PointState> {
   return (await resultAt(point)) ? 'finished' : stateOf(point.folder)
 }

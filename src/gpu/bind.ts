@@ -1,3 +1,4 @@
+// Finds what every binding of a kernel refers to, by name.
 import { GpuError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { type ParamsCache, packParams, type StepNumbers } from './params.ts'
@@ -57,7 +58,7 @@ export function bind(
     const orSpare = value ?? (declared.type === 'storage' ? spare.written(nullsWritten++) : spare.read)
     const storage = storageOf(kernel, declared, orSpare, value === null ? 'a null binding' : 'the buffer')
     storages.push(storage)
-    if (declared.type === 'storage') written.push(storage)
+    if (declared.type === 'storage' && value !== null) written.push(storage)
     return { binding, resource: rangeOf(declared, storage) }
   })
   refuseAliases(kernel, values)

@@ -1,3 +1,4 @@
+// A device: its memory, its compiled kernels, and the commands on their way to it.
 import { type BindingValues, bind, checkNames } from './bind.ts'
 import { bufferUsage, mapModeRead } from './constants.ts'
 import { errorKind, GpuError, withKernelName } from './errors.ts'

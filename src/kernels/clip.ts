@@ -1,3 +1,4 @@
+// Norms of many tensors, and limits for their elements, in a few dispatches.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'

@@ -1,3 +1,4 @@
+// crossEntropy: softmax and its loss in one, with the counts of a Meter.
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty, rangeOf, tensor } from '../tensor/create.ts'

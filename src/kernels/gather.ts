@@ -1,3 +1,4 @@
+// Batches of images and labels, gathered from bytes on the device.
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'

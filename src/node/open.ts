@@ -7,9 +7,9 @@ import { requireOptions } from '../tensor/options.ts'
 import type { Tuning } from '../tune/file.ts'
 import { readTuning } from './tuning_file.ts'
 
-/** Options of {@link open} under Node: as in a browser, but a tuning may be a file. */
+/** Options of {@link open} under Node: as in a browser, except that a tuning may be a file. */
 export interface NodeOpenOptions extends Omit<OpenOptions, 'tuning'> {
-  /** A file that `dawngrad tune` wrote, or what it holds, parsed. */
+  /** A file of `dawngrad tune`, or its parsed content. */
   readonly tuning?: string | Tuning
 }
 
@@ -21,10 +21,11 @@ export interface NodeOpenOptions extends Omit<OpenOptions, 'tuning'> {
  * With `fast`, off by default, Dawn neither validates commands nor guards the bounds of buffers: your own kernels must do so
  * themselves, and a mistake may crash the process. `info.fast` says so.
  *
- * With `tuning` kernels run with the numbers found for this adapter and driver; bits stay the same. What does not apply is
- * ignored, and told through `notice`, console.warn unless given.
+ * With `tuning`, kernels run with the settings found for this adapter and driver; the bits stay the same. Entries that do not
+ * apply are ignored and reported to `notice`, by default console.warn.
  *
- * Throws DataError for a tuning that is none, GpuError of kind 'unavailable', with what was tried and the commands that help, when there is none.
+ * Throws GpuError ('unavailable') if no adapter is found, with what was tried and the commands that help; DataError if the
+ * tuning is malformed.
  */
 export async function open(options: NodeOpenOptions = {}): Promise<Gpu> {
   requireOptions('open', options, ['fast', 'tuning', 'notice'])

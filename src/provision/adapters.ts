@@ -7,14 +7,14 @@ import { recall, remember, situation } from './adapter_memory.ts'
 import { ADAPTER_SOURCES, type AdapterSource, type Driver, findDrivers, forcedSource, userDrivers } from './drivers.ts'
 import { nameOf, type Probed, preload, probe, sourceOf } from './probe.ts'
 
-/** What became of one driver on the way to an adapter. */
+/** The result of trying one driver. */
 export interface Attempt {
   readonly driver: Driver
-  /** 'present': it gives an adapter; 'missing': there is none; 'untried': not wanted, or not needed. */
+  /** 'present': it gives an adapter; 'missing': it is not there; 'untried': not wanted, or not needed. */
   readonly state: 'present' | 'missing' | 'failed' | 'untried'
   /** Where the adapter comes from, if it gives one. */
   readonly adapterSource: AdapterSource | null
-  /** The adapter's name, or why there is none. */
+  /** The adapter's name, or the reason without one. */
   readonly detail: string
 }
 
@@ -53,12 +53,12 @@ export async function chooseDriver(
   return { choice, attempts }
 }
 
-/** What every driver of this machine gives, whatever DAWNGRAD_ADAPTER forces. */
+/** Tries every driver of this machine, whatever DAWNGRAD_ADAPTER forces. */
 export async function survey(prober: Prober = probe): Promise<Attempt[]> {
   const { DAWNGRAD_ADAPTER: _, ...env } = process.env
   const attempts: Attempt[] = []
   for (const driver of findDrivers(env)) {
-    // Drivers that the user has named may give what they like.
+    // Drivers that the user has named may give any adapter.
     const wanted = driver.id === 'plain' && userDrivers(env) ? null : driver.adapterSource
     attempts.push(await attemptOf(driver, wanted, prober))
   }
@@ -75,7 +75,7 @@ async function attemptOf(driver: Driver, wanted: AdapterSource | null, prober: P
   if (driver.unwanted !== null) return none('untried', driver.unwanted)
   if (driver.missing !== null) return none('missing', driver.missing)
   const result = await prober(driver)
-  // The plain request may well find nothing; a driver that is there and gives nothing does not work.
+  // The plain request may find nothing. Any other driver that is present and gives nothing does not work.
   if (!result.ok) return none(result.none && driver.id === 'plain' ? 'missing' : 'failed', result.why)
   if (!result.facts) return { driver, state: 'present', adapterSource: driver.adapterSource, detail: UNPROBED }
   const [adapterSource, name] = [sourceOf(result.facts), nameOf(result.facts)]
@@ -89,18 +89,18 @@ const ONLY: Record<AdapterSource, string> = {
   swiftshader: 'only SwiftShader',
 }
 
-/** Dawn neither validates commands nor guards the bounds of buffers: what the project's own kernels do by themselves. */
+/** Dawn neither validates commands nor guards the bounds of buffers; the project's kernels guard their own bounds. */
 const UNCHECKED = 'enable-dawn-features=skip_validation,disable_robustness'
 
 const instanceKey = (key: string, fast: boolean) => (fast ? `${key} fast` : key)
 
-/** The situations of this process and their instances: once one is collected as garbage, the next dispatch crashes. */
+/** Instances by situation, kept alive: after one is garbage-collected, the next dispatch crashes. */
 const instances = new Map<string, { instance: GPU; driver: Driver }>()
 
 /**
  * The best adapter of this machine: hardware, the system's lavapipe, then lavapipe and SwiftShader in the cache folder.
- * Each is tried in a child process first, since drivers crash; what worked is remembered in the cache folder.
- * Throws GpuError of kind 'unavailable' that says of every one why it gave none, and what helps. `fast`: see `open`.
+ * Each is tried in a child process first, since drivers may crash; the cache folder remembers which one worked.
+ * Throws GpuError ('unavailable') that says why each gave no adapter, and what helps. `fast`: see `open`.
  */
 export async function openAdapter(fast = false): Promise<OpenAdapter> {
   const { env } = process
@@ -130,7 +130,7 @@ export async function openAdapter(fast = false): Promise<OpenAdapter> {
   }
 }
 
-/** Uses a driver in this process, whose environment is changed only as long as Dawn looks for drivers. */
+/** Uses a driver in this process. The environment is changed only while Dawn looks for drivers. */
 async function load(
   driver: Driver,
   forced: AdapterSource | null,
@@ -160,7 +160,7 @@ async function ask(instance: GPU, driver: Driver, forced: AdapterSource | null):
   return forced === null || adapterSource === forced ? { adapter, driver, adapterSource } : null
 }
 
-/** The adapter in use, where it comes from, and what a better one would bring, in one line. */
+/** One line: the adapter in use, its source, and what a better one would give. */
 export function describeAdapter(info: GpuInfo): string {
   const { name } = info
   if (info.adapterSource === 'swiftshader') {
@@ -198,7 +198,7 @@ const APT = [
 ] as const
 const GPU_DRIVER = "A GPU needs its vendor's Vulkan driver; `vulkaninfo --summary` lists what the system has."
 
-/** What brings an adapter, or one from the forced source: the last lines of an error. */
+/** How to get an adapter, or one from the forced source: the last lines of an error. */
 function remedies(forced: AdapterSource | null, platform: string): string[] {
   if (platform !== 'linux') {
     const backend = platform === 'darwin' ? 'Metal' : platform === 'win32' ? 'Direct3D 12' : 'Vulkan'
@@ -214,7 +214,7 @@ function remedies(forced: AdapterSource | null, platform: string): string[] {
   ]
 }
 
-/** Lines of two columns, the first as wide as its longest cell. */
+/** Lines of two columns; the first is as wide as its longest cell. */
 function columns(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(...rows.map(([left]) => left.length))
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)

@@ -5,13 +5,13 @@ import type { SetupContext } from './context.ts'
 import type { Driver } from './drivers.ts'
 import { SetupError, writing } from './errors.ts'
 
-/** What `ready.json` says of a driver's folder. All paths are within it. */
+/** The content of `ready.json` in a driver's folder. All paths are inside the folder. */
 export interface Ready {
   /** The driver's JSON for the Vulkan loader. */
   readonly icd: string
-  /** What to load before the driver, in an order in which it loads. */
+  /** Libraries to load before the driver, in a working order. */
   readonly libraries?: readonly string[]
-  /** A Vulkan loader for a system that has none. */
+  /** A Vulkan loader for systems without one. */
   readonly libvulkan?: string
 }
 

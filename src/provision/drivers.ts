@@ -11,27 +11,27 @@ import { cacheDir } from '../node/cache.ts'
 export type AdapterSource = NonNullable<GpuInfo['adapterSource']>
 export const ADAPTER_SOURCES: readonly AdapterSource[] = ['hardware', 'lavapipe', 'swiftshader']
 
-/** One way to get an adapter: what the process has to be given before Dawn looks for drivers. */
+/** One way to get an adapter: what the process needs before Dawn looks for drivers. */
 export interface Driver {
-  /** Its name in the cache folder's record of what worked. */
+  /** Its name in the cache folder's record of working drivers. */
   readonly id: 'plain' | 'system-lavapipe' | 'cache-lavapipe' | 'cache-swiftshader'
-  /** The source it is tried for; the adapter it gives may belong to another. */
+  /** The source it is tried for; its adapter may belong to another. */
   readonly adapterSource: AdapterSource
-  /** The words for people. */
+  /** Its name in messages. */
   readonly label: string
   /** Environment variables of the Vulkan loader. */
   readonly env: Readonly<Record<string, string>>
-  /** Vulkan loaders, one of which is loaded where the system has none. */
+  /** Vulkan loaders; one is loaded if the system has none. */
   readonly libvulkan: readonly string[]
   /** Libraries to load before the driver, in this order. */
   readonly libraries: readonly string[]
   /** Why it cannot be tried, or null. */
   readonly missing: string | null
-  /** Why it is not to be tried, or null. */
+  /** Why it should not be tried, or null. */
   readonly unwanted: string | null
 }
 
-/** The adapter source that DAWNGRAD_ADAPTER forces, or null. Throws GpuError for a value that names none. */
+/** The adapter source that DAWNGRAD_ADAPTER forces, or null. Throws GpuError for an unknown value. */
 export function forcedSource(env: NodeJS.ProcessEnv): AdapterSource | null {
   const value = env.DAWNGRAD_ADAPTER ?? ''
   if (value === '') return null
@@ -42,7 +42,7 @@ export function forcedSource(env: NodeJS.ProcessEnv): AdapterSource | null {
 
 /** The driver files that the user has named for the Vulkan loader, or null. */
 export function userDrivers(env: NodeJS.ProcessEnv): { variable: string; files: string } | null {
-  // The loader's own order: the old name counts only where the new one is absent.
+  // As in the loader: the old name counts only if the new one is absent.
   for (const variable of ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES']) {
     const files = env[variable] ?? ''
     if (files !== '') return { variable, files }
@@ -51,8 +51,8 @@ export function userDrivers(env: NodeJS.ProcessEnv): { variable: string; files: 
 }
 
 /**
- * Every way to an adapter, in the order to try them, the impossible ones included with the reason. Drivers that the user
- * has named in VK_DRIVER_FILES are the only ones tried, unless DAWNGRAD_ADAPTER forces an adapter source.
+ * Every way to get an adapter, in the order to try them, including impossible ones with the reason. If the user names
+ * drivers in VK_DRIVER_FILES, only those are tried, unless DAWNGRAD_ADAPTER forces an adapter source.
  */
 export function findDrivers(env: NodeJS.ProcessEnv, platform: string = process.platform): Driver[] {
   const forced = forcedSource(env)
@@ -130,7 +130,7 @@ interface Found {
 const nothing = { icd: '', libraries: [], libvulkan: [] }
 const notLinux: Found = { ...nothing, missing: 'for Linux only' }
 
-/** What `dawngrad setup` has left in a folder; it writes ready.json last, so that a folder without it is unfinished. */
+/** The driver that `dawngrad setup` left in a folder. It writes ready.json last: a folder without it is unfinished. */
 function readCache(folder: string): Found {
   let text: string
   try {

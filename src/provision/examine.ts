@@ -21,19 +21,19 @@ import {
 import { type AdapterSource, userDrivers } from './drivers.ts'
 import { webgpuVersion } from './probe.ts'
 
-/** What `dawngrad doctor` reports; `--json` prints it as it is. */
+/** The report of `dawngrad doctor`; `--json` prints it unchanged. */
 export interface Examination {
   readonly versions: { dawngrad: string; node: string; webgpu: string; platform: string }
   readonly cacheFolder: string
-  /** The adapter that `open()` gives, or null, and then the reason. */
+  /** The adapter that `open()` gives, or null and the reason. */
   readonly adapter: AdapterReport | null
   readonly adapterError: string | null
   readonly adapterSources: readonly SourceReport[]
   readonly data: { dir: string; train: number; test: number } | null
   readonly dataError: string | null
-  /** What is missing or could be better, and the command that brings it where there is one. */
+  /** What is missing or could be better, with the command that fetches it, if there is one. */
   readonly missing: readonly { what: string; command: string | null }[]
-  /** Whether the adapter and the data are there, and the self-test passed. */
+  /** Whether adapter and data are present, and the self-test passed. */
   readonly ok: boolean
 }
 
@@ -52,7 +52,7 @@ export interface AdapterReport {
   readonly description: string
   readonly class: 'cpu' | 'gpu'
   readonly source: AdapterSource
-  /** The driver's files, as the Vulkan loader was given them; null where it looked for them itself. */
+  /** The driver files given to the Vulkan loader; null if it searched for them itself. */
   readonly driver: string | null
   readonly limits: Readonly<Record<(typeof LIMITS)[number], number>>
   readonly features: Readonly<Record<(typeof FEATURES)[number], boolean>>
@@ -73,7 +73,7 @@ const LIMITS = [
 ] as const
 const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const
 
-/** Looks at the adapter, every adapter source and the data. Downloads nothing. */
+/** Examines the adapter, every adapter source and the data. Downloads nothing. */
 export async function examine(): Promise<Examination> {
   const adapterSources = (await survey()).map(({ driver, state, detail }) => {
     return { source: driver.adapterSource, label: driver.label, state, detail }

@@ -8,7 +8,7 @@ import type { SetupContext } from './context.ts'
 import { problemOf } from './dataset.ts'
 import { type AdapterSource, findDrivers, forcedSource, userDrivers } from './drivers.ts'
 
-/** A driver that setup can bring. */
+/** A driver that setup can fetch. */
 export type Bringable = 'lavapipe' | 'swiftshader'
 
 export interface AdapterState {
@@ -16,39 +16,39 @@ export interface AdapterState {
   readonly adapterSource: AdapterSource | null
   /** The adapter's name, or why there is none. */
   readonly text: string
-  /** What setup could bring, best first: all that this machine can use, needed or not. */
+  /** Drivers that setup could fetch for this machine, best first, needed or not. */
   readonly bringable: readonly Bringable[]
 }
 
 export interface DataState {
-  /** The folder of the files; null where they are missing or damaged. */
+  /** The folder of the files; null if they are missing or damaged. */
   readonly folder: string | null
   readonly text: string
-  /** Whether setup can mend it: not where FASHION_MNIST_DIR names another place. */
+  /** Whether setup can fetch it: not if FASHION_MNIST_DIR names another folder. */
   readonly bringable: boolean
 }
 
-/** What is there and what is missing. */
+/** What is present and what is missing. */
 export interface SetupState {
   readonly adapter: AdapterState
   readonly data: DataState
 }
 
-/** What setup would bring now. */
+/** What setup would fetch now. */
 export interface SetupPlan {
   readonly data: boolean
   /** Drivers to try, in this order, until one works. */
   readonly drivers: AdapterState['bringable']
-  /** Whether the drivers are only to replace a slower one that works. */
+  /** Whether the drivers would only replace a working, slower one. */
   readonly better: boolean
 }
 
-/** Looks at the machine and changes nothing but the memory of which adapter worked. */
+/** Inspects the machine. It changes only the record of which adapter worked. */
 export async function inspect(context: SetupContext, thorough = true): Promise<SetupState> {
   return { adapter: await adapterState(context, thorough), data: await dataState(context, thorough) }
 }
 
-/** What would be brought in a state: what is missing, and lavapipe in the place of SwiftShader where `better` is set. */
+/** What setup would fetch in a state: what is missing; with `better`, also lavapipe to replace SwiftShader. */
 export function planFor({ adapter, data }: SetupState, better: boolean): SetupPlan {
   const replace = better && adapter.adapterSource === 'swiftshader' && adapter.bringable[0] === 'lavapipe'
   const drivers = adapter.adapterSource === null ? adapter.bringable : replace ? (['lavapipe'] as const) : []
@@ -57,7 +57,7 @@ export function planFor({ adapter, data }: SetupState, better: boolean): SetupPl
 
 /**
  * Finds out which adapter this machine has.
- * @param thorough tries every driver, where otherwise one that has worked before in the same situation is believed
+ * @param thorough tries every driver; otherwise one that worked before in the same situation is accepted
  */
 async function adapterState(context: SetupContext, thorough: boolean): Promise<AdapterState> {
   const { env, platform } = context
@@ -73,7 +73,7 @@ async function adapterState(context: SetupContext, thorough: boolean): Promise<A
   if (choice && best) {
     remember(env, key, choice.id)
     const adapterSource = best.adapterSource ?? choice.adapterSource
-    // Asked for a hardware adapter, the system may give another that it has.
+    // Asked for a hardware adapter, the system may give another one.
     const label = adapterSource === choice.adapterSource ? choice.label : "of the system's drivers"
     return { adapterSource, text: `${best.detail} (${label})`, bringable }
   }
@@ -93,7 +93,7 @@ function bringableHere({ env, platform, arch, has }: SetupContext, forced: Adapt
 
 /**
  * Finds out where the data set is.
- * @param thorough reads the files and compares their checksums, where otherwise their presence is enough
+ * @param thorough reads the files and compares their checksums; otherwise their presence is enough
  */
 async function dataState({ search, files }: SetupContext, thorough: boolean): Promise<DataState> {
   const bringable = search.chosenBy === null

@@ -14,11 +14,11 @@ import { adapterLine, announcement, checkLines, dataLine, nothingToBring } from 
 import { bringSwiftShader } from './swiftshader.ts'
 
 const LOCK = 'setup.lock'
-/** All that setup, and the memory of which adapter worked, ever leave in the cache folder. */
+/** Everything that setup and the record of working adapters ever leave in the cache folder. */
 const OURS = /^((fashion-mnist|lavapipe|swiftshader)(\.partial|\.old-\d+)?|apt\.partial|adapter\.json)$/
 
 /**
- * Reports what is there and what is missing.
+ * Reports what is present and what is missing.
  * @returns whether nothing is missing
  */
 export async function checkSetup(changes: Partial<SetupContext> = {}): Promise<boolean> {
@@ -29,8 +29,8 @@ export async function checkSetup(changes: Partial<SetupContext> = {}): Promise<b
 }
 
 /**
- * Brings what the machine lacks into the cache folder: the data set, and a driver where there is no adapter.
- * Says beforehand what it fetches. Two processes that do this at once do it one after the other.
+ * Fetches what the machine lacks into the cache folder: the data set, and a driver if there is no adapter. It announces
+ * what it will fetch. Two processes that do this at once do it one after another.
  *
  * @throws SetupError that says what is still missing, why, and what helps
  */
@@ -48,10 +48,10 @@ export async function setup(changes: Partial<SetupContext> = {}): Promise<void> 
 }
 
 /**
- * The same on first use: quick, and silent, where adapter and data are there. What setup cannot bring to this machine is
- * left to those who need it to report. `DAWNGRAD_NO_SETUP=1` forbids it.
+ * The same on first use: fast and silent if adapter and data are present. What setup can't fetch for this machine is reported
+ * later, by the code that needs it. `DAWNGRAD_NO_SETUP=1` forbids it.
  *
- * @throws SetupError where something could not be fetched
+ * @throws SetupError if something could not be fetched
  */
 export async function ensureSetup(options: { quiet?: boolean | undefined } = {}, changes: Partial<SetupContext> = {}) {
   const context = setupContext({ ...(options.quiet && { report: silent }), ...changes })
@@ -60,7 +60,7 @@ export async function ensureSetup(options: { quiet?: boolean | undefined } = {},
   if (plan.data || plan.drivers.length > 0) await locked(context, false)
 }
 
-/** Plans again under the lock, since another process may have brought everything by then, and carries it out. */
+/** Plans again under the lock, since another process may have fetched everything by then, and carries the plan out. */
 async function locked(context: SetupContext, thorough: boolean): Promise<SetupState> {
   await makeFolder(context.cache)
   const onWait = (owner: { pid: number } | null): void => {
@@ -88,7 +88,7 @@ async function carryOut(context: SetupContext, thorough: boolean): Promise<Setup
   }
   if (plan.data) await attempt(() => bringDataset(context, context.has('apt-get') ? openApt : null))
   await attempt(() => bringDriver(context, plan, openApt))
-  // Archives are of use to a later run only where this one could not finish, and take much room.
+  // Archives take much space, and help a later run only if this one could not finish.
   const unfinished = failures.length > 0 && !failures.some(isFull) && (await bytesIn(join(apt, 'archives'))) > 0
   if (!unfinished) await rm(apt, { recursive: true, force: true })
   const other = failures.find((error) => !(error instanceof SetupError))
@@ -97,7 +97,7 @@ async function carryOut(context: SetupContext, thorough: boolean): Promise<Setup
   return await inspect(context, true)
 }
 
-/** Brings the first of the planned drivers that works. */
+/** Fetches the planned drivers in order, until one works. */
 async function bringDriver(context: SetupContext, plan: SetupPlan, openApt: () => Promise<AptSession>): Promise<void> {
   const failures: string[] = []
   for (const [i, driver] of plan.drivers.entries()) {
@@ -116,7 +116,7 @@ async function bringDriver(context: SetupContext, plan: SetupPlan, openApt: () =
   throw new SetupError(['no driver for an adapter could be brought:', ...failures].join('\n'))
 }
 
-/** Removes all that setup has brought, and nothing else. Returns the bytes freed. */
+/** Removes everything that setup has fetched, and nothing else. Returns the bytes freed. */
 export async function removeSetup(changes: Partial<SetupContext> = {}): Promise<number> {
   const context = setupContext(changes)
   const { cache, report } = context
@@ -137,6 +137,6 @@ export async function removeSetup(changes: Partial<SetupContext> = {}): Promise<
     await removeDrafts(cache, LOCK)
     return bytes
   })
-  await rmdir(cache).catch(() => {}) // stays where something else lies in it
+  await rmdir(cache).catch(() => {}) // stays if something else is in it
   return freed
 }

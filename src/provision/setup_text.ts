@@ -40,7 +40,7 @@ export function dataLine({ text }: DataState): string {
   return `data: ${text}`
 }
 
-/** A line for the adapter and one for the data; what is missing, and whether setup brings it. */
+/** One line for the adapter and one for the data: present or missing, and whether setup can fetch it. */
 export function checkLines(context: SetupContext, { adapter, data }: SetupState, plan: SetupPlan): string[] {
   const brings = (what: string) => `; \`${commandLine('setup')}\` brings ${what}`
   const [driver] = plan.drivers

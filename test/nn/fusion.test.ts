@@ -223,6 +223,6 @@ describe('Sequential', () => {
 
   it('takes its options as the last argument only', () => {
     const modules = [{ fuse: false }, new nn.ReLU()] as unknown as nn.Module[]
-    expect(messageOf(() => new nn.Sequential(...modules))).toBe('nn.Sequential: argument 0 is no module')
+    expect(messageOf(() => new nn.Sequential(...modules))).toBe('nn.Sequential: argument 0 is not a module')
   })
 })

@@ -2,12 +2,12 @@
 import { GpuError } from '../gpu/errors.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
+import { newWatch, noteNotFinite } from '../kernels/finite.ts'
 import type { Inputs, Op, TapeNode } from '../tensor/autograd.ts'
 import { tensor } from '../tensor/create.ts'
 import { type Observer, startObserving } from '../tensor/observe.ts'
 import { formatShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { newWatch, noteNotFinite } from './finite.ts'
 
 export type Direction = 'forward' | 'backward' | 'update'
 

@@ -1,4 +1,9 @@
-import { tensor } from './create.ts'
+// gradcheck: compares the gradients of a function with differences of its values.
+import { tensor } from '../tensor/create.ts'
+import { requireOptions } from '../tensor/options.ts'
+import { scope } from '../tensor/scope.ts'
+import { formatShape, type Shape } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import {
   type Call,
   type Comparison,
@@ -9,10 +14,6 @@ import {
   type Value,
   wholeJacobian,
 } from './differences.ts'
-import { requireOptions } from './options.ts'
-import { scope } from './scope.ts'
-import { formatShape, type Shape } from './shape.ts'
-import { Tensor } from './tensor.ts'
 
 /** Options of {@link gradcheck}. */
 export interface GradcheckOptions {
