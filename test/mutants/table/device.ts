@@ -311,7 +311,7 @@ const plans = [
       find: 'words[HEAD + a * width + i] !== words[HEAD + b * width + i]',
       replace: 'words[HEAD + a * width] !== words[HEAD + b * width]',
       breaks: 'Rows are taken for equal if their first words are.',
-      tests: tests.langevin,
+      tests: tests.perStep,
     },
     {
       id: 'per-step-advance',

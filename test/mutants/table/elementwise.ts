@@ -211,8 +211,8 @@ const gatherHost = [
     },
     {
       id: 'batches-over',
-      find: 'this.#position + uses > this.length',
-      replace: 'this.#position + uses > this.length + 1',
+      find: 'end > this.length',
+      replace: 'end > this.length + 1',
       breaks: 'A run goes on past the end of the epoch.',
     },
   ]),

@@ -62,7 +62,7 @@ const host = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   {
     id: 'optim-momentum-off',
     find: 'momentum === 0 ? PLAIN : MOMENTUM',
-    replace: 'momentum < 0.5 ? PLAIN : MOMENTUM',
+    replace: 'momentum <= 0.5 ? PLAIN : MOMENTUM',
     breaks: 'A small momentum is ignored.',
   },
   {
