@@ -46,7 +46,7 @@ const kernel = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   },
 ])
 
-const host = mutantsOf('src/kernels/sgd.ts', tests.sgdKernel, [
+const host = mutantsOf('src/optim/sgd.ts', tests.sgdKernel, [
   {
     id: 'sgd-host-nesterov',
     find: 'nesterov ? 1 : 0',
@@ -83,7 +83,7 @@ const keptInKernel = mutantsOf('wgsl/sgd.wgsl', tests.kept, [
 ])
 
 const keptOnHost = [
-  ...mutantsOf('src/kernels/sgd.ts', tests.kept, [
+  ...mutantsOf('src/optim/sgd.ts', tests.kept, [
     {
       id: 'sgd-host-sums-row',
       find: 'partial.at + first, partial.stride',

@@ -50,7 +50,7 @@ export const reshape = operation('reshape', 'tensor/view')
 /** What backward refuses. */
 export const autogradRefusals = only('Autograd', files('errors/refusals'))
 
-export const capture = files('tensor/capture')
+export const capture = files('capture/capture')
 export const captureRefusals = only('Capture and replay', files('errors/refusals'))
 export const gpu = files('gpu/gpu')
 export const gpuErrors = files('gpu/errors')
