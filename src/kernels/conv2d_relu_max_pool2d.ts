@@ -107,7 +107,7 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     const { shape, lines } = conv2dShape(NAME, inputs, attributes)
     const [N, F, height, width] = shape as [number, number, number, number]
     if (height < 2 || width < 2) {
-      throw new ShapeError(NAME, `the convolution's ${height} × ${width} cells hold no window of 2 × 2`, lines)
+      throw new ShapeError(NAME, `the convolution's ${height} × ${width} cells are too few for a 2 × 2 window`, lines)
     }
     return [N, F, Math.floor(height / 2), Math.floor(width / 2)]
   },
