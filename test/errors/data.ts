@@ -311,7 +311,7 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'ImageBatches: a batch filled up with zeros, where an operation looks across it',
       error: 'RangeError',
-      text: `ImageBatches: batchNorm in training looks across the batch, and of the 2 rows of batch 1 only 1 are images, the others zeros. Train with fit, which gives the last batch a plan of its own, or train on a multiple of 2 images: take(set, 2)`,
+      text: `ImageBatches: batchNorm in training looks across the batch, and of the 2 rows of batch 1 only 1 are images, the others zeros. Train with fit, which makes a separate plan for the last batch, or train on a multiple of 2 images: take(set, 2)`,
       cure: 'Or capture a plan of your own for the last batch: set position to it before the capture.',
       run: () => {
         const batches = new ImageBatches(set(), { batchSize: 2 })
