@@ -8,9 +8,8 @@ import { TableCache } from '../kernels/table_cache.ts'
 import { emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { formatShape, sameShape } from '../tensor/shape.ts'
 import { forgetGradients, Tensor } from '../tensor/tensor.ts'
-import { checkParameters, defined } from './check.ts'
+import { checkParameters, checkState, defined } from './check.ts'
 import { type FlatParameters, flatten } from './flat_parameters.ts'
 
 /** Parameters that share their options. Every option may be set at any time and is in force from the next step. */
@@ -174,7 +173,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   /** Takes over steps and options and copies the state. Throws an Error if groups or shapes do not fit; nothing is changed then. */
   loadStateDict(given: OptimizerState<G>): void {
     const { initial, states } = this.#rule
-    this.#checkState(given)
+    checkState(this.#rule, given, this.paramGroups)
     const { step, skipped, paramGroups, state } = given
     this.#adoptNew()
     paramGroups.forEach((options, i) => void Object.assign(this.paramGroups[i]!, options))
@@ -314,44 +313,6 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     this.#rule.check(group)
   }
 
-  #checkState(given: OptimizerState<G>): void {
-    const { name, defaults, states } = this.#rule
-    const parameters = this.parameters()
-    const isState = Array.isArray(given?.paramGroups) && typeof given.state === 'object' && given.state !== null
-    if (!isState) throw new TypeError(`${name}: a state is { step, paramGroups, state }, as stateDict() gives it`)
-    const { step, skipped = [], paramGroups, state } = given
-    for (const count of [step, ...skipped]) {
-      if (Number.isSafeInteger(count) && count >= 0 && count <= step) continue
-      throw new RangeError(`${name}: steps must be whole numbers, 0 or more, not ${String(count)}`)
-    }
-    for (const options of paramGroups) requireOptions(`${name} state`, options, Object.keys(defaults))
-    const lists = Object.entries(state)
-    const other = lists.find(([, list]) => !Array.isArray(list) || list.length !== parameters.length)
-    if (paramGroups.length !== this.paramGroups.length || other) {
-      const size = other ? other[1]?.length : parameters.length
-      throw new Error(
-        `${name}: the state has ${paramGroups.length} groups and ${size} parameters, ` +
-          `this optimizer ${this.paramGroups.length} and ${parameters.length}`,
-      )
-    }
-    for (const [key, list] of lists) {
-      if (!states.includes(key)) {
-        const right = states.length === 0 ? 'no state' : states.join(', ')
-        throw new Error(`${name}: the state has ${key}, this optimizer has ${right}`)
-      }
-      for (const [i, p] of parameters.entries()) {
-        const value = list[i]
-        if (!value) continue
-        if (value.dtype !== 'float32' || !sameShape(value.shape, p.shape)) {
-          const type = value.dtype === 'float32' ? '' : `${value.dtype} `
-          throw new Error(`${name}: ${key} ${i} is ${type}${formatShape(value.shape)}, its parameter ${p.label}`)
-        }
-        value.checkUsable(name)
-      }
-    }
-    paramGroups.forEach((options, i) => void this.#rule.check({ ...this.paramGroups[i]!, ...options }))
-  }
-
   /** Takes in parameters that were put into a group since. */
   #adoptNew(): void {
     const strangers = this.parameters().filter((p) => !this.#held.has(p))
@@ -381,7 +342,9 @@ function grouped<K, T>(things: readonly T[], keyOf: (thing: T) => K): Map<K, T[]
   const found = new Map<K, T[]>()
   for (const thing of things) {
     const key = keyOf(thing)
-    found.set(key, [...(found.get(key) ?? []), thing])
+    const others = found.get(key)
+    if (others) others.push(thing)
+    else found.set(key, [thing])
   }
   return found
 }
