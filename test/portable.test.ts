@@ -92,7 +92,7 @@ function circles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
   return inCircles.map(together).filter((files, i) => files[0] === inCircles[i])
 }
 
-const ENGINE = ['nn', 'optim', 'sched', 'data', 'kernels', 'capture', 'tensor', 'gpu']
+const ENGINE = ['nn', 'optim', 'sched', 'data', 'debug', 'kernels', 'capture', 'tensor', 'gpu']
 const LIBRARY = ['', 'train', 'tune', 'figures', ...ENGINE]
 
 // cli → node, provision → train, tune, figures → (nn, optim, sched, data) → kernels → capture → tensor → gpu
@@ -105,6 +105,7 @@ const below: Record<string, readonly string[]> = {
   optim: ['kernels', 'capture', 'tensor', 'gpu'],
   sched: ['kernels', 'capture', 'tensor', 'gpu'],
   data: ['kernels', 'capture', 'tensor', 'gpu'],
+  debug: ['kernels', 'capture', 'tensor', 'gpu'],
   train: ENGINE,
   tune: ['train', ...ENGINE],
   figures: ['train', ...ENGINE],
@@ -117,7 +118,7 @@ const below: Record<string, readonly string[]> = {
 const NODE = ['node', 'provision', 'cli']
 
 /** Folders whose files do not all say yet, on their first line, what they are. */
-const SILENT = ['gpu', 'tensor', 'kernels', 'nn', 'train']
+const SILENT = ['train']
 
 const portable = sources.filter(({ folder }) => !NODE.includes(folder))
 

@@ -1,3 +1,4 @@
+// What is known of an adapter, and what a device holds.
 /** What a device holds. */
 export interface GpuMemory {
   /** Tensors alive. */

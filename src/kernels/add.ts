@@ -1,3 +1,4 @@
+// add: a sum of two tensors, the second perhaps one value a channel.
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op, provideArithmetic } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'

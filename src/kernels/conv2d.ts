@@ -1,3 +1,4 @@
+// conv2d. Where nn.Sequential fuses it with ReLU and pooling, conv2d_relu_max_pool2d.ts runs instead.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'

@@ -1,3 +1,4 @@
+// Tensors with one value everywhere.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'

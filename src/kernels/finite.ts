@@ -1,3 +1,4 @@
+// The watch that notes the first number that is not finite.
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'

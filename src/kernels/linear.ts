@@ -1,3 +1,4 @@
+// linear and linearRelu: products with the transpose of a weight, plus a bias.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'

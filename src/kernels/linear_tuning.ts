@@ -1,3 +1,4 @@
+// How linear divides its work, from the table in tuning.ts.
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 interface LinearSizes {

@@ -1,3 +1,4 @@
+// matmul: products of two matrices, each of them transposed or not.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'

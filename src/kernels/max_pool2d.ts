@@ -1,3 +1,4 @@
+// maxPool2d: the largest value of each window.
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'

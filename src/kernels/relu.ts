@@ -1,3 +1,4 @@
+// relu: the input where it is positive, else 0.
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'

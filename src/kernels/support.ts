@@ -1,3 +1,4 @@
+// What operations share: checks of arguments, workgroup counts, scratch memory.
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
@@ -72,7 +73,7 @@ export function requireType(
 /** Throws ShapeError when a tensor has the wrong number of dimensions. */
 export function requireRank(operation: string, role: string, shape: Shape, rank: number, letters: string): void {
   if (shape.length !== rank) {
-    const sentence = `${role} has ${shape.length} dimensions, ${rank} are needed (${letters})`
+    const sentence = `${role} has ${shape.length} dimensions, it must have ${rank} (${letters})`
     throw new ShapeError(operation, sentence, [[role, shape]])
   }
 }

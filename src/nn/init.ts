@@ -1,3 +1,4 @@
+// Initial values of parameters.
 import { tensor } from '../tensor/create.ts'
 import { defaultGenerator } from '../tensor/random.ts'
 import { type Shape, sizeOf } from '../tensor/shape.ts'

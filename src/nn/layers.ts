@@ -1,3 +1,4 @@
+// Layers that hold an operation and its parameters.
 import { conv2d } from '../kernels/conv2d.ts'
 import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/cross_entropy.ts'
 import { linear } from '../kernels/linear.ts'
@@ -9,7 +10,8 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
 import { Module } from './module.ts'
 
-function requireCount(layer: string, name: string, value: number): void {
+/** Throws ShapeError for a number of channels or features that is not one. */
+export function requireCount(layer: string, name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${value}`)
   }

@@ -1,12 +1,12 @@
 // The two sides that gradcheck compares: gradients by backward, and by central differences. Sums are made in float64.
 import type { Gpu } from '../gpu/gpu.ts'
-import type { TapeNode } from './autograd.ts'
-import { tensor } from './create.ts'
-import { noGrad } from './modes.ts'
-import { Stream } from './random.ts'
-import { scope } from './scope.ts'
-import type { Shape } from './shape.ts'
-import type { Tensor } from './tensor.ts'
+import type { TapeNode } from '../tensor/autograd.ts'
+import { tensor } from '../tensor/create.ts'
+import { noGrad } from '../tensor/modes.ts'
+import { Stream } from '../tensor/random.ts'
+import { scope } from '../tensor/scope.ts'
+import type { Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 
 /** Evaluations on their way at a time. */
 const CHUNK = 32
