@@ -5,19 +5,10 @@
 //   gradcheck true
 //   train loss 1.898, 1.280, 0.982
 import type { Op, Tensor } from 'dawngrad'
-import {
-  apply,
-  empty,
-  fit,
-  gradcheck,
-  ImageBatches,
-  KernelFile,
-  loadFashionMnist,
-  nn,
-  open,
-  optim,
-  tensor,
-} from 'dawngrad'
+import { apply, empty, gradcheck, KernelFile, nn, open, tensor } from 'dawngrad'
+// Only the training at the end needs these:
+
+import { fit, ImageBatches, loadFashionMnist, optim } from 'dawngrad'
 
 const code = /* wgsl */ `
 struct Params { size: u32 } @group(0) @binding(0) var<uniform> params: Params;

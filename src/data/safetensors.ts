@@ -136,23 +136,23 @@ function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    return fail('its header is no UTF-8')
+    return fail('its header is not UTF-8')
   }
   const problem = checkHeaderText(text)
   if (problem !== null) fail(`its header ${problem}`)
   try {
     return JSON.parse(text) as Record<string, unknown>
   } catch {
-    return fail('its header is no JSON') // the engine's message differs from version to version
+    return fail('its header is not JSON') // the engine's message differs from version to version
   }
 }
 
 function decodeMetadata(value: unknown, fail: Fail): Map<string, string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    fail(`${METADATA} must be an object of texts`)
+    fail(`${METADATA} must be an object of strings`)
   const pairs = Object.entries(value)
   const wrong = pairs.find(([, text]) => typeof text !== 'string')
-  if (wrong) fail(`${METADATA} has ${shown(wrong[0])}, which is no text`)
+  if (wrong) fail(`${METADATA} has ${shown(wrong[0])}, which is not a string`)
   return new Map(pairs as [string, string][])
 }
 
@@ -169,10 +169,11 @@ function decodeEntry(name: string, value: unknown, bodyBytes: number, fail: Fail
   const refused = nameProblem(name)
   if (refused !== null) fail(`${tensor}: ${refused}`)
   const keys = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : []
-  if (keys.sort().join() !== 'data_offsets,dtype,shape') fail(`${tensor} must have dtype, shape and data_offsets alone`)
+  if (keys.sort().join() !== 'data_offsets,dtype,shape')
+    fail(`${tensor} must have dtype, shape and data_offsets and nothing else`)
   const { dtype, shape, data_offsets: offsets } = value as Record<string, unknown>
-  if (typeof dtype !== 'string') fail(`${tensor}: its dtype must be a text`)
-  if (!isSupported(dtype)) return fail(`${tensor} is of dtype ${shown(dtype)}; F32, I32, I64 and U8 are supported`)
+  if (typeof dtype !== 'string') fail(`${tensor}: its dtype must be a string`)
+  if (!isSupported(dtype)) return fail(`${tensor} has dtype ${shown(dtype)}; only F32, I32, I64 and U8 are supported`)
   if (!areCounts(shape)) fail(`${tensor}: its shape must be a list of whole numbers below 2^53`)
   if (!areCounts(offsets) || offsets.length !== 2) fail(`${tensor}: its data_offsets must be two whole numbers`)
   const [start, end] = offsets as [number, number]
@@ -199,9 +200,9 @@ function areCounts(value: unknown): value is number[] {
 
 /** Why a tensor can't have this name, or null. Names may become file names, or properties of an object. */
 function nameProblem(name: string): string | null {
-  if (name === METADATA || name === '__proto__') return 'no tensor can be called that'
-  if (/\p{Cc}/u.test(name)) return 'a name must not hold control characters'
-  if (/[\ud800-\udfff]/u.test(name)) return 'a name must not hold half a character'
+  if (name === METADATA || name === '__proto__') return 'a tensor must not have this name'
+  if (/\p{Cc}/u.test(name)) return 'a name must not contain control characters'
+  if (/[\ud800-\udfff]/u.test(name)) return 'a name must not contain half a character'
   const leadsOut = /^([/\\]|[a-z]:[/\\])/i.test(name) || name.split(/[/\\]/).includes('..')
   return leadsOut ? 'a name must not be a path that leads out of a folder' : null
 }
@@ -212,7 +213,7 @@ function checkHostTensor(name: string, dtype: DType, shape: Shape, data: TypedAr
   const size = shape.reduce((product, n) => product * n, 1)
   if (!Object.hasOwn(ARRAYS, dtype) || !(data instanceof ARRAYS[dtype]) || data.length !== size) {
     const given = `a ${Object.prototype.toString.call(data).slice(8, -1)} of ${data?.length}`
-    throw new TypeError(`safetensors: tensor ${shown(name)}: ${dtype} [${sizesOf(shape)}] can't be ${given}`)
+    throw new TypeError(`safetensors: tensor ${shown(name)}: ${dtype} [${sizesOf(shape)}] can't hold ${given}`)
   }
 }
 

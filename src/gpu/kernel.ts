@@ -2,7 +2,8 @@
 // dispatched (pipelines.ts), so nothing here needs one.
 import { type Binding, reflect } from './reflect.ts'
 
-type Numbers = Readonly<Record<string, number>>
+/** Numbers by name. */
+export type Numbers = Readonly<Record<string, number>>
 
 /** What a kernel is compiled with. */
 export interface KernelOptions {
@@ -81,7 +82,7 @@ function tuned(file: string, code: string, tune: Numbers): string {
   let result = code
   for (const [name, value] of Object.entries(tune)) {
     if (!Number.isSafeInteger(value) || value < 0)
-      throw new Error(`${file}.wgsl: ${name} = ${value} is no whole number`)
+      throw new Error(`${file}.wgsl: ${name} = ${value} is not a whole number`)
     const line = new RegExp(`^(const ${name}: u32 = )\\d+(u; // tune)`, 'm')
     if (!line.test(result)) throw new Error(`${file}.wgsl has no line "const ${name}: u32 = …u; // tune"`)
     result = result.replace(line, `$1${value}$2`)

@@ -22,7 +22,7 @@ export async function saveSafetensors(
   }
   const given = tensors instanceof Map ? [...(tensors as ReadonlyMap<string, Tensor>)] : Object.entries(tensors)
   const wrong = given.find(([, value]) => !(value instanceof Tensor))
-  if (wrong) throw new TypeError(`saveSafetensors: ${JSON.stringify(wrong[0])} is no tensor`)
+  if (wrong) throw new TypeError(`saveSafetensors: ${JSON.stringify(wrong[0])} is not a tensor`)
   await writeWhole(path, encodeSafetensors(await toHost(given)))
 }
 

@@ -181,7 +181,7 @@ export const checkpoints: Area = {
       title: 'a checkpoint that is no file',
       error: 'DataError',
       text: `<folder>/checkpoints: no checkpoint is of use:
-  <folder>/checkpoints/step-00000002.safetensors: no regular file`,
+  <folder>/checkpoints/step-00000002.safetensors: not a regular file`,
       varies: folder,
       cure: 'Remove what has its name.',
       run: async (place) => {
@@ -341,7 +341,7 @@ export const checkpoints: Area = {
       title: 'a checkpoint that is too long',
       error: 'DataError',
       text: `<folder>/checkpoints: no checkpoint is of use:
-  <folder>/checkpoints/step-00000002.safetensors: too long: 268435457 bytes, it must have at most 268435456`,
+  <folder>/checkpoints/step-00000002.safetensors: too long: 268435457 bytes, but must be at most 268435456`,
       varies: folder,
       cure: 'It is no checkpoint: remove what has its name.',
       run: async (place) => {

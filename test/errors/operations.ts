@@ -22,7 +22,7 @@ export const operations: Area = {
   title: 'Operations',
   refusals: [
     {
-      title: 'something given that is no tensor',
+      title: 'something that is not a tensor',
       error: 'TypeError',
       text: 'relu: input must be a tensor, not an array',
       cure: 'Make one of it by tensor(…).',
@@ -38,7 +38,7 @@ export const operations: Area = {
     {
       title: 'another number of dimensions',
       error: 'ShapeError',
-      text: `conv2d: input has 3 dimensions, 4 are needed (N C H W)
+      text: `conv2d: input has 3 dimensions, it must have 4 (N C H W)
   input [1, 28, 28]`,
       cure: 'Add the missing dimension by reshape: one image [C, H, W] becomes a batch [1, C, H, W].',
       run: () => conv2d(zeros(1, 28, 28), zeros(6, 1, 5, 5)),
@@ -46,7 +46,7 @@ export const operations: Area = {
     {
       title: 'tensors of two devices in one operation',
       error: 'Error',
-      text: 'add: its tensors live on two devices',
+      text: 'add: its tensors are on two devices',
       cure: 'Make all of them on one device: give tensor() the option gpu, or open() only once.',
       run: async ({ gpu, ownGpu }) => {
         const near = tensor([1], [1], { gpu })
@@ -119,7 +119,7 @@ Channels are dimension 1; reshape for anything else.`,
     {
       title: 'conv2dReluMaxPool2d: nothing to pool',
       error: 'ShapeError',
-      text: `conv2dReluMaxPool2d: the convolution's 1 × 4 cells hold no window of 2 × 2
+      text: `conv2dReluMaxPool2d: the convolution's 1 × 4 cells are too few for a 2 × 2 window
   input  [1, 1, 5, 8]  N C H W
   weight [6, 1, 5, 5]  F C KH KW`,
       cure: 'The images are too small for this many layers: pad them, or take a smaller kernel or a network with less pooling.',
@@ -214,14 +214,14 @@ Channels are dimension 1; reshape for anything else.`,
     {
       title: 'crossEntropy: a label that is no class',
       error: 'RangeError',
-      text: 'crossEntropy: label 3 is no class; logits have 3 classes, 0 to 2',
+      text: 'crossEntropy: label 3 is not a class; logits have 3 classes, 0 to 2',
       cure: 'Labels count from 0; the network needs as many outputs as there are classes.',
       run: () => crossEntropy(zeros(2, 3), labels(0, 3)),
     },
     {
       title: 'crossEntropy: an ignoreIndex that no label can be',
       error: 'RangeError',
-      text: 'crossEntropy: ignoreIndex must be a whole number of 32 bits, not 0.5',
+      text: 'crossEntropy: ignoreIndex must be a 32-bit whole number, not 0.5',
       run: () => crossEntropy(zeros(2, 3), labels(0, 1), { ignoreIndex: 0.5 }),
     },
     {

@@ -234,7 +234,7 @@ it('refuses to train on a batch filled up with zeros', () => {
   const trained = step(true)
   expect(messageOf(() => trained.plan.run(3))).toBe(
     'ImageBatches: batchNorm in training looks across the batch, and of the 3 rows of batch 2 only 1 are images, the others ' +
-      'zeros. Train with fit, which gives the last batch a plan of its own, or train on a multiple of 3 images: take(set, 6)',
+      'zeros. Train with fit, which makes a separate plan for the last batch, or train on a multiple of 3 images: take(set, 6)',
   )
   const evaluated = step(false)
   evaluated.plan.run(3)
