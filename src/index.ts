@@ -48,4 +48,5 @@ export {
 } from './train/fit.ts'
 export type { BatchRecord, EpochRecord, HistoryRecord } from './train/history.ts'
 export { type LrFindOptions, type LrFindResult, type LrPoint, lrFind } from './train/lr_find.ts'
+export { updateBatchNorm } from './train/update_batch_norm.ts'
 export type { Tuning, TuningEntry } from './tune/file.ts'

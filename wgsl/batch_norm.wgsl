@@ -45,8 +45,8 @@ struct Params {
   eps: f32,
   momentum: f32,
   cumulative: u32,
-  has_weight: u32, // 0 for a weight of 1
-  has_bias: u32,   // 0 for a bias of 0
+  hasWeight: u32, // 0 for a weight of 1
+  hasBias: u32,   // 0 for a bias of 0
 }
 
 // What a lane knows of its values.
@@ -222,12 +222,12 @@ fn of_running(
 // What x - mean is multiplied with.
 fn gain(c: u32) -> f32 {
   var scale = stats[c].scale;
-  if (params.has_weight == 1u) { scale *= weight[c]; }
+  if (params.hasWeight == 1u) { scale *= weight[c]; }
   return scale;
 }
 
 fn shift(c: u32) -> f32 {
-  if (params.has_bias == 1u) { return bias[c]; }
+  if (params.hasBias == 1u) { return bias[c]; }
   return 0.0;
 }
 

@@ -58,7 +58,7 @@ export function bind(
     const orSpare = value ?? (declared.type === 'storage' ? spare.written(nullsWritten++) : spare.read)
     const storage = storageOf(kernel, declared, orSpare, value === null ? 'a null binding' : 'the buffer')
     storages.push(storage)
-    if (declared.type === 'storage' && value !== null) written.push(storage)
+    if (declared.type === 'storage') written.push(storage)
     return { binding, resource: rangeOf(declared, storage) }
   })
   refuseAliases(kernel, values)

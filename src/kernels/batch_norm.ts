@@ -80,8 +80,8 @@ function paramsOf({ input, eps, momentum }: Attributes, hasWeight: boolean, hasB
     eps,
     momentum: momentum ?? 0,
     cumulative: momentum === null ? 1 : 0,
-    has_weight: hasWeight ? 1 : 0,
-    has_bias: hasBias ? 1 : 0,
+    hasWeight: hasWeight ? 1 : 0,
+    hasBias: hasBias ? 1 : 0,
   }
 }
 

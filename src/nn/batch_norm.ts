@@ -21,13 +21,15 @@ export interface BatchNormLayerOptions {
 }
 
 /** What the layers share; they differ in the inputs that they take. */
-abstract class BatchNorm extends Module {
+export abstract class BatchNorm extends Module {
   readonly weight: Tensor | null
   readonly bias: Tensor | null
   readonly runningMean: Tensor | null
   readonly runningVar: Tensor | null
   readonly numBatchesTracked: Tensor | null
-  readonly options: Required<Omit<BatchNormLayerOptions, 'affine' | 'trackRunningStats'>>
+  readonly eps: number
+  /** The share that a batch has in the running statistics; null: the average of all batches counted. */
+  momentum: number | null
   readonly #name: string
   readonly #numFeatures: number
   readonly #layouts: readonly string[]
@@ -45,7 +47,8 @@ abstract class BatchNorm extends Module {
     this.#name = name
     this.#layouts = layouts
     this.#numFeatures = numFeatures
-    this.options = { eps, momentum }
+    this.eps = eps
+    this.momentum = momentum
     const filled = (value: number) => new Float32Array(numFeatures).fill(value)
     const parameter = (of: string, value: number) =>
       markParameter(tensor(filled(value), [numFeatures], { requiresGrad: true, name: of }).keep())
@@ -60,17 +63,31 @@ abstract class BatchNorm extends Module {
 
   override forward(x: Tensor): Tensor {
     this.#check(x.shape)
-    const { weight, bias, runningMean, runningVar, numBatchesTracked } = this
+    const { weight, bias, runningMean, runningVar, numBatchesTracked, eps, momentum } = this
     const training = this.training || runningMean === null
     const statistics = { runningMean, runningVar, numBatchesTracked }
-    return batchNorm(x, { weight, bias, ...statistics, training, ...this.options })
+    return batchNorm(x, { weight, bias, ...statistics, training, eps, momentum })
+  }
+
+  /** Sets the running statistics back to a mean of 0, a variance of 1 and no batches; nothing where there are none. */
+  resetRunningStats(): void {
+    const write = (t: Tensor | null, data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>) => {
+      if (!t) return
+      t.checkUsable(this.#name)
+      t.gpu.write(t.storage, data)
+      t.storage.version++
+    }
+    write(this.runningMean, new Float32Array(this.#numFeatures))
+    write(this.runningVar, new Float32Array(this.#numFeatures).fill(1))
+    write(this.numBatchesTracked, new Int32Array(1))
   }
 
   #check(shape: Shape): void {
     const ranks = this.#layouts.map((letters) => letters.split(' ').length)
     if (!ranks.includes(shape.length)) {
-      const needed = `${ranks.join(' or ')} are needed (${this.#layouts.join(' or ')})`
-      throw new ShapeError(this.#name, `input has ${shape.length} dimensions, ${needed}`, [['input', shape]])
+      const layouts = this.#layouts.join(' or ')
+      const sentence = `the layer is for inputs ${layouts}, this one has ${shape.length} dimensions`
+      throw new ShapeError(this.#name, sentence, [['input', shape]])
     }
     if (shape[1] !== this.#numFeatures) {
       const letters = this.#layouts[ranks.indexOf(shape.length)]!

@@ -17,6 +17,7 @@ import {
   optim,
   scope,
   type Tensor,
+  updateBatchNorm,
 } from '../../src/node/index.ts'
 import { parameterHash } from '../../src/train/index.ts'
 import {
@@ -340,6 +341,63 @@ describe('what keeps a network’s parameters keeps its statistics', () => {
   })
 })
 
+describe('updateBatchNorm', () => {
+  const pixels = Uint8Array.from({ length: 5 * 4 }, (_, i) => (i * 37) % 256)
+  const set = { images: pixels, labels: Uint8Array.of(0, 1, 0, 1, 1), count: 5, channels: 1, height: 2, width: 2 }
+
+  it('averages the batches’ statistics anew, and leaves modes, momentums and position', async () => {
+    const data = new ImageBatches({ ...set, classes: [] }, { batchSize: 3 })
+    const layer = new nn.BatchNorm2d(1, { momentum: 0.3 })
+    const net = new nn.Sequential(layer, new nn.Flatten(), new nn.Linear(4, 2)).eval()
+    scope(() => layer.train().forward(data.batch(0).images)) // to be forgotten
+    layer.eval()
+    data.position = 1
+    updateBatchNorm(net, data)
+    const batches = [pixels.slice(0, 12), pixels.slice(12)].map((part) =>
+      ref(
+        [part.length / 4, 1, 2, 2],
+        Float32Array.from(part, (byte) => Math.fround(byte * Math.fround(1 / 255))),
+      ),
+    )
+    const [first, second] = batches.map((x) => batchNormRunning(x, ref([1]), ref([1]), 1))
+    const mean = (first!.mean.data[0]! + second!.mean.data[0]!) / 2
+    const variance = (first!.variance.data[0]! + second!.variance.data[0]!) / 2
+    const found = await stateOf(layer)
+    expect(found.running_mean![0]).toBeCloseTo(mean, 6)
+    expect(found.running_var![0]).toBeCloseTo(variance, 6)
+    expect(found.num_batches_tracked).toEqual([2])
+    expect([layer.momentum, layer.training, net.training, data.position]).toEqual([0.3, false, false, 1])
+    for (const part of [net, data]) part.dispose()
+  })
+
+  it('gives averaged weights their statistics, which withAverages leaves as they are', async () => {
+    const data = new ImageBatches({ ...set, classes: [] }, { batchSize: 5 })
+    const net = new nn.Sequential(new nn.Conv2d(1, 1, 1), new nn.BatchNorm2d(1), new nn.Flatten(), new nn.Linear(4, 2))
+    const average = new optim.SWA(net.parameters())
+    average.update()
+    scope(() => net.forward(data.batch(0).images))
+    const before = (await stateOf(net))['1.running_mean']
+    await average.withAverages(async () => {
+      expect((await stateOf(net))['1.running_mean']).toEqual(before)
+      updateBatchNorm(net, data)
+      await evaluate(net, data)
+    })
+    expect((await stateOf(net))['1.num_batches_tracked']).toEqual([1])
+    for (const part of [average, net, data]) part.dispose()
+  })
+
+  it('refuses what is not a network or batches', () => {
+    expect(messageOf(() => updateBatchNorm({} as never, {} as never))).toBe(
+      'updateBatchNorm: the network must be a module, such as nn.Sequential',
+    )
+    const net = new nn.Linear(1, 1)
+    expect(messageOf(() => updateBatchNorm(net, [] as never))).toBe(
+      'updateBatchNorm: data must be one ImageBatches, such as new ImageBatches(set)',
+    )
+    net.dispose()
+  })
+})
+
 describe('refusals', () => {
   const refused = all.find(({ name }) => name === 'refused') as unknown as {
     inputs: { shape: number[]; options: Options; training: boolean }[]
@@ -354,7 +412,7 @@ describe('refusals', () => {
       shape.length === 4
         ? 'batchNorm: in training every channel needs more than one value; the input has one\n  input [1, 3, 1, 1]  N C H W\n' +
             'Take larger batches, or net.eval() to use the running ones.'
-        : 'nn.BatchNorm2d: input has 3 dimensions, 4 are needed (N C H W)\n  input [4, 3, 5]',
+        : 'nn.BatchNorm2d: the layer is for inputs N C H W, this one has 3 dimensions\n  input [4, 3, 5]',
     )
     layer.dispose()
   })
@@ -365,7 +423,7 @@ describe('refusals', () => {
       'nn.BatchNorm2d: the layer is for 3 channels, the input has 4\n  input [2, 4, 5, 6]  N C H W',
     )
     expect(messageOf(() => scope(() => new nn.BatchNorm1d(3).forward(x(2, 3, 5, 6))))).toBe(
-      'nn.BatchNorm1d: input has 4 dimensions, 2 or 3 are needed (N C or N C L)\n  input [2, 3, 5, 6]',
+      'nn.BatchNorm1d: the layer is for inputs N C or N C L, this one has 4 dimensions\n  input [2, 3, 5, 6]',
     )
     const make = (options: object) => messageOf(() => new nn.BatchNorm2d(3, options))
     expect(make({ bias: false })).toBe(
