@@ -1,5 +1,5 @@
 // The `// tune` numbers of conv2d_relu_max_pool2d.wgsl, from the table in tuning.ts. They change the speed only: every result
-// and every partial sum is added up in the same order with all of them, but for IMAGES, which is the same everywhere, LANES,
+// and every partial sum is added up in the same order with all of them, except IMAGES, which is the same everywhere, LANES,
 // which is the same on all adapters of a class, and KW_FIXED, which depends on the layer alone (in dx, 0 takes filters before
 // rows).
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
@@ -48,7 +48,7 @@ export interface FusedLayer {
 
 const UNIFORM_BYTES = 65_536
 const LARGEST_FIXED = 7
-/** Multiply-adds an image from which a variant of its own is worth the second that it takes to compile. */
+/** Multiply-adds an image from which a separate variant is worth the second that it takes to compile. */
 const WORTH_A_VARIANT = 100_000
 
 /** `unitSteps`: whether stride and dilation are 1; `chosen` goes before the table. */

@@ -2,7 +2,7 @@
 // adapter. `cpu` is measured, on lavapipe with two cores. `gpu` is not: nobody has run it on a GPU yet. It is reasoned: a GPU
 // wants many threads of few registers, a processor few threads that use each load often.
 //
-// None of these numbers changes the order in which anything is added up, but for LANES, which therefore stays what it is
+// None of these numbers changes the order in which anything is added up, except LANES, which therefore stays what it is
 // here: no file of `dawngrad tune` may change it, nor IMAGES or KW_FIXED, which are not chosen by class at all.
 import type { GpuInfo } from '../gpu/info.ts'
 
@@ -61,7 +61,7 @@ export const TUNING = {
   /**
    * linear. Up to so many multiplications a layer computes from its operands as they lie: packing would cost more than it
    * saves or hardly less, and on a GPU a dispatch costs as much as many more of them. parts 1: the blocks of rows of a weight gradient are
-   * summed by threads of their own, which pays only where there are thousands of them.
+   * summed by separate threads, which pays only for thousands of them.
    */
   linear: {
     cpu: { directForward: 2 ** 24, directBackward: 2 ** 24, parts: 0 },
