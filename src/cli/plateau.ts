@@ -23,7 +23,7 @@ interface Plan {
  * What `--plateau` asks for, as the checkpoint left it where a run goes on; null without. Rules that were changed count
  * anew, from the rate that was reached; a `--lr` that was changed is that rate.
  */
-export function plateauOf({ rates, going }: Plan, optimizer: optim.SGD): PlateauOfRun | null {
+export function plateauOf({ rates, going }: Plan, optimizer: optim.Optimizer): PlateauOfRun | null {
   if (!rates.plateau) return null
   const { metric, options } = rates.plateau
   const plateau = new ReduceLROnPlateau(optimizer, options)

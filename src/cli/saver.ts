@@ -1,17 +1,16 @@
 import type { nn, optim } from '../index.ts'
 import { type FoundCheckpoint, saveCheckpoint } from '../node/checkpoint_folder.ts'
-import { valuesOf } from '../node/checkpoint_state.ts'
 import type { RunFolder } from '../node/run_folder.ts'
 import { packageVersion } from '../node/version.ts'
 import type { PlateauState } from '../sched/index.ts'
-import { METER_WORDS, type Position } from '../train/index.ts'
+import { METER_WORDS, type Position, valuesOf } from '../train/index.ts'
 import { DECIDING, recorded, SAVING, type TrainOptions } from './train_options.ts'
 
 const START: Position = { epoch: 0, step: 0, words: new Int32Array(METER_WORDS), trainSeconds: 0, epochSeconds: 0 }
 
 interface Saved {
   readonly net: nn.Module
-  readonly optimizer: optim.SGD
+  readonly optimizer: optim.Optimizer
   readonly folder: RunFolder
   readonly options: TrainOptions
   readonly adapter: string

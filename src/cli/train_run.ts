@@ -3,7 +3,6 @@ import { drawCurves } from '../figures/curves.ts'
 import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, optim, take } from '../index.ts'
 import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
 import { setAside } from '../node/checkpoint_folder.ts'
-import { restoreValues } from '../node/checkpoint_state.ts'
 import { commandLine } from '../node/command.ts'
 import type { loadFashionMnist } from '../node/index.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'
@@ -18,7 +17,9 @@ import {
   parameterHash,
   parseHistory,
   type RunResult,
+  restoreValues,
   run,
+  type SavedState,
   summaryLine,
 } from '../train/index.ts'
 import { LiveRun } from './live_run.ts'
@@ -108,7 +109,7 @@ async function trainOn(
   const title = `LeNet on Fashion-MNIST, ${titleOf(options, plan.rates)}, seed ${seed}`
   const about = { title, epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
-  if (going) restoreValues(net, optimizer, going.found.checkpoint, going.found.path)
+  if (going) restoreValues(net, optimizer, withOptionsNow(going.found.checkpoint), going.found.path)
   const plateau = plateauOf(plan, optimizer)
   const schedule = plateau?.schedule ?? plan.rates.schedule
   const from = going?.found.checkpoint.position
@@ -179,6 +180,11 @@ async function trainOn(
     signals.release()
     if (signals.came !== null) process.exitCode = exitCodeOf(signals.came)
   }
+}
+
+/** The optimizer's options are those of the command line, which may have changed. */
+function withOptionsNow({ network, optimizer: { paramGroups: _, ...optimizer } }: SavedState) {
+  return { network, optimizer }
 }
 
 /** The history up to a checkpoint, which must be one of a run with these steps an epoch. */

@@ -18,9 +18,18 @@ export {
   type BatchReport,
   type EpochReport,
   type Pause,
-  type Position,
   type RunOptions,
   type RunResult,
   run,
 } from './run.ts'
+export {
+  type CallbackState,
+  type Figures,
+  type Position,
+  restoreValues,
+  type SavedOptimizer,
+  type SavedSettings,
+  type SavedState,
+  valuesOf,
+} from './saved_state.ts'
 export { warmUpRun } from './warm_up.ts'

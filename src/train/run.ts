@@ -5,6 +5,7 @@ import { evaluateBy, evaluationStep } from './evaluate.ts'
 import { type HistoryRecord, isRecorded } from './history.ts'
 import { METER_WORDS, Meter, type Totals } from './meter.ts'
 import { momentumAt, type RateOptions, rateAt } from './rates.ts'
+import type { Position } from './saved_state.ts'
 import { type Steps, stepsOf } from './steps.ts'
 import { checkUpdate, type UpdateOptions, updateSteps, updatesOf } from './update.ts'
 
@@ -47,19 +48,6 @@ export interface RunOptions extends UpdateOptions {
   readonly pauseAfter?: (step: number) => boolean
   /** In these pauses, and after every epoch's record; waited for. What it throws ends the run. */
   readonly onPause?: (at: Pause) => Promise<void> | void
-}
-
-/** Where a run stands between two updates. With parameters, momentum and seed it determines all that follows. */
-export interface Position {
-  /** Whole epochs, evaluated and recorded. */
-  readonly epoch: number
-  /** Updates since the start of the run. */
-  readonly step: number
-  /** The sums of the running epoch, as `Totals` has them; of no account before its first update. */
-  readonly words: Int32Array<ArrayBuffer>
-  /** Seconds of training in the whole epochs, and in the running one. */
-  readonly trainSeconds: number
-  readonly epochSeconds: number
 }
 
 /** A position whose sums are still on the GPU. */

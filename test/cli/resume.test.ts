@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { trainCommand } from '../../src/cli/train.ts'
 import { restored } from '../../src/cli/train_options.ts'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type RecordedOptions } from '../../src/node/checkpoint.ts'
+import { encodeFormat1 } from '../support/checkpoint_1.ts'
 import { type Bits, bitsOf, type Kill, killedRun, makeScratch, stepsOf, TINY, train } from '../support/train_process.ts'
 
 // One run of 104 steps that nobody interrupted, all of whose checkpoints are kept: what others end with is held to it.
@@ -48,7 +49,7 @@ describe('a run saves a checkpoint', () => {
 
   it('that holds its options, its place and its parameters', () => {
     const path = at('whole', 'checkpoints', nameOf(60))
-    const { position, options, parameters, momentum, adapter, seconds } = decodeCheckpoint(readFileSync(path), path)
+    const { position, options, network, optimizer, adapter, seconds } = decodeCheckpoint(readFileSync(path), path)
     expect(position).toMatchObject({ epoch: 1, step: 60 })
     expect(position.words[1]).toBe(8) // images seen in the epoch
     expect(position.trainSeconds).toBeGreaterThan(0)
@@ -69,8 +70,9 @@ describe('a run saves a checkpoint', () => {
       checkpointEvery: 15,
       keep: 99,
     })
-    expect(parameters.get('0.weight')!.shape).toEqual([6, 1, 5, 5])
-    expect([...momentum.keys()]).toEqual([...parameters.keys()])
+    expect(network.get('0.weight')!.shape).toEqual([6, 1, 5, 5])
+    expect(optimizer).toMatchObject({ name: 'SGD', step: 60 })
+    expect([...optimizer.state.get('momentum')!.keys()]).toEqual([...network.keys()])
     expect(adapter).not.toBe('')
   })
 })
@@ -91,6 +93,15 @@ describe('a resumed run ends with the same bits', () => {
     expect(readdirSync(at(run)).sort()).toEqual(readdirSync(at('whole')).sort())
     // The curves are those of the whole run, what came before the checkpoint included.
     expect(readFileSync(at(run, 'curves.svg'), 'utf8')).toBe(readFileSync(at('whole', 'curves.svg'), 'utf8'))
+  })
+
+  it('from a checkpoint of format 1', async () => {
+    const run = killedAfter(60, 'older')
+    const path = at(run, 'checkpoints', nameOf(60))
+    writeFileSync(path, encodeFormat1(decodeCheckpoint(readFileSync(path), path)))
+    const { code, stderr } = await train(folder, ['--resume', run, '--quiet'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(bitsOf(at(run))).toEqual(whole)
   })
 
   it('from the checkpoint before, here at the end of an epoch, and says so, where the newest is damaged', async () => {
@@ -233,9 +244,9 @@ describe('--resume', () => {
   it('refuses a checkpoint whose parameters are those of another network, and touches nothing', async () => {
     const run = killedAfter(15, 'other')
     changeCheckpoint(run, 15, (checkpoint) => {
-      const parameters = new Map(checkpoint.parameters)
-      parameters.set('../../weight'.slice(6), { dtype: 'float32', shape: [1], data: Float32Array.of(1) })
-      return { ...checkpoint, parameters }
+      const network = new Map(checkpoint.network)
+      network.set('../../weight'.slice(6), { dtype: 'float32', shape: [1], data: Float32Array.of(1) })
+      return { ...checkpoint, network }
     })
     const before = readFileSync(at(run, 'history.jsonl'), 'utf8')
     const { code, stderr } = await train(folder, ['--resume', run])
