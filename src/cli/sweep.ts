@@ -8,6 +8,7 @@ import { refusal } from '../node/run_folder.ts'
 import { type Axis, describePoint, nameOf, type Point, parseAxis, pointsOf } from '../node/sweep_grid.ts'
 import { alone, HeldError, hasEnded, makeSweepFolder, noteDivergence } from '../node/sweep_point.ts'
 import { DivergedError } from '../train/index.ts'
+import { checkOptimizer, withRate } from './optimizer.ts'
 import { pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
 import { checkedState, EXIT_HELD, runAll, show } from './sweep_all.ts'
 import { trainCommand } from './train.ts'
@@ -106,7 +107,8 @@ function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep & { re
   const defaults = Object.fromEntries(DECIDING.map((one) => [one.attributeName(), one.defaultValue ?? null]))
   const points = pointsIn(axes).map((point, index): SweepPoint => {
     const varied = [...point].map(([name, value]) => [named.get(name)!.attributeName(), value] as const)
-    const options: TrainOptions = { ...given, ...Object.fromEntries(varied) }
+    const isGiven = point.has('lr') || command.getOptionValueSource('lr') === 'cli'
+    const options: TrainOptions = withRate({ ...given, ...Object.fromEntries(varied) }, isGiven)
     checkRates(options, point)
     return { index, point, options, folder: join(out, nameOf(recorded(options, DECIDING), defaults)) }
   })
@@ -122,14 +124,16 @@ function pointsIn(axes: readonly Axis[]): Point[] {
   }
 }
 
-/** What is wrong with a schedule or a plateau, said of the option that it stands in. */
+/** What is wrong with a schedule, a plateau or a momentum, said of the option that it stands in. */
 function checkRates(options: TrainOptions, point: Point): void {
   try {
-    ratesOf(options)
+    checkOptimizer(options, ratesOf(options).schedule)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     const of = (name: string) => (point.has(name) ? `option '--grid': ${name}` : `option '--${name}'`)
-    throw new UsageError(error.message.replace(/^option '--(schedule|plateau)'/, (_, name: string) => of(name)))
+    throw new UsageError(
+      error.message.replace(/^option '--(schedule|plateau|momentum)'/, (_, name: string) => of(name)),
+    )
   }
 }
 

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { drawCurves } from '../figures/curves.ts'
-import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, optim, take } from '../index.ts'
+import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, take } from '../index.ts'
 import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
 import { setAside } from '../node/checkpoint_folder.ts'
 import { commandLine } from '../node/command.ts'
@@ -23,6 +23,7 @@ import {
   summaryLine,
 } from '../train/index.ts'
 import { LiveRun } from './live_run.ts'
+import { optimizerOf } from './optimizer.ts'
 import { type Rates, UsageError } from './options.ts'
 import { plateauOf, titleOf } from './plateau.ts'
 import { createProgress } from './progress.ts'
@@ -98,11 +99,11 @@ async function trainOn(
   { changed, times }: { changed: readonly string[]; times: StartTimes },
 ): Promise<void> {
   const { options, path, going } = plan
-  const { epochs, batchSize, seed, lr, momentum, weightDecay, schedulePer, lrTiming, quiet } = options
+  const { epochs, batchSize, seed, lr, schedulePer, lrTiming, quiet } = options
   const { checkpointEvery = Number.POSITIVE_INFINITY } = options
   manualSeed(seed)
   const net = nn.lenet()
-  const optimizer = new optim.SGD(net.parameters(), { lr, momentum, weightDecay })
+  const optimizer = optimizerOf(net.parameters(), options)
   const train = new ImageBatches(trainSet, { batchSize })
   const test = new ImageBatches(testSet, { batchSize })
   const records: HistoryRecord[] = going ? recordsOf(going.found, path, train.length) : []

@@ -117,6 +117,31 @@ export const cli: Area = {
       args: ['train', '--plateau', 'factor=0.5', '--schedule', 'cosine(20)'],
     },
     {
+      title: 'a momentum for an optimizer without one',
+      error,
+      text: "error: option '--momentum': adamw has no momentum; leave it out, or use --optimizer sgd",
+      args: ['train', '--optimizer', 'adamw', '--momentum', '0.9'],
+    },
+    {
+      title: 'a schedule with a momentum for an optimizer without one',
+      error,
+      text: "error: option '--schedule': it sets a momentum, and adamw has none; use another schedule, or --optimizer sgd",
+      cure: 'oneCycleLR and cyclicLR set no momentum with cycleMomentum=false.',
+      args: ['train', '--optimizer', 'adamw', '--schedule', 'oneCycleLR(maxLr=0.1, totalSteps=10)'],
+    },
+    {
+      title: 'sweep: a momentum for an optimizer without one',
+      error,
+      text: "error: option '--grid': momentum: adamw has no momentum; leave it out, or use --optimizer sgd",
+      args: ['sweep', '--grid', 'momentum=0,0.9', '--grid', 'optimizer=sgd,adamw'],
+    },
+    {
+      title: 'lr-find: a momentum for an optimizer without one',
+      error,
+      text: "error: option '--momentum': adamw has no momentum; leave it out, or use --optimizer sgd",
+      args: ['lr-find', '--optimizer', 'adamw', '--momentum', '0.9'],
+    },
+    {
       title: 'plot-schedule: a schedule with a mistake',
       error,
       text: 'error: schedule 2: stepLR: stepSize must be an integer ≥ 1, got 0\n  stepLR(0)\n         ^\nit is stepLR(stepSize, gamma=0.1, lr)',
