@@ -1,3 +1,4 @@
+// Benchmark of add: a + b, and a bias added to channels.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { add } from '../src/index.ts'
 import { sizeOf } from '../src/tensor/shape.ts'

@@ -1,3 +1,4 @@
+// Benchmark of average: one update of a running average of parameters.
 import { perStepWords } from '../src/capture/per_step.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { averageUpdate } from '../src/kernels/average.ts'

@@ -1,3 +1,4 @@
+// Finds the cases of every benchmark in this folder.
 import { readdir } from 'node:fs/promises'
 import type { Case } from './support.ts'
 

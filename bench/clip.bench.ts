@@ -1,3 +1,4 @@
+// Benchmark of clip: a gradient clipped by its norm and by value.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { clampInPlace, normOf, scaleToNorm } from '../src/kernels/clip.ts'
 import { type Case, check, disposeAll, type Prepared, randomInput, within } from './support.ts'

@@ -1,6 +1,7 @@
+// Times kernels by the device's own clock, where the adapter has timestamps.
 import { Gpu } from '../src/gpu/gpu.ts'
 import type { OpenOptions } from '../src/open.ts'
-import { openAdapter } from '../src/provision/ladder.ts'
+import { openAdapter } from '../src/provision/adapters.ts'
 import { setDefaultGpu } from '../src/tensor/default.ts'
 
 /** The most timestamps that a query set holds, by the specification. */
@@ -10,12 +11,12 @@ const READ = 0x1 | 0x8 // MAP_READ, COPY_DST
 
 /** The device that `open` gives, with timestamps where its adapter has them. `fast`: see `open`. */
 export async function openTimed({ fast = false }: OpenOptions = {}): Promise<Gpu> {
-  const { adapter, rung } = await openAdapter(fast)
+  const { adapter, adapterSource } = await openAdapter(fast)
   const requiredFeatures: GPUFeatureName[] = adapter.features.has('timestamp-query') ? ['timestamp-query'] : []
   const { limits, info, features } = adapter
   const requestDevice = (wanted: GPUDeviceDescriptor) => adapter.requestDevice({ ...wanted, requiredFeatures })
   const gpu = await Gpu.fromAdapter({ limits, info, features, requestDevice } as unknown as GPUAdapter, {
-    rung,
+    adapterSource,
     ...(fast && { fast }),
   })
   setDefaultGpu(gpu)

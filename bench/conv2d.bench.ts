@@ -1,3 +1,4 @@
+// Benchmark of conv2d, forward and backward; its references also serve conv2d_relu_max_pool2d.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { conv2d } from '../src/index.ts'
 import {

@@ -1,3 +1,4 @@
+// Benchmark of conv2d, ReLU and 2 × 2 max pooling in one operation, forward and backward.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { conv2dReluMaxPool2d } from '../src/index.ts'
 import {

@@ -1,3 +1,4 @@
+// Benchmark of cross_entropy: the mean loss of a batch and its gradient.
 import { crossEntropy } from '../src/index.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { type Case, operation, randomInput, randomIntegers, within } from './support.ts'

@@ -1,3 +1,4 @@
+// Benchmark of fill: every element set to one value.
 import { full } from '../src/kernels/fill.ts'
 import { scope } from '../src/tensor/scope.ts'
 import { type Shape, sizeOf } from '../src/tensor/shape.ts'

@@ -1,3 +1,4 @@
+// Benchmark of finite: the search for NaN and infinities in a tensor.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { newWatch, noteNotFinite } from '../src/kernels/finite.ts'
 import { tensor } from '../src/tensor/create.ts'

@@ -1,3 +1,4 @@
+// Benchmark of gather: a batch of rows taken from bytes and scaled.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { gatherBatch } from '../src/kernels/gather.ts'
 import { tensor } from '../src/tensor/create.ts'

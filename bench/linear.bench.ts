@@ -1,3 +1,4 @@
+// Benchmark of linear, with ReLU and without, forward and backward.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { linear, linearRelu } from '../src/index.ts'
 import { type Case, type Expected, type Operation, operation, randomInput, Sum } from './support.ts'

@@ -1,3 +1,4 @@
+// Benchmark of matmul, forward and backward, with either side transposed.
 import { matmul } from '../src/index.ts'
 import { type Case, type Elements, operation, randomInput, Sum } from './support.ts'
 

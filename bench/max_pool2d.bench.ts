@@ -1,3 +1,4 @@
+// Benchmark of max_pool2d, forward and backward.
 import { maxPool2d } from '../src/index.ts'
 import { type Case, type Elements, exactly, operation, randomInput, Sum, text } from './support.ts'
 

@@ -1,5 +1,6 @@
+// Measures the adapter's peaks: multiply-adds in registers, and a plain copy.
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { Kernel } from '../src/gpu/kernel.ts'
+import { type Kernel, KernelFile } from '../src/gpu/kernel.ts'
 import { empty } from '../src/tensor/create.ts'
 import { type Fence, type MeasureOptions, measure } from './timing.ts'
 
@@ -24,7 +25,7 @@ const VECTORS = [2, 4, 16]
 function arithmetic(chains: number): Kernel {
   const each = (line: (i: number) => string) => Array.from({ length: chains }, (_, i) => line(i)).join(' ')
   const round = each((i) => `x${i} = x${i} * a + b;`)
-  return new Kernel(
+  const file = new KernelFile(
     'peak',
     `
 struct Params { a: f32, b: f32 }
@@ -38,13 +39,13 @@ fn arithmetic(@builtin(global_invocation_id) id: vec3u) {
   for (var k = 0u; k < ${ROUNDS / 4}u; k++) { ${round} ${round} ${round} ${round} }
   y[id.x] = ${each((i) => (i === 0 ? 'x0' : `+ x${i}`))};
 }`,
-    'arithmetic',
   )
+  return file.entry('arithmetic')
 }
 
 function copy(vectors: number): Kernel {
   const line = (i: number) => `y[first + ${64 * i}u] = x[first + ${64 * i}u];`
-  return new Kernel(
+  const file = new KernelFile(
     'peak',
     `
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
@@ -54,8 +55,8 @@ fn copy(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let first = ${64 * vectors}u * group.x + lane;
   ${Array.from({ length: vectors }, (_, i) => line(i)).join('\n  ')}
 }`,
-    'copy',
   )
+  return file.entry('copy')
 }
 
 /** Throws an Error unless the last thread has the sum of its chains: a compiler may not have left the work out. */

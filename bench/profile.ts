@@ -1,7 +1,8 @@
+// Times each kernel of a step by the device's own clock.
 import type { BindingValues } from '../src/gpu/bind.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import type { Kernel } from '../src/gpu/kernel.ts'
-import type { Storage } from '../src/gpu/pool.ts'
+import { Storage } from '../src/gpu/pool.ts'
 import { type Fence, measure } from './timing.ts'
 
 export interface ProfileRow {
@@ -55,5 +56,5 @@ function capture(gpu: Gpu, step: () => void): Dispatch[] {
 }
 
 function storages(values: BindingValues): Storage[] {
-  return Object.values(values).filter((value): value is Storage => 'buffer' in value)
+  return Object.values(values).filter((value): value is Storage => value instanceof Storage)
 }

@@ -1,3 +1,4 @@
+// Benchmark of relu, forward and backward.
 import { relu } from '../src/index.ts'
 import { type Shape, sizeOf } from '../src/tensor/shape.ts'
 import { type Case, exactly, operation, randomInput, text } from './support.ts'

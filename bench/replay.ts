@@ -1,3 +1,4 @@
+// Measures what the JavaScript of a replayed step costs, down to the bare WebGPU calls.
 import process from 'node:process'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { stepOffset } from '../src/gpu/params.ts'

@@ -1,10 +1,11 @@
+// What all benchmarks share in reporting: conditions, tables, JSON files and common options.
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import process from 'node:process'
 import { Command, CommanderError, Option } from 'commander'
+import { surviveClosedPipe } from '../src/cli/closed_pipe.ts'
 import { UsageError, wholeNumber } from '../src/cli/options.ts'
-import { surviveClosedPipe } from '../src/cli/progress.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { GpuError } from '../src/index.ts'
 import { packageVersion } from '../src/node/version.ts'

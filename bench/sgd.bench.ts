@@ -1,3 +1,4 @@
+// Benchmark of sgd: one update of a parameter, with momentum and without.
 import { perStepWords } from '../src/capture/per_step.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import type { Storage } from '../src/gpu/pool.ts'

@@ -1,3 +1,4 @@
+// Benchmark of sgld: one update of a parameter with noise.
 import { perStepWords } from '../src/capture/per_step.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { rowsOf } from '../src/kernels/rows.ts'

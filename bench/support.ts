@@ -1,3 +1,4 @@
+// What all benchmarks share in measuring: cases, random inputs, and checks against float64.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { noGrad } from '../src/tensor/modes.ts'

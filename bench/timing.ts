@@ -1,3 +1,4 @@
+// Times GPU work by the wall clock: fences, samples and medians.
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { tensor } from '../src/tensor/create.ts'
 import type { GpuClock } from './clock.ts'

@@ -1,3 +1,4 @@
+// LeNet's training step as the benchmarks run it, and the images for it.
 import type { ImageDataset } from '../src/data/fashion_mnist.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import {

@@ -1,4 +1,4 @@
-// A step recorded once and replayed, a whole epoch in one submit, at a rate that changes from epoch to epoch.
+// Records a training step once and replays it: one submit an epoch, at a rate that changes from epoch to epoch.
 // Run: node --import tsx examples/captured.ts
 // It prints
 //   rate 0.1  loss of the last batch 2.364
@@ -9,7 +9,7 @@ import { capture, crossEntropy, ImageBatches, loadFashionMnist, manualSeed, nn, 
 
 await open()
 manualSeed(0)
-const sample = new URL('sample/', import.meta.url) // without it, the whole data set where `npm run setup` put it
+const sample = new URL('sample/', import.meta.url) // without `dir`: the whole data set, where `npm run setup` put it
 const { train } = await loadFashionMnist({ dir: sample, verify: false })
 const batches = new ImageBatches(train, { batchSize: 32 })
 const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 64), new nn.ReLU(), new nn.Linear(64, 10))

@@ -1,4 +1,4 @@
-// The chapter's policies: factor, multi-factor and cosine, their rates and how the same network does under each.
+// The chapter's policies (factor, multi-factor, cosine): their rates, and the loss of the same network under each.
 // Run: node --import tsx examples/chapter_policies.ts
 // It prints
 //   factor     rates 0.360 0.324 0.292 0.262
@@ -20,7 +20,7 @@ await open()
 const { train } = await loadFashionMnist({ dir: new URL('sample/', import.meta.url), verify: false })
 const data = new ImageBatches(train, { batchSize: 64 })
 for (const [name, schedule] of Object.entries(policies)) {
-  manualSeed(0) // every policy begins with the same parameters
+  manualSeed(0) // every policy starts from the same parameters
   const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 64), new nn.ReLU(), new nn.Linear(64, 10))
   const optimizer = new optim.SGD(net.parameters(), { lr: 0.4 })
   const { history } = await fit(net, { data, optimizer, schedule, epochs: EPOCHS })

@@ -1,4 +1,4 @@
-// The chapter's schedulers: a rate that is set by hand, a rate by a function of the epoch, and one that is stepped along.
+// The chapter's three ways to set a rate: by hand, as a function of the epoch, and with a scheduler that is stepped.
 // Run: node --import tsx examples/chapter_schedulers.ts
 // It prints
 //   learning rate is now 0.10
@@ -17,18 +17,18 @@ const data = new ImageBatches(train, { batchSize: 32 })
 const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 64), new nn.ReLU(), new nn.Linear(64, 10))
 const optimizer = new optim.SGD(net.parameters(), { lr: 0.3 })
 
-// By hand: in force from the next step.
+// By hand. It applies from the next step on.
 optimizer.paramGroups[0]!.lr = 0.1
 console.log(`learning rate is now ${optimizer.paramGroups[0]!.lr.toFixed(2)}`)
 
-// By a schedule, which is a pure function of t: epoch t runs at s(t).
+// By a schedule s, a pure function of t: epoch t runs at the rate s(t).
 const schedule = sched.squareRoot({ lr: 0.1 }) // 0.1 (t + 1)^−½
 const { history } = await fit(net, { data, optimizer, schedule, epochs: 4 })
 for (const { epoch, lr, trainLoss } of history) {
   console.log(`epoch ${epoch}  rate ${lr.toFixed(4)}  train loss ${trainLoss.toFixed(3)}`)
 }
 
-// Stepped along, in loops that are written PyTorch's way; other groups may have other schedules.
+// By a scheduler, in loops written as in PyTorch. Each parameter group may have a schedule.
 const scheduler = new sched.Scheduler(optimizer, schedule)
 for (let epoch = 0; epoch < 2; epoch++, scheduler.step()) {
   console.log(`epoch ${epoch}  lastLr ${scheduler.lastLr.map((lr) => lr.toFixed(4))}`)

@@ -1,4 +1,4 @@
-// The chapter's toy problem: LeNet and SGD at a constant rate of 0.3, for one epoch, and the line that the chapter ends with.
+// The chapter's toy problem: LeNet and SGD at a constant rate of 0.3 for one epoch. Prints the chapter's last line.
 // Run: node --import tsx examples/chapter_toy_problem.ts
 // It prints
 //   train loss 2.303, train acc 0.09, test acc 0.10
@@ -6,7 +6,7 @@ import { fit, ImageBatches, loadFashionMnist, manualSeed, nn, open, optim, take 
 
 await open()
 manualSeed(0)
-// 8 updates leave LeNet near the loss it begins with, ln 10 = 2.303. `npm run train` takes all of the set, 235 an epoch.
+// After 8 updates the loss of LeNet is still near its start, ln 10 = 2.303. `npm run train` makes 235 updates an epoch.
 const { train, test } = await loadFashionMnist({ dir: new URL('sample/', import.meta.url), verify: false })
 const data = { train: new ImageBatches(take(train, 256), { batchSize: 32 }), test: new ImageBatches(take(test, 128)) }
 const net = nn.lenet()

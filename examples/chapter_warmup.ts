@@ -1,4 +1,4 @@
-// The chapter's warm-up: the rate climbs in a line, then any schedule goes its way. This network gets on without; deep ones may not.
+// The chapter's warm-up: the rate rises linearly, then follows any schedule. This network does not need it; deep ones may.
 // Run: node --import tsx examples/chapter_warmup.ts
 // It prints
 //   5 epochs, then a cosine    0.000 0.060 0.120 0.300 0.227 0.010
@@ -11,7 +11,7 @@ import { fit, ImageBatches, loadFashionMnist, manualSeed, nn, open, optim, sched
 const show = (s: sched.Schedule) => [0, 1, 2, 5, 10, 20].map((t) => s(t).toFixed(3)).join(' ')
 const cosine = sched.cosine({ maxUpdate: 15, baseLr: 0.3, finalLr: 0.01 })
 console.log(`5 epochs, then a cosine    ${show(sched.warmup(cosine, { steps: 5 }))}`)
-// The cosine has it built in too, and then counts it within its maxUpdate.
+// The cosine also has a warm-up built in, which counts towards its maxUpdate.
 console.log(
   `cosine with warmupSteps 5  ${show(sched.cosine({ maxUpdate: 20, baseLr: 0.3, finalLr: 0.01, warmupSteps: 5 }))}`,
 )
@@ -26,7 +26,7 @@ for (const steps of [0, 16]) {
   manualSeed(0)
   const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 64), new nn.ReLU(), new nn.Linear(64, 10))
   const optimizer = new optim.SGD(net.parameters(), { lr: 0.3 })
-  const schedule = sched.warmup(sched.cosine({ maxUpdate: 64 - steps, baseLr: 0.3 }), { steps }) // of 64 updates in all
+  const schedule = sched.warmup(sched.cosine({ maxUpdate: 64 - steps, baseLr: 0.3 }), { steps }) // 64 updates in all
   const { history } = await fit(net, { data, optimizer, schedule, schedulePer: 'step', epochs: 4 })
   console.log(`${steps} updates of warm-up  loss ${history.map(({ trainLoss }) => trainLoss.toFixed(3)).join(' ')}`)
 }

@@ -1,4 +1,4 @@
-// A training loop of one's own, captured: a rate for every step, clipping, and an average of the weights that is evaluated.
+// A captured training loop written by hand: a rate for every step, clipping, and an evaluated average of the weights.
 // Run: node --import tsx examples/custom_loop.ts
 // It prints
 //   epoch 0  last norm 2.0  test loss 1.43, averaged 1.74
@@ -21,7 +21,7 @@ import {
   sched,
 } from 'dawngrad'
 
-await open() // and seed 0, unless manualSeed says otherwise
+await open() // the seed is 0 unless you call manualSeed
 const { train, test } = await loadFashionMnist({ dir: new URL('sample/', import.meta.url), verify: false })
 const batches = new ImageBatches(train, { batchSize: 64 })
 const held = new ImageBatches(test)
@@ -30,7 +30,7 @@ const optimizer = new optim.SGD(net.parameters(), { lr: 0.1, momentum: 0.9 })
 const average = new optim.EMA(net.parameters(), { decay: 0.8 })
 const schedule = sched.warmup(sched.squareRoot({ lr: 0.3 }), { steps: 8 })
 
-// Recorded once. What varies from step to step, here the batch and the rate, lives on the GPU.
+// Recorded once. What changes from step to step, here the batch and the rate, is stored on the GPU.
 const step = capture(() => {
   const { images, labels } = batches.next()
   const loss = crossEntropy(net.forward(images), labels)

@@ -1,4 +1,4 @@
-// A network of one's own: a module with a residual connection, beside the package's layers, trained on the images.
+// Defines a module with a residual connection, combines it with the package's layers, and trains the network.
 // Run: node --import tsx examples/custom_network.ts
 // It prints
 //   layer     kind       output shape    parameters  multiply-adds
@@ -15,7 +15,7 @@
 //   epoch 1  train loss 1.70
 import { add, fit, ImageBatches, loadFashionMnist, manualSeed, nn, open, optim, relu, type Tensor } from 'dawngrad'
 
-/** relu(x + conv(relu(conv(x)))). Parameters of properties that are modules or tensors are found by themselves. */
+/** relu(x + conv(relu(conv(x)))). Parameters are found in the properties that are modules or tensors. */
 class Residual extends nn.Module {
   readonly first: nn.Conv2d
   readonly second: nn.Conv2d
@@ -34,7 +34,7 @@ class Residual extends nn.Module {
 await open()
 manualSeed(0)
 const net = new nn.Sequential(
-  new nn.MaxPool2d(4), // 28 x 28 to 7 x 7, so that it is quick
+  new nn.MaxPool2d(4), // 28 x 28 to 7 x 7, to be quick
   new nn.Conv2d(1, 8, 3, { padding: 1 }),
   new nn.ReLU(),
   new Residual(8),

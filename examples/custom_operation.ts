@@ -1,29 +1,29 @@
-// An operation of one's own, SiLU, x / (1 + e^−x): two WGSL kernels and an Op; its gradient checked, then trained with.
+// Defines an operation, SiLU, x / (1 + e^−x), by two WGSL kernels and an Op; checks its gradient and trains with it.
 // Run: node --import tsx examples/custom_operation.ts
 // It prints
 //   silu -0.072 -0.269 0.000 0.731 3.928
 //   gradcheck true
 //   train loss 1.898, 1.280, 0.982
 import type { Op, Tensor } from 'dawngrad'
-import { apply, empty, fit, gradcheck, ImageBatches, Kernel, loadFashionMnist, nn, open, optim, tensor } from 'dawngrad'
+import { apply, empty, gradcheck, KernelFile, nn, open, tensor } from 'dawngrad'
+// Only the training at the end needs these:
+
+import { fit, ImageBatches, loadFashionMnist, optim } from 'dawngrad'
 
 const code = /* wgsl */ `
-struct Params { size: u32 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
-fn sigmoid(v: f32) -> f32 { return 1.0 / (1.0 + exp(-max(v, -80.0))); } // e^89 would pass the largest float32
+struct Params { size: u32 } @group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>; @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<f32>; @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+fn sigmoid(v: f32) -> f32 { return 1.0 / (1.0 + exp(-max(v, -80.0))); } // e^89 overflows float32
 @compute @workgroup_size(64) fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) n: vec3u) {
-  let i = id.y * n.x * 64u + id.x; // beyond 65,535 groups of 64 threads there are several rows of them
-  if (i < params.size) { out[i] = x[i] * sigmoid(x[i]); }
+  let i = id.y * n.x * 64u + id.x; // more than 65,535 groups are dispatched as several rows
+  if (i < params.size) { y[i] = x[i] * sigmoid(x[i]); }
 }
 @compute @workgroup_size(64) fn backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) n: vec3u) {
   let i = id.y * n.x * 64u + id.x;
   if (i < params.size) { let s = sigmoid(x[i]); dx[i] = dy[i] * s * (1.0 + x[i] * (1.0 - s)); }
 }`
-const kernels = { forward: new Kernel('silu', code, 'forward'), backward: new Kernel('silu', code, 'backward') }
+const file = new KernelFile('silu', code)
 const siluOp: Op<readonly [Tensor], null> = {
   name: 'silu',
   shape([x]) {
@@ -31,14 +31,14 @@ const siluOp: Op<readonly [Tensor], null> = {
     return x.shape
   },
   forward(gpu, [x], _, shape) {
-    const out = empty(gpu, shape)
-    gpu.emit(kernels.forward, { params: { size: x.size }, x: x.storage, out: out.storage }, Math.ceil(x.size / 64))
-    return { out, saved: [x] }
+    const y = empty(gpu, shape)
+    gpu.emit(file.entry('forward'), { params: { size: x.size }, x: x.storage, y: y.storage }, Math.ceil(x.size / 64))
+    return { out: y, saved: [x] }
   },
   backward(gpu, dy, [x]) {
     const dx = empty(gpu, dy.shape)
     const bindings = { params: { size: dy.size }, x: x!.storage, dy: dy.storage, dx: dx.storage }
-    gpu.emit(kernels.backward, bindings, Math.ceil(dy.size / 64))
+    gpu.emit(file.entry('backward'), bindings, Math.ceil(dy.size / 64))
     return [dx]
   },
 }

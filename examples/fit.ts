@@ -1,4 +1,4 @@
-// Training in one call, with a schedule, clipped gradients and early stopping.
+// Trains in one call, with a schedule, clipped gradients and early stopping.
 // Run: node --import tsx examples/fit.ts
 // It prints
 //   epoch 0  rate 0.1000  train loss 1.901

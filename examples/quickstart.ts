@@ -1,4 +1,4 @@
-// Two layers learn on which side of a circle points lie: a loop as PyTorch has it, with a schedule.
+// Two layers learn whether points lie inside a circle: a training loop like PyTorch's, with a schedule.
 // Run: node --import tsx examples/quickstart.ts
 // It prints
 //   step 0  loss 0.679
@@ -10,7 +10,7 @@ import { crossEntropy, manualSeed, nn, open, optim, sched, scope, tensor } from 
 
 await open()
 manualSeed(0)
-// 256 points on a spiral: does a point lie inside the circle, as the first half does?
+// 256 points on a spiral. The first half lies inside the circle: label 1.
 const points = tensor(Array.from({ length: 256 }, (_, i) => [(i * Math.cos(i)) / 128, (i * Math.sin(i)) / 128]))
 const labels = tensor(Int32Array.from({ length: 256 }, (_, i) => (i < 128 ? 1 : 0)))
 const net = new nn.Sequential(new nn.Linear(2, 32), new nn.ReLU(), new nn.Linear(32, 2))

@@ -1,11 +1,12 @@
-// The page of `train --live`: draws what the server sends. Plain JavaScript, as the browser gets it; uPlot is there
-// before it. Everything arrives by server-sent events, the history first, so that a reload shows the same.
+// The page of `train --live`, which draws a run. The server that sends it, the other half, is src/node/live.ts.
+// Plain JavaScript, loaded after uPlot. All data arrives by server-sent events, the history first, so that a reload loses
+// nothing.
 /* global uPlot */
 
 const byId = (id) => document.getElementById(id)
 const nothing = '–'
 
-/** What was received. `curves` are columns: x and the three curves; `rate` and `throughput` x and one each. */
+/** The received data as columns: `curves` has x and three curves, `rate` and `throughput` have x and one curve. */
 let run
 let columns
 let last
@@ -18,7 +19,7 @@ function reset(about) {
   columns = { curves: [[], [], [], []], rate: [[], []], throughput: [[], []] }
 }
 
-/** Adds a record's points. They come in ascending x; the curves have a gap where one has no value, and span it. */
+/** Adds a record's points, which come in ascending x. A curve without a value at some x is drawn across the gap. */
 function add(entry) {
   const { record, points, imagesPerSecond } = entry
   const curves = ['trainLoss', 'trainAcc', 'testAcc'].map((name) => new Map(points[name]))
@@ -41,7 +42,7 @@ function add(entry) {
 
 const three = (value) => (typeof value === 'number' ? value.toFixed(3) : nothing)
 
-/** As in the terminal: three decimals where they say enough, otherwise three significant digits. */
+/** As in the terminal: three decimals if they are precise enough, otherwise three significant digits. */
 function rateText(lr) {
   if (typeof lr !== 'number') return nothing
   if (lr === 0 || Math.abs(lr) >= 0.01) return lr.toFixed(3)
@@ -92,7 +93,7 @@ function roundAbove(value) {
   return (round.find((nice) => nice * power >= value * 1.02) ?? 12) * power
 }
 
-/** What stands below a chart: the values under the pointer, or the newest where it is elsewhere. */
+/** The values below a chart: those under the pointer, or the newest if the pointer is elsewhere. */
 const legend = (text) => (chart, value, i, at) => text(at == null ? chart.data[i].findLast((y) => y !== null) : value)
 
 function plot(id, height, least, series, valueText) {
@@ -129,7 +130,7 @@ function plot(id, height, least, series, valueText) {
   return { id, holder, height, chart: new uPlot(options, columns[id], holder) }
 }
 
-/** Draws anew, in the colours in force. The strokes are those of the figure that the run leaves. */
+/** Draws the charts again, in the current colours. The strokes match `curves.svg`. */
 function makePlots() {
   for (const { chart } of plots) chart.destroy()
   plots = [
@@ -149,7 +150,7 @@ function makePlots() {
   ]
 }
 
-/** Draws once for all that has come since the last picture. */
+/** Draws at most once a frame. */
 function draw() {
   if (frame !== 0) return
   frame = requestAnimationFrame(() => {
@@ -165,7 +166,7 @@ function say(state, text) {
   byId('status').textContent = text
 }
 
-/** The browser connects again by itself, and asks for what it lacks; where it gives up, this begins anew. */
+/** The browser reconnects by itself and asks for what it missed; if it gives up, this connects again. */
 function connect() {
   const source = new EventSource('/events')
   source.addEventListener('open', () => say('live', 'running'))

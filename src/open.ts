@@ -1,3 +1,4 @@
+// open() in a browser, and what both entries do with a tuning.
 import { GpuError } from './gpu/errors.ts'
 import { Gpu } from './gpu/gpu.ts'
 import { setDefaultGpu } from './tensor/default.ts'

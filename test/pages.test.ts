@@ -16,7 +16,7 @@ const examples = readdirSync(new URL('examples/', root)).flatMap((file) => /^(\w
 const docs = readdirSync(new URL('docs/', root)).filter((file) => file.endsWith('.md'))
 const pages = [
   ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
-  ...['docs', 'bench', 'examples', 'test/reference'].flatMap((folder) => {
+  ...['docs', 'bench', 'examples', 'test'].flatMap((folder) => {
     const names = readdirSync(new URL(`${folder}/`, root), { recursive: true, encoding: 'utf8' })
     const own = names.filter((name) => name.endsWith('.md') && !/node_modules|^api/.test(name))
     return own.map((name) => `${folder}/${name}`)
@@ -46,13 +46,21 @@ describe('the programs of the pages', () => {
 
   it('are there', () => {
     const of = (page: string) => programs.filter(({ name }) => name.startsWith(page)).length
-    expect([of('README.md'), of('docs/tour.md'), of('docs/concepts.md')]).toEqual([3, 1, 1])
+    expect(['README.md', 'docs/tour.md', 'docs/concepts.md', 'docs/training.md'].map(of)).toEqual([1, 1, 1, 2])
   })
 
-  it.each(['quickstart', 'fit', 'captured'])('examples/%s.ts stands in the README with its output', (name) => {
+  it.each([
+    ['quickstart', 'README.md'],
+    ['fit', 'docs/training.md'],
+    ['captured', 'docs/training.md'],
+  ])('examples/%s.ts stands in %s with its output', (name, page) => {
     const { code, output } = readExample(name)
-    expect(read('README.md')).toContain(`\n${code}\`\`\`\n`)
-    expect(read('README.md')).toContain(`\`\`\`text\n${output}\`\`\`\n`)
+    expect(read(page)).toContain(`\n${code}\`\`\`\n`)
+    expect(read(page)).toContain(`\`\`\`text\n${output}\`\`\`\n`)
+  })
+
+  it('the README fits on 150 lines', () => {
+    expect(read('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(150)
   })
 
   it('the first of them is short', () => {

@@ -1,3 +1,4 @@
+// The sources of src: what they may import and use, and that each says on its first line what it is.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -30,10 +31,25 @@ function withoutComments(text: string): string {
   return text.replace(pattern, (found) => (found.startsWith('/') ? ' ' : found))
 }
 
+interface Import {
+  specifier: string
+  /** Whether it is gone when the program runs. */
+  typeOnly: boolean
+}
+
 /** What a file imports: statements with and without names, types, re-exports, and import(). */
+function importsOf(code: string): Import[] {
+  const pattern =
+    /\b(?:import|export)\b([^'"`;]*?)\bfrom\s*['"]([^'"]+)['"]|\b(typeof )?import\s*\(?\s*['"`]([^'"`]+)['"`]/g
+  return [...code.matchAll(pattern)].map(([, names, from, typeOf, bare]) =>
+    from === undefined
+      ? { specifier: bare!, typeOnly: typeOf !== undefined }
+      : { specifier: from, typeOnly: /^\s*type\s+[\w{*]|^\s*\{\s*(?:type\s[^,}]*,?\s*)+\}\s*$/.test(names!) },
+  )
+}
+
 function imports(code: string): string[] {
-  const pattern = /\b(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(?\s*['"`]([^'"`]+)['"`]/g
-  return [...code.matchAll(pattern)].map((match) => match[1] ?? match[2]!)
+  return importsOf(code).map(({ specifier }) => specifier)
 }
 
 /** The folder of src that an import in `path` leads to. */
@@ -42,7 +58,41 @@ function folderOf(path: string, specifier: string): string {
   return target.length > 1 ? target[0]! : ''
 }
 
-const ENGINE = ['nn', 'optim', 'sched', 'data', 'kernels', 'capture', 'tensor', 'gpu']
+/** What every file of src imports of src: of values alone, or of types as well. */
+function graph(withTypes: boolean): Map<string, string[]> {
+  return new Map(
+    sources.map(({ path, code }) => [
+      path,
+      importsOf(code)
+        .filter(({ specifier, typeOnly }) => specifier.startsWith('.') && (withTypes || !typeOnly))
+        .map(({ specifier }) =>
+          relative(root, join(root, dirname(path), specifier))
+            .split(sep)
+            .join('/'),
+        ),
+    ]),
+  )
+}
+
+/** The files that import each other, directly or by way of others: each list is of files that all lead to one another. */
+function circles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
+  const reached = new Map(
+    [...edges.keys()].map((start) => {
+      const found = new Set<string>()
+      const open = [...edges.get(start)!]
+      for (let at = open.pop(); at !== undefined; at = open.pop()) {
+        if (!found.has(at)) open.push(...(edges.get(at) ?? []))
+        found.add(at)
+      }
+      return [start, found]
+    }),
+  )
+  const inCircles = [...edges.keys()].filter((path) => reached.get(path)!.has(path)).sort()
+  const together = (path: string) => inCircles.filter((p) => reached.get(path)!.has(p) && reached.get(p)!.has(path))
+  return inCircles.map(together).filter((files, i) => files[0] === inCircles[i])
+}
+
+const ENGINE = ['nn', 'optim', 'sched', 'data', 'debug', 'kernels', 'capture', 'tensor', 'gpu']
 const LIBRARY = ['', 'train', 'tune', 'figures', ...ENGINE]
 
 // cli → node, provision → train, tune, figures → (nn, optim, sched, data) → kernels → capture → tensor → gpu
@@ -55,6 +105,7 @@ const below: Record<string, readonly string[]> = {
   optim: ['kernels', 'capture', 'tensor', 'gpu'],
   sched: ['kernels', 'capture', 'tensor', 'gpu'],
   data: ['kernels', 'capture', 'tensor', 'gpu'],
+  debug: ['kernels', 'capture', 'tensor', 'gpu'],
   train: ENGINE,
   tune: ['train', ...ENGINE],
   figures: ['train', ...ENGINE],
@@ -66,13 +117,16 @@ const below: Record<string, readonly string[]> = {
 /** The folders that know Node. */
 const NODE = ['node', 'provision', 'cli']
 
+/** Folders whose files do not all say yet, on their first line, what they are. */
+const SILENT = ['train']
+
 const portable = sources.filter(({ folder }) => !NODE.includes(folder))
 
 describe('the sources', () => {
   it('are all there to be read', () => {
     expect(sources.length).toBeGreaterThan(40)
     expect(new Set(sources.map((s) => s.folder))).toEqual(new Set(Object.keys(below)))
-    expect(imports(sources.find((s) => s.path === 'provision/ladder.ts')!.code)).toContain('webgpu')
+    expect(imports(sources.find((s) => s.path === 'provision/adapters.ts')!.code)).toContain('webgpu')
   })
 
   it.each([
@@ -115,5 +169,49 @@ describe('the sources', () => {
         .map((target) => `${path} imports from ${target === '' ? 'index.ts' : target}`),
     )
     expect(wrong).toEqual([])
+  })
+
+  it('begin with a line that says what the file is', () => {
+    const wrong = sources
+      .filter(({ folder }) => !SILENT.includes(folder))
+      .map(({ path, text }) => ({ path, first: text.replace(/^#!.*\n/, '').split('\n', 1)[0]! }))
+      .filter(({ first }) => !/^\/\/ \S.{8,}/.test(first) || first.startsWith('// biome-ignore'))
+      .map(({ path, first }) => `${path} begins with: ${first}`)
+    expect(wrong).toEqual([])
+  })
+
+  it.each([
+    ["import { a } from './a.ts'", false],
+    ["import { a, type B } from './a.ts'", false],
+    ["import { type B, a } from './a.ts'", false],
+    ["import type from './a.ts'", false],
+    ["import * as a from './a.ts'", false],
+    ["import './a.ts'", false],
+    ["export * from './a.ts'", false],
+    ["export { a } from './a.ts'", false],
+    ["const a = await import('./a.ts')", false],
+    ["import type { A } from './a.ts'", true],
+    ["import type A from './a.ts'", true],
+    ["import { type A, type B as C } from './a.ts'", true],
+    ["import {\n  type A,\n  type B,\n} from './a.ts'", true],
+    ["export type { A } from './a.ts'", true],
+    ["export type * from './a.ts'", true],
+    ["type A = typeof import('./a.ts')", true],
+  ])('are imported for their types alone, or not: %j', (text, typeOnly) => {
+    expect(importsOf(text)).toEqual([{ specifier: './a.ts', typeOnly }])
+  })
+
+  it('form circles where they lead back to themselves', () => {
+    const edges = { a: ['b'], b: ['c', 'd'], c: ['a'], d: ['e'], e: ['f'], f: ['e', 'g'], g: [], h: ['h', 'a'] }
+    expect(circles(new Map(Object.entries(edges)))).toEqual([['a', 'b', 'c'], ['e', 'f'], ['h']])
+  })
+
+  it('import no values in a circle', () => {
+    expect(circles(graph(false))).toEqual([])
+  })
+
+  it('import types in a circle only within one folder', () => {
+    const folders = circles(graph(true)).filter((files) => new Set(files.map((path) => dirname(path))).size > 1)
+    expect(folders).toEqual([])
   })
 })

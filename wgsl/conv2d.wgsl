@@ -25,9 +25,9 @@
 //   1 src             forward, backward_weight: x [N,C,H,W]; backward_input: dy [N,F,OH,OW]
 //   2 weight          pack_*: w [F,C,KH,KW]
 //   3 packed          pack_*: written; at least 65,536 bytes, as the uniform binding wants them all
-//   4 weights_small   forward, backward_input: 65,536 bytes of packed from first_block's on (used if WEIGHTS_UNIFORM is 1)
-//   5 weights_large   forward, backward_input: packed from first_block's on (used if WEIGHTS_UNIFORM is 0)
-//   6 bias            forward: [F]; backward_input, and forward where has_bias is 0: any buffer, not looked at
+//   4 weights_small   forward, backward_input: 65,536 bytes of packed from firstBlock's on (used if WEIGHTS_UNIFORM is 1)
+//   5 weights_large   forward, backward_input: packed from firstBlock's on (used if WEIGHTS_UNIFORM is 0)
+//   6 bias            forward: [F]; null in backward_input, and in forward where hasBias is 0
 //   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
 //   8 dy              backward_weight: [N,F,OH,OW]
 //   9 partial         backward_weight: written, [ceil(N/IMAGES)*LANES, F*C*KH*KW + F]
@@ -42,9 +42,9 @@ struct Params {
   N: u32, C: u32, H: u32, W: u32,
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
-  has_bias: u32,
+  hasBias: u32,
   // forward and backward_input: the blocks of OCB output channels that a dispatch makes. weights_* begin with the first one's.
-  first_block: u32, blocks: u32,
+  firstBlock: u32, blocks: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -90,7 +90,7 @@ struct Geometry {
   step: vec2i, dilate: vec2i, pad: vec2i, part: vec2u,
 }
 
-fn linear_group(group: vec3u, groups: vec3u) -> u32 {
+fn flat_group(group: vec3u, groups: vec3u) -> u32 {
   return group.y * groups.x + group.x;
 }
 
@@ -121,7 +121,7 @@ fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
         if (iy >= 0 && ix >= 0) {
-          let tap = (((oc / OCB - params.first_block) * g.IC + ic) * params.KH + ky) * params.KW + kx;
+          let tap = (((oc / OCB - params.firstBlock) * g.IC + ic) * params.KH + ky) * params.KW + kx;
           let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
           sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
         }
@@ -140,7 +140,7 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
   let count = params.N * g.OH * tiles;
   let groups_a_block = (count + WG - 1u) / WG;
   let part = min(group / groups_a_block, params.blocks - 1u);
-  let block = params.first_block + part;
+  let block = params.firstBlock + part;
   let id = (group - part * groups_a_block) * WG + lane;
   let ok = id < count;
   let ox = (id % tiles) * PX;
@@ -225,7 +225,7 @@ fn forward(
     vec2i(i32(params.SW), i32(params.SH)), vec2i(i32(params.DW), i32(params.DH)),
     vec2i(i32(params.PW), i32(params.PH)), vec2u(1u, 1u),
   );
-  correlate(g, params.has_bias != 0u, linear_group(group, groups), lane);
+  correlate(g, params.hasBias != 0u, flat_group(group, groups), lane);
 }
 
 // dx at iy gathers dy at (iy + PH - ky*DH) / SH; with the kernel turned round (packed so), ky runs the other way.
@@ -243,7 +243,7 @@ fn backward_input(
     params.F, params.OH, params.OW, params.C, params.H, params.W,
     vec2i(1, 1), vec2i(i32(params.DW), i32(params.DH)), pad, vec2u(params.SW, params.SH),
   );
-  correlate(g, false, linear_group(group, groups), lane);
+  correlate(g, false, flat_group(group, groups), lane);
 }
 
 fn pack(i: u32, turned: bool) {
@@ -275,7 +275,7 @@ fn pack_forward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  pack(linear_group(group, groups) * WG + lane, false);
+  pack(flat_group(group, groups) * WG + lane, false);
 }
 
 @compute @workgroup_size(WG)
@@ -284,7 +284,7 @@ fn pack_backward_input(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  pack(linear_group(group, groups) * WG + lane, true);
+  pack(flat_group(group, groups) * WG + lane, true);
 }
 
 // Where one thread of backward_weight works: images n0 to n1, filters f0 .., input channel c, taps ky0 .., kx0 ..
@@ -328,7 +328,7 @@ fn backward_weight(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let id = linear_group(group, groups) * WG + lane;
+  let id = flat_group(group, groups) * WG + lane;
   let tiles_x = (params.KW + DW_TX - 1u) / DW_TX;
   let tiles_y = (params.KH + DW_TY - 1u) / DW_TY;
   let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
@@ -443,7 +443,7 @@ fn reduce(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_partial(i, weights + params.F);
@@ -458,7 +458,7 @@ fn reduce_weight(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_partial(i, weights + params.F);

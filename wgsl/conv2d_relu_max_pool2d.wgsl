@@ -34,7 +34,7 @@
 //   1 x              forward, backward_weight: [N,C,H,W]
 //   2 weights_large  forward, backward_input: all of packed (used if WEIGHTS_UNIFORM is 0)
 //   3 weights_small  forward, backward_input: its first 65,536 bytes (used if WEIGHTS_UNIFORM is 1)
-//   4 bias           forward: [F]; any buffer, not looked at, where has_bias is 0
+//   4 bias           forward: [F]; null where hasBias is 0
 //   5 out            forward: [N,F,OH,OW]
 //   6 winner_out     forward: [N,F,OH,runs]
 //   7 dy             backward_*: [N,F,OH,OW]
@@ -54,7 +54,7 @@ struct Params {
   N: u32, C: u32, H: u32, W: u32,
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
-  has_bias: u32,
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -110,7 +110,7 @@ const DX_CELLS = 2u * DX_WINDOWS;
 const DX_REACH = max(DX_CELLS + TAPS - 1u, DX_SHIFT + DX_T);
 const NOBODY = 4u;
 
-fn linear_group(group: vec3u, groups: vec3u) -> u32 {
+fn flat_group(group: vec3u, groups: vec3u) -> u32 {
   return group.y * groups.x + group.x;
 }
 
@@ -141,7 +141,7 @@ fn at_channels(block: u32, f: u32, ky: i32) -> u32 {
 }
 
 fn load_bias(f: u32) -> f32 {
-  let with_bias = params.has_bias != 0u;
+  let with_bias = params.hasBias != 0u;
   return select(0.0, bias[select(0u, f, with_bias)], with_bias);
 }
 
@@ -190,7 +190,7 @@ fn forward(
   let runs = runs_of_row();
   let count = params.N * params.OH * runs;
   let groups_a_block = (count + WG - 1u) / WG;
-  let group_index = linear_group(group, groups);
+  let group_index = flat_group(group, groups);
   let block = min(group_index / groups_a_block, (params.F - 1u) / OCB);
   let id = (group_index - block * groups_a_block) * WG + lane;
   let ok = id < count;
@@ -342,7 +342,7 @@ fn backward_input(
   let pairs = (params.H + 1u) / 2u;
   let count = params.N * pairs * tiles;
   let groups_a_block = (count + WG - 1u) / WG;
-  let group_index = linear_group(group, groups);
+  let group_index = flat_group(group, groups);
   let block = min(group_index / groups_a_block, (params.C - 1u) / DX_C);
   let id = (group_index - block * groups_a_block) * WG + lane;
   if (id >= count) {
@@ -503,7 +503,7 @@ fn backward_weight(
   let tiles_y = (params.KH + DW_TY - 1u) / DW_TY;
   let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
   var t: Tile;
-  var rest = linear_group(group, groups) * WG + lane;
+  var rest = flat_group(group, groups) * WG + lane;
   t.lane = rest % LANES;
   rest /= LANES;
   t.kx0 = (rest % tiles_x) * DW_TX;
@@ -641,7 +641,7 @@ fn reduce(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_parts(i, weights);
@@ -657,7 +657,7 @@ fn reduce_weight(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_parts(i, weights);
@@ -670,7 +670,7 @@ fn pack(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let by_filters = at_filters((params.F + OCB - 1u) / OCB, 0u, 0u);
   let for_dx = i >= by_filters;
   // What varies from quad to quad after the tap is c for forward and f for dx.

@@ -4,12 +4,12 @@
 //   loss[n] = log z[n] + (m[n] - x[n, t[n]])                   0 where t[n] = ignore
 //   dx[n, c] = (exp(x[n, c] - m[n]) / z[n] - [c = t[n]]) * (dy / divisor)      0 where t[n] = ignore
 //
-//   x, dx   [N, C]    logits
+//   x, dx   [N, C]    logits; dx is null in fused where needX = 0
 //   labels  [N]       int32, or bytes, four a word
 //   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
-//   totals  [5]       u32; where counted = 1 a batch is added to them:
+//   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
 //     totals[0] += rows that count and whose largest logit (the first of equals) is at the label, and that hold no NaN
 //     totals[1] += rows that count
 //     totals[2] += the mean loss times these rows, in float32 bits
@@ -31,7 +31,7 @@
 struct Params {
   N: u32,
   C: u32,
-  label_bytes: u32, // 1 when labels are bytes
+  labelBytes: u32,  // 1 when labels are bytes
   ignore: i32,      // the label of rows that do not count
   each: u32,        // 1 when out and dy have a value for each row, 0 when they have one for all
   mean: u32,        // 1 for the mean, 0 for the sum
@@ -86,7 +86,7 @@ fn not_finite(v: f32) -> bool {
 }
 
 fn label(n: u32) -> u32 {
-  if (params.label_bytes == 1u) {
+  if (params.labelBytes == 1u) {
     return (labels[n / 4u] >> (8u * (n % 4u))) & 0xffu;
   }
   return labels[n];

@@ -8,7 +8,7 @@
 //   bytes       [ROWS, R]  four bytes a word, little-endian
 //   labels      [ROWS]     likewise
 //   index       [LENGTH]   row numbers, below ROWS
-//   batches     rows of one word, as per_step.ts describes them: the number of a batch; read if stride > 0
+//   batches     rows of one word, as per_step.ts describes them: the number of a batch; null where stride is 0
 //   out         [N, R]
 //   out_labels  [N]
 //

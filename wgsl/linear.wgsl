@@ -12,6 +12,8 @@
 //   bias, db      [O]
 //   out, dy, y    [N, O]     y: what forward gave for out
 //
+// Null where they are not looked at: bias with hasBias = 0, y with relu = 0, dx with needX = 0, dw and db with needW = 0.
+//
 // i and o ascend. The sums over n go by blocks of BLOCK rows, n ascending in the block, and then over the blocks in
 // ascending order, starting from +0: their bits depend neither on the device's scheduling nor on rows of zeros in dy
 // after the last one (x must be finite there).
@@ -45,7 +47,7 @@ struct Params {
   N: u32,
   I: u32,
   O: u32,
-  hasBias: u32, // 0: bias is not read
+  hasBias: u32, // 0: there is none
   relu: u32,
   needX: u32,
   needW: u32, // dw and db

@@ -1,3 +1,4 @@
+// A bar chart as SVG, for the page of benchmarks.
 import { escapeXml, niceRange, niceTicks, tickLabels } from '../../src/figures/svg.ts'
 
 export interface Bar {

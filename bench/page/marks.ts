@@ -1,22 +1,23 @@
+// Which kernels are as fast as they are meant to be beside other libraries, and why some are not.
 import { type KernelCase, LENET_KERNELS, shapeOf } from '../peers/kernels.ts'
 import { digits } from '../report.ts'
 import type { Peers } from './records.ts'
 
-/** How many times as fast as the others a kernel is to be, at LeNet's shapes and at larger ones. */
+/** How many times as fast as the others a kernel should be, at LeNet's shapes and at larger ones. */
 const MARKS = { lenet: { tfjs: 2, jaxjs: 1.5 }, large: { tfjs: 1, jaxjs: 1 } } as const
 
-/** Why a kernel is below a mark, or near enough that some runs show it there: the experiments are in docs/performance.md. */
+/** Why a kernel is below a mark, or so near that it is below in some runs. The experiments are in docs/performance.md. */
 const REASONS: Partial<Record<KernelCase['name'], string>> = {
   'max_pool2d forward':
-    'it moves its bytes at three quarters of the bandwidth of a plain copy, so that no kernel could be more than 1.4 times as ' +
+    'it moves its bytes at three quarters of the bandwidth of a plain copy, so no kernel could be more than 1.4 times as ' +
     'fast; LeNet trains with it fused into the convolution',
   'linear forward':
-    'one dispatch that reads the operands as they lie: packed first, in two dispatches, it takes a seventh less of the processor, ' +
+    'one dispatch reads unpacked operands; packing them first, in two dispatches, takes a seventh less of the processor, ' +
     'about what a dispatch costs in a step',
-  'conv2d forward': 'with one input channel each loaded value is used six times only; LeNet trains with it fused',
+  'conv2d forward': 'with one input channel, each loaded value is used only six times; LeNet trains with it fused',
 }
 
-/** Which kernels are below the marks, with the reasons. */
+/** The kernels below the marks, with the reasons. */
 export function marks({ kernels }: Peers): string {
   const below = kernels.flatMap(({ name, shape, details }) => {
     const own = details.dawngrad?.medianMs
@@ -35,7 +36,7 @@ export function marks({ kernels }: Peers): string {
   })
   const { lenet } = MARKS
   const aim =
-    `The marks are ${lenet.tfjs}× TensorFlow.js and ${lenet.jaxjs}× jax-js at the shapes of LeNet (batch 256), and not to be slower at the ` +
-    `larger ones. ${below.length === 0 ? 'Every kernel meets them.' : 'Below them:'}`
+    `The marks: ${lenet.tfjs}× TensorFlow.js and ${lenet.jaxjs}× jax-js at the shapes of LeNet (batch 256), and not slower at larger shapes. ` +
+    (below.length === 0 ? 'Every kernel meets them.' : 'Below them:')
   return [aim, ...(below.length === 0 ? [] : [below.join('\n')])].join('\n\n')
 }

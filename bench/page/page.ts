@@ -1,18 +1,19 @@
+// Writes the page of benchmarks, docs/benchmarks.md, and its figures from the records of runs.
 import { digits } from '../report.ts'
 import { drawBars } from './bars.ts'
 import { marks } from './marks.ts'
 import { type Found, find, type Head, type Kind, type PeerKey, type Peers, type ScaleRow } from './records.ts'
 
-/** Files by their path from the repository's root. */
+/** Files by their path from the root of the repository. */
 export type Files = Map<string, string>
 
 const HEAD = `<!-- Written by \`npm run docs:benchmarks\` from bench/results/*.json and bench/page. Do not edit. -->
 
 # Benchmarks
 
-How each figure is measured is said in [bench/README.md](../bench/README.md); every result below names its adapter, driver, commit, date
-and command. Drivers called llvmpipe or SwiftShader compute on the processor: their figures say how the libraries compare there, not
-how fast a GPU is. The machines are shared: the same step takes up to twice the time in another run, so compare figures within a table.`
+[bench/README.md](../bench/README.md) explains how each figure is measured. Every result below names its adapter, driver, commit, date and command.
+The drivers llvmpipe and SwiftShader compute on the processor: their figures show how the libraries compare there, not how fast a GPU is. The machines
+are shared, and the same step takes up to twice as long in another run. So compare figures within a table only.`
 
 const MISSING =
   '**No result from a hardware GPU is here yet.** Run the commands below on a machine that has one, with ' +
@@ -42,7 +43,7 @@ export function page(results: URL): Files {
   }
   const sections = [
     section('peers', 'Beside other libraries', PEERS, peers),
-    section('step', 'The training step', 'LeNet, all that training does.', step),
+    section('step', 'The training step', 'All that a training step of LeNet does.', step),
     section('scale', 'Batch size and width', 'The whole training step of LeNet.', scale),
     section('start', 'The start of a training', START, start),
     section('kernels', 'Every kernel', KERNELS, kernels),
@@ -75,9 +76,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[], te
   return [line(head), line(rule), ...rows.map(line)].join('\n')
 }
 
-const PEERS = `The same network, weights, batch and adapter, in alternating rounds of one run; before anything is timed, the losses of the first steps and
-the results of each kernel must agree. The libraries differ in what a step holds: dawngrad also gathers its batch from the bytes of the data set and
-adds up loss and accuracy; the others have theirs on the device.`
+const PEERS = `The same network, weights, batch and adapter, in alternating rounds of one run. Before anything is timed, the losses of the first steps and the results
+of each kernel must agree. A step of dawngrad does more: it gathers its batch from the bytes of the data set and sums loss and accuracy. The others have
+their batch on the device already.`
 
 function peers({ adapter, record }: Found<'peers'>): Part {
   const parts: string[] = []
@@ -111,8 +112,8 @@ function peers({ adapter, record }: Found<'peers'>): Part {
 }
 
 const RESTED =
-  "Rested: while it waits the thread sleeps, as dawngrad's does by itself. Otherwise Node's binding polls, as it does in any program, and " +
-  'takes a core from an adapter that computes on the processor. The kernels below are all measured so.'
+  "Rested: the thread sleeps while it waits, as dawngrad's does by itself. Otherwise Node's binding polls, and takes a core from an adapter that " +
+  'computes on the processor. All kernels below are measured rested.'
 
 interface PeerRow {
   readonly label: string
@@ -200,16 +201,16 @@ function scale({ adapter, record }: Found<'scale'>): Part {
   const text = [
     `![${title}](img/bench-scale-${adapter}.svg)`,
     rows('batch', record.batch),
-    `Channels and features of LeNet times the width, batch ${batch}:`,
+    `LeNet with its channels and features multiplied by the width, batch ${batch}:`,
     rows('width', record.width),
   ].join('\n\n')
   return { text, files: new Map([[path, drawBars({ title, axis: 'images a second', bars })]]) }
 }
 
-const START = `What is done how many seconds after the process began; data and kernels are under way at the same time.`
+const START = `When each part was done, in seconds since the process began. Data and kernels are prepared at the same time.`
 
-const KERNELS = `Forward and backward at LeNet's shapes (batch 256) and at larger ones. Of peak: what it reaches of the adapter's own peak in the same run,
-of the arithmetic (multiply-adds in registers) or of the bandwidth (a copy of 64 MiB), whichever is nearer; above 100 % where the data lies in caches.`
+const KERNELS = `Forward and backward at LeNet's shapes (batch 256) and at larger ones. "Of peak" is the share of the adapter's own peak in the same run, of arithmetic
+(multiply-adds in registers) or of bandwidth (a copy of 64 MiB), whichever is nearer. It exceeds 100 % if the data fits in caches.`
 
 function kernels({ record: { peak, rows } }: Found<'kernels'>): Part {
   const head = ['kernel', 'direction', 'shape', 'min ms', 'median ms', 'GFLOP/s', 'GB/s', 'of peak']

@@ -1,3 +1,4 @@
+// Reads the records that benchmarks have left in bench/results.
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** The fields that the page takes from a record of the benchmarks; all were written by bench/report.ts. */

@@ -1,3 +1,4 @@
+// Times several libraries in turns, so that a machine's moods hit all of them alike.
 import { median } from '../timing.ts'
 import type { Rest } from './contestant.ts'
 

@@ -1,4 +1,5 @@
-import type { KernelCase } from './kernels.ts'
+// What a library must be able to do to be measured: train a step, and run a kernel.
+import type { KernelCase, Values } from './kernels.ts'
 
 /** The problem of the step, the same for all: LeNet's weights by PyTorch's names and in its layouts, and one batch. */
 export interface Problem {
@@ -9,11 +10,6 @@ export interface Problem {
   readonly images: Float32Array<ArrayBuffer>
   /** [batchSize], each from 0 to 9. */
   readonly labels: Int32Array<ArrayBuffer>
-}
-
-export interface Values {
-  readonly shape: readonly number[]
-  readonly data: Float32Array<ArrayBuffer>
 }
 
 /**

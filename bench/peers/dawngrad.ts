@@ -1,3 +1,4 @@
+// dawngrad as a contestant.
 import type { ImageDataset } from '../../src/data/fashion_mnist.ts'
 import type { Gpu } from '../../src/gpu/gpu.ts'
 import { conv2d, crossEntropy, linear, matmul, maxPool2d, noGrad, relu, scope, type Tensor } from '../../src/index.ts'
@@ -5,8 +6,8 @@ import { packageVersion } from '../../src/node/version.ts'
 import { tensor } from '../../src/tensor/create.ts'
 import { openFence } from '../timing.ts'
 import { LR, Training } from '../training.ts'
-import type { Contestant, Execution, Problem, Trainer, Values } from './contestant.ts'
-import { convOutput, input, type KernelCase, labelsOf } from './kernels.ts'
+import type { Contestant, Execution, Problem, Trainer } from './contestant.ts'
+import { convOutput, input, type KernelCase, labelsOf, type Values } from './kernels.ts'
 
 export async function contestant(gpu: Gpu, dataset: ImageDataset): Promise<Contestant> {
   const version = packageVersion()

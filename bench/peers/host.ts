@@ -1,10 +1,11 @@
+// Makes Node look like a browser with WebGPU to the other libraries, and counts their dispatches.
 import process from 'node:process'
 import { globals } from 'webgpu'
-import { openAdapter } from '../../src/provision/ladder.ts'
+import { openAdapter } from '../../src/provision/adapters.ts'
 
 /**
  * Gives this process what the peers look for in a browser: `navigator.gpu` and WebGPU's classes and constants. They get
- * the adapter that dawngrad gets, from the same instance of the same binding, which src/provision/ladder.ts keeps.
+ * the adapter that dawngrad gets, from the same instance of the same binding, which src/provision/adapters.ts keeps.
  */
 export function lendNavigator(): void {
   const gpu = { requestAdapter: async () => (await openAdapter()).adapter }

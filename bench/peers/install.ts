@@ -1,3 +1,4 @@
+// Installs the other libraries on first use.
 import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import process from 'node:process'

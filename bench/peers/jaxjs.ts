@@ -1,3 +1,4 @@
+// jax-js as a contestant: the training step.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'

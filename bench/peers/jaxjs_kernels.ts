@@ -1,6 +1,7 @@
+// jax-js as a contestant: the kernels.
 import { blockUntilReady, jit, lax, nn, numpy as np, valueAndGrad, vjp } from '@jax-js/jax'
-import type { Execution, Values } from './contestant.ts'
-import { convOutput, input, type KernelCase, labelsOf, oneHot } from './kernels.ts'
+import type { Execution } from './contestant.ts'
+import { convOutput, input, type KernelCase, labelsOf, oneHot, type Values } from './kernels.ts'
 
 export const arrayOf = ({ shape, data }: Values) => np.array(data, { shape: [...shape], dtype: np.float32 })
 

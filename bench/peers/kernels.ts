@@ -1,5 +1,11 @@
+// The kernels that are compared: their shapes, and the inputs that every library gets.
 import { randomIntegers, randomValues } from '../support.ts'
-import type { Values } from './contestant.ts'
+
+/** A tensor on the host. */
+export interface Values {
+  readonly shape: readonly number[]
+  readonly data: Float32Array<ArrayBuffer>
+}
 
 /** Sizes of a convolution of stride 1: input [N, C, H, H], weight [F, C, K, K], P zeros around the input. */
 export interface ConvSizes {

@@ -1,3 +1,4 @@
+// Measures the kernels of all contestants.
 import { compare, type Timed } from './compare.ts'
 import type { Execution } from './contestant.ts'
 import { KERNELS, type KernelCase, shapeOf } from './kernels.ts'

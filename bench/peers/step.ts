@@ -1,3 +1,4 @@
+// Measures the training step of all contestants, and compares their losses.
 import { compare, type Lane, type Timed } from './compare.ts'
 import type { Contestant, Problem, Rest, Trainer } from './contestant.ts'
 import { countDispatches } from './host.ts'

@@ -1,6 +1,8 @@
+// TensorFlow.js as a contestant: the training step.
 import '@tensorflow/tfjs-backend-webgpu'
 import * as tf from '@tensorflow/tfjs'
-import type { Contestant, Problem, Trainer, Values } from './contestant.ts'
+import type { Contestant, Problem, Trainer } from './contestant.ts'
+import type { Values } from './kernels.ts'
 import { kernel } from './tfjs_kernels.ts'
 
 export async function open(): Promise<Contestant> {

@@ -1,6 +1,7 @@
+// TensorFlow.js as a contestant: the kernels.
 import * as tf from '@tensorflow/tfjs'
-import type { Execution, Values } from './contestant.ts'
-import { convOutput, input, type KernelCase, labelsOf, oneHot } from './kernels.ts'
+import type { Execution } from './contestant.ts'
+import { convOutput, input, type KernelCase, labelsOf, oneHot, type Values } from './kernels.ts'
 
 /** An operation: its inputs, what an execution computes, and how PyTorch would lay the results out. */
 interface Operation {

@@ -1,3 +1,4 @@
+// Runs PyTorch's training step in Python, where PyTorch is installed.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Problem } from './contestant.ts'

@@ -62,7 +62,6 @@ export function recordInto<T>(recording: Current, fn: () => T): T {
  * For an operation whose result for one row of a batch depends on the others, such as batch normalization: a plan with it
  * can't run over a last batch that is filled up with rows of zeros.
  */
-export function looksAcross(gpu: Gpu, operation: string): void {
-  const recording = currentOn(gpu)
-  if (recording) recording.traits.acrossBatch ??= operation
+export function looksAcross(operation: string): void {
+  if (current) current.traits.acrossBatch ??= operation
 }

@@ -1,5 +1,4 @@
-/** The curves of a run as a few lines of text, as pure functions. */
-
+// The curves of a run as a few lines of text. Pure functions.
 import { niceRange, tickLabels } from '../figures/svg.ts'
 import type { CurvePoint, CurvePoints } from '../train/history.ts'
 
@@ -8,10 +7,10 @@ const PLOT_ROWS = 8
 export const CHART_ROWS = PLOT_ROWS + 2
 const NARROWEST = 60
 const WIDEST = 100
-/** Lines that a terminal must have, so that the chart leaves room for what stands above it. */
+/** The fewest lines of a terminal, so that the chart leaves room for the lines above it. */
 const LEAST_ROWS = CHART_ROWS + 6
 
-/** Strokes as in the figure that a run leaves: whole, dashed, dotted; of so many dots the first are drawn. */
+/** Strokes as in `curves.svg`: solid, dashed, dotted. Of every `period` dots the first `drawn` are drawn. */
 const CURVES = [
   { key: 'trainLoss', label: 'train loss', color: 'blue', period: 1, drawn: 1, sample: '⠒⠒⠒' },
   { key: 'trainAcc', label: 'train acc', color: 'magenta', period: 4, drawn: 3, sample: '⠒⠂⠒' },
@@ -20,7 +19,7 @@ const CURVES = [
 
 export type ChartColor = (typeof CURVES)[number]['color']
 
-/** Whether a terminal of this size has room for a chart beside the bar. A terminal that does not tell its rows has none. */
+/** Whether a terminal of this size has room for a chart with the bar. If its rows are unknown, it has not. */
 export function chartFits(columns: number, rows: number): boolean {
   return columns >= NARROWEST && rows >= LEAST_ROWS
 }
@@ -31,7 +30,7 @@ const DOTS = [
   [0x08, 0x10, 0x20, 0x80],
 ] as const
 
-/** Cells of 2 × 4 dots; a cell has the colour of what was drawn in it last. */
+/** Cells of 2 × 4 dots; a cell has the colour of the last dot drawn in it. */
 class Canvas {
   readonly width: number
   readonly height: number
@@ -52,7 +51,7 @@ class Canvas {
     this.#colors[cell] = color
   }
 
-  /** A row as text, neighbours of one colour painted at once. */
+  /** A row as text; neighbours of one colour are painted together. */
   row(y: number, paint: (text: string, color: ChartColor) => string): string {
     const columns = this.width / 2
     let line = ''
@@ -70,8 +69,8 @@ class Canvas {
 }
 
 /**
- * The three curves, as `CHART_ROWS` lines of less than `columns` characters, without what `paint` adds. The axes are those
- * of `drawCurves`; points that are not finite are left out.
+ * The three curves as `CHART_ROWS` lines of fewer than `columns` characters, not counting what `paint` adds. The axes are
+ * those of `drawCurves`; points that are not finite are left out.
  */
 export function chartLines(
   points: CurvePoints,
@@ -105,7 +104,7 @@ export function chartLines(
   return [...lines, axis, `${' '.repeat(margin + 2)}${legend}`]
 }
 
-/** Joins the points; a lone one is a dot. */
+/** Joins the points; a single point is a dot. */
 function draw(canvas: Canvas, points: readonly CurvePoint[], { color, period, drawn }: (typeof CURVES)[number]): void {
   let at = 0
   for (const [i, [x1, y1]] of points.entries()) {

@@ -1,12 +1,12 @@
-/** The report of `dawngrad doctor` for people. */
+// The report of `dawngrad doctor` as text for people.
 import type { ExpError, NumberFact } from '../provision/diagnose.ts'
-import type { AdapterReport, Examination, RungReport } from '../provision/examine.ts'
+import type { AdapterReport, Examination, SourceReport } from '../provision/examine.ts'
 
 const WIDTH = 100
 
 /** The report as lines of at most 100 columns, in aligned tables under headings. */
 export function examinationText(report: Examination): string {
-  const { versions, adapter, rungs, data } = report
+  const { versions, adapter, adapterSources, data } = report
   const { dawngrad, node, webgpu, platform } = versions
   const sections = [
     section('Versions', [
@@ -17,7 +17,7 @@ export function examinationText(report: Examination): string {
       ['cache folder', report.cacheFolder],
     ]),
     section('Adapter', adapter ? identity(adapter) : [['none', firstSentence(report.adapterError ?? '')]]),
-    section('Rungs, best first', rungs.map(rungRow)),
+    section('Adapter sources, best first', adapterSources.map(sourceRow)),
     ...(adapter ? measured(adapter) : []),
     section('Data', data ? [dataRow(data)] : (report.dataError ?? '').split('\n').map((line) => [line])),
     section('Missing', missingRows(report)),
@@ -25,17 +25,17 @@ export function examinationText(report: Examination): string {
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`
 }
 
-function identity({ name, vendor, architecture, rung, driver, class: kind }: AdapterReport): string[][] {
+function identity({ name, vendor, architecture, source, driver, class: kind }: AdapterReport): string[][] {
   return [
     ['name', name],
     ['vendor', [vendor, architecture].filter((s) => s !== '').join(', ')],
-    ['rung', rung],
+    ['source', source],
     ['driver', driver ?? "found by the system's loader"],
     ['class', kind === 'cpu' ? 'cpu: computes on the processor' : 'gpu'],
   ]
 }
 
-function rungRow({ label, state, detail }: RungReport): string[] {
+function sourceRow({ label, state, detail }: SourceReport): string[] {
   return [label, state, detail]
 }
 
@@ -103,7 +103,7 @@ function bytes(value: number): string {
   return `${Number((value / 1024 ** power).toFixed(1))} ${units[power]}`
 }
 
-/** A heading, and rows whose columns begin at the same places; the last column is folded at the page's edge. */
+/** A heading, and rows with aligned columns; the last column is folded at the edge of the page. */
 function section(heading: string, rows: readonly (readonly string[])[]): string[] {
   const last = Math.max(...rows.map((row) => row.length)) - 1
   const widths = Array.from({ length: last }, (_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)))
@@ -116,7 +116,7 @@ function section(heading: string, rows: readonly (readonly string[])[]): string[
   return [heading, ...lines]
 }
 
-/** Lines of at most `width` characters, broken at spaces, and anywhere in a word that is longer than a line. */
+/** Lines of at most `width` characters, broken at spaces, or inside a word that is longer than a line. */
 function fold(text: string, width: number): string[] {
   const lines: string[] = []
   let rest = text

@@ -1,15 +1,16 @@
+// Feeds the page of `train --live` from a training run.
 import process from 'node:process'
 import { type LiveRunInfo, LiveServer, type LiveState } from '../node/live.ts'
 import type { HistoryRecord } from '../train/index.ts'
 import { UsageError } from './options.ts'
 
-/** A run as its page shows it: the records, and the clock beside them. */
+/** A run as its page shows it: the records with clock figures. */
 export class LiveRun {
   readonly #server: LiveServer
   readonly #steps: number
   readonly #now: () => number
   readonly #began: number
-  /** Updates and images since the run went on, the time of the newest update, and of the figures of the last record. */
+  /** Updates and images of this process, the time of the newest update, and the time of the last record's figures. */
   #updates = 0
   #images = 0
   #batchAt: number
@@ -25,8 +26,8 @@ export class LiveRun {
   /**
    * Opens the page, and prints its address.
    *
-   * @param port 0 for any that is free
-   * @param records of the run before it went on
+   * @param port 0 for any free port
+   * @param records the records of the run before it was resumed
    */
   static async start(
     info: LiveRunInfo,
@@ -47,7 +48,7 @@ export class LiveRun {
     return this.#server.url
   }
 
-  /** After every update: counts, and nothing else. */
+  /** Call it after every update; it only counts. */
   batch(images: number): void {
     this.#updates++
     this.#images += images
@@ -62,11 +63,11 @@ export class LiveRun {
       this.#updates > 0 ? ((now - this.#began) / 1000 / this.#updates) * (this.#steps - record.step) : null
     this.#server.record(record, { imagesPerSecond, secondsLeft })
     this.#images = 0
-    // The record of an epoch comes after its evaluation, which is no part of the next one's speed.
+    // The record of an epoch comes after its evaluation, which must not count in the speed of the next epoch.
     this.#recordAt = record.kind === 'epoch' ? now : this.#batchAt
   }
 
-  /** The page says how the run ended; then there is no page any more. */
+  /** Tells the page how the run ended, and closes it. */
   async end(state: LiveState, text: string): Promise<void> {
     await this.#server.end(state, text)
   }

@@ -1,3 +1,4 @@
+// `dawngrad lr-find`: a range test of learning rates on Fashion-MNIST.
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { lrFigure } from '../figures/range_test.ts'
@@ -6,7 +7,7 @@ import { drawText } from '../figures/text.ts'
 import { ImageBatches, manualSeed, nn, permutation } from '../index.ts'
 import { writeWhole } from '../node/files.ts'
 import { loadFashionMnist, open } from '../node/index.ts'
-import { describeRung } from '../provision/ladder_text.ts'
+import { describeAdapter } from '../provision/adapters.ts'
 import { ensureSetup } from '../provision/setup.ts'
 import { type LrFindResult, lrFind } from '../train/lr_find.ts'
 import { checkOptimizer, type OptimizerName, optimizerOf } from './optimizer.ts'
@@ -28,7 +29,7 @@ interface Given {
   readonly svg?: string
 }
 
-/** The options that mean the same as in `train`. */
+/** Options with the same meaning as in `train`. */
 const SHARED = ['batchSize', 'optimizer', 'momentum', 'weightDecay', 'seed', 'limitTrain']
 
 /** `dawngrad lr-find`. `load` gives the data. */
@@ -65,7 +66,7 @@ async function find(given: Given, load: typeof loadFashionMnist): Promise<void> 
   const gpu = await open()
   try {
     checkBatchFits(gpu, Math.min(batchSize, set.count))
-    stdout.write(`adapter: ${describeRung(gpu.info)}\ndata: ${set.count} training images from ${dir}\n`)
+    stdout.write(`adapter: ${describeAdapter(gpu.info)}\ndata: ${set.count} training images from ${dir}\n`)
     manualSeed(seed)
     const net = nn.lenet()
     const optimizer = optimizerOf(net.parameters(), { ...given, lr: sweep.minLr })
@@ -83,7 +84,7 @@ async function find(given: Given, load: typeof loadFashionMnist): Promise<void> 
   }
 }
 
-/** How the sweep ended, and what it suggests. */
+/** Lines that say how the sweep ended and what it suggests. */
 export function findingLines({ points, stopped, steepest, lowest, tenth }: LrFindResult, steps: number): string[] {
   const rate = (lr: number) => String(Number(lr.toPrecision(2)))
   const why = {

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// The program `dawngrad`: all of its commands.
 import process from 'node:process'
 import { doctorCommand } from './doctor.ts'
 import { lrFindCommand } from './lr_find.ts'

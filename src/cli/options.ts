@@ -1,3 +1,4 @@
+// Options of the command line: how they are read, checked and refused.
 import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { InvalidArgumentError } from 'commander'
@@ -5,12 +6,12 @@ import { temporaryOf } from '../node/files.ts'
 import type { Schedule } from '../sched/index.ts'
 import * as sched from '../sched/index.ts'
 
-/** An option, or a combination of options, that can't be: reported in one line, with exit code 2. */
+/** An invalid option or combination of options: reported in one line, with exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** A message as a terminal may show it: what it quotes of the arguments is shortened, and moves no cursor. */
+/** A message that is safe for a terminal: quoted arguments are shortened, and control characters are escaped. */
 export function plainText(message: string): string {
   return message
     .replace(/(?!\n)[\p{Cc}\p{Zl}\p{Zp}]/gu, (c) => `\\x${c.codePointAt(0)!.toString(16).padStart(2, '0')}`)
@@ -29,7 +30,7 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (tex
   }
 }
 
-/** Parses a finite number, 0 or more, and below `below` where that is given. */
+/** Parses a finite number, 0 or more, and below `below` if given. */
 export function number(below = Number.POSITIVE_INFINITY): (text: string) => number {
   return (text) => {
     const value = text.trim() === '' ? Number.NaN : Number(text)
@@ -41,7 +42,7 @@ export function number(below = Number.POSITIVE_INFINITY): (text: string) => numb
   }
 }
 
-/** Throws UsageError where the file that an option names can't be written, before anything is begun. */
+/** Throws UsageError if the file that an option names can't be written, before any work begins. */
 export function checkFile(option: string, path: string): void {
   const at = (name: string) => statSync(name, { throwIfNoEntry: false })
   if (path === '') throw new UsageError(`option '${option}': the name of a file is needed`)
@@ -49,7 +50,7 @@ export function checkFile(option: string, path: string): void {
     if (!at(dirname(path))?.isDirectory())
       throw new UsageError(`option '${option}': there is no folder '${dirname(path)}'`)
     if (at(path)?.isFile() === false) throw new UsageError(`option '${option}': ${path} is no regular file`)
-    // Rights, read-only disks, /proc: what tells is making the file that `writeWhole` would make first.
+    // To find missing rights, read-only disks and /proc, make the file that `writeWhole` would make first.
     const trial = temporaryOf(path)
     closeSync(openSync(trial, 'wx'))
     rmSync(trial)
@@ -60,15 +61,15 @@ export function checkFile(option: string, path: string): void {
   }
 }
 
-/** How a run's rates come about: by a schedule, or by a rate that falls where a metric gets no better. */
+/** What sets a run's rates: a schedule, or a plateau, which cuts the rate when a metric stops improving. */
 export interface Rates {
   readonly schedule: Schedule
   readonly plateau: ReturnType<typeof sched.parsePlateau> | null
 }
 
 /**
- * What the options say of the rates; `lr` is the base rate of a schedule that names none. Throws UsageError that shows the
- * place of the mistake.
+ * The rates that the options ask for; `lr` is the base rate of a schedule that names none. Throws UsageError that shows
+ * the position of the mistake.
  */
 export function ratesOf(given: {
   readonly schedule: string
@@ -89,10 +90,10 @@ export function parseSchedule(text: string, lr: number, where = "option '--sched
   return pointing(where, () => sched.parse(text, { lr }))
 }
 
-/** How much of a text is shown on either side of a mistake: half a line of a terminal. */
+/** How many characters are shown on each side of a mistake: half a line of a terminal. */
 const AROUND = 36
 
-/** The grammar's errors with where the text comes from, and so much of the text as a terminal's line has. */
+/** Adds to the grammar's errors where the text comes from, and shortens the text to a line of a terminal. */
 export function pointing<T>(where: string, parse: () => T): T {
   try {
     return parse()

@@ -1,3 +1,4 @@
+// `train --plateau`: the rate falls when the metric stops getting better.
 import type { optim } from '../index.ts'
 import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
 import { type PlateauState, ReduceLROnPlateau, type Schedule } from '../sched/index.ts'

@@ -1,3 +1,4 @@
+// `dawngrad plot-schedule`: draws schedules in the terminal and as SVG.
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { scheduleFigure } from '../figures/schedules.ts'
@@ -12,7 +13,7 @@ interface Given {
   readonly svg?: string
 }
 
-/** More points than any terminal or figure can show apart, and still drawn in a moment. */
+/** More points than a terminal or figure can show apart; still drawn in a moment. */
 const MOST_POINTS = 1_000_000
 
 /** `dawngrad plot-schedule`: needs neither data nor a device. */

@@ -1,4 +1,4 @@
-/** The lines that the progress of a run consists of, as pure functions. */
+// The lines that show the progress of a run. Pure functions.
 
 /** An epoch from its start to the end of its test; `epoch` counts from 0. */
 export type EpochProgress = {
@@ -24,7 +24,7 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 86_400)}d ${two((whole % 86_400) / 3600)}h`
 }
 
-/** Three decimals where they say enough, otherwise three significant digits: `0.300`, `0.00512`, `1.00e-7`. */
+/** Three decimals if they are precise enough, otherwise three significant digits: `0.300`, `0.00512`, `1.00e-7`. */
 export function formatRate(lr: number): string {
   if (lr === 0 || Math.abs(lr) >= 0.01) return lr.toFixed(3)
   return Math.abs(lr) >= 1e-4 ? lr.toPrecision(3) : lr.toExponential(2)
@@ -33,7 +33,7 @@ export function formatRate(lr: number): string {
 /**
  * `epoch  3/10  loss 0.512  train acc 0.812  test acc 0.801  lr 0.300  12.3 s  4878 img/s`
  *
- * It takes 86 characters. A terminal with fewer `columns` gets the fullest of the shorter forms that fit; a file gets all.
+ * It takes 86 characters. A terminal with fewer `columns` gets the longest shorter form that fits; a file gets all.
  */
 export function epochLine(info: EpochProgress, epochs: number, columns = Number.POSITIVE_INFINITY): string {
   const head = `epoch ${String(info.epoch + 1).padStart(String(epochs).length)}/${epochs}`
@@ -58,7 +58,7 @@ function formatLoss(loss: number | undefined): string {
   return Math.abs(loss) < 1000 ? loss.toFixed(3) : loss.toPrecision(4)
 }
 
-/** What one drawing of the bar shows; done ≤ total. */
+/** The content of the bar; done ≤ total. */
 export type BarState = {
   epoch: number
   epochs: number
@@ -73,13 +73,13 @@ export type BarState = {
 }
 
 /**
- * The bar in less than `columns` characters:
+ * The bar in fewer than `columns` characters:
  * `epoch 3/10 [=====>    ] 120/235 loss 0.512 acc 0.81 lr 0.300 1234 img/s ETA 0:42`.
- * Where it does not fit, the bar shrinks first, then the fields go in the order of their use to somebody waiting: rate,
- * speed, accuracy, time, bar, loss. 80 columns have room for all of it, 60 for all but rate and speed, 40 for the loss.
+ * If it does not fit, the bar shrinks first. Then fields are left out, the least useful to somebody waiting first: rate,
+ * speed, accuracy, time, bar, loss. 80 columns have room for everything, 60 for all except rate and speed, 40 for the loss.
  */
 export function barLine(state: BarState, columns: number, paint: (bar: string) => string = (bar) => bar): string {
-  // The last column stays free: a character there makes some terminals begin a new line.
+  // The last column stays free: a character there makes some terminals start a new line.
   const room = Math.max(1, columns - 1)
   const total = String(state.total)
   const head = `epoch ${state.epoch + 1}/${state.epochs}`

@@ -1,3 +1,4 @@
+// `dawngrad train --resume`: continues the run in a folder from its newest checkpoint.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'

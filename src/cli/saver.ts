@@ -1,3 +1,4 @@
+// Saves the checkpoints of a training run.
 import type { nn, optim } from '../index.ts'
 import { type FoundCheckpoint, saveCheckpoint } from '../node/checkpoint_folder.ts'
 import type { RunFolder } from '../node/run_folder.ts'

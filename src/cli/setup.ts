@@ -1,7 +1,9 @@
+// `dawngrad setup`: the command; the work is in src/provision/setup.ts.
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { megabytes } from '../provision/errors.ts'
-import { checkSetup, removeSetup, reportTo, setup } from '../provision/setup.ts'
+import { reportTo } from '../provision/report.ts'
+import { checkSetup, removeSetup, setup } from '../provision/setup.ts'
 
 /** `dawngrad setup`. */
 export function setupCommand(): Command {

@@ -1,11 +1,12 @@
+// SIGINT and SIGTERM: the first one lets a run save before it stops.
 import process from 'node:process'
 
 const CODES = { SIGINT: 130, SIGTERM: 143 } as const
-/** npm sends on the SIGINT that a terminal has sent to all of its processes: within these milliseconds it is the same. */
+/** npm repeats a SIGINT that the terminal has sent to all processes. Within these milliseconds it is the same signal. */
 const ONE_KEY_PRESS = 200
 type StopSignal = keyof typeof CODES
 
-/** A run was told to stop; what it has is saved. */
+/** A signal stopped a run, which is saved. */
 export class Stopped extends Error {
   override readonly name = 'Stopped'
 }
@@ -17,14 +18,14 @@ export interface StopSignals {
   release(): void
 }
 
-/** What a shell expects of a process that a signal ended. */
+/** The exit code that shells expect of a process ended by a signal. */
 export function exitCodeOf(signal: StopSignal): number {
   return CODES[signal]
 }
 
 /**
- * Takes SIGINT and SIGTERM: the first is noted, so that the run can finish its step and save; with the second the process
- * ends at once, by process.exit, which lets the terminal be restored.
+ * Handles SIGINT and SIGTERM. The first is noted, so that the run can finish its step and save. The second ends the
+ * process at once by process.exit, so that the terminal is restored.
  */
 export function stopSignals(): StopSignals {
   let came: StopSignal | null = null

@@ -1,3 +1,4 @@
+// Starts a training run: opens the device and compiles the kernels while the data is read.
 import process from 'node:process'
 import type { Gpu, ImageDataset } from '../index.ts'
 import { ImageBatches, nn } from '../index.ts'
@@ -12,27 +13,27 @@ export interface StartTimes {
   readonly node: number
   readonly device: number
   readonly data: number
-  /** Pipelines; a driver for the processor makes them with the first steps. */
+  /** Pipelines were compiled; a driver for the processor compiles them with the first steps. */
   readonly kernels: number
 }
 
 export type Started = Awaited<ReturnType<typeof loadFashionMnist>> & { readonly gpu: Gpu; readonly times: StartTimes }
 
 /**
- * Reads the data, and meanwhile opens the device and compiles the kernels of the run. The error is that of the data where
- * there is one.
+ * Reads the data, and meanwhile opens the device and compiles the kernels of the run. If reading the data fails, its error
+ * is thrown.
  */
 export async function start(load: typeof loadFashionMnist, options: TrainOptions, tuning?: string): Promise<Started> {
   const node = performance.now()
   const loading = load().then((data) => ({ data, at: performance.now() }))
-  let inVain = false // then nobody waits for kernels
+  let inVain = false // then there is no need to compile kernels
   loading.catch(() => {
     inVain = true
   })
   const notice = (line: string) => process.stderr.write(`${line}\n`)
   const opening = open({ ...(tuning !== undefined && { tuning }), notice }).then(async (gpu) => {
     const device = performance.now()
-    // A driver for the processor has no threads of its own to compile on. The run meets an error again, and tells of it.
+    // A driver for the processor has no separate threads to compile on. The run will meet and report an error again.
     if (!inVain && gpu.info.adapterClass === 'gpu') await compile(gpu, options).catch(() => undefined)
     return { gpu, device, kernels: performance.now() }
   })
@@ -46,12 +47,12 @@ export async function start(load: typeof loadFashionMnist, options: TrainOptions
   return { ...loaded.value.data, gpu, times: { node, device, data: loaded.value.at, kernels } }
 }
 
-/** One image stands in for the data: kernels depend on the shapes of a batch alone. */
+/** Blank images stand in for the data: kernels depend only on the shapes of a batch. */
 async function compile(gpu: Gpu, options: TrainOptions): Promise<void> {
   const image: ImageDataset = {
-    images: new Uint8Array(28 * 28),
-    labels: new Uint8Array(1),
-    count: 1,
+    images: new Uint8Array(28 * 28 * options.batchSize),
+    labels: new Uint8Array(options.batchSize),
+    count: options.batchSize,
     classes: ['any'],
     channels: 1,
     height: 28,
@@ -67,7 +68,7 @@ async function compile(gpu: Gpu, options: TrainOptions): Promise<void> {
   }
 }
 
-/** One line: what had been reached after how many seconds. */
+/** One line: the seconds at which each part was done. */
 export function startLine({ node, device, data, kernels }: StartTimes, firstStep: number): string {
   const parts = { program: node, adapter: device, data, kernels, 'first steps': firstStep }
   const at = Object.entries(parts).map(([part, ms]) => `${part} ${(ms / 1000).toFixed(2)}`)

@@ -1,3 +1,4 @@
+// Draws the chart of a run under its progress bar on a terminal.
 import { styleText } from 'node:util'
 import { curvePoints, type HistoryRecord } from '../train/index.ts'
 import { CHART_ROWS, type ChartColor, chartFits, chartLines } from './chart.ts'
@@ -5,7 +6,7 @@ import { CHART_ROWS, type ChartColor, chartFits, chartLines } from './chart.ts'
 /** Clears from the cursor to the end of the screen. */
 export const CLEAR_BELOW = '\x1b[J'
 
-/** The chart under the bar: what to write so that it stands there. */
+/** Text that draws a chart under the bar. */
 export class TerminalChart {
   readonly #epochs: number
   readonly #color: boolean
@@ -27,9 +28,9 @@ export class TerminalChart {
   }
 
   /**
-   * Draws the chart over the lines under the cursor's, making them where the screen ends, and brings the cursor back to
-   * its line, after `column` characters: in one piece, so that no half of it is seen. '' where there is nothing to draw
-   * or no room.
+   * Draws the chart over the lines below the cursor, adding lines at the end of the screen, and returns the cursor to its
+   * line, after `column` characters. It is one text, so that no half of it is seen; '' if there is nothing to draw or no
+   * room.
    */
   under(column: number, size: { columns: number; rows: number }): string {
     const { trainLoss, testAcc } = this.#points

@@ -1,3 +1,4 @@
+// `dawngrad train`: the command; the run is in train_run.ts.
 import { Command, type Command as Commander, Option } from 'commander'
 import { loadFashionMnist } from '../node/index.ts'
 import { defaultRunFolder, refusal } from '../node/run_folder.ts'

@@ -1,4 +1,4 @@
-// The options of a run: what `train` takes, records and restores.
+// The options of `dawngrad train`: which of them decide the result, and how a run records them.
 import { Option } from 'commander'
 import type { RecordedOptions } from '../node/checkpoint.ts'
 import { checkOptimizer, OPTIMIZERS, type OptimizerName } from './optimizer.ts'

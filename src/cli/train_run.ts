@@ -1,3 +1,4 @@
+// One run of `dawngrad train`, from its first line to its result.
 import process from 'node:process'
 import { drawCurves } from '../figures/curves.ts'
 import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, take } from '../index.ts'
@@ -7,7 +8,7 @@ import { commandLine } from '../node/command.ts'
 import type { loadFashionMnist } from '../node/index.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'
 import { packageVersion } from '../node/version.ts'
-import { describeRung } from '../provision/ladder_text.ts'
+import { describeAdapter } from '../provision/adapters.ts'
 import { ensureSetup } from '../provision/setup.ts'
 import {
   curvePoints,
@@ -71,7 +72,7 @@ export async function trainRun(plan: TrainRun): Promise<void> {
     }
     if (!options.quiet) {
       const images = `${trainSet.count} training and ${testSet.count} test images from ${dir}`
-      process.stdout.write(`adapter: ${describeRung(gpu.info)}\ndata: ${images}\n`)
+      process.stdout.write(`adapter: ${describeAdapter(gpu.info)}\ndata: ${images}\n`)
     }
     for (const { why } of going?.found.passedOver ?? []) process.stderr.write(`warning: ${why}\n`)
     await trainOn(gpu, plan, trainSet, testSet, { changed, times })

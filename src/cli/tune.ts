@@ -1,11 +1,12 @@
+// `dawngrad tune`: looks for the fastest numbers of the kernels on this adapter.
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { GpuError } from '../index.ts'
 import { open } from '../node/index.ts'
 import { writeTuning } from '../node/tuning_file.ts'
 import { packageVersion } from '../node/version.ts'
+import { describeAdapter } from '../provision/adapters.ts'
 import { selfTest } from '../provision/diagnose.ts'
-import { describeRung } from '../provision/ladder_text.ts'
 import { type ShapeSet, tuneCases } from '../tune/cases.ts'
 import { type Finding, tune } from '../tune/search.ts'
 import { TUNABLES } from '../tune/spaces.ts'
@@ -43,7 +44,7 @@ async function search({ filter = '', shapes, batchSize, out, budget }: TuneComma
   const { stdout, stderr } = process
   const gpu = await open()
   try {
-    stdout.write(`adapter: ${describeRung(gpu.info)}\n`)
+    stdout.write(`adapter: ${describeAdapter(gpu.info)}\n`)
     const failed = (await selfTest(gpu)).find(({ passed }) => !passed)
     if (failed) throw new GpuError('internal', `the self-test ${failed.name} failed: see dawngrad doctor`)
     stdout.write(`${row(['kernel', 'shape', 'default', 'best', 'ratio', 'changed'])}\n`)
@@ -69,7 +70,7 @@ async function search({ filter = '', shapes, batchSize, out, budget }: TuneComma
   }
 }
 
-/** A line of the table: what was found for one kernel at one shape. */
+/** A line of the table: the finding for one kernel at one shape. */
 export function findingLine({ kernel, label, candidates, tried, standard, best, defaultMs, ms }: Finding): string {
   const times = [`${defaultMs.toFixed(3)} ms`, `${ms.toFixed(3)} ms`, `${(defaultMs / ms).toFixed(2)}x`]
   const changed = Object.keys(best)

@@ -1,7 +1,8 @@
+// Fashion-MNIST from the bytes of its four files.
 import { DataError } from '../errors.ts'
 import { decodeIdx, type IdxArray } from './idx.ts'
 
-/** Examples of one kind of picture with one label each: at least one example, and every label names a class. */
+/** Images of one size with one label each: at least one image, and every label names a class. */
 export interface ImageDataset {
   /** [count, channels, height, width] in row-major order, one byte (0 to 255) a pixel. */
   images: Uint8Array
@@ -22,7 +23,7 @@ export interface FashionMnistParts<T> {
   testLabels: T
 }
 
-/** What is known of one of the four files: its name without `.gz`, and its decompressed size and SHA-256. */
+/** One of the four files: its name without `.gz`, and its decompressed size and SHA-256. */
 export interface FashionMnistFile {
   stem: string
   bytes: number
@@ -45,7 +46,7 @@ export const FASHION_MNIST_CLASSES: readonly string[] = Object.freeze([
 
 /**
  * The four files of Fashion-MNIST (Zalando, https://github.com/zalandoresearch/fashion-mnist). The hashes are of the
- * decompressed bytes, since the same data is in circulation under several compressions.
+ * decompressed bytes, since the same data circulates in several compressions.
  */
 export const FASHION_MNIST_FILES: Readonly<FashionMnistParts<FashionMnistFile>> = {
   trainImages: {
@@ -82,8 +83,8 @@ const stems: FashionMnistParts<string> = {
  * Any n is accepted, so a sample of the set works too. Nothing is copied: the data sets are views of the bytes.
  *
  * @param bytes the four files, decompressed
- * @param names what messages call the files; by default their usual names
- * @throws DataError where a file is damaged, or does not fit its partner
+ * @param names the files' names in messages; by default their usual names
+ * @throws DataError if a file is damaged or does not fit its partner
  */
 export function fashionMnistFromBytes(
   bytes: FashionMnistParts<Uint8Array>,

@@ -1,6 +1,7 @@
+// Decodes IDX, the format of the MNIST files.
 import { DataError } from '../errors.ts'
 
-/** An array decoded from IDX: `data` holds `shape`'s elements in row-major order. */
+/** An array decoded from IDX: `data` has the elements of `shape` in row-major order. */
 export interface IdxArray {
   shape: number[]
   data: Uint8Array
@@ -23,7 +24,7 @@ const typeNames: ReadonlyMap<number, string> = new Map([
  *
  * @param bytes the whole file, decompressed
  * @param name the file's name, for messages
- * @throws DataError where the magic, type, rank or sizes are wrong, or the length is not exactly what they ask for
+ * @throws DataError if the magic, type, rank or sizes are wrong, or the length is not exactly the one they require
  */
 export function decodeIdx(bytes: Uint8Array, name: string): IdxArray {
   const rank = checkMagic(bytes, name)
@@ -34,11 +35,11 @@ export function decodeIdx(bytes: Uint8Array, name: string): IdxArray {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i))
   checkLength(bytes.length, headerBytes, shape, name)
-  // Not subarray: of a Node Buffer that gives another Buffer, whose slice() does not copy.
+  // Not subarray: on a Node Buffer it returns a Buffer, whose slice() does not copy.
   return { shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + headerBytes, bytes.length - headerBytes) }
 }
 
-/** Checks the first four bytes and gives the rank. */
+/** Checks the first four bytes and returns the rank. */
 function checkMagic(bytes: Uint8Array, name: string): number {
   const [zero0, zero1, type, rank] = bytes
   if (zero0 === undefined || zero1 === undefined || type === undefined || rank === undefined) {
@@ -60,7 +61,7 @@ function checkMagic(bytes: Uint8Array, name: string): number {
 }
 
 function checkLength(length: number, headerBytes: number, shape: readonly number[], name: string): void {
-  // A size of 0 must not hide an overflow of the others. A product of integers that rounding touched is above 2^53.
+  // A size of 0 must not hide an overflow of the others. A product of integers that was rounded exceeds 2^53.
   const capacity = shape.reduce((product, size) => product * Math.max(size, 1), 1)
   if (capacity > Number.MAX_SAFE_INTEGER - headerBytes) {
     throw new DataError(`${name}: the IDX sizes [${shape.join(', ')}] overflow, their product must be below 2^53`)

@@ -1,41 +1,39 @@
-/**
- * The safetensors format, as https://github.com/huggingface/safetensors defines it: 8 bytes with the header's length
- * (little-endian), the header in JSON, then the elements of all tensors, without gaps.
- */
-
+// Encodes and decodes safetensors files.
+// The format, as https://github.com/huggingface/safetensors defines it: 8 bytes with the header's length (little-endian),
+// the header in JSON, then the elements of all tensors, without gaps.
 import { DataError } from '../errors.ts'
 import type { Shape } from '../tensor/shape.ts'
 import { bytesPerElement, type DType, type TypedArray } from '../tensor/tensor.ts'
 import { checkHeaderText } from './safetensors_text.ts'
 
-/** A tensor outside the GPU. `data` holds `shape`'s elements in row-major order, in the array of its dtype. */
+/** A tensor outside the GPU. `data` has the elements of `shape` in row-major order, in an array of the dtype. */
 export interface HostTensor {
   readonly dtype: DType
   readonly shape: Shape
   readonly data: TypedArray
 }
 
-/** What a safetensors file holds. */
+/** The content of a safetensors file. */
 export interface SafetensorsFile {
-  /** In the order in which the file holds them. */
+  /** In the order of the file. */
   readonly tensors: Map<string, HostTensor>
   readonly metadata: Map<string, string>
 }
 
 const DTYPES = { F32: 'float32', I32: 'int32', U8: 'uint8' } as const satisfies Record<string, DType>
 const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } as const
-/** The order in which the format's own writer puts tensors: by decreasing alignment, then by name. */
+/** The tensor order of the format's own writer: by decreasing alignment, then by name. */
 const ORDER: readonly DType[] = ['float32', 'int32', 'uint8']
 
 const METADATA = '__metadata__'
-/** Some 100,000 tensors. The format allows 100 MB, which would cost many times that to parse. */
+/** Enough for about 100,000 tensors. The format allows 100 MB, which would take many times that to parse. */
 const MAX_HEADER_BYTES = 1 << 24
 
 /**
- * The bytes of a safetensors file, laid out as the format's own writer does: tensors sorted by alignment and name, the
- * header padded by spaces to a multiple of 8. Metadata keeps its order.
+ * The bytes of a safetensors file, laid out as by the format's own writer: tensors sorted by alignment and name, the
+ * header padded with spaces to a multiple of 8. Metadata keeps its order.
  *
- * @throws TypeError where a name is refused, or `data` is not of the dtype and shape given
+ * @throws TypeError if a name is refused, or `data` does not have the dtype and shape given
  */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, HostTensor>,
@@ -75,8 +73,8 @@ export function encodeSafetensors(
  *
  * @param bytes the whole file
  * @param name the file's name, for messages
- * @throws DataError for all that is not exactly as the format has it: lengths, JSON, duplicate names, sizes that do not
- *   fit the bytes, overlaps, gaps, trailing bytes; for other dtypes; and for names that would lead out of a folder
+ * @throws DataError for every deviation from the format: lengths, JSON, duplicate names, sizes that do not fit the bytes,
+ *   overlaps, gaps, trailing bytes; for other dtypes; and for names that would lead out of a folder
  */
 export function decodeSafetensors(bytes: Uint8Array, name = 'safetensors'): SafetensorsFile {
   const fail: Fail = (what) => {
@@ -108,7 +106,7 @@ export function decodeSafetensors(bytes: Uint8Array, name = 'safetensors'): Safe
   if (end !== body.length) fail(`${body.length - end} bytes after the end of the last tensor`)
   const tensors = new Map<string, HostTensor>()
   for (const { name: key, dtype, shape, start: from, end: to } of entries) {
-    // Copied, since nothing in the file is aligned for sure. All JavaScript engines are little-endian, as the format is.
+    // Copied, since the data may not be aligned. All JavaScript engines are little-endian, like the format.
     const data = new ARRAYS[dtype](body.buffer.slice(body.start + from, body.start + to) as ArrayBuffer)
     tensors.set(key, { dtype, shape, data })
   }
@@ -129,7 +127,7 @@ function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   try {
     return JSON.parse(text) as Record<string, unknown>
   } catch {
-    return fail('its header is no JSON') // what the engine says of it differs from version to version
+    return fail('its header is no JSON') // the engine's message differs from version to version
   }
 }
 
@@ -163,7 +161,7 @@ function decodeEntry(name: string, value: unknown, bodyBytes: number, fail: Fail
   if (!areCounts(offsets) || offsets.length !== 2) fail(`${tensor}: its data_offsets must be two whole numbers`)
   const [start, end] = offsets as [number, number]
   const own = DTYPES[dtype]
-  // A size of 0 must not hide an overflow of the others. A product of integers that rounding touched is above 2^53.
+  // A size of 0 must not hide an overflow of the others. A product of integers that was rounded exceeds 2^53.
   const capacity = shape.reduce((product, size) => product * Math.max(size, 1), bytesPerElement[own])
   if (capacity > Number.MAX_SAFE_INTEGER) fail(`${tensor}: its sizes overflow, their product must be below 2^53`)
   const wanted = shape.includes(0) ? 0 : capacity
@@ -183,7 +181,7 @@ function areCounts(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && (n as number) >= 0)
 }
 
-/** Why a tensor can't be called that, or null. Somebody may make files of the names, or properties of an object. */
+/** Why a tensor can't have this name, or null. Names may become file names, or properties of an object. */
 function nameProblem(name: string): string | null {
   if (name === METADATA || name === '__proto__') return 'no tensor can be called that'
   if (/\p{Cc}/u.test(name)) return 'a name must not hold control characters'
@@ -202,7 +200,7 @@ function checkHostTensor(name: string, dtype: DType, shape: Shape, data: TypedAr
   }
 }
 
-/** A text as it stands in messages. */
+/** A text as messages show it. */
 function shown(text: string): string {
   return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
 }
@@ -211,7 +209,7 @@ function sizesOf(shape: Shape): string {
   return shape.length > 8 ? `${shape.slice(0, 8).join(', ')}, …` : shape.join(', ')
 }
 
-/** Texts by their code points, which is the order of their bytes in UTF-8; by UTF-16's units some would differ. */
+/** Compares texts by code points, the order of their UTF-8 bytes; UTF-16 units would order some texts differently. */
 function byCodePoints(a: string, b: string): number {
   const [s, t] = [Array.from(a), Array.from(b)]
   const i = s.findIndex((c, k) => c !== t[k])

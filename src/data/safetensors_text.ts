@@ -1,15 +1,17 @@
-/** Objects in an object, and a list in those: no header needs more. */
+// Checks the text of a safetensors header for what JSON.parse would let through.
+
+/** A header is an object of objects with lists; nothing is deeper. */
 const MAX_DEPTH = 3
 const ALLOWED = /[\s[\],:0-9]/
 
 /**
- * What is wrong with a safetensors header that JSON.parse would not tell, or null: an object that names something twice
- * (the last would win), `__proto__`, a depth that only an attack has, or anything but objects, texts, lists and whole
- * numbers. Read from left to right in one pass: no text can make it slow, or deep.
+ * The error in a safetensors header that JSON.parse would not report, or null: an object with a name twice (the last would
+ * win), `__proto__`, a depth that only an attack has, or a value that is not an object, text, list or whole number. It
+ * reads from left to right in one pass, so no text can make it slow or deep.
  */
 export function checkHeaderText(text: string): string | null {
   if (text[0] !== '{') return 'must start with {'
-  /** The names of every object that is open; null for a list. */
+  /** The names in every open object; null for a list. */
   const open: (Set<string> | null)[] = []
   for (let at = 0; at < text.length; at++) {
     const c = text[at]!
@@ -30,7 +32,7 @@ export function checkHeaderText(text: string): string | null {
   return null
 }
 
-/** The place after the text that starts at `start`; the end where it has none. */
+/** The position after the text that starts at `start`; the end of the header if the text does not end. */
 function endOfText(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     if (text[at] === '\\') at++
@@ -45,7 +47,7 @@ function pastSpace(text: string, start: number): number {
   return at
 }
 
-/** What a text in JSON says; null for one that is wrong, which JSON.parse of the whole will tell. */
+/** The value of a text in JSON; null if it is invalid, which JSON.parse of the whole will report. */
 function parsed(json: string): string | null {
   try {
     return JSON.parse(json) as string

@@ -1,3 +1,4 @@
+// The figure of a training run: train loss, train accuracy and test accuracy over epochs.
 import type { CurvePoint, CurvePoints } from '../train/history.ts'
 import { drawFigure, type Line, niceRange } from './svg.ts'
 
@@ -11,13 +12,13 @@ export const CURVE_STYLES = [
 /**
  * Draws the chapter's figure of a run: training loss, training accuracy and test accuracy over the epochs.
  *
- * The vertical axis goes from 0 to 1, or to a round number above the largest loss. A value that is NaN or infinite has no
- * place on it: the line has a gap there, and a note under the figure counts them.
+ * The vertical axis goes from 0 to 1, or to a round number above the largest loss. At a value that is NaN or infinite the
+ * line has a gap, and a note under the figure counts such values.
  *
- * @param points as `curvePoints` gives them
- * @param options.epochs where the horizontal axis ends, unless a point lies beyond it
+ * @param points the result of `curvePoints`
+ * @param options.epochs the end of the horizontal axis, unless a point lies beyond it
  * @returns an SVG document
- * @throws Error when `epochs` is not a positive integer
+ * @throws Error if `epochs` is not a positive integer
  */
 export function drawCurves(points: CurvePoints, { epochs, title }: { epochs: number; title?: string }): string {
   if (!Number.isInteger(epochs) || epochs < 1) {

@@ -1,15 +1,16 @@
+// The figure of a range test: the loss over the logarithm of the learning rate.
 import type { LrPoint } from '../train/lr_find.ts'
 import { type Figure, niceRange, type Point } from './svg.ts'
 
-/** The axis ends at so many times the first loss: what diverges would flatten all that matters. */
+/** The axis ends at so many times the first loss: diverging losses would flatten the rest. */
 const ROOM = 1.5
 
-/** The losses of a sweep over the logarithm of the rate, as they were and smoothed; those beyond the axis are left out. */
+/** The losses of a sweep over the logarithm of the rate, raw and smoothed, without those beyond the axis. */
 export function lrFigure(points: readonly LrPoint[]): Figure {
   const highest = points.reduce((high, { smoothed }) => Math.max(high, smoothed), 0)
   const top = Math.min(highest, ROOM * (points[0]?.smoothed ?? 0))
   const least = points.reduce((low, { smoothed }) => Math.min(low, smoothed), top)
-  // Losses that differ by their rounding alone are too close for ticks.
+  // Losses that differ only by rounding are too close for ticks.
   const y = niceRange(least, top - least > 1e-6 * top ? top : least + 1, 5)
   const at = points.map(({ lr }) => Math.log10(lr))
   const [first = 0, last = 0] = [at[0], at.at(-1)]

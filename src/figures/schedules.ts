@@ -1,7 +1,8 @@
+// The figure of schedules: the learning rate over steps.
 import type { Schedule } from '../sched/index.ts'
 import { type Figure, type Line, niceRange, type Point } from './svg.ts'
 
-/** Colours that differ in lightness too, after Okabe and Ito, and strokes for where there is no colour. */
+/** Colours after Okabe and Ito, which also differ in lightness, and strokes for readers without colour. */
 const STYLES: readonly Omit<Line, 'label' | 'points'>[] = [
   { color: '#1f77b4' },
   { color: '#d55e00', dash: '7 3' },
@@ -19,10 +20,10 @@ export interface Drawn {
 }
 
 /**
- * The rates of schedules at t = 0 … range − 1, points joined by lines as the chapter's figures have them. Where every one
- * of the rates is 0 the axis goes up to 1.
+ * The rates of schedules at t = 0 … range − 1, points joined by lines as in the chapter's figures. If all rates are 0 the
+ * axis ends at 1.
  *
- * @param range how many t, an integer ≥ 2
+ * @param range the number of t, an integer ≥ 2
  * @throws RangeError for another range
  */
 export function scheduleFigure(drawn: readonly Drawn[], range: number, title?: string): Figure {
@@ -37,9 +38,9 @@ export function scheduleFigure(drawn: readonly Drawn[], range: number, title?: s
   for (const { points } of lines) {
     for (const [, rate] of points) if (Number.isFinite(rate)) highest = Math.max(highest, rate)
   }
-  // A rate on the frame's upper edge would not be seen. The smallest numbers can't be cut into ticks.
+  // A rate on the upper edge of the frame would be invisible. The smallest numbers can't be divided into ticks.
   const end = highest > 0 ? Math.max(1.04 * highest, 1e-300) : 1
-  // Above the last tick that is a number there is only the largest one.
+  // The last tick may not exceed the largest number.
   const [, top] = niceRange(0, Math.min(end, Number.MAX_VALUE), 5)
   return {
     ...(title !== undefined && { title }),

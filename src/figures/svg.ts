@@ -1,4 +1,4 @@
-/** Line figures as SVG text: axes with nice steps, a grid, a legend above the frame, lines with gaps. */
+// Line figures as SVG: axes with nice steps, a grid, a legend above the frame, lines with gaps.
 
 export type Point = readonly [x: number, y: number]
 
@@ -6,23 +6,23 @@ export type Point = readonly [x: number, y: number]
 export type Range = readonly [from: number, to: number]
 
 /**
- * One line of a figure. `dash` is an SVG dash pattern, absent for a solid line; `width` is 1.6 units unless given. A point
- * that is not finite breaks the line; a stretch of one point is drawn as a dot. Lines of one label, colour and dash share
- * an entry of the legend.
+ * One line of a figure. `dash` is an SVG dash pattern, absent for a solid line; the default `width` is 1.6 units. A point
+ * that is not finite breaks the line; a stretch of one point is drawn as a dot. Lines with the same label, colour and
+ * dash share an entry of the legend.
  */
 export type Line = { label: string; color: string; dash?: string; width?: number; points: readonly Point[] }
 
-/** A pale area between two lines of finite points. The legend has no entry for it: a note may say what it is. */
+/** A pale area between two lines of finite points. The legend has no entry for it; a note may explain it. */
 export type Band = { color: string; low: readonly Point[]; high: readonly Point[] }
 
-/** What to draw. The ranges are drawn as given: `niceRange` makes one that ends on ticks. */
+/** A figure. Its ranges are drawn as given; `niceRange` makes one that ends on ticks. */
 export type Figure = {
   title?: string
   xLabel: string
   yLabel?: string
   x: Range
   y: Range
-  /** Whether only whole numbers have a tick on the x axis. */
+  /** Whether the x axis has ticks only at whole numbers. */
   wholeX?: boolean
   lines: readonly Line[]
   /** Drawn behind the lines. */
@@ -33,12 +33,12 @@ export type Figure = {
   notes?: readonly string[]
 }
 
-/** Colours that are too dim on a dark ground, and what takes their place there. */
+/** Colours that are too dim on a dark background, and their replacements there. */
 const LIGHTER = { '#1f77b4': '#5aa9e6', '#d55e00': '#f0883e', '#bf00bf': '#e673e6', '#008000': '#4fbf4f' }
 
 /**
- * The same figure on a dark page. A style outranks the attributes, and viewers that know no colour scheme, or no style,
- * draw the light one. Other colours of lines stand out from both grounds.
+ * The same figure on a dark page. A style takes precedence over attributes; viewers without colour schemes or styles draw
+ * the light figure. The other line colours contrast with both backgrounds.
  */
 export const DARK =
   '<style>@media (prefers-color-scheme:dark){svg{fill:#ddd}[fill="#fff"]{fill:#14171a}[stroke="#ddd"]{stroke:#34383c}' +
@@ -52,15 +52,15 @@ export const DARK =
 const width = 490
 const height = 350
 const fontSize = 12
-// Matplotlib's face, then the generic one, which some renderers without a desktop map to a serif.
+// Matplotlib's font first: some renderers without a desktop map the generic name to a serif.
 const fontFamily = 'DejaVu Sans, Verdana, sans-serif'
 const rowHeight = 17
 const margin = 14
 const swatch = 30
 
 /**
- * A step of 1, 2 or 5 times a power of ten that cuts `span` into about `count` parts. The mantissa is the nearest on a
- * logarithmic scale, hence the thresholds √2, √10 and √50 (d3-array's tickIncrement has the same ones).
+ * A step of 1, 2 or 5 times a power of ten that divides `span` into about `count` parts. The mantissa is the nearest on a
+ * logarithmic scale, hence the thresholds √2, √10 and √50 (the same as in d3-array's tickIncrement).
  */
 export function niceStep(span: number, count: number): number {
   const rough = span / count
@@ -93,7 +93,7 @@ export function niceRange(from: number, to: number, count: number): Range {
   return [clean(Math.floor(from / step + slack) * step), clean(Math.ceil(to / step - slack) * step)]
 }
 
-/** The labels of ticks: plain decimals, all of the same precision, or powers of ten where those would be too long. */
+/** The labels of ticks: decimals of the same precision, or powers of ten if decimals would be too long. */
 export function tickLabels(ticks: readonly number[]): string[] {
   const largest = Math.max(...ticks.map(Math.abs), 0)
   const decimals = Math.max(0, ...ticks.map((tick) => String(tick).split('.')[1]?.length ?? 0))
@@ -101,7 +101,7 @@ export function tickLabels(ticks: readonly number[]): string[] {
   return ticks.map((tick) => (plain ? tick.toFixed(decimals) : tick === 0 ? '0' : tick.toExponential()))
 }
 
-/** Text for SVG content and attributes: markup escaped, and what XML 1.0 has no place for replaced by U+FFFD. */
+/** Text for SVG content and attributes: markup is escaped, characters that XML 1.0 forbids become U+FFFD. */
 export function escapeXml(text: string): string {
   const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
   return text
@@ -110,8 +110,8 @@ export function escapeXml(text: string): string {
 }
 
 /**
- * Draws a figure on a ground of its own: white, or dark where the reader prefers dark pages.
- * @returns a complete SVG document, 490 units wide and 350 high, 17 higher for each note
+ * Draws a figure on a white background, or a dark one if the reader prefers dark pages.
+ * @returns a complete SVG document, 490 units wide and 350 high, plus 17 for each note
  */
 export function drawFigure(figure: Figure): string {
   const notes = figure.notes ?? []
@@ -167,7 +167,7 @@ function scale([from, to]: Range, [start, end]: Range): Scale {
   return (value) => start + ((value - from) / (to - from)) * (end - start)
 }
 
-/** Rounds off what multiplication leaves behind: 3 · 0.2 is 0.6000000000000001. */
+/** Removes rounding errors of multiplication: 3 · 0.2 is 0.6000000000000001. */
 function clean(value: number): number {
   return Number(value.toPrecision(12))
 }
@@ -177,7 +177,7 @@ function n(value: number): string {
   return String(Number(value.toFixed(2)))
 }
 
-/** A generous estimate: no font is at hand to measure. Digits and Latin letters of a wide sans serif average 0.6 em. */
+/** A generous estimate without a font to measure. Digits and Latin letters of a wide sans serif average 0.6 em. */
 function textWidth(content: string, size = fontSize): number {
   return [...content].length * 0.6 * size
 }
@@ -187,7 +187,7 @@ function text(content: string, x: number, y: number, anchor: 'start' | 'middle' 
   return `<text ${attributes}>${escapeXml(content)}</text>`
 }
 
-/** A text for one line: smaller if it is long, cut if it is longer still. */
+/** A text for one line: smaller if it is long, cut if it is still too long. */
 function fitted(content: string, room: number, sizes: Range): { shown: string; size: number } {
   const characters = [...content]
   const size = Math.max(sizes[0], Math.min(sizes[1], Math.floor(room / (0.6 * Math.max(1, characters.length)))))
@@ -208,7 +208,7 @@ function looksLike(a: Line, b: Line): boolean {
   return a.label === b.label && a.color === b.color && a.dash === b.dash
 }
 
-/** Lines of the legend by row, as many to a row as fit. It stands above the frame, where it can hide no curve. */
+/** The entries of the legend by row, as many as fit. It is above the frame, where it hides no curve. */
 function legendRows(lines: readonly Line[]): Line[][] {
   const rows: Line[][] = []
   let used = Number.POSITIVE_INFINITY
@@ -268,7 +268,7 @@ function drawBand({ low, high, color }: Band, x: Scale, y: Scale): string {
   return `<path d="M${around.join('L')}Z" fill="${escapeXml(color)}" fill-opacity="0.2"/>`
 }
 
-/** An inner document is clipped to its view, and needs no name that another figure on the page might have too. */
+/** An inner document is clipped to its view. Unlike a clip path it needs no name, which another figure might share. */
 function clipped(clip: boolean, { left, right, top, bottom }: Frame, parts: readonly string[]): readonly string[] {
   if (!clip) return parts
   const [w, h] = [n(right - left), n(bottom - top)]
@@ -276,7 +276,7 @@ function clipped(clip: boolean, { left, right, top, bottom }: Frame, parts: read
   return [`<svg ${view}>`, ...parts, '</svg>']
 }
 
-/** One path a stretch of finite points: a straight line across a gap would show values that nobody measured. */
+/** One path for each stretch of finite points: a line across a gap would show values that were not measured. */
 function drawLine(line: Line, x: Scale, y: Scale): string[] {
   const stretches: Point[][] = [[]]
   for (const point of line.points) {

@@ -1,9 +1,8 @@
-/** Line figures as text: Braille dots, two by four in a character, with axes and a legend. */
-
+// Line figures as text: Braille dots, two by four in a character, with axes and a legend.
 import { type Figure, niceTicks, type Point, type Range, tickLabels, xTicks } from './svg.ts'
 
 export interface TextOptions {
-  /** Characters in a line (0, of a terminal that does not say, is 80), and rows between the axes. */
+  /** Characters in a line (0, from a terminal that does not say, means 80), and rows between the axes. */
   readonly columns?: number
   readonly rows?: number
   /** Whether the terminal shows colours. */
@@ -13,7 +12,7 @@ export interface TextOptions {
 /** ANSI's blue, red, green, magenta, yellow, cyan and the bright blue and red. */
 const INKS = [34, 31, 32, 35, 33, 36, 94, 91]
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
-/** Columns that a figure can be drawn in, labels and all. */
+/** The fewest columns for a figure with its labels. */
 const NARROWEST = 20
 const BRAILLE = 0x2800
 /** The bit of a dot by its row and column in the character. */
@@ -23,17 +22,17 @@ const DOTS = [
   [0x04, 0x20],
   [0x40, 0x80],
 ] as const
-/** Columns from one letter on a line to its next. */
+/** Columns from one letter on a line to the next. */
 const LETTER_EVERY = 16
 
-/** One character of the canvas: its dots, the line drawn there last, and the letter that covers it. */
+/** A character of the canvas: its dots, the line drawn last, and the letter that covers it. */
 type Cell = { dots: number; line: number; letter: string }
 
 /**
- * Draws a figure's lines, each with a letter of the legend on it where there are several, so that they can be told apart
- * without colours; no two share one, and those after the 62nd have none.
+ * Draws the lines of a figure. If there are several, each has its own letter from the legend, so that they can be told
+ * apart without colours; those after the 62nd have none.
  *
- * @returns lines of at most `columns` characters, the legend's cut off with an ellipsis; each ends in a line feed. For
+ * @returns lines of at most `columns` characters, each with a line feed; long lines of the legend end in an ellipsis. For
  *   fewer than 20 columns it is one sentence that says so.
  */
 export function drawText(figure: Figure, options: TextOptions = {}): string {
@@ -105,7 +104,7 @@ function drawLine(canvas: Cell[][], places: readonly Point[], line: number): voi
   }
 }
 
-/** Letters on a line, the lines' one beside the other's, where the line is uppermost. */
+/** Puts letters on a line where it is uppermost, beside those of the other lines. */
 function placeLetters(canvas: Cell[][], line: number, lines: number): void {
   const letter = LETTERS[line]
   if (letter === undefined) return

@@ -1,10 +1,16 @@
+// Finds what every binding of a kernel refers to, by name.
 import { GpuError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { type ParamsCache, packParams, type StepNumbers } from './params.ts'
 import { Storage } from './pool.ts'
 import type { Binding } from './reflect.ts'
+import type { Spare } from './spare.ts'
 
-export type BindingValue = Storage | Readonly<Record<string, number>>
+/**
+ * What a binding is given: memory, the numbers of a uniform struct, or null for a buffer that the kernel does not look at
+ * in this dispatch, such as a bias that is not there. A null binding holds no particular values.
+ */
+export type BindingValue = Storage | Readonly<Record<string, number>> | null
 export type BindingValues = Readonly<Record<string, BindingValue>>
 
 /** What a dispatch is bound to, in the order of the kernel's bindings. */
@@ -28,22 +34,29 @@ export function checkNames({ name: kernel, bindings }: Kernel, values: BindingVa
 }
 
 /** Finds what every binding of a kernel refers to. Throws for values that do not fit, and for memory bound twice. */
-export function bind(kernel: Kernel, values: BindingValues, params: ParamsCache, steps: StepNumbers): Bound {
+export function bind(
+  kernel: Kernel,
+  values: BindingValues,
+  { params, steps, spare }: { params: ParamsCache; steps: StepNumbers; spare: Spare },
+): Bound {
   const storages: Storage[] = []
   const written: Storage[] = []
   let words = ''
+  let nullsWritten = 0
   const entries = kernel.bindings.map((declared): GPUBindGroupEntry => {
     const { binding, name, minBytes } = declared
     if (declared.perStep) return { binding, resource: { buffer: steps.buffer, size: minBytes } }
     const value = values[name]
     if (value === undefined) throw new Error(`${kernel.name}: nothing is given for its binding ${name}`)
     if (declared.members) {
+      if (value === null) throw new Error(`${kernel.name}: ${name} takes numbers, not null`)
       if (value instanceof Storage) throw new Error(`${kernel.name}: ${name} takes numbers, not a buffer`)
       const packed = packParams(kernel.name, declared, value) as Uint32Array<ArrayBuffer>
       words += `${packed.join()} `
       return { binding, resource: { ...params.slot(packed), size: minBytes } }
     }
-    const storage = storageOf(kernel, declared, value)
+    const orSpare = value ?? (declared.type === 'storage' ? spare.written(nullsWritten++) : spare.read)
+    const storage = storageOf(kernel, declared, orSpare, value === null ? 'a null binding' : 'the buffer')
     storages.push(storage)
     if (declared.type === 'storage') written.push(storage)
     return { binding, resource: rangeOf(declared, storage) }
@@ -52,10 +65,10 @@ export function bind(kernel: Kernel, values: BindingValues, params: ParamsCache,
   return { entries, storages, written, words, perStep: kernel.bindings.some((b) => b.perStep) }
 }
 
-function storageOf(kernel: Kernel, { name, minBytes }: Binding, value: BindingValue): Storage {
+function storageOf(kernel: Kernel, { name, minBytes }: Binding, value: BindingValue, what: string): Storage {
   if (!(value instanceof Storage)) throw new Error(`${kernel.name}: ${name} takes a buffer, not numbers`)
   if (value.capacity < minBytes) {
-    throw new Error(`${kernel.name}: ${name} needs ${minBytes} bytes, the buffer has ${value.capacity}`)
+    throw new Error(`${kernel.name}: ${name} needs ${minBytes} bytes, ${what} has ${value.capacity}`)
   }
   return value
 }

@@ -1,3 +1,4 @@
+// Errors of the device.
 export type GpuErrorKind = 'unavailable' | 'lost' | 'closed' | 'validation' | 'out-of-memory' | 'internal'
 
 /**

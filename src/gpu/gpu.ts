@@ -1,3 +1,4 @@
+// A device: its memory, its compiled kernels, and the commands on their way to it.
 import { type BindingValues, bind, checkNames } from './bind.ts'
 import { bufferUsage, mapModeRead } from './constants.ts'
 import { errorKind, GpuError, withKernelName } from './errors.ts'
@@ -8,6 +9,7 @@ import { Pipelines } from './pipelines.ts'
 import { BufferPool, type Storage } from './pool.ts'
 import { type Dispatch, fold, type Place, Recorder } from './recorder.ts'
 import { PlanMemory, type Recording } from './recording.ts'
+import { Spare } from './spare.ts'
 import { Waiter } from './wait.ts'
 
 /** A device with its memory, its compiled kernels and the commands on their way to it. */
@@ -20,6 +22,7 @@ export class Gpu {
   readonly #pool: BufferPool
   readonly #params: ParamsCache
   readonly #steps: StepNumbers
+  readonly #spare: Spare
   readonly #plans = new Set<PlanMemory>()
   #recording: Recording | null = null
   readonly #waiter: Waiter
@@ -30,7 +33,7 @@ export class Gpu {
   #lost: GpuError | null = null
 
   /** Asks the adapter for a device. `noted` is only put into `info`. Throws GpuError when the adapter refuses. */
-  static async fromAdapter(adapter: GPUAdapter, noted: Pick<GpuInfo, 'rung' | 'fast'> = {}): Promise<Gpu> {
+  static async fromAdapter(adapter: GPUAdapter, noted: Pick<GpuInfo, 'adapterSource' | 'fast'> = {}): Promise<Gpu> {
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
     let device: GPUDevice
     try {
@@ -53,6 +56,7 @@ export class Gpu {
     this.#recorder = new Recorder(device)
     this.#params = new ParamsCache(device)
     this.#steps = new StepNumbers(device)
+    this.#spare = new Spare(device, this.#pool)
     this.#waiter = new Waiter(info.adapterClass === 'cpu')
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault() // it is thrown by the next call instead of being printed
@@ -62,6 +66,7 @@ export class Gpu {
       if (kind !== 'out-of-memory') return
       this.#recorder.submit()
       for (const { pool } of [...this.#plans, { pool: this.#pool }]) pool.distrust()
+      this.#spare.forget()
     })
     device.lost.then(
       ({ reason, message }) => {
@@ -80,8 +85,9 @@ export class Gpu {
   }
 
   /**
-   * Records one dispatch. `values` names every binding of the kernel: a storage, or the numbers of a uniform struct.
-   * `groups` workgroups are folded into a second dimension beyond 65,535; with 0 nothing is recorded.
+   * Records one dispatch. `values` names every binding of the kernel: a storage, the numbers of a uniform struct, or null for
+   * a buffer that the kernel does not look at in this dispatch. `groups` workgroups are folded into a second dimension beyond
+   * 65,535; with 0 nothing is recorded.
    */
   emit(kernel: Kernel, values: BindingValues, groups: number): void {
     this.check()
@@ -99,7 +105,8 @@ export class Gpu {
       this.#params.clear()
     }
     const { pipeline, layout } = this.#pipelines.get(kernel)
-    const bound = bind(kernel, values, recording?.memory.params ?? this.#params, this.#steps)
+    const params = recording?.memory.params ?? this.#params
+    const bound = bind(kernel, values, { params, steps: this.#steps, spare: this.#spare })
     const { entries, storages, written, perStep } = bound
     for (const storage of written) storage.version++
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })

@@ -1,3 +1,4 @@
+// What is known of an adapter, and what a device holds.
 /** What a device holds. */
 export interface GpuMemory {
   /** Tensors alive. */
@@ -20,8 +21,8 @@ export interface GpuInfo {
   readonly description: string
   /** 'cpu' for a driver that computes on the processor; kernels are tuned by this class. */
   readonly adapterClass: 'cpu' | 'gpu'
-  /** Under Node, the step of the ladder that the adapter was found on; 'lavapipe' stands for the system's own too. */
-  readonly rung?: 'hardware' | 'lavapipe' | 'swiftshader'
+  /** Under Node, where the adapter comes from; 'lavapipe' is the system's own or the one in the cache folder. */
+  readonly adapterSource?: 'hardware' | 'lavapipe' | 'swiftshader'
   /** Present, and true, where Dawn's own checks are off. */
   readonly fast?: boolean
 }

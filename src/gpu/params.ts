@@ -1,3 +1,4 @@
+// Uniform memory: a kernel's params by content, and the numbers of a run's steps.
 import { bufferUsage } from './constants.ts'
 import type { Binding } from './reflect.ts'
 

@@ -1,3 +1,4 @@
+// The kernels that a device has compiled.
 import { shaderStageCompute } from './constants.ts'
 import { GpuError } from './errors.ts'
 import type { Kernel } from './kernel.ts'

@@ -1,3 +1,4 @@
+// GPU memory: storages that count their holders, and buffers that are used again.
 import { bufferUsage } from './constants.ts'
 import { GpuError } from './errors.ts'
 

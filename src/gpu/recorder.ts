@@ -1,3 +1,4 @@
+// Collects dispatches into command buffers, submits them, and runs recorded ones again.
 import { stepOffset } from './params.ts'
 
 const DISPATCHES_PER_SUBMIT = 64

@@ -1,3 +1,4 @@
+// The dispatches of a captured function, kept instead of run.
 import type { Bound } from './bind.ts'
 import type { Kernel } from './kernel.ts'
 import { ParamsCache } from './params.ts'

@@ -1,3 +1,4 @@
+// Waiting for the device without taking a core from a driver that computes on the processor.
 const SHORTEST_LIMIT_MS = 4
 const LONGEST_LIMIT_MS = 1000
 

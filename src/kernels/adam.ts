@@ -1,6 +1,8 @@
 // The kernels of Adam's update, with its weight decay decoupled.
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from './generated/wgsl.ts'
 
-export const adamStep = new Kernel('adam', wgsl.adam, 'step')
-export const adamStepAmsgrad = new Kernel('adam', wgsl.adam, 'step_amsgrad')
+const file = new KernelFile('adam', wgsl.adam)
+
+export const adamStep = file.entry('step')
+export const adamStepAmsgrad = file.entry('step_amsgrad')

@@ -1,4 +1,5 @@
-import { Kernel } from '../gpu/kernel.ts'
+// add: a sum of two tensors, the second perhaps one value a channel.
+import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op, provideArithmetic } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
@@ -7,9 +8,10 @@ import { copyOf } from './clip.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { blocksOf, groupsFor, groupsForElements, requireTensors, requireType, withScratch } from './support.ts'
 
-const forward = new Kernel('add', wgsl.add, 'forward')
-const backwardBlock = new Kernel('add', wgsl.add, 'backward_block')
-const reduce = new Kernel('add', wgsl.add, 'reduce')
+const file = new KernelFile('add', wgsl.add)
+const forward = file.entry('forward')
+const backwardBlock = file.entry('backward_block')
+const reduce = file.entry('reduce')
 
 interface Attributes {
   /** The input as [N, C, S]; null when both shapes are the same. */

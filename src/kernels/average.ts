@@ -1,10 +1,10 @@
 // The kernel of running averages of parameters.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import * as wgsl from './generated/wgsl.ts'
 
-const update = new Kernel('average', wgsl.average, 'update')
+const update = new KernelFile('average', wgsl.average).entry('update')
 
 export interface AverageStorages {
   /** A row for each workgroup, as rows.ts has them: the place in the averages, that in the parameters, how many. */

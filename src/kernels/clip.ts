@@ -1,5 +1,6 @@
+// Norms of many tensors, and limits for their elements, in a few dispatches.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -8,11 +9,12 @@ import type { Piece } from './rows.ts'
 import { ELEMENTS_A_WORKGROUP, groupsForElements, withScratch } from './support.ts'
 import { TableCache } from './table_cache.ts'
 
-const partial = new Kernel('clip', wgsl.clip, 'partial')
-const total = new Kernel('clip', wgsl.clip, 'total')
-const scale = new Kernel('clip', wgsl.clip, 'scale')
-const clampElements = new Kernel('clip', wgsl.clip, 'clamp_elements')
-const copy = new Kernel('clip', wgsl.clip, 'copy')
+const file = new KernelFile('clip', wgsl.clip)
+const partial = file.entry('partial')
+const total = file.entry('total')
+const scale = file.entry('scale')
+const clampElements = file.entry('clamp_elements')
+const copy = file.entry('copy')
 
 const PARAMS = { size: 0, first: 0, infinite: 0, limit: 0, keep: 0 }
 

@@ -1,5 +1,6 @@
+// conv2d. Where nn.Sequential fuses it with ReLU and pooling, conv2d_relu_max_pool2d.ts runs instead.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
@@ -11,7 +12,6 @@ import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, outputSize, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
-import type { Numbers } from './tuning.ts'
 
 /** Options of {@link conv2d}, each a number or [height, width]: stride 1, padding 0, dilation 1 unless given. */
 export interface Conv2dOptions {
@@ -27,18 +27,7 @@ export interface Attributes {
   readonly dilation: Pair
 }
 
-const variants = new Map<string, Kernel>()
-
-/** The entry point compiled with these numbers. */
-function variant(entryPoint: string, { WG = 64, ...tune }: Numbers): Kernel {
-  const key = `${entryPoint} ${WG} ${Object.values(tune).join(' ')}`
-  let kernel = variants.get(key)
-  if (!kernel) {
-    kernel = new Kernel('conv2d', wgsl.conv2d, entryPoint, { tune, constants: { WG } })
-    variants.set(key, kernel)
-  }
-  return kernel
-}
+const file = new KernelFile('conv2d', wgsl.conv2d)
 
 function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attributes, bias: boolean) {
   const [N, C, H, W] = input as [number, number, number, number]
@@ -47,8 +36,8 @@ function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attrib
   const [PH, PW] = attributes.padding
   const [DH, DW] = attributes.dilation
   const [OH, OW] = [output[2]!, output[3]!]
-  const has_bias = bias ? 1 : 0
-  return { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, has_bias, first_block: 0, blocks: 0 }
+  const hasBias = bias ? 1 : 0
+  return { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias, firstBlock: 0, blocks: 0 }
 }
 type Params = ReturnType<typeof paramsOf>
 
@@ -67,29 +56,32 @@ function correlate(
   const [OH, OW] = [dst.shape[2]!, dst.shape[3]!]
   const unitStep = params.SW === 1 && params.DW === 1
   const layer = { inChannels, outChannels, KH, KW, OH, OW }
-  const as = gpu.info.adapterClass
-  const slices = maySlice(N * OH * OW * F * C * KH * KW, as)
+  const { adapterClass } = gpu.info
+  const slices = maySlice(N * OH * OW * F * C * KH * KW, adapterClass)
   const tuned = tunedFor(gpu, `conv2d.${direction}`, () => sizesOf(params))
-  const tune = tuneCorrelate(layer, { unitStep, slices }, as, tuned)
+  const tune = tuneCorrelate(layer, { unitStep, slices }, adapterClass, tuned)
   const blocks = Math.ceil(outChannels / tune.OCB)
   const quads = blocks * inChannels * KH * KW * Math.ceil(tune.OCB / 4)
   const most = blocksADispatch(layer, tune)
   const floatsBefore = (block: number) => (4 * quads * block) / blocks
   // As a uniform buffer the whole declared 64 KiB must be there, from the last dispatch's first block on.
   const last = floatsBefore(Math.floor((blocks - 1) / most) * most)
+  const { WG, ...numbers } = tune
   withScratch(gpu, 'conv2d', Math.max(4 * quads, last + 16_384), (packed) => {
-    gpu.emit(variant(`pack_${direction}`, tune), { params, weight, packed }, groupsFor(quads, tune.WG))
-    const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX), tune.WG)
-    for (let first_block = 0; first_block < blocks; first_block += most) {
-      const count = Math.min(most, blocks - first_block)
-      const at = 4 * floatsBefore(first_block)
+    const pack = file.entry(`pack_${direction}`, numbers, { WG })
+    gpu.emit(pack, { params, weight, packed }, groupsFor(quads, WG))
+    const kernel = file.entry(direction, numbers, { WG })
+    const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX), WG)
+    for (let firstBlock = 0; firstBlock < blocks; firstBlock += most) {
+      const count = Math.min(most, blocks - firstBlock)
+      const at = 4 * floatsBefore(firstBlock)
       const weights = packed.part(at, packed.byteLength - at)
       const range = {
-        params: { ...params, first_block, blocks: count },
+        params: { ...params, firstBlock, blocks: count },
         weights_small: weights,
         weights_large: weights,
       }
-      gpu.emit(variant(direction, tune), { ...range, src, dst: dst.storage, bias: bias ?? src }, groups * count)
+      gpu.emit(kernel, { ...range, src, dst: dst.storage, bias }, groups * count)
       weights.release()
     }
   })
@@ -107,10 +99,10 @@ function weightGradients(gpu: Gpu, params: Params, x: Storage, dy: Storage, dw: 
   const tiles = Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
   withScratch(gpu, 'conv2d', blocks * LANES * sums, (partial) => {
     const threads = blocks * tiles * LANES
-    gpu.emit(variant('backward_weight', tune), { params, src: x, dy, partial }, groupsFor(threads, WG))
-    if (db)
-      gpu.emit(variant('reduce', numbers), { params, sums: partial, dw: dw.storage, db: db.storage }, groupsFor(sums))
-    else gpu.emit(variant('reduce_weight', numbers), { params, sums: partial, dw: dw.storage }, groupsFor(sums - F))
+    gpu.emit(file.entry('backward_weight', numbers, { WG }), { params, src: x, dy, partial }, groupsFor(threads, WG))
+    const reduced = { params, sums: partial, dw: dw.storage }
+    if (db) gpu.emit(file.entry('reduce', numbers), { ...reduced, db: db.storage }, groupsFor(sums))
+    else gpu.emit(file.entry('reduce_weight', numbers), reduced, groupsFor(sums - F))
   })
 }
 

@@ -1,5 +1,6 @@
+// An optimization: convolution, ReLU and 2 × 2 max pooling in one. conv2d, relu and max_pool2d define it.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -12,22 +13,10 @@ import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, requireTensors, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
-import type { Numbers } from './tuning.ts'
 
 const NAME = 'conv2dReluMaxPool2d'
 
-const variants = new Map<string, Kernel>()
-
-/** The entry point compiled with these numbers. */
-function variant(entryPoint: string, { WG = 64, ...tune }: Numbers): Kernel {
-  const key = `${entryPoint} ${WG} ${Object.values(tune).join(' ')}`
-  let kernel = variants.get(key)
-  if (!kernel) {
-    kernel = new Kernel('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d, entryPoint, { tune, constants: { WG } })
-    variants.set(key, kernel)
-  }
-  return kernel
-}
+const file = new KernelFile('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d)
 
 /** All that the kernels are called with; `output` is the pooled shape. */
 function plan(
@@ -40,7 +29,7 @@ function plan(
   const [F, , KH, KW] = weight as [number, number, number, number]
   const [, , OH, OW] = output as [number, number, number, number]
   const [[SH, SW], [PH, PW], [DH, DW]] = [stride, padding, dilation]
-  const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, has_bias: bias ? 1 : 0 }
+  const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias: bias ? 1 : 0 }
   const unitSteps = SH === 1 && SW === 1 && DH === 1 && DW === 1
   const tuned = (entryPoint: string) => tunedFor(gpu, `conv2d_relu_max_pool2d.${entryPoint}`, () => sizesOf(params))
   const chosen = { ...tuned('forward'), ...tuned('backward_input'), ...tuned('backward_weight') }
@@ -60,14 +49,14 @@ function packWeights(gpu: Gpu, { params, tune }: Plan, w: Tensor): Tensor {
   const floats = Math.max(4 * tune.quads, 16_384)
   const packed = empty(gpu, [floats], 'float32', `${NAME} weights`)
   const bindings = { params, weight: w.storage, packed: packed.storage }
-  gpu.emit(variant('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
+  gpu.emit(file.entry('pack', pick(tune, 'OCB', 'DX_C')), bindings, groupsFor(tune.quads))
   return packed
 }
 
 function forward(gpu: Gpu, { params, tune }: Plan, x: Tensor, w: Tensor, b: Tensor | null, out: Tensor, won: Tensor) {
-  const kernel = variant('forward', pick(tune, 'RUN', 'KW_FIXED', 'PADDED', 'WEIGHTS_UNIFORM', 'OCB'))
+  const kernel = file.entry('forward', pick(tune, 'RUN', 'KW_FIXED', 'PADDED', 'WEIGHTS_UNIFORM', 'OCB'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
-  const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? x.storage }
+  const inputs = { params, x: x.storage, ...weights, bias: b?.storage ?? null }
   const blocks = Math.ceil(params.F / tune.OCB)
   const threads = params.N * params.OH * Math.ceil(params.OW / tune.RUN)
   gpu.emit(kernel, { ...inputs, out: out.storage, winner_out: won.storage }, groupsFor(threads) * blocks)
@@ -80,7 +69,7 @@ interface Gradient {
 
 function backwardInput(gpu: Gpu, { params, tune }: Plan, w: Tensor, { dy, winner }: Gradient, dx: Tensor) {
   const names = ['RUN', 'KW_FIXED', 'WEIGHTS_UNIFORM', 'OCB', 'DX_C', 'DX_T'] as const
-  const kernel = variant('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE'))
+  const kernel = file.entry('backward_input', pick(tune, ...names, 'DX_WINDOWS', 'DX_BACK', 'DX_SHIFT', 'DX_WHOLE'))
   const weights = { weights_large: w.storage, weights_small: w.storage }
   const threads = params.N * Math.ceil(params.H / 2) * Math.ceil(params.W / tune.DX_T)
   const groups = groupsFor(threads) * Math.ceil(params.C / tune.DX_C)
@@ -101,10 +90,14 @@ function backwardWeight(
   const weights = F * C * KH * KW
   const threads = parts * Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
   withScratch(gpu, NAME, parts * (weights + F), (partial) => {
-    const names = ['WG', 'RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
+    const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
     const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
-    gpu.emit(variant('backward_weight', pick(tune, ...names)), { ...inputs, partial }, groupsFor(threads, tune.WG))
-    const reduce = variant(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
+    gpu.emit(
+      file.entry('backward_weight', pick(tune, ...names), { WG: tune.WG }),
+      { ...inputs, partial },
+      groupsFor(threads, tune.WG),
+    )
+    const reduce = file.entry(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
     const bindings = { params, sums: partial, dw: dw.storage, ...(db && { db: db.storage }) }
     gpu.emit(reduce, bindings, groupsFor(db ? weights + F : weights))
   })

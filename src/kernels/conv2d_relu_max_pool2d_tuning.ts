@@ -52,13 +52,18 @@ const LARGEST_FIXED = 7
 const WORTH_A_VARIANT = 100_000
 
 /** `unitSteps`: whether stride and dilation are 1; `chosen` goes before the table. */
-export function tuneFused(layer: FusedLayer, unitSteps: boolean, as: AdapterClass, chosen: Numbers = {}): FusedTuning {
+export function tuneFused(
+  layer: FusedLayer,
+  unitSteps: boolean,
+  adapterClass: AdapterClass,
+  chosen: Numbers = {},
+): FusedTuning {
   const { C, F, KH, KW, OH, OW, PH, PW } = layer
   const fixed = unitSteps && KW <= LARGEST_FIXED && C * F * KH * KW * 4 * OH * OW >= WORTH_A_VARIANT
   const blocks = fixed
-    ? { ...tile(OW, F, as), ...chosen, ...tileOfInput(layer, as, chosen) }
+    ? { ...tile(OW, F, adapterClass), ...chosen, ...tileOfInput(layer, adapterClass, chosen) }
     : { ...GENERIC, ...chosen }
-  const { WG, LANES, DW_OC, DW_TY, DW_TX } = TUNING.fused_weight[as]
+  const { WG, LANES, DW_OC, DW_TY, DW_TX } = TUNING.fused_weight[adapterClass]
   const quads = Math.ceil(F / blocks.OCB) * C * KH * KW + Math.ceil(C / blocks.DX_C) * F * (KH + 4) * KW
   return {
     ...blocks,
@@ -79,8 +84,8 @@ export function tuneFused(layer: FusedLayer, unitSteps: boolean, as: AdapterClas
 const GENERIC = { RUN: 2, OCB: 4, DX_C: 4, DX_T: 4, DX_WINDOWS: 1, DX_BACK: 0, DX_SHIFT: 0, DX_WHOLE: 0 }
 
 /** Windows and filters a thread: as many as it can hold, as near as can be to divisors of the row and of the filters. */
-function tile(OW: number, F: number, as: AdapterClass) {
-  const { mostSums, mostRun } = TUNING.fused_forward[as]
+function tile(OW: number, F: number, adapterClass: AdapterClass) {
+  const { mostSums, mostRun } = TUNING.fused_forward[adapterClass]
   let best = { RUN: 1, OCB: 1, cost: Infinity }
   for (let RUN = 1; RUN <= mostRun; RUN++) {
     for (let OCB = 1; OCB <= 4; OCB++) {
@@ -96,8 +101,8 @@ function tile(OW: number, F: number, as: AdapterClass) {
 }
 
 /** The tile of dx that a thread makes: whole rows where they are short, for then nothing outside is computed. */
-function tileOfInput({ C, KW, W, OW, PW }: FusedLayer, as: AdapterClass, chosen: Numbers) {
-  const row = TUNING.fused_input[as]
+function tileOfInput({ C, KW, W, OW, PW }: FusedLayer, adapterClass: AdapterClass, chosen: Numbers) {
+  const row = TUNING.fused_input[adapterClass]
   const even = 2 * Math.ceil(W / 2)
   if (chosen.DX_WHOLE === undefined ? even <= row.mostWhole : chosen.DX_WHOLE === 1) {
     const DX_C = chosen.DX_C ?? Math.max(1, Math.min(C, row.DX_C, Math.floor(row.mostSums / (2 * even))))

@@ -59,8 +59,8 @@ const LARGEST_ROW = 5
 const WORTH_A_VARIANT = 100_000
 
 /** Products per load decide on the processor: many outputs a thread, as near as can be to a divisor of the row. */
-function outputsPerThread(OW: number, OCB: number, as: AdapterClass): number {
-  const { PX, mostSums } = TUNING.conv2d_correlate[as]
+function outputsPerThread(OW: number, OCB: number, adapterClass: AdapterClass): number {
+  const { PX, mostSums } = TUNING.conv2d_correlate[adapterClass]
   const candidates: readonly number[] = PX.filter((px) => px * OCB <= mostSums)
   const computed = (px: number) => Math.ceil(OW / px) * px
   return candidates.reduce((best, px) => (computed(px) < computed(best) ? px : best))
@@ -73,21 +73,21 @@ const blockBytes = ({ inChannels, KH, KW }: Correlation, OCB: number) => 16 * in
 const bindable = (bytes: number) => bytes <= UNIFORM_BYTES && bytes % 256 === 0
 
 /** Whether a layer of so many multiply-adds may be several dispatches, so that the weights of each fit a uniform buffer. */
-export function maySlice(multiplyAdds: number, as: AdapterClass): boolean {
-  return multiplyAdds >= TUNING.conv2d_correlate[as].worthDispatches
+export function maySlice(multiplyAdds: number, adapterClass: AdapterClass): boolean {
+  return multiplyAdds >= TUNING.conv2d_correlate[adapterClass].worthDispatches
 }
 
 /** `unitStep`: whether horizontal stride and dilation are 1; `slices` as `maySlice` says; `chosen` goes before the table. */
 export function tuneCorrelate(
   layer: Correlation,
   { unitStep, slices }: { readonly unitStep: boolean; readonly slices: boolean },
-  as: AdapterClass,
+  adapterClass: AdapterClass,
   chosen: Numbers = {},
 ): CorrelateTuning {
   const { inChannels, outChannels, KH, KW, OH, OW } = layer
   const work = inChannels * outChannels * KH * KW * OH * OW
   const fixed = unitStep && KW <= LARGEST_FIXED && work >= WORTH_A_VARIANT
-  const row = TUNING.conv2d_correlate[as]
+  const row = TUNING.conv2d_correlate[adapterClass]
   const widest = chosen.OCB ?? (fixed ? Math.min(outChannels, row.OCB) : row.anyOCB)
   const whole = Math.ceil(outChannels / widest) * blockBytes(layer, widest) <= UNIFORM_BYTES
   const narrower = chosen.OCB === undefined ? [widest, 4] : [widest]
@@ -95,7 +95,7 @@ export function tuneCorrelate(
   const OCB = sliced ?? widest
   return {
     WG: row.WG,
-    PX: fixed ? outputsPerThread(OW, OCB, as) : row.anyPX,
+    PX: fixed ? outputsPerThread(OW, OCB, adapterClass) : row.anyPX,
     WEIGHTS_UNIFORM: whole || sliced !== undefined ? 1 : 0,
     KW_FIXED: fixed ? KW : 0,
     ...chosen,
@@ -119,10 +119,10 @@ function taps(K: number, fixed: boolean, most: number, any: number): number {
 export function tuneWeight(
   { inChannels, outChannels, KH, KW, OH, OW }: Correlation,
   slides: boolean,
-  as: AdapterClass,
+  adapterClass: AdapterClass,
   chosen: Numbers = {},
 ): WeightTuning {
-  const row = TUNING.conv2d_weight[as]
+  const row = TUNING.conv2d_weight[adapterClass]
   const fixed = inChannels * outChannels * KH * KW * OH * OW >= WORTH_A_VARIANT
   return {
     WG: row.WG,

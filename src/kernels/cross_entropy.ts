@@ -1,4 +1,5 @@
-import { Kernel } from '../gpu/kernel.ts'
+// crossEntropy: softmax and its loss in one, with the counts of a Meter.
+import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty, rangeOf, tensor } from '../tensor/create.ts'
 import { gradEnabled } from '../tensor/modes.ts'
@@ -7,24 +8,21 @@ import { requireOptions } from '../tensor/options.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
-import { newWatch } from './finite.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { groupsFor, kindOf, requireRank, requireTensors, requireType, withScratch } from './support.ts'
+import { groupsFor, kindOf, requireRank, requireTensors, requireType } from './support.ts'
 import { TUNING } from './tuning.ts'
 
-const forward = new Kernel('cross_entropy', wgsl.cross_entropy, 'forward')
-const reduce = new Kernel('cross_entropy', wgsl.cross_entropy, 'reduce')
-const fused = new Kernel('cross_entropy', wgsl.cross_entropy, 'fused')
-const backward = new Kernel('cross_entropy', wgsl.cross_entropy, 'backward')
+const file = new KernelFile('cross_entropy', wgsl.cross_entropy)
+const forward = file.entry('forward')
+const reduce = file.entry('reduce')
+const fused = file.entry('fused')
+const backward = file.entry('backward')
 
 /** What the kernels note of a row: its largest logit, its sum of exponentials, its loss, and whether it counts. */
 const WORDS_OF_A_ROW = 4
 
 /** The label of rows that do not count, unless another is given. */
 const IGNORED = -100
-
-/** Words of the totals: those of a watch. */
-const TOTALS = newWatch().length
 
 type Range = readonly [number, number]
 /** Options of {@link crossEntropy}. */
@@ -47,7 +45,7 @@ function paramsOf(logits: Tensor, target: Tensor, { reduction, ignoreIndex, tota
   return {
     N,
     C,
-    label_bytes: target.dtype === 'uint8' ? 1 : 0,
+    labelBytes: target.dtype === 'uint8' ? 1 : 0,
     ignore: ignoreIndex,
     each: reduction === 'none' ? 1 : 0,
     mean: reduction === 'mean' ? 1 : 0,
@@ -126,21 +124,19 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
       return { out, saved }
     }
     const { FUSED_ROWS, FUSED_LOGITS } = TUNING.cross_entropy[gpu.info.adapterClass]
-    return withScratch(gpu, 'crossEntropy', TOTALS, (unused) => {
-      const totals = attributes.totals?.storage ?? unused
-      if (N > FUSED_ROWS || logits.size > FUSED_LOGITS) {
-        gpu.emit(forward, bindings, groupsFor(N))
-        gpu.emit(reduce, { params, rows: rows.storage, out: out.storage, totals }, 1)
-        return { out, saved }
-      }
-      if (!(logits.requiresGrad && gradEnabled())) {
-        withScratch(gpu, 'crossEntropy', 1, (dx) => gpu.emit(fused, { ...bindings, totals, dx }, 1))
-        return { out, saved }
-      }
-      const dx = empty(gpu, logits.shape, 'float32', 'crossEntropy')
-      gpu.emit(fused, { ...bindings, params: { ...params, needX: 1 }, totals, dx: dx.storage }, 1)
-      return { out, saved: [...saved, dx] }
-    })
+    const totals = attributes.totals?.storage ?? null
+    if (N > FUSED_ROWS || logits.size > FUSED_LOGITS) {
+      gpu.emit(forward, bindings, groupsFor(N))
+      gpu.emit(reduce, { params, rows: rows.storage, out: out.storage, totals }, 1)
+      return { out, saved }
+    }
+    if (!(logits.requiresGrad && gradEnabled())) {
+      gpu.emit(fused, { ...bindings, totals, dx: null }, 1)
+      return { out, saved }
+    }
+    const dx = empty(gpu, logits.shape, 'float32', 'crossEntropy')
+    gpu.emit(fused, { ...bindings, params: { ...params, needX: 1 }, totals, dx: dx.storage }, 1)
+    return { out, saved: [...saved, dx] }
   },
 
   backward(gpu, dy, [logits, target, rows, dxOfOne], attributes) {

@@ -1,12 +1,13 @@
+// Tensors with one value everywhere.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import { empty } from '../tensor/create.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsForElements } from './support.ts'
 
-const forward = new Kernel('fill', wgsl.fill, 'forward')
+const forward = new KernelFile('fill', wgsl.fill).entry('forward')
 
 /** A float32 tensor with every element set to `value`. */
 export function full(gpu: Gpu, shape: Shape, value: number): Tensor {

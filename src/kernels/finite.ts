@@ -1,9 +1,10 @@
-import { Kernel } from '../gpu/kernel.ts'
+// The watch that notes the first number that is not finite.
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsForElements } from './support.ts'
 
-const check = new Kernel('finite', wgsl.finite, 'check')
+const check = new KernelFile('finite', wgsl.finite).entry('check')
 
 /**
  * What a watch holds before anything was noted: an int32 tensor of five elements. [1] is the clock; [3] and [4] are the

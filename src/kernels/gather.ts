@@ -1,4 +1,5 @@
-import { Kernel } from '../gpu/kernel.ts'
+// Batches of images and labels, gathered from bytes on the device.
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import { sizeOf } from '../tensor/shape.ts'
@@ -6,7 +7,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, groupsForElements, requireRank, requireType } from './support.ts'
 
-const batch = new Kernel('gather', wgsl.gather, 'batch')
+const batch = new KernelFile('gather', wgsl.gather).entry('batch')
 
 /** A data set of bytes on the GPU, and the order in which its rows are taken. */
 export interface Source {
@@ -66,7 +67,7 @@ export function gatherBatch(source: Source, selection: Selection, scale: number)
     bytes: images.storage,
     labels: labels.storage,
     index: index.storage,
-    batches: batches?.storage ?? index.storage,
+    batches: batches?.storage ?? null,
     out: out.storage,
     out_labels: outLabels.storage,
   }

@@ -1,5 +1,6 @@
+// linear and linearRelu: products with the transpose of a weight, plus a bias.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type GradientOf, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
@@ -11,13 +12,14 @@ import { tuneLinearBackward, tuneLinearForward } from './linear_tuning.ts'
 import { blocksOf, groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
 
-const packForward = new Kernel('linear', wgsl.linear, 'pack_forward')
-const forward = new Kernel('linear', wgsl.linear, 'forward')
-const forwardDirect = new Kernel('linear', wgsl.linear, 'forward_direct')
-const packBackward = new Kernel('linear', wgsl.linear, 'pack_backward')
-const backward = new Kernel('linear', wgsl.linear, 'backward')
-const backwardDirect = new Kernel('linear', wgsl.linear, 'backward_direct')
-const reduce = new Kernel('linear', wgsl.linear, 'reduce')
+const file = new KernelFile('linear', wgsl.linear)
+const packForward = file.entry('pack_forward')
+const forward = file.entry('forward')
+const forwardDirect = file.entry('forward_direct')
+const packBackward = file.entry('pack_backward')
+const backward = file.entry('backward')
+const backwardDirect = file.entry('backward_direct')
+const reduce = file.entry('reduce')
 
 const quads = (n: number) => Math.ceil(n / 4)
 const eights = (n: number) => Math.ceil(n / 8)
@@ -60,7 +62,7 @@ function output(gpu: Gpu, [input, weight, bias]: LinearInputs, shape: Shape, rel
   if (out.size === 0) return out
   const params = { N, I, O, hasBias: bias ? 1 : 0, relu, needX: 0, needW: 0, parts: 1, maskX: 0 }
   const operands = { x: input.storage, weight: weight.storage }
-  const rest = { params, bias: bias?.storage ?? weight.storage, out: out.storage }
+  const rest = { params, bias: bias?.storage ?? null, out: out.storage }
   const blocks = eights(N) * eights(O)
   const tuned = tunedFor(gpu, 'linear.forward', () => ({ N, I, O, relu }))
   const { DIRECT } = tuneLinearForward({ N, I, O }, gpu.info.adapterClass, tuned)
@@ -171,25 +173,23 @@ function compute(gpu: Gpu, operands: Operands, dx: Tensor | null, dw: Tensor | n
   const parts = needW === 1 && PARTS === 1 ? blocksOf(N) : 1
   const params: Params = { N, I, O, hasBias: 0, relu, needX, needW, parts, maskX: masksInput ? 1 : 0 }
   const emit = DIRECT === 1 ? emitDirect : emitPacked
-  withScratch(gpu, 'linear', 1, (unused) => {
-    const x = dx?.storage ?? unused
-    if (!dw || !db)
-      return withScratch(gpu, 'linear', 1, (b) =>
-        withScratch(gpu, 'linear', 1, (w) => emit(gpu, params, operands, { dx: x, dw: w, db: b })),
-      )
-    if (parts === 1) return emit(gpu, params, operands, { dx: x, dw: dw.storage, db: db.storage })
-    return withScratch(gpu, 'linear', parts * O * I, (w) =>
-      withScratch(gpu, 'linear', parts * O, (b) => {
-        emit(gpu, params, operands, { dx: x, dw: w, db: b })
-        const sums = { partial_w: w, partial_b: b, dw: dw.storage, db: db.storage }
-        gpu.emit(reduce, { params, ...sums }, groupsFor(O * I + O))
-      }),
-    )
-  })
+  const x = dx?.storage ?? null
+  if (!(dw && db && parts > 1)) {
+    emit(gpu, params, operands, { dx: x, dw: dw?.storage ?? null, db: db?.storage ?? null })
+    return
+  }
+  withScratch(gpu, 'linear', parts * O * I, (w) =>
+    withScratch(gpu, 'linear', parts * O, (b) => {
+      emit(gpu, params, operands, { dx: x, dw: w, db: b })
+      const sums = { partial_w: w, partial_b: b, dw: dw.storage, db: db.storage }
+      gpu.emit(reduce, { params, ...sums }, groupsFor(O * I + O))
+    }),
+  )
 }
 
 type Params = Readonly<Record<'N' | 'I' | 'O' | 'hasBias' | 'relu' | 'needX' | 'needW' | 'parts' | 'maskX', number>>
-type Results = Readonly<Record<'dx' | 'dw' | 'db', Storage>>
+/** Null where nobody asks for one. */
+type Results = Readonly<Record<'dx' | 'dw' | 'db', Storage | null>>
 
 function emitDirect(gpu: Gpu, params: Params, { dy, input, weight }: Operands, results: Results): void {
   const { N, I, O, needX, needW, parts } = params
@@ -204,7 +204,7 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
   const alongO = needX * (quads(N) + quads(I))
   const threads = needW * parts * (eights(O) * eights(I) + quads(O)) + needX * eights(N) * eights(I)
   withScratch(gpu, 'linear', 4 * (alongN * N + alongO * O), (packed) => {
-    const inputs = { x: input.storage, weight: weight.storage, dy: dy.storage, y: (y ?? dy).storage }
+    const inputs = { x: input.storage, weight: weight.storage, dy: dy.storage, y: y?.storage ?? null }
     gpu.emit(packBackward, { params, ...inputs, packed }, groupsFor(alongN * stripsOf(N) + alongO * stripsOf(O)))
     gpu.emit(backward, { params, quads: packed, x: input.storage, ...results }, groupsFor(threads))
   })

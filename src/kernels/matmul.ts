@@ -1,5 +1,6 @@
+// matmul: products of two matrices, each of them transposed or not.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
@@ -12,18 +13,8 @@ import { groupsFor, requireRank, requireTensors, requireType, stripsOf, withScra
 import { tunedFor } from './tuned.ts'
 import { TUNING } from './tuning.ts'
 
-const pack = new Kernel('matmul', wgsl.matmul, 'pack')
-const multiply = new Map<number, Kernel>()
-
-/** With so many threads a workgroup. */
-function multiplyBy(WG: number): Kernel {
-  let kernel = multiply.get(WG)
-  if (!kernel) {
-    kernel = new Kernel('matmul', wgsl.matmul, 'matmul', { constants: { WG } })
-    multiply.set(WG, kernel)
-  }
-  return kernel
-}
+const file = new KernelFile('matmul', wgsl.matmul)
+const pack = file.entry('pack')
 
 /** Options of {@link matmul}: whether a matrix is taken transposed, not unless given. */
 export interface MatmulOptions {
@@ -58,7 +49,7 @@ function product(gpu: Gpu, a: Tensor, b: Tensor, attributes: Attributes): Tensor
   const { WG } = { ...TUNING.matmul[gpu.info.adapterClass], ...tuned }
   const run = (left: Storage, right: Storage) => {
     const groups = groupsFor(Math.ceil(M / 8) * Math.ceil(N / 8), WG)
-    gpu.emit(multiplyBy(WG), { params, left, right, out: out.storage }, groups)
+    gpu.emit(file.entry('matmul', {}, { WG }), { params, left, right, out: out.storage }, groups)
   }
   const quads = Math.ceil(M / 4) * packA + Math.ceil(N / 4) * packB
   if (quads === 0) run(a.storage, b.storage)

@@ -1,4 +1,5 @@
-import { Kernel } from '../gpu/kernel.ts'
+// maxPool2d: the largest value of each window.
+import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { gradEnabled } from '../tensor/modes.ts'
@@ -8,11 +9,12 @@ import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, groupsForElements, outputSize, requireRank, requireTensors, requireType } from './support.ts'
 
-const forward = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward')
-const forwardPairs = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward_pairs')
-const forwardPairsValues = new Kernel('max_pool2d', wgsl.max_pool2d, 'forward_pairs_values')
-const backward = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward')
-const backwardDisjoint = new Kernel('max_pool2d', wgsl.max_pool2d, 'backward_disjoint')
+const file = new KernelFile('max_pool2d', wgsl.max_pool2d)
+const forward = file.entry('forward')
+const forwardPairs = file.entry('forward_pairs')
+const forwardPairsValues = file.entry('forward_pairs_values')
+const backward = file.entry('backward')
+const backwardDisjoint = file.entry('backward_disjoint')
 
 /** Options of {@link maxPool2d}, each a number or [height, width]: the stride is the kernel size, the padding 0 unless given. */
 export interface MaxPool2dOptions {

@@ -1,12 +1,14 @@
-import { Kernel } from '../gpu/kernel.ts'
+// relu: the input where it is positive, else 0.
+import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsForElements, requireTensors, requireType } from './support.ts'
 
-const forward = new Kernel('relu', wgsl.relu, 'forward')
-const backward = new Kernel('relu', wgsl.relu, 'backward')
+const file = new KernelFile('relu', wgsl.relu)
+const forward = file.entry('forward')
+const backward = file.entry('backward')
 
 const reluOp: Op<readonly [Tensor], null> = {
   name: 'relu',

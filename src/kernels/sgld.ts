@@ -1,10 +1,12 @@
 // The kernel that adds the noise of stochastic gradient Langevin dynamics.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import * as wgsl from './generated/wgsl.ts'
 
-const addNoise = new Kernel('sgld', wgsl.sgld, 'add_noise')
+const file = new KernelFile('sgld', wgsl.sgld)
+
+const addNoise = file.entry('add_noise')
 
 /** Words of a row of settings. */
 export const SGLD_WORDS = 4

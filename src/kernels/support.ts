@@ -1,3 +1,4 @@
+// What operations share: checks of arguments, workgroup counts, scratch memory.
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'

@@ -1,3 +1,4 @@
+// Numbers that a file of tunings has chosen for a device.
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Numbers } from './tuning.ts'
 

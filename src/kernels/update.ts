@@ -3,7 +3,6 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { type Table, tableOf } from './rows.ts'
-import { withScratch } from './support.ts'
 
 const WORDS_A_ROW = 5
 
@@ -46,8 +45,5 @@ export interface UpdateStorages {
 export function emitUpdate(gpu: Gpu, kernel: Kernel, storages: UpdateStorages, rows: number, use: number): void {
   const { table, settings, parameters, gradients, states, watch } = storages
   const params = { rows, which: use, watched: watch ? 1 : 0 }
-  withScratch(gpu, 'update', 5, (unused) => {
-    const bindings = { params, settings, table, dp: gradients, p: parameters, watch: watch ?? unused, ...states }
-    gpu.emit(kernel, bindings, rows)
-  })
+  gpu.emit(kernel, { params, settings, table, dp: gradients, p: parameters, watch, ...states }, rows)
 }

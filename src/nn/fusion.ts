@@ -1,3 +1,4 @@
+// Which neighbouring layers of a Sequential are computed by one operation.
 import { conv2dReluMaxPool2d } from '../kernels/conv2d_relu_max_pool2d.ts'
 import { linearLink } from '../kernels/linear.ts'
 import { pair } from '../tensor/shape.ts'

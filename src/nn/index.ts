@@ -1,3 +1,4 @@
+// What `nn` offers.
 export {
   Conv2d,
   type Conv2dLayerOptions,
@@ -9,5 +10,7 @@ export {
 } from './layers.ts'
 export { lenet } from './lenet.ts'
 export { Module, type StateDict } from './module.ts'
+export { ModuleList } from './module_list.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
-export { Summary, type SummaryRow } from './summary.ts'
+export { buffer } from './state.ts'
+export { Summary, type SummaryRow, summary } from './summary.ts'

@@ -1,3 +1,4 @@
+// Layers that hold an operation and its parameters.
 import { conv2d } from '../kernels/conv2d.ts'
 import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/cross_entropy.ts'
 import { linear } from '../kernels/linear.ts'

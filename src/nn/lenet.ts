@@ -1,3 +1,4 @@
+// LeNet, the network of the chapter.
 import { Conv2d, Flatten, Linear, MaxPool2d, ReLU } from './layers.ts'
 import { Sequential, type SequentialOptions } from './sequential.ts'
 

@@ -1,38 +1,22 @@
+// A part of a network: its parameters, buffers and children, its mode, and its state by name.
 import { empty } from '../tensor/create.ts'
 import { scope } from '../tensor/scope.ts'
-import { formatShape, type Shape, sameShape } from '../tensor/shape.ts'
-import { Tensor } from '../tensor/tensor.ts'
-import { isParameter } from './init.ts'
+import { formatShape, sameShape } from '../tensor/shape.ts'
+import { bytesPerElement, Tensor } from '../tensor/tensor.ts'
 import { noteClass } from './running.ts'
-import { type Summary, summarize } from './summary.ts'
+import { isBuffer, isParameter, partsOf, tensorsOf } from './state.ts'
 
-/** Tensors by the names of parameters, as `stateDict` gives them. */
+/** Tensors by the names of parameters and buffers, as `stateDict` gives them. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
 
-/** Copies values into parameters, by way of memory of their own where a value is itself a parameter written to. */
-function copyInto(pairs: readonly (readonly [value: Tensor, parameter: Tensor])[]): void {
-  const written = new Set(pairs.map(([, parameter]) => parameter.storage))
-  scope(() => {
-    const sources = pairs.map(([value, parameter]) => {
-      if (value.storage === parameter.storage || !written.has(value.storage)) return value
-      const copy = empty(value.gpu, value.shape, 'float32', 'loadStateDict')
-      value.gpu.copy(value.storage, copy.storage, 4 * value.size)
-      return copy
-    })
-    pairs.forEach(([, parameter], i) => {
-      const source = sources[i]!
-      if (source.storage === parameter.storage) return
-      parameter.gpu.copy(source.storage, parameter.storage, 4 * parameter.size)
-      parameter.storage.version++
-    })
-  })
-}
-
 /**
- * A part of a network. Its parameters are its own properties that are tensors requiring a gradient, its children its own
- * properties that are modules, both in the order in which they were set: `this.conv1 = new nn.Conv2d(…)` is enough.
+ * A part of a network. Its parameters are its properties that are tensors requiring a gradient, its buffers those that
+ * `nn.buffer` has marked, its children those that are modules, in the order in which they were set: `this.conv1 = new
+ * nn.Conv2d(…)` is enough. The elements of a property that is an array count as properties, called 'layers.0', 'layers.1', ….
  */
 export abstract class Module {
+  #training = true
+
   constructor() {
     noteClass(new.target.prototype, Module.prototype)
   }
@@ -40,26 +24,37 @@ export abstract class Module {
   /** What the module computes; shapes are those of its layers. */
   abstract forward(x: Tensor): Tensor
 
+  /** Whether the module is in training mode, as it is until `eval()`. Layers such as batch norm compute differently in each. */
+  get training(): boolean {
+    return this.#training
+  }
+
+  /** Puts the module and all modules inside into training mode, or with false into evaluation mode. */
+  train(mode = true): this {
+    if (typeof mode !== 'boolean') throw new TypeError(`train: mode must be true or false, not ${String(mode)}`)
+    this.#training = mode
+    for (const [, child] of this.namedChildren()) child.train(mode)
+    return this
+  }
+
+  /** Puts the module and all modules inside into evaluation mode. */
+  eval(): this {
+    return this.train(false)
+  }
+
   /** The modules directly inside, by the names that parameters are prefixed with. */
   namedChildren(): [string, Module][] {
-    return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module)
+    return partsOf(this).flatMap(({ name, value }) => (value instanceof Module ? [[name, value]] : []))
+  }
+
+  /** Every module with its path, this one first, at ''. A module used in two places is listed once. */
+  namedModules(): Map<string, Module> {
+    return firstOfEach(paths(this))
   }
 
   /** Every parameter with its path, as in PyTorch: '0.weight'. A parameter used in two places is listed once. */
   namedParameters(): Map<string, Tensor> {
-    const found = new Map<string, Tensor>()
-    const seen = new Set<Tensor>()
-    const walk = (module: Module, prefix: string) => {
-      for (const [name, value] of Object.entries(module)) {
-        if (isParameter(value) && !seen.has(value)) {
-          seen.add(value)
-          found.set(prefix + name, value)
-        }
-      }
-      for (const [name, child] of module.namedChildren()) walk(child, `${prefix}${name}.`)
-    }
-    walk(this, '')
-    return found
+    return firstOfEach(stateOf(this, [isParameter]))
   }
 
   /** Every parameter once, in the order of `namedParameters`. */
@@ -67,40 +62,58 @@ export abstract class Module {
     return [...this.namedParameters().values()]
   }
 
+  /** Every buffer with its path, as in PyTorch: '1.running_mean'. A buffer used in two places is listed once. */
+  namedBuffers(): Map<string, Tensor> {
+    return firstOfEach(stateOf(this, [isBuffer]))
+  }
+
+  /** Every buffer once, in the order of `namedBuffers`. */
+  buffers(): Tensor[] {
+    return [...this.namedBuffers().values()]
+  }
+
+  /** Calls `fn` for every module inside, then for this one: children first. */
+  apply(fn: (module: Module) => void): this {
+    for (const [, child] of this.namedChildren()) child.apply(fn)
+    fn(this)
+    return this
+  }
+
   /**
-   * A table of the layers, in the order in which they run, for an input of this shape: output shape, parameters and
-   * multiply-adds. It is found by one forward without gradients, layer by layer, on zeros. `String(net.summary([1, 1, 28, 28]))`
-   * is the table as text. A layer that runs and is no property, such as one in an array, is shown as not registered, and its
-   * parameters, which `parameters()` has not either, are not counted. Throws ShapeError where the input does not fit.
+   * Parameters and buffers by name: the tensors themselves, not copies. As in PyTorch, a tensor used in two places is there
+   * under both names.
    */
-  summary(inputShape: Shape): Summary {
-    return summarize(this, inputShape)
-  }
-
-  /** The parameters by name: the tensors themselves, not copies. */
   stateDict(): Map<string, Tensor> {
-    return this.namedParameters()
+    return new Map(stateOf(this, [isParameter, isBuffer]))
   }
 
   /**
-   * Copies values into the parameters. Throws an Error that lists every parameter that is missing, unknown or of another
-   * shape or type; nothing is changed then.
+   * Copies values into parameters and buffers. Of a tensor used in two places one name is enough; the last one given counts.
+   * Throws an Error that lists everything that is missing, unknown or of another shape or type; nothing is changed then.
    */
   loadStateDict(state: StateDict): void {
     if (typeof state !== 'object' || state === null)
       throw new TypeError('loadStateDict: the state must be a map or an object of tensors')
     const given = state instanceof Map ? (state as ReadonlyMap<string, Tensor>) : new Map(Object.entries(state))
-    const own = this.namedParameters()
+    const own = this.stateDict()
+    const found = new Set([...own].flatMap(([name, tensor]) => (given.has(name) ? [tensor] : [])))
     const problems: string[] = []
-    for (const [name, parameter] of own) {
-      parameter.checkUsable('loadStateDict')
+    const pairs: [value: Tensor, own: Tensor][] = []
+    for (const [name, tensor] of own) {
+      tensor.checkUsable('loadStateDict')
       const value = given.get(name)
-      if (!value) problems.push(`missing: ${name} ${formatShape(parameter.shape)}`)
-      else if (!(value instanceof Tensor)) problems.push(`type: ${name} is given as something that is no tensor`)
-      else if (!sameShape(value.shape, parameter.shape)) {
-        problems.push(`shape: ${name} is ${formatShape(parameter.shape)}, given ${formatShape(value.shape)}`)
-      } else if (value.gpu !== parameter.gpu) problems.push(`device: ${name} lives on another device`)
-      else if (value.dtype !== 'float32') problems.push(`type: ${name} is float32, given ${value.dtype}`)
+      if (!value) {
+        if (!found.has(tensor)) problems.push(`missing: ${name} ${formatShape(tensor.shape)}`)
+        found.add(tensor)
+        continue
+      }
+      pairs.push([value, tensor])
+      const { shape, dtype, gpu } = tensor
+      if (!(value instanceof Tensor)) problems.push(`type: ${name} is given as something that is not a tensor`)
+      else if (!sameShape(value.shape, shape)) {
+        problems.push(`shape: ${name} is ${formatShape(shape)}, given ${formatShape(value.shape)}`)
+      } else if (value.gpu !== gpu) problems.push(`device: ${name} lives on another device`)
+      else if (value.dtype !== dtype) problems.push(`type: ${name} is ${dtype}, given ${value.dtype}`)
       else value.checkUsable('loadStateDict')
     }
     for (const [name, value] of given) {
@@ -110,11 +123,74 @@ export abstract class Module {
     if (problems.length > 0) {
       throw new Error(`loadStateDict: the state does not fit this module\n${problems.map((p) => `  ${p}`).join('\n')}`)
     }
-    copyInto([...own].map(([name, parameter]) => [given.get(name)!, parameter]))
+    copyInto(pairs)
   }
 
-  /** Releases the parameters and their gradients. */
+  /** Releases the parameters, their gradients, and the buffers. */
   dispose(): void {
-    for (const parameter of this.parameters()) parameter.dispose()
+    for (const tensor of [...this.parameters(), ...this.buffers()]) tensor.dispose()
   }
+}
+
+/** Puts a network into a mode. What is returned puts every module back into the mode that it had. @internal */
+export function setMode(net: Module, training: boolean): () => void {
+  const before = [...net.namedModules().values()].map((module) => [module, module.training] as const)
+  net.train(training)
+  return () => {
+    for (const [module, mode] of before) module.train(mode)
+  }
+}
+
+/** A module and those inside, by every path that leads to one. */
+function paths(module: Module): [path: string, module: Module][] {
+  const found: [string, Module][] = []
+  const walk = (path: string, inner: Module, around: readonly Module[]) => {
+    if (around.includes(inner)) {
+      throw new Error(`nn.Module: ${path} is a module that it lies in; keep that one in a private property (#name)`)
+    }
+    found.push([path, inner])
+    for (const [name, child] of inner.namedChildren()) {
+      walk(path === '' ? name : `${path}.${name}`, child, [...around, inner])
+    }
+  }
+  walk('', module, [])
+  return found
+}
+
+/** The tensors of some kinds in a module and those inside, by every path that leads to one: kind by kind in each module. */
+function stateOf(module: Module, kinds: readonly (typeof isParameter)[]): [name: string, tensor: Tensor][] {
+  return paths(module).flatMap(([path, inner]) => {
+    const own = kinds.flatMap((isOne) => tensorsOf(inner, isOne))
+    const twice = own.find(([name], i) => own.findIndex((other) => other[0] === name) !== i)
+    if (twice)
+      throw new Error(`nn.Module: two tensors of ${inner.constructor.name} are called ${twice[0]} in its state`)
+    return own.map(([name, tensor]): [string, Tensor] => [path === '' ? name : `${path}.${name}`, tensor])
+  })
+}
+
+/** Each value once, under its first name. */
+function firstOfEach<T>(named: readonly (readonly [string, T])[]): Map<string, T> {
+  const seen = new Set<T>()
+  return new Map(named.filter(([, value]) => !seen.has(value) && seen.add(value)))
+}
+
+/** Copies values into tensors, by way of other memory where a value is itself a tensor that is written to. */
+function copyInto(pairs: readonly (readonly [value: Tensor, own: Tensor])[]): void {
+  const written = new Set(pairs.map(([, own]) => own.storage))
+  scope(() => {
+    const sources = pairs.map(([value, own]) => {
+      if (value.storage === own.storage || !written.has(value.storage)) return value
+      const copy = empty(value.gpu, value.shape, value.dtype, 'loadStateDict')
+      copy.storage.integerRange = value.storage.integerRange
+      value.gpu.copy(value.storage, copy.storage, bytesPerElement[value.dtype] * value.size)
+      return copy
+    })
+    pairs.forEach(([, own], i) => {
+      const source = sources[i]!
+      if (source.storage === own.storage) return
+      own.gpu.copy(source.storage, own.storage, bytesPerElement[own.dtype] * own.size)
+      own.storage.integerRange = source.storage.integerRange
+      own.storage.version++
+    })
+  })
 }

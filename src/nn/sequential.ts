@@ -1,3 +1,4 @@
+// Modules one after the other.
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -31,7 +32,7 @@ export class Sequential extends Module {
     if (typeof fuse !== 'boolean') throw new TypeError(`nn.Sequential: fuse must be true or false, not ${String(fuse)}`)
     this.#fuse = fuse
     this.#modules = (isOptions(last) ? modules.slice(0, -1) : modules).map((module, i) => {
-      if (!(module instanceof Module)) throw new TypeError(`nn.Sequential: argument ${i} is no module`)
+      if (!(module instanceof Module)) throw new TypeError(`nn.Sequential: argument ${i} is not a module`)
       return module
     })
   }

@@ -1,3 +1,4 @@
+// A table of a network's layers: their output shapes, parameters and multiply-adds.
 import { full } from '../kernels/fill.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { noGrad } from '../tensor/modes.ts'
@@ -5,14 +6,14 @@ import { type Observer, observe } from '../tensor/observe.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkShape, formatShape, type Shape, ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { isParameter } from './init.ts'
-import type { Module } from './module.ts'
+import { Module, setMode } from './module.ts'
+import { isParameter, tensorsOf } from './state.ts'
 
 /** One run of a layer: a module without others inside, or one that computes by itself what its children do not. */
 export interface SummaryRow {
   /**
-   * Its path, as the parameters' names have it; '' for the module that was asked, null for one that ran and is no property
-   * of a module, such as a layer in an array.
+   * Its path, as in the parameters' names; '' for the module that was asked, null for one that ran without being registered:
+   * it is not a property of a module, nor in an array that is one.
    */
   readonly name: string | null
   /** The name of its class. */
@@ -21,7 +22,7 @@ export interface SummaryRow {
   readonly outputShape: Shape | null
   /**
    * Values of its own that `parameters()` has; where two layers share a tensor, the first has it. 0 where the name is null:
-   * no optimiser is given them, as in PyTorch with layers in a plain list.
+   * no optimizer is given them.
    */
   readonly parameters: number
   /** Products that its forward sums up; what is only added or compared does not count. */
@@ -69,8 +70,27 @@ export class Summary {
   }
 }
 
-/** Runs a network once on zeros of this shape, and looks on. */
-export function summarize(net: Module, inputShape: Shape): Summary {
+declare module './module.ts' {
+  interface Module {
+    /** As `nn.summary(net, inputShape)`. */
+    summary(inputShape: Shape): Summary
+  }
+}
+
+// The base class knows nothing of its summaries; this file adds the method.
+Module.prototype.summary = function (inputShape) {
+  return summary(this, inputShape)
+}
+
+/**
+ * A table of the layers of a network, in the order in which they run, for an input of this shape: output shape, parameters
+ * and multiply-adds. It is found by one forward on zeros, in evaluation mode, without gradients and layer by layer; nothing
+ * in the network changes. `String(nn.summary(net, [1, 1, 28, 28]))` is the table as text. A layer that runs without being
+ * registered is shown as such, and its parameters, which `parameters()` does not have either, are not counted. Throws
+ * ShapeError where the input does not fit.
+ */
+export function summary(net: Module, inputShape: Shape): Summary {
+  if (!(net instanceof Module)) throw new TypeError('summary: the network must be a module, such as nn.Sequential')
   if (!Array.isArray(inputShape)) {
     throw new ShapeError('summary', `the input's shape is needed, such as [1, 1, 28, 28], not ${String(inputShape)}`)
   }
@@ -94,12 +114,16 @@ export function summarize(net: Module, inputShape: Shape): Summary {
     },
   }
   const gpu = net.parameters()[0]?.gpu ?? defaultGpu()
-  scope(() => {
-    noGrad(() => observe(observer, () => net.forward(full(gpu, inputShape, 0))))
-  })
+  const restoreModes = setMode(net, false)
+  try {
+    scope(() => {
+      noGrad(() => observe(observer, () => net.forward(full(gpu, inputShape, 0))))
+    })
+  } finally {
+    restoreModes()
+  }
   // By now also what the forward itself has made is registered.
-  const names = new Map<Module, string>()
-  walk(net, '', (module, name) => names.has(module) || names.set(module, name))
+  const names = new Map([...net.namedModules()].map(([name, module]) => [module, name]))
   const seen = new Set(ran.map(({ module }) => module))
   const idle = [...names.keys()].filter((module) => !seen.has(module))
   const counted = new Set<Tensor>()
@@ -114,19 +138,13 @@ export function summarize(net: Module, inputShape: Shape): Summary {
   return new Summary(inputShape, rows)
 }
 
-/** How many values the parameters of a module itself have, but for those in `counted`. */
+/** How many values the parameters of a module itself have, except for those in `counted`. */
 function ownParameters(module: Module, counted: Set<Tensor>): number {
   let size = 0
-  for (const value of Object.values(module)) {
-    if (!isParameter(value) || counted.has(value)) continue
-    counted.add(value)
-    size += value.size
+  for (const [, tensor] of tensorsOf(module, isParameter)) {
+    if (counted.has(tensor)) continue
+    counted.add(tensor)
+    size += tensor.size
   }
   return size
-}
-
-/** Calls `each` for a module and for all inside of it. */
-function walk(module: Module, path: string, each: (module: Module, path: string) => void): void {
-  each(module, path)
-  for (const [name, child] of module.namedChildren()) walk(child, path === '' ? name : `${path}.${name}`, each)
 }

@@ -1,9 +1,10 @@
+// Where the cache folder is.
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 
 /**
- * The folder for what can be fetched again: `$XDG_CACHE_HOME/dawngrad`, or `~/.cache/dawngrad`. As the XDG Base
- * Directory Specification has it, a value that is empty or not absolute is ignored. The folder may not exist yet.
+ * The folder for files that can be fetched again: `$XDG_CACHE_HOME/dawngrad`, or `~/.cache/dawngrad`. A value that is
+ * empty or not absolute is ignored, as the XDG Base Directory Specification requires. The folder may not exist yet.
  */
 export function cacheDir(env: NodeJS.ProcessEnv = process.env): string {
   const base = env.XDG_CACHE_HOME

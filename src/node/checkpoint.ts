@@ -1,4 +1,4 @@
-// A checkpoint as the bytes of a file.
+// The content of a checkpoint file: how it is encoded, and checked when it is read.
 import { createHash } from 'node:crypto'
 import { decodeSafetensors, encodeSafetensors, type HostTensor } from '../data/safetensors.ts'
 import { DataError } from '../index.ts'

@@ -1,3 +1,4 @@
+// The checkpoints in a run's folder: saving one, removing old ones, finding the newest that is whole.
 import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'

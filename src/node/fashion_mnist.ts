@@ -1,3 +1,4 @@
+// Finds Fashion-MNIST on this machine, and loads and verifies it.
 import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -15,17 +16,17 @@ import { DataError } from '../errors.ts'
 import { cacheDir } from './cache.ts'
 import { commandLine } from './command.ts'
 
-/** Where to look, and what named that one place if something did. */
+/** The folders to search, and what chose the only one, if something did. */
 export interface FashionMnistSearch {
   folders: string[]
   chosenBy: 'the dir option' | 'FASHION_MNIST_DIR' | null
 }
 
-/** Where the four files are, and whether they must be the published ones. */
+/** Options of {@link loadFashionMnist}. */
 export interface LoadFashionMnistOptions {
   /** The folder of the four files; nothing else is searched. */
   dir?: string | URL | undefined
-  /** Whether the decompressed bytes must have the published SHA-256. Off for samples, and for sets of the same form. */
+  /** Whether the decompressed bytes must have the published SHA-256. Switch it off for samples and similar data sets. */
   verify?: boolean
 }
 
@@ -37,19 +38,19 @@ const remedy =
   'package dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that holds the right files'
 
 /**
- * Loads Fashion-MNIST from disk: 60,000 training and 10,000 test images. The folder is the first of these that holds
- * all four files, each plain or `.gz`: `dir` alone if given; else `FASHION_MNIST_DIR` alone if set; else `fashion-mnist`
- * in the cache folder, then in the system's dataset folders.
+ * Loads Fashion-MNIST from disk: 60,000 training and 10,000 test images. It searches `dir` if given; otherwise
+ * `FASHION_MNIST_DIR` if set; otherwise `fashion-mnist` in the cache folder, then in the system's dataset folders. The
+ * first folder that holds all four files, each plain or `.gz`, is used.
  *
  * @returns both sets, and the folder they came from
- * @throws DataError where the files are not found, unreadable, damaged, or not the published ones
+ * @throws DataError if the files are not found, unreadable, damaged, or not the published ones
  */
 export async function loadFashionMnist(
   options: LoadFashionMnistOptions = {},
 ): Promise<{ train: ImageDataset; test: ImageDataset; dir: string }> {
   const { dir: wanted, verify = true } = options
   const { dir, paths } = await findFashionMnist(fashionMnistSearch(wanted))
-  // Settled, not all: the error is the first in the files' order, and no work goes on behind the caller's back.
+  // allSettled: the error is the first in the order of the files, and no work continues after it is thrown.
   const results = await Promise.allSettled(
     parts.map((part) => readVerified(paths[part], FASHION_MNIST_FILES[part], verify)),
   )
@@ -71,9 +72,9 @@ export function fashionMnistSearch(dir?: string | URL, env: NodeJS.ProcessEnv = 
 }
 
 /**
- * The first folder that holds all four files, and the path of each; a plain file goes before its `.gz`.
+ * The first folder that holds all four files, and their paths; a plain file is preferred to its `.gz`.
  *
- * @throws DataError that says of every folder what it lacks, and how to get the files
+ * @throws DataError that says what every folder lacks, and how to get the files
  */
 export async function findFashionMnist(
   search: FashionMnistSearch,
@@ -130,7 +131,7 @@ async function readVerified(path: string, file: FashionMnistFile, verify: boolea
   )
 }
 
-/** Reads a file of at most `limit` bytes. A pipe or a device is refused, since reading one may never end. */
+/** Reads a file of at most `limit` bytes. Pipes and devices are refused, since reading them may never end. */
 async function readBounded(path: string, limit: number): Promise<Uint8Array> {
   try {
     const info = await stat(path)
@@ -150,9 +151,9 @@ async function readBounded(path: string, limit: number): Promise<Uint8Array> {
 
 const gunzipAsync = promisify(gunzip)
 
-/** Reads and decompresses a file, to no more than the size it must have, so that no stream can fill the memory. */
+/** Reads and decompresses a file to at most the size it must have, so that no stream can fill the memory. */
 async function readGzip(path: string, file: FashionMnistFile): Promise<Uint8Array> {
-  // Gzip makes nothing longer by more than 5 bytes in 16 KiB and a header; twice the size leaves room for any of them.
+  // Gzip adds at most 5 bytes in 16 KiB and a header, so twice the size is always enough.
   const compressed = await readBounded(path, 2 * file.bytes)
   try {
     return await gunzipAsync(compressed, { maxOutputLength: file.bytes, chunkSize: 1 << 20 })

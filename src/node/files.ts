@@ -1,14 +1,15 @@
+// Files that are written whole or not at all, and read with a limit.
 import { randomUUID } from 'node:crypto'
 import { constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 
-/** A result that could not be written: what was written before is whole. */
+/** A file could not be written. What was written before is complete. */
 export class WriteError extends Error {
   override readonly name = 'WriteError'
 }
 
-/** Runs something that writes a file, and puts the file's name into the error where it fails. */
+/** Runs a function that writes a file. If it fails, the error names the file. */
 export async function naming<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write()
@@ -21,11 +22,11 @@ function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory()
   } catch {
-    return false // Making it will say why.
+    return false // making it will report why
   }
 }
 
-/** Makes a folder and those above it, one by one: Node's recursive form never returns where none can be made, as in /proc. */
+/** Makes a folder and its parents, one by one: Node's recursive form never returns if none can be made, as in /proc. */
 export function makeFolder(path: string): void {
   if (isFolder(path)) return
   const above = dirname(resolve(path))
@@ -33,20 +34,20 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(path)
   } catch (error) {
-    // Another process may have been quicker.
+    // Another process may have been faster.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !isFolder(path)) throw error
   }
 }
 
-/** A new name beside a file, in the form that `removeLeftBehind` knows. */
+/** A new name beside a file, in the form that `removeLeftBehind` recognizes. */
 export function temporaryOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.tmp`)
 }
 
 /**
- * Writes a file so that at any instant, whatever happens to the process or the machine, its name stands for the old
- * content or the new one, whole: a temporary file in the same folder is on the disk before it takes the name, and the
- * name is on the disk before this returns. Throws WriteError, and then leaves nothing behind.
+ * Writes a file atomically: at any instant, whatever happens to the process or the machine, its name stands for the whole
+ * old content or the whole new content. A temporary file in the same folder is flushed to the disk before it takes the
+ * name, and the name is flushed before this returns. If it throws WriteError, no temporary file remains.
  */
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
   const temporary = temporaryOf(path)
@@ -68,7 +69,7 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
   })
 }
 
-/** Removes what `writeWhole` left in a folder when it was killed, for the files whose names match. */
+/** Removes temporary files of a killed `writeWhole` from a folder, for the files whose names match. */
 export async function removeLeftBehind(folder: string, names: RegExp): Promise<void> {
   await naming(folder, async () => {
     for (const entry of await readdir(folder)) {
@@ -84,18 +85,18 @@ export async function flush(path: string): Promise<void> {
   try {
     await handle.sync()
   } catch (error) {
-    // Systems that cannot do it for folders, and folders that may not be read.
+    // Some systems can't flush folders, and some folders can't be read.
     if (!['EINVAL', 'EPERM', 'EACCES', 'EISDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw error
   } finally {
     await handle.close()
   }
 }
 
-/** Why a file can't be read, or its bytes. Pipes and devices, which may never end, are refused, and so is a long file. */
+/** The bytes of a file, or why it can't be read. Long files are refused, and pipes and devices, which may never end. */
 export async function readWhole(path: string, most: number): Promise<Buffer | string> {
   let handle: FileHandle | undefined
   try {
-    // A pipe without a writer would wait for one.
+    // Opening a pipe without a writer would wait for one.
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const info = await handle.stat()
     if (!info.isFile()) return 'no regular file'

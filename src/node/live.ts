@@ -1,3 +1,4 @@
+// The server of `train --live`. The page that it serves, the other half, is in live/ at the root.
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -6,14 +7,14 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { curvePoints, type HistoryRecord } from '../train/index.ts'
 
-/** What the page says of a run before its first record. */
+/** What the page knows of a run before its first record. */
 export interface LiveRunInfo {
   readonly title: string
   readonly epochs: number
   readonly stepsPerEpoch: number
 }
 
-/** Clock figures that go with a record; null where they are not known, as before a run went on. */
+/** Clock figures of a record; null if unknown, for example for records before a run was resumed. */
 export interface LiveClock {
   readonly imagesPerSecond: number | null
   readonly secondsLeft: number | null
@@ -23,19 +24,19 @@ export type LiveState = 'finished' | 'stopped' | 'failed'
 
 interface Client {
   readonly response: ServerResponse
-  /** The next of the frames that it is to get. */
+  /** The next frame to send to it. */
   next: number
 }
 
 const HOST = '127.0.0.1'
 const HEARTBEAT_MS = 15_000
-/** How long the end of a run waits for clients to take what they have not got yet. */
+/** How long the end of a run waits for clients to receive the rest. */
 const FAREWELL_MS = 1000
 const MOST_CONNECTIONS = 64
 
 const require = createRequire(import.meta.url)
 const own = (name: string) => new URL(`../../live/${name}`, import.meta.url)
-/** Everything that there is to get, besides the events. */
+/** All files of the page. */
 const FILES = [
   { path: '/', type: 'text/html', at: () => own('page.html') },
   { path: '/page.css', type: 'text/css', at: () => own('page.css') },
@@ -53,27 +54,27 @@ const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 }
 
-/** What a client's Host may be: HTTP's own port, 80, is left out by most. */
+/** The valid Host headers. Most clients omit HTTP's own port, 80. */
 export function hostsOf(port: number): readonly string[] {
   const names = [HOST, 'localhost']
   return [...(port === 80 ? names : []), ...names.map((name) => `${name}:${port}`)]
 }
 
 /**
- * The page of one run on 127.0.0.1: its files, and the run's records as server-sent events. Every client walks the one
- * list of events at its own speed, so that a slow one costs neither time nor memory; one that reconnects goes on where it
- * was. Nothing here keeps the process alive.
+ * Serves the page of one run on 127.0.0.1: its files, and the run's records as server-sent events. All clients read one
+ * list of events, each at its own speed, so a slow one costs neither time nor memory; one that reconnects continues where
+ * it was. The server does not keep the process alive.
  */
 export class LiveServer {
   readonly #server: Server
   readonly #clients = new Set<Client>()
-  /** The events as they are sent: `start`, the records, and perhaps `end`. */
+  /** The events in the form they are sent: `start`, the records, and perhaps `end`. */
   readonly #frames: string[] = []
-  /** Tells this run's events from those of another that was served at the same address. */
+  /** Distinguishes this run's events from those of another run at the same address. */
   readonly #run = randomUUID().slice(0, 8)
   readonly #info: LiveRunInfo
   readonly #heartbeat: NodeJS.Timeout
-  /** Read beforehand: a run does not wait for a disk, nor fail for a file that has gone. */
+  /** Read beforehand, so that a run neither waits for the disk nor fails because a file is gone. */
   readonly #files = new Map(FILES.map(({ path, type, at }) => [path, { type, content: readFileSync(at()) }]))
   #ended = false
 
@@ -88,9 +89,9 @@ export class LiveServer {
   }
 
   /**
-   * Listens. Rejects with Node's error where the port can't be had.
+   * Starts to listen. Rejects with Node's error if the port is not available.
    *
-   * @param port 0 for any that is free
+   * @param port 0 for any free port
    */
   static async open(info: LiveRunInfo, port = 0, heartbeatMs = HEARTBEAT_MS): Promise<LiveServer> {
     const live = new LiveServer(info, heartbeatMs)
@@ -101,7 +102,7 @@ export class LiveServer {
       clearInterval(live.#heartbeat)
       throw error
     }
-    live.#server.on('error', () => undefined) // a connection that could not be taken is the client's to try again
+    live.#server.on('error', () => undefined) // the client retries a connection that failed
     live.#server.unref()
     return live
   }
@@ -114,12 +115,12 @@ export class LiveServer {
     return `http://${HOST}:${this.port}/`
   }
 
-  /** Sends a record. It returns at once, whatever the clients do. */
+  /** Sends a record. Returns at once, whatever the clients do. */
   record(record: HistoryRecord, clock: LiveClock): void {
     this.#push('record', { record, points: curvePoints([record], this.#info.stepsPerEpoch), ...clock })
   }
 
-  /** Says that the run is over and how, waits a moment for clients to take it, and closes. */
+  /** Tells how the run ended, waits a moment for clients to receive it, and closes. */
   async end(state: LiveState, text: string): Promise<void> {
     this.#push('end', { state, text })
     clearInterval(this.#heartbeat)
@@ -136,7 +137,7 @@ export class LiveServer {
     for (const client of this.#clients) this.#send(client)
   }
 
-  /** Sends a client what it lacks, as far as it takes it now; it is called again when it takes more. */
+  /** Sends a client what it lacks until its buffer is full; called again when there is room. */
   #send(client: Client): void {
     const { response } = client
     while (client.next < this.#frames.length && !response.writableNeedDrain) {
@@ -145,7 +146,7 @@ export class LiveServer {
     if (this.#ended && client.next === this.#frames.length) response.end()
   }
 
-  /** Lets both sides see that the connection stands. */
+  /** Shows both sides that the connection is alive. */
   #beat(): void {
     for (const { response } of this.#clients) if (!response.writableNeedDrain) response.write(':\n\n')
   }
@@ -164,7 +165,7 @@ export class LiveServer {
   }
 
   #refusal({ headers, method }: IncomingMessage, path: string): { status: number; text: string } | null {
-    // Under another name that leads here a browser would let another site read the page.
+    // Under another host name that resolves to this address, a browser would let another site read the page.
     if (!hostsOf(this.port).includes(headers.host ?? '')) return { status: 403, text: `this page is at ${this.url}` }
     if (method !== 'GET' && method !== 'HEAD') return { status: 405, text: 'there is nothing to do here but GET' }
     if (path === EVENTS || this.#files.has(path)) return null
@@ -181,12 +182,12 @@ export class LiveServer {
     this.#clients.add(client)
     response.on('drain', () => this.#send(client))
     response.on('close', () => this.#clients.delete(client))
-    response.on('error', () => undefined) // it is closed then
+    response.on('error', () => undefined) // it is then closed
     response.write('retry: 1000\n\n')
     this.#send(client)
   }
 
-  /** The place after the event that a client had last; the start where that is of another run, or none. */
+  /** The position after the last event that a client received; the start if that event is of another run, or none. */
   #after(id: string | string[] | undefined): number {
     const [, run, place] = /^([0-9a-f]{8})-(\d{1,9})$/.exec(String(id)) ?? []
     const next = Number(place) + 1

@@ -1,37 +1,39 @@
+// open() under Node.
 import { Gpu } from '../gpu/gpu.ts'
 import { type OpenOptions, useTuning } from '../open.ts'
-import { openAdapter } from '../provision/ladder.ts'
+import { openAdapter } from '../provision/adapters.ts'
 import { setDefaultGpu } from '../tensor/default.ts'
 import { requireOptions } from '../tensor/options.ts'
 import type { Tuning } from '../tune/file.ts'
 import { readTuning } from './tuning_file.ts'
 
-/** Options of {@link open} under Node: as in a browser, but a tuning may be a file. */
+/** Options of {@link open} under Node: as in a browser, except that a tuning may be a file. */
 export interface NodeOpenOptions extends Omit<OpenOptions, 'tuning'> {
-  /** A file that `dawngrad tune` wrote, or what it holds, parsed. */
+  /** A file of `dawngrad tune`, or its parsed content. */
   readonly tuning?: string | Tuning
 }
 
 /**
- * Opens the best adapter of this machine and makes it the default device; `info.rung` says which kind it is. In order: a
- * hardware adapter, the system's lavapipe, lavapipe in the cache folder, SwiftShader in the cache folder.
+ * Opens the best adapter of this machine and makes it the default device. In order: a hardware adapter, the system's
+ * lavapipe, lavapipe in the cache folder, SwiftShader in the cache folder; `info.adapterSource` says which of them it is.
  * `DAWNGRAD_ADAPTER=hardware|lavapipe|swiftshader` forces one, and VK_DRIVER_FILES names the only drivers to try.
  *
- * With `fast`, off by default, Dawn neither validates commands nor guards the bounds of buffers: kernels of one's own must
- * do so themselves, and a mistake may crash the process. `info.fast` says so.
+ * With `fast`, off by default, Dawn neither validates commands nor guards the bounds of buffers: your own kernels must do so
+ * themselves, and a mistake may crash the process. `info.fast` says so.
  *
- * With `tuning` kernels run with the numbers found for this adapter and driver; bits stay the same. What does not apply is
- * ignored, and told through `notice`, console.warn unless given.
+ * With `tuning`, kernels run with the settings found for this adapter and driver; the bits stay the same. Entries that do not
+ * apply are ignored and reported to `notice`, by default console.warn.
  *
- * Throws DataError for a tuning that is none, GpuError of kind 'unavailable', with what was tried and the commands that help, when there is none.
+ * Throws GpuError ('unavailable') if no adapter is found, with what was tried and the commands that help; DataError if the
+ * tuning is malformed.
  */
 export async function open(options: NodeOpenOptions = {}): Promise<Gpu> {
   requireOptions('open', options, ['fast', 'tuning', 'notice'])
   const fast = options.fast ?? false
   const { notice, tuning: given } = options
   const tuning = typeof given === 'string' ? await readTuning(given) : given
-  const { adapter, rung } = await openAdapter(fast)
-  const gpu = await Gpu.fromAdapter(adapter, { rung, ...(fast && { fast }) })
+  const { adapter, adapterSource } = await openAdapter(fast)
+  const gpu = await Gpu.fromAdapter(adapter, { adapterSource, ...(fast && { fast }) })
   const name = typeof given === 'string' ? given : 'tuning'
   await useTuning(gpu, { ...(tuning !== undefined && { tuning }), ...(notice && { notice }) }, name)
   setDefaultGpu(gpu)

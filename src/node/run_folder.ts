@@ -1,3 +1,4 @@
+// The folder of a training run: its history, timing, result and curves.
 import { createHash, type Hash } from 'node:crypto'
 import { accessSync, constants, existsSync, lstatSync, statSync } from 'node:fs'
 import { appendFile, rm, truncate, writeFile } from 'node:fs/promises'

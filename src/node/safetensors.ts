@@ -1,18 +1,18 @@
-// Safetensors files under Node.
+// Saves and loads safetensors files under Node.
 import { toDevice, toHost } from '../data/host_tensors.ts'
 import { decodeSafetensors, encodeSafetensors } from '../data/safetensors.ts'
 import { DataError, type Gpu, Tensor } from '../index.ts'
 import { readWhole, writeWhole } from './files.ts'
 
-/** Node reads no larger file at once. */
+/** Node can't read a larger file at once. */
 const MOST_BYTES = 2 ** 31 - 1
 
 /**
  * Writes tensors into a safetensors file, which PyTorch's `safetensors` reads: `saveSafetensors(path, net.stateDict())`.
- * The file appears whole or not at all, also where the process is killed. Waits for the GPU: a sync point.
+ * The file appears whole or not at all, even if the process is killed. Waits for the GPU: a sync point.
  *
- * @param tensors by their names: a map, or an object
- * @throws TypeError for a value that is no tensor or a name that the format or a folder could not hold; WriteError
+ * @param tensors by their names: a map or an object
+ * @throws TypeError for a value that is not a tensor, or a name that the format or a folder can't hold; WriteError
  */
 export async function saveSafetensors(
   path: string,
@@ -31,7 +31,7 @@ export async function saveSafetensors(
  * Reads a safetensors file of float32 (F32), int32 (I32) and uint8 (U8) tensors, by their names:
  * `net.loadStateDict(await loadSafetensors(path))`. The tensors are on the GPU, and live until they are disposed.
  *
- * @throws DataError where the file can't be read, or is not exactly as the format has it
+ * @throws DataError if the file can't be read, or deviates from the format
  */
 export async function loadSafetensors(path: string, options: { gpu?: Gpu } = {}): Promise<Map<string, Tensor>> {
   const bytes = await readWhole(path, MOST_BYTES)

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto'
 
 /** An option that a grid may vary. */
 export interface GridOption {
-  /** As on the command line, without the dashes: `batch-size`. */
+  /** Its name on the command line without the dashes: `batch-size`. */
   readonly name: string
-  /** The value that a text stands for. Throws an Error that says what it must be. */
+  /** The value of a text. Throws an Error that says what it must be. */
   readonly parse: (text: string) => string | number
 }
 
-/** One option and the values it is to have. */
+/** One option and its values. */
 export interface Axis {
   readonly name: string
   readonly values: readonly (string | number)[]
@@ -20,13 +20,13 @@ export type Point = ReadonlyMap<string, string | number>
 
 const OPENING = '(['
 const CLOSING = ')]'
-/** More runs than anyone waits for. */
+/** Larger grids are refused. */
 export const MOST_POINTS = 10_000
 
 /**
- * Reads `lr=0.05,0.1,0.3`: the name of an option, and its values. Values are separated by `|`, or where there is none by
- * commas; neither separates inside round or square brackets, so that those of a schedule stay with it. White space around
- * a value is dropped.
+ * Reads `lr=0.05,0.1,0.3`: the name of an option, and its values. They are separated by `|` if there is one, otherwise by
+ * commas. Separators inside round or square brackets are ignored, so schedules stay whole. White space around a value is
+ * dropped.
  *
  * @throws SyntaxError with the text, a mark under the mistake and what would be right
  */
@@ -57,7 +57,7 @@ export function parseAxis(text: string, options: readonly GridOption[]): Axis {
   return { name, values }
 }
 
-/** The parts of a text from `start` on, and where each begins. */
+/** The parts of a text from `start` on, with their positions. */
 function split(text: string, start: number, fail: (at: number, what: string) => never) {
   const cuts = { '|': [] as number[], ',': [] as number[] }
   const open: number[] = []
@@ -80,7 +80,7 @@ function split(text: string, start: number, fail: (at: number, what: string) => 
 }
 
 /**
- * All combinations of the axes' values, those of the last axis changing fastest.
+ * All combinations of the axes' values; those of the last axis change fastest.
  *
  * @throws RangeError for an option in two axes, and for more than 10,000 combinations
  */
@@ -98,8 +98,8 @@ export function pointsOf(axes: readonly Axis[]): Point[] {
 }
 
 /**
- * The name of a run's folder: twelve hexadecimal digits of a SHA-256 over the options that determine its numbers, by their
- * names. Those that have their default are left out, so that a version with more options finds the runs of this one.
+ * The name of a run's folder: twelve hexadecimal digits of a SHA-256 over the names and values of the options that decide
+ * its numbers. Options at their defaults are left out, so that a version with more options finds the runs of this one.
  */
 export function nameOf(
   options: Readonly<Record<string, unknown>>,

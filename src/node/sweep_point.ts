@@ -11,7 +11,7 @@ import { CHECKPOINTS, DIVERGED, RESULT, type RunSummary } from './run_folder.ts'
 
 const MOST_RESULT_BYTES = 1 << 20
 
-/** How far a run has come: it has its result, or its numbers ceased to be finite, or it has a checkpoint to go on from, or nothing. */
+/** The state of a run: it has a result, it diverged, it has a checkpoint to continue from, or it has nothing. */
 export type PointState = 'finished' | 'diverged' | 'half done' | 'new'
 
 export function stateOf(folder: string): PointState {
@@ -20,14 +20,14 @@ export function stateOf(folder: string): PointState {
   return checkpointNames(join(folder, CHECKPOINTS)).length > 0 ? 'half done' : 'new'
 }
 
-/** Running it again would bring nothing new. */
+/** Whether running it again would give nothing new. */
 export const hasEnded = (state: PointState) => state === 'finished' || state === 'diverged'
 
 /**
- * The result of a run; null where there is none yet.
+ * The result of a run; null if there is none yet.
  *
- * @param options that determine its numbers, as they are recorded
- * @throws DataError where it is damaged, or of other options
+ * @param options the recorded options that decide its numbers
+ * @throws DataError if the result is damaged, or belongs to other options
  */
 export async function resultOf(folder: string, options: RecordedOptions): Promise<RunSummary | null> {
   const path = join(folder, RESULT)
@@ -47,7 +47,7 @@ export async function resultOf(folder: string, options: RecordedOptions): Promis
   return result
 }
 
-/** Notes where a run's numbers ceased to be finite. It would end there again: to a sweep that is an answer like any other. */
+/** Notes where a run diverged. It would diverge there again, so for a sweep this is a result like any other. */
 export async function noteDivergence(folder: string, { what, epoch, step, lr }: Divergence): Promise<void> {
   await writeWhole(join(folder, DIVERGED), `${JSON.stringify({ what, epoch, step, lr }, null, 2)}\n`)
 }
@@ -63,14 +63,14 @@ function summaryFrom(bytes: Buffer | string): RunSummary | null {
   }
 }
 
-/** A process that has the lock of a point. */
+/** Another process has the lock of a point. */
 export class HeldError extends Error {
   override readonly name = 'HeldError'
 }
 
 /**
- * Does something while no other process, here or on a machine with the same folder, does so for the same run. Where one
- * does: waits for its end, and says so to `notice`; or, with `wait` false, throws HeldError.
+ * Calls a function while no other process, on this machine or another with the same folder, works on the same run. If one
+ * does, this waits for it and tells `notice`; with `wait` false it throws HeldError.
  */
 export async function alone<T>(
   folder: string,
@@ -86,7 +86,7 @@ export async function alone<T>(
   })
 }
 
-/** Makes the folder of a sweep and those above it. Throws WriteError. */
+/** Makes the folder of a sweep and its parents. Throws WriteError. */
 export async function makeSweepFolder(path: string): Promise<void> {
   await naming(path, async () => makeFolder(path))
 }

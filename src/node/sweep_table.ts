@@ -1,4 +1,4 @@
-// What a sweep found, as a table and a figure. Pure functions.
+// The results of a sweep as a table and a figure. Pure functions.
 import { type Figure, type Line, niceRange, type Point as Place, type Range } from '../figures/svg.ts'
 import { type Axis, describePoint, type Point } from './sweep_grid.ts'
 
@@ -9,28 +9,28 @@ export interface Figures {
   readonly testAcc: number
 }
 
-/** A point of the grid, its folder, and what came of it. */
+/** A point of the grid, its folder, and its result. */
 export interface Outcome {
   readonly point: Point
   readonly folder: string
-  /** Null where it is not finished. */
+  /** Null if it is not finished. */
   readonly result: Figures | null
-  /** Its numbers ceased to be finite. */
+  /** Its numbers stopped being finite. */
   readonly diverged: boolean
 }
 
-/** The outcomes of points that differ by nothing but the seed. */
+/** The outcomes of points that differ only in the seed. */
 export interface Group {
   /** Without the seed. */
   readonly point: Point
   readonly outcomes: readonly Outcome[]
-  /** The medians of those that are finished; null where none is. */
+  /** The medians of the finished ones; null if none is finished. */
   readonly median: Figures | null
 }
 
 const SEED = 'seed'
 
-/** The outcomes without their seeds, best test accuracy first, in the grid's order where it is equal or there is none. */
+/** The outcomes grouped without their seeds: best test accuracy first, ties and unfinished ones in the grid's order. */
 export function groupsOf(outcomes: readonly Outcome[]): Group[] {
   const groups = new Map<string, { point: Point; outcomes: Outcome[] }>()
   for (const outcome of outcomes) {
@@ -59,7 +59,7 @@ export function median(values: readonly number[]): number {
   return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2
 }
 
-/** The groups as lines of text. Where seeds are varied, figures are medians, and the test accuracy has its range. */
+/** The groups as lines of text. If seeds vary, figures are medians, and the test accuracy has its range. */
 export function tableLines(groups: readonly Group[]): string[] {
   const names = [...(groups[0]?.point.keys() ?? [])]
   const seeds = groups.some(({ outcomes }) => outcomes.some(({ point }) => point.has(SEED)))
@@ -92,14 +92,14 @@ function three(value: number): string {
   return Number.isFinite(value) ? value.toFixed(3) : ''
 }
 
-/** Lines that a figure can tell apart. */
+/** The most lines that a figure can show apart. */
 const MOST_LINES = 6
 const COLORS = ['#1f77b4', '#d55e00', '#009e73', '#bf00bf', '#b8860b', '#7f7f7f']
 const DASHES = [undefined, '7 3', '2 3', '8 3 2 3', undefined, '7 3']
-/** Where the largest value of an axis is so many times the smallest, its logarithm is drawn. */
+/** If the largest value of an axis is so many times the smallest, the axis is logarithmic. */
 const DECADES = 20
 
-/** A group in the figure: its place on the axis, and the test accuracies of its seeds. */
+/** A group in the figure: its position on the axis, and the test accuracies of its seeds. */
 interface Spot {
   readonly x: number
   readonly median: number
@@ -108,11 +108,11 @@ interface Spot {
 }
 
 /**
- * The median test accuracy over the first option of the grid with several values, numbers if there is one; a line for each
- * combination of the others, the best six, on a pale band from the worst to the best seed. Values that are no numbers are
- * numbered, and told in notes.
+ * The median test accuracy over one option of the grid: the first with several values, preferably numbers. It has a line for
+ * each combination of the other options, the best six, on a pale band from the worst to the best seed. Values that are not
+ * numbers are numbered, and explained in notes.
  *
- * @returns null where nothing is finished
+ * @returns null if nothing is finished
  */
 export function sweepFigure(groups: readonly Group[], axes: readonly Axis[]): Figure | null {
   const finished = groups.filter(({ median }) => median !== null)

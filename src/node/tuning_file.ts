@@ -1,10 +1,11 @@
+// Reads and writes the file of `dawngrad tune`.
 import { DataError } from '../index.ts'
 import { checkTuning, type Tuning } from '../tune/file.ts'
 import { readWhole, writeWhole } from './files.ts'
 
 const MOST_BYTES = 1 << 22
 
-/** Reads what `dawngrad tune` wrote. Throws DataError that says what is wrong with it. */
+/** Reads a file of `dawngrad tune`. Throws DataError that says what is wrong with it. */
 export async function readTuning(path: string): Promise<Tuning> {
   const bytes = await readWhole(path, MOST_BYTES)
   if (typeof bytes === 'string') throw new DataError(`${path}: ${bytes}`)
@@ -17,7 +18,7 @@ export async function readTuning(path: string): Promise<Tuning> {
   return checkTuning(value, path)
 }
 
-/** Writes a tuning so that the name stands for the old file or the new one, whole. Throws WriteError. */
+/** Writes a tuning atomically. Throws WriteError. */
 export async function writeTuning(path: string, tuning: Tuning): Promise<void> {
   await writeWhole(path, `${JSON.stringify(tuning, null, 2)}\n`)
 }

@@ -1,3 +1,4 @@
+// Remembers in the cache folder which driver worked, so that the next start need not try them all.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,16 +8,16 @@ import { makeFolder } from '../node/files.ts'
 import { type Driver, icdFiles, userDrivers } from './drivers.ts'
 import { webgpuVersion } from './probe.ts'
 
-/** More results than a machine's users switch between. */
+/** More results than the users of a machine switch between. */
 const MOST = 16
 
-/** What the choice of a driver hangs on may change it: variables of loaders and drivers. */
+/** Variables of loaders and drivers, which may change the choice of a driver. */
 const RELEVANT =
   /^(DAWNGRAD_ADAPTER|VK_.*|(MESA|LP|LVP|GALLIUM|NVIDIA|AMD|RADV|ANV)_.*|DRI_PRIME|CUDA_VISIBLE_DEVICES|LD_LIBRARY_PATH|LD_PRELOAD|DISPLAY|WAYLAND_DISPLAY)$/
 
 /**
- * A digest of all that the choice of a driver depends on: the version of webgpu, variables of the environment, the
- * drivers' files with the times of their last change, the graphics devices, and the system's list of libraries.
+ * A digest of everything that the choice of a driver depends on: the version of webgpu, environment variables, the
+ * drivers' files with their modification times, the graphics devices, and the system's list of libraries.
  */
 export function situation(env: NodeJS.ProcessEnv): string {
   const cache = cacheDir(env)
@@ -26,7 +27,7 @@ export function situation(env: NodeJS.ProcessEnv): string {
     ...(userDrivers(env)?.files.split(':') ?? []),
     join(cache, 'lavapipe/ready.json'),
     join(cache, 'swiftshader/ready.json'),
-    '/etc/ld.so.cache', // written anew whenever a package brings or takes a library, such as libvulkan.so.1
+    '/etc/ld.so.cache', // changes when a package adds or removes a library, such as libvulkan.so.1
   ]
   const devices = [...namesIn('/dev/dri'), ...namesIn('/dev').filter((name) => /^(nvidia|kfd|dxg)/.test(name))]
   const { platform, arch } = process
@@ -51,12 +52,12 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** The driver that worked in this situation before, or null. */
+/** The driver that worked before in this situation, or null. */
 export function recall(env: NodeJS.ProcessEnv, key: string): Driver['id'] | null {
   return (read(env)[key] as Driver['id'] | undefined) ?? null
 }
 
-/** Notes the driver that worked. A cache folder that cannot be written to costs the next process a probe, no more. */
+/** Notes the driver that worked. If the cache folder is not writable, the next process only has to probe again. */
 export function remember(env: NodeJS.ProcessEnv, key: string, id: Driver['id']): void {
   const { [key]: _, ...others } = read(env)
   const entries = [...Object.entries(others), [key, id]].slice(-MOST)
@@ -65,7 +66,7 @@ export function remember(env: NodeJS.ProcessEnv, key: string, id: Driver['id']):
   try {
     makeFolder(cacheDir(env))
     writeFileSync(draft, `${JSON.stringify({ version: 1, worked: Object.fromEntries(entries) }, null, 1)}\n`)
-    renameSync(draft, path) // whole or not at all, whoever else writes
+    renameSync(draft, path) // atomic, whoever else writes
   } catch {
     removeIfPossible(draft)
   }
@@ -75,7 +76,7 @@ function removeIfPossible(path: string): void {
   try {
     rmSync(path, { force: true })
   } catch {
-    // Where it could not be written, there is nothing to remove.
+    // If it could not be written, there is nothing to remove.
   }
 }
 
@@ -83,7 +84,7 @@ function file(env: NodeJS.ProcessEnv): string {
   return join(cacheDir(env), 'adapter.json')
 }
 
-/** The results on record, each a situation and the driver; none where the file is absent or damaged. */
+/** The recorded results, from situation to driver; none if the file is absent or damaged. */
 function read(env: NodeJS.ProcessEnv): Record<string, unknown> {
   try {
     const found = JSON.parse(readFileSync(file(env), 'utf8')) as { version?: unknown; worked?: unknown } | null

@@ -1,3 +1,4 @@
+// Fetches Debian packages by apt-get, without root, into a folder.
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +11,7 @@ import { makeFolder, needRoom } from './folders.ts'
 /** The fields of an os-release file. */
 export type OsRelease = Readonly<Record<string, string | undefined>>
 
-/** About what `apt-get update` fetches, for what is said beforehand; and what it takes on the disk. */
+/** Roughly what `apt-get update` fetches, for the announcement, and what it takes on the disk. */
 export const LISTS_BYTES = 9_300_000
 const LISTS_ROOM = 60_000_000
 const KEYRINGS = {
@@ -19,7 +20,7 @@ const KEYRINGS = {
 } as const
 const BACKPORTS = 'bookworm-backports'
 
-/** Reads an os-release file; one that is not there has no fields. */
+/** Reads an os-release file; a missing file has no fields. */
 export function readOsRelease(path: string): OsRelease {
   if (!existsSync(path)) return {}
   const lines = readFileSync(path, 'utf8').split('\n')
@@ -31,23 +32,22 @@ export function readOsRelease(path: string): OsRelease {
   )
 }
 
-/** The suite of the distribution that this one is made from, such as bookworm or noble. */
+/** The suite of the distribution that this one is based on, such as bookworm or noble. */
 export function codename(os: OsRelease): string | undefined {
   return os.DEBIAN_CODENAME ?? os.UBUNTU_CODENAME ?? os.VERSION_CODENAME
 }
 
-/** The suite that has a Mesa which Dawn accepts, where the release's own is too old. */
+/** The suite with a Mesa that Dawn accepts, if the release's own is too old. */
 export function backports(os: OsRelease): string | null {
   return codename(os) === 'bookworm' ? BACKPORTS : null
 }
 
 /**
- * The lines of a list of sources: of all that the machine's apt uses, only the indices of packages and only the
- * distribution's own main (and, on Ubuntu, universe), and for Debian 12 the backports beside it on the same mirror.
+ * The lines of a list of sources. Of the sources of the machine's apt it keeps only package indices of the distribution's
+ * own main (on Ubuntu also universe); for Debian 12 it adds the backports on the same mirror.
  *
- * @param uris what `apt-get update --print-uris` prints
- * @returns null where nothing of it belongs to the release that os-release names: then all of the machine's own
- *   sources have to do
+ * @param uris the output of `apt-get update --print-uris`
+ * @returns null if no source belongs to the release that os-release names; then use all of the machine's sources
  */
 export function sourcesFor(uris: string, os: OsRelease, exists: (path: string) => boolean): string[] | null {
   const base = codename(os)
@@ -67,8 +67,8 @@ export function sourcesFor(uris: string, os: OsRelease, exists: (path: string) =
 }
 
 /**
- * apt-get with lists and archives in a folder of the cache, which needs no root and changes nothing else: packages are
- * downloaded and unpacked, never installed. Signatures and checksums are apt's to verify.
+ * apt-get with lists and archives in the cache folder. It needs no root and changes nothing else: packages are downloaded
+ * and unpacked, never installed. apt verifies signatures and checksums.
  */
 export class AptSession {
   readonly #context: SetupContext
@@ -100,7 +100,7 @@ export class AptSession {
     if (sources) {
       await writing(list, () => writeFile(list, `${sources.join('\n')}\n`))
       const own = ['-o', `Dir::Etc::SourceList=${list}`, '-o', 'Dir::Etc::SourceParts=/dev/null']
-      // A source that does not answer is a failure, unless it is one of the user's own that this has no need of.
+      // A source that does not answer is a failure, unless it is a user's source that is not needed here.
       const strict = ['-o', 'APT::Update::Error-Mode=any']
       const narrowed = new AptSession(context, folder, [...optionsFor(folder), ...own], session.suite)
       await narrowed.#transfer('lists of packages', LISTS_BYTES, ['update', ...strict])
@@ -110,20 +110,20 @@ export class AptSession {
     return session
   }
 
-  /** How many packages, and bytes of them, {@link fetch} would download. */
+  /** The number of packages and bytes that {@link fetch} would download. */
   async measure(packages: readonly string[]): Promise<{ count: number; bytes: number }> {
     const { stdout } = await this.#apt([...this.#install(packages), '--print-uris', '-qq'])
     const sizes = [...stdout.matchAll(/^'\S+' \S+ (\d+) /gm)].map(([, size]) => Number(size))
     return { count: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) }
   }
 
-  /** Downloads packages with all that they need and the system lacks. Returns the paths of the archives. */
+  /** Downloads packages and their dependencies that the system lacks. Returns the paths of the archives. */
   async fetch(packages: readonly string[], bytes: number): Promise<string[]> {
     await this.#transfer(`${packages[0]} and what it needs`, bytes, [...this.#install(packages), '--download-only'])
     return this.#archives(join(this.#folder, 'archives'))
   }
 
-  /** Downloads packages alone. Returns the paths of the archives. */
+  /** Downloads packages without dependencies. Returns the paths of the archives. */
   async download(packages: readonly string[], bytes: number): Promise<string[]> {
     const folder = join(this.#folder, 'single')
     await makeFolder(folder)
@@ -131,7 +131,7 @@ export class AptSession {
     return this.#archives(folder)
   }
 
-  /** Unpacks archives into a folder of their own, and gives their room back. Returns the folder. */
+  /** Unpacks archives into a new folder and deletes them. Returns the folder. */
   async unpack(archives: readonly string[], name: string): Promise<string> {
     const root = join(this.#folder, name)
     await rm(root, { recursive: true, force: true })
@@ -146,7 +146,7 @@ export class AptSession {
 
   #install(packages: readonly string[]): string[] {
     const target = this.suite === null ? [] : ['-t', this.suite]
-    // Reinstalled: what the system has already is of use only beside the rest.
+    // Reinstall: packages that the system already has are needed beside the others.
     return ['install', '--yes', '--no-install-recommends', '--reinstall', ...target, ...packages]
   }
 
@@ -183,7 +183,7 @@ export class AptSession {
   }
 }
 
-/** Where apt's lists and archives lie while packages are brought. */
+/** The folder of apt's lists and archives during a setup. */
 export function aptFolder(context: SetupContext): string {
   return join(context.cache, 'apt.partial')
 }
@@ -207,15 +207,15 @@ function optionsFor(folder: string): string[] {
     'Acquire::Retries': '1',
     'Acquire::http::Timeout': '20',
     'Acquire::https::Timeout': '20',
-    // As root, apt fetches as another user, who cannot write to this folder.
+    // As root, apt would fetch as another user, who can't write to this folder.
     'APT::Sandbox::User': 'root',
   }
   return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
 }
 
 /**
- * The machine's own configuration (proxies, certificates, what is trusted) is kept, but for the commands that it has apt
- * run after an update: those tidy up folders that are none of ours.
+ * Keeps the machine's configuration (proxies, certificates, trust), except for the commands that apt runs after an update:
+ * they tidy up folders that are not ours.
  */
 async function writeConfiguration(context: SetupContext, folder: string): Promise<void> {
   const parts = join(folder, 'conf.d')

@@ -1,10 +1,11 @@
+// Runs commands of the system.
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import process from 'node:process'
 
 export interface CommandResult {
-  /** The exit status; null where a signal ended it. */
+  /** The exit status; null if a signal ended it. */
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
@@ -13,14 +14,14 @@ export interface CommandResult {
 export interface CommandOptions {
   readonly cwd?: string
   readonly env?: NodeJS.ProcessEnv
-  /** Gets every line that the command writes to file descriptor 3. */
+  /** Receives every line that the command writes to file descriptor 3. */
   readonly onStatus?: (line: string) => void
 }
 
-/** Runs a command to its end. Rejects only where it could not be started. */
+/** Runs a command to its end. Rejects only if it could not be started. */
 export type RunCommand = (command: string, args: readonly string[], options?: CommandOptions) => Promise<CommandResult>
 
-/** Whether PATH has a command. */
+/** Whether a command is in PATH. */
 export function hasCommand(name: string, env: NodeJS.ProcessEnv): boolean {
   return (env.PATH ?? '').split(delimiter).some((folder) => {
     try {
@@ -32,7 +33,7 @@ export function hasCommand(name: string, env: NodeJS.ProcessEnv): boolean {
   })
 }
 
-/** Runs a command with no input. It does not outlive this process, unless that one is killed outright. */
+/** Runs a command without input. It does not outlive this process, unless this process is killed. */
 export const runCommand: RunCommand = (command, args, options = {}) =>
   new Promise((done, failed) => {
     const stdio = ['ignore', 'pipe', 'pipe', 'pipe'] as const
@@ -40,7 +41,7 @@ export const runCommand: RunCommand = (command, args, options = {}) =>
     const kill = (): void => {
       child.kill('SIGTERM')
     }
-    // A handler keeps a signal from ending this process, which therefore sends it to itself once more.
+    // With a handler the signal does not end this process, so the handler sends it again.
     const pass = (signal: NodeJS.Signals): void => {
       forget()
       kill()

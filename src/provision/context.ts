@@ -1,3 +1,4 @@
+// Everything setup uses of the world around it, which tests replace.
 import process from 'node:process'
 import { FASHION_MNIST_FILES, type FashionMnistFile, type FashionMnistParts } from '../data/fashion_mnist.ts'
 import { cacheDir } from '../node/cache.ts'
@@ -8,14 +9,14 @@ import { type Probed, probe } from './probe.ts'
 import { type Report, reportTo } from './report.ts'
 import { SWIFTSHADER, type SwiftShaderSource } from './swiftshader_source.ts'
 
-/** All that setup uses of the world around it, so that tests can put other things in its place. */
+/** Everything that setup uses of its surroundings, so that tests can replace it. */
 export interface SetupContext {
   readonly env: NodeJS.ProcessEnv
-  /** The only folder that is written to. */
+  /** The only folder that setup writes to. */
   readonly cache: string
-  /** Where the data set's files lie: prefixes of their URLs, tried in this order. */
+  /** Sources of the data set: prefixes of the files' URLs, tried in this order. */
   readonly mirrors: readonly string[]
-  /** What the data set's files must be, and the folders in which they count as present. */
+  /** The required files of the data set, and the folders in which they count as present. */
   readonly files: FashionMnistParts<FashionMnistFile>
   readonly search: FashionMnistSearch
   readonly swiftshader: SwiftShaderSource
@@ -27,16 +28,16 @@ export interface SetupContext {
   readonly has: (command: string) => boolean
   readonly probe: (driver: Driver) => Promise<Probed>
   readonly report: Report
-  /** Milliseconds without a byte after which a server counts as silent. */
+  /** A server counts as silent after so many milliseconds without a byte. */
   readonly patience: number
 }
 
-export const MIRRORS: readonly string[] = [
+const MIRRORS: readonly string[] = [
   'https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/',
   'https://fashion-mnist.s3.eu-central-1.amazonaws.com/',
 ]
 
-/** The world as it is, but for `changes`. */
+/** The real surroundings, except for `changes`. */
 export function setupContext(changes: Partial<SetupContext> = {}): SetupContext {
   const env = changes.env ?? process.env
   return {

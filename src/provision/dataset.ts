@@ -1,3 +1,4 @@
+// Brings Fashion-MNIST into the cache folder.
 import { createHash } from 'node:crypto'
 import { copyFile, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +11,7 @@ import { DownloadError, download } from './download.ts'
 import { codeOf, megabytes, SetupError, writing } from './errors.ts'
 import { install, makeFolder, needRoom, partialOf } from './folders.ts'
 
-/** The published sizes of the four .gz files, for what is said beforehand and for progress. */
+/** The published sizes of the four .gz files, for the announcement and for progress. */
 const GZIP_BYTES: Readonly<Record<string, number>> = {
   'train-images-idx3-ubyte': 26_421_880,
   'train-labels-idx1-ubyte': 29_515,
@@ -26,22 +27,22 @@ function listOf(files: SetupContext['files']): FashionMnistFile[] {
   return [files.trainImages, files.trainLabels, files.testImages, files.testLabels]
 }
 
-/** More than any compression of a file takes: gzip makes nothing longer by more than a header and 5 bytes in 16 KiB. */
+/** More than any compression of a file takes: gzip adds at most a header and 5 bytes in 16 KiB. */
 function mostBytes(file: FashionMnistFile): number {
   return 2 * file.bytes + 1024
 }
 
-/** Where the data set goes. */
-export function datasetFolder(context: SetupContext): string {
+/** The folder of the data set. */
+function datasetFolder(context: SetupContext): string {
   return join(context.cache, 'fashion-mnist')
 }
 
 /**
- * Brings the four files into the cache folder: over HTTPS from the first mirror that has them, and where none does, from
- * Debian's package. What an earlier run left there unfinished is gone on with.
+ * Downloads the four files into the cache folder: over HTTPS from the first mirror that has them, otherwise from Debian's
+ * package. It continues what an earlier run left unfinished.
  *
- * @param openApt opens apt, or is null where there is none
- * @throws SetupError that says of every source why it failed
+ * @param openApt opens apt; null if there is no apt
+ * @throws SetupError that says why every source failed
  */
 export async function bringDataset(context: SetupContext, openApt: (() => Promise<AptSession>) | null): Promise<void> {
   const target = datasetFolder(context)
@@ -55,11 +56,11 @@ export async function bringDataset(context: SetupContext, openApt: (() => Promis
     await tidy(context, partial)
     await install(partial, target)
   } finally {
-    await rmdir(partial).catch(() => {}) // not there any more, or with something in it for a later run
+    await rmdir(partial).catch(() => {}) // it is gone, or has something for a later run
   }
 }
 
-/** What is wrong with a file of the set, plain or .gz; null where it is the published one. */
+/** What is wrong with a file of the set, plain or .gz; null if it is the published one. */
 export async function problemOf(
   path: string,
   file: FashionMnistFile,
@@ -81,7 +82,7 @@ export async function problemOf(
   }
 }
 
-/** Takes over what a damaged or incomplete folder still has of the right files. */
+/** Takes over the right files of a damaged or incomplete folder. */
 async function salvage({ files }: SetupContext, target: string, partial: string): Promise<void> {
   for (const file of listOf(files)) {
     for (const name of [file.stem, `${file.stem}.gz`]) {
@@ -93,7 +94,7 @@ async function salvage({ files }: SetupContext, target: string, partial: string)
   }
 }
 
-/** Whether the partial folder has a file. What has its name and is not the published one is deleted. */
+/** Whether the partial folder has a file. A file of this name that is not the published one is deleted. */
 async function has(partial: string, file: FashionMnistFile): Promise<boolean> {
   const names = new Set(await readdir(partial))
   for (const name of [file.stem, `${file.stem}.gz`]) {
@@ -104,7 +105,7 @@ async function has(partial: string, file: FashionMnistFile): Promise<boolean> {
   return false
 }
 
-/** Downloads what is missing. Returns why attempts failed if a file is still missing after that, else null. */
+/** Downloads missing files. If one is still missing then, returns why the attempts failed; otherwise null. */
 async function fromMirrors(context: SetupContext, partial: string): Promise<string[] | null> {
   const failures: string[] = []
   const dead = new Set<string>()
@@ -142,7 +143,7 @@ async function fromMirror(context: SetupContext, url: string, partial: string, f
       const problem = await problemOf(part, file, true)
       if (problem === null) break
       await writing(part, () => rm(part))
-      // What an earlier run left may be the beginning of another file: once more, all of it.
+      // The rest of an earlier run may be the beginning of another file, so download everything again.
       if (!resumed) throw new DownloadError(`${url}: not the published file: ${problem}`, false)
     }
     await writing(partial, () => rename(part, join(partial, name)))

@@ -1,5 +1,6 @@
+// What doctor measures: the adapter's arithmetic, a self-test, and speed.
 import type { Gpu } from '../gpu/gpu.ts'
-import { Kernel } from '../gpu/kernel.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import { conv2d } from '../kernels/conv2d.ts'
 import { matmul } from '../kernels/matmul.ts'
 import { tensor } from '../tensor/create.ts'
@@ -10,24 +11,24 @@ import type { Tensor } from '../tensor/tensor.ts'
 /** One property of the adapter's arithmetic. */
 export interface NumberFact {
   readonly expression: string
-  /** What the adapter gives, and what IEEE 754 has. */
+  /** The adapter's result, and that of IEEE 754. */
   readonly here: string
   readonly ieee: string
-  /** Whether the kernels rely on the adapter's agreeing with IEEE 754 in this. */
+  /** Whether the kernels need the adapter to agree with IEEE 754 here. */
   readonly needed: boolean
 }
 
 export interface SelfTest {
   readonly name: string
   readonly passed: boolean
-  /** The largest error, as a share of the bound that float32 arithmetic allows for that element. */
+  /** The largest error, as a share of the bound for float32 arithmetic. */
   readonly share: number
 }
 
 export interface Speed {
   readonly matmulGflops: number
   readonly copyGigabytes: number
-  /** Bytes that were copied at a time. */
+  /** Bytes in each copy. */
   readonly copyBytes: number
 }
 
@@ -47,7 +48,7 @@ fn facts() {
 }
 `
 
-/** The NaN and infinity of this adapter, which WGSL lets it do with as it likes. Nothing here can be folded to constants. */
+/** How this adapter treats NaN and infinity, which WGSL leaves open. Nothing here can be folded to constants. */
 export async function numberFacts(gpu: Gpu): Promise<NumberFact[]> {
   const out = await compute(gpu, factsCode, 'facts', Float32Array.of(Number.NaN, 0, -Infinity, -Infinity), 6, 1)
   const words = new Uint32Array(out)
@@ -80,19 +81,19 @@ fn powers(@builtin(global_invocation_id) id: vec3u) {
 /** The error of exp() over a range of x, in units in the last place of the true value. */
 export interface ExpError {
   readonly range: readonly [number, number]
-  /** The largest error, where it was found, and what WGSL allows there: 3 + 2|x|. */
+  /** The largest error, the x with it, and what WGSL allows there: 3 + 2|x|. */
   readonly ulp: number
   readonly at: number
   readonly allowed: number
 }
 
-/** What softmax has, and all of which the results are normal numbers. */
+/** The range that softmax uses, and the range whose results are normal numbers. */
 const EXP_RANGES = [
   [-16, 0],
   [-87, 88],
 ] as const
 
-/** The largest errors of exp(), each at 65,536 places of a range. */
+/** The largest errors of exp(), each over 65,536 points of a range. */
 export async function expErrors(gpu: Gpu): Promise<ExpError[]> {
   const errors: ExpError[] = []
   for (const [low, high] of EXP_RANGES) {
@@ -118,7 +119,7 @@ async function compute(
   words: number,
   groups: number,
 ): Promise<ArrayBuffer> {
-  const kernel = new Kernel('doctor', code, entryPoint)
+  const kernel = new KernelFile('doctor', code).entry(entryPoint)
   const input = gpu.pool.acquire(x.byteLength, 'the input of a measurement')
   const output = gpu.pool.acquire(4 * words, 'the output of a measurement')
   try {
@@ -131,7 +132,7 @@ async function compute(
   }
 }
 
-/** Numbers in [−1, 1) that look random and are the same everywhere: multiples of 2⁻²⁴. */
+/** Pseudo-random numbers in [−1, 1), the same everywhere: multiples of 2⁻²⁴. */
 function sample(count: number, seed: number): Float32Array<ArrayBuffer> {
   let state = seed
   return Float32Array.from({ length: count }, () => {
@@ -152,7 +153,7 @@ function worse(share: number, y: number, products: readonly number[]): number {
   return Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(share, error)
 }
 
-/** A matrix product and a convolution, with sizes that fill no tile, against the processor in float64. */
+/** Compares a matrix product and a convolution, with sizes that fill no tile, with the processor in float64. */
 export async function selfTest(gpu: Gpu): Promise<SelfTest[]> {
   const results = [
     { name: 'matmul 65×33×17', share: await matmulShare(gpu, 65, 33, 17, 65) },
@@ -209,8 +210,8 @@ async function result(gpu: Gpu, run: () => Tensor): Promise<Float32Array> {
 }
 
 /**
- * How fast the adapter multiplies matrices of 512 and copies memory, by the wall clock until the queue is empty: the best of
- * four.
+ * How fast the adapter multiplies matrices of size 512 and copies memory, by the wall clock until the queue is empty: the
+ * best of four.
  */
 export async function measureSpeed(gpu: Gpu): Promise<Speed> {
   const n = 512
@@ -233,9 +234,9 @@ export async function measureSpeed(gpu: Gpu): Promise<Speed> {
 }
 
 /**
- * Seconds that one `run` takes: the best of four series, each of a tenth of a second or more. While the device's promise
- * is pending, Node's binding polls it on a core that a driver on the processor needs too: there, the first part of the
- * expected time is slept.
+ * Seconds that one `run` takes: the best of four series of a tenth of a second or more. While the device's promise is
+ * pending, Node's binding polls on a core, which a driver on the processor needs too. So with such a driver the first part
+ * of the expected time is slept.
  */
 async function secondsOf(gpu: Gpu, run: () => void): Promise<number> {
   const sleeps = gpu.info.adapterClass === 'cpu' ? 0.45 : 0

@@ -1,9 +1,10 @@
+// Downloads a file over HTTP, with checks and progress.
 import { open, rm, stat } from 'node:fs/promises'
 import { codeOf, isFull, megabytes, SetupError, writing } from './errors.ts'
 
 /** A download that failed. Its message begins with the URL. */
 export class DownloadError extends SetupError {
-  /** Whether the whole server is to be left alone: it cannot be reached, or says nothing. */
+  /** Whether to give up the whole server: it is unreachable or silent. */
   readonly unreachable: boolean
 
   constructor(message: string, unreachable: boolean, options?: ErrorOptions) {
@@ -14,26 +15,26 @@ export class DownloadError extends SetupError {
 
 export interface DownloadOptions {
   readonly url: string
-  /** The file, which is made or, where it is there already, gone on with. Its folder must exist. */
+  /** The file, which is created or, if it exists, continued. Its folder must exist. */
   readonly path: string
-  /** The first bytes that the file must have, and the words for such a file. */
+  /** The first bytes that the file must have, and a name for such files. */
   readonly magic: readonly number[]
   readonly kind: string
-  /** More bytes than this are refused. */
+  /** Larger files are refused. */
   readonly most: number
-  /** Milliseconds without a byte after which the server counts as silent. */
+  /** The server counts as silent after so many milliseconds without a byte. */
   readonly patience: number
   readonly onProgress?: (done: number, total: number | undefined) => void
 }
 
-/** How often a connection that breaks off is made again, as long as each brings some bytes. */
+/** How often a broken connection is retried, as long as each brings some bytes. */
 const TRIES = 5
 
 /**
- * Downloads a file over HTTP, from where an earlier attempt broke off if the server can do that. What has arrived stays
- * in the file when the connection breaks; whether the bytes are the right ones is the caller's to find out.
+ * Downloads a file over HTTP, from where an earlier attempt stopped if the server supports that. When the connection
+ * breaks, the received bytes stay in the file. The caller must check whether the bytes are right.
  *
- * @throws DownloadError for every failure of the network or the server, SetupError for those of the disk
+ * @throws DownloadError for every failure of the network or the server, SetupError for failures of the disk
  */
 export async function download(options: DownloadOptions): Promise<void> {
   const { path } = options
@@ -42,17 +43,17 @@ export async function download(options: DownloadOptions): Promise<void> {
     try {
       return await writing(path, () => transfer(options, before))
     } catch (error) {
-      if (isFull(error)) await rm(path, { force: true }) // gives back the room that it took
+      if (isFull(error)) await rm(path, { force: true }) // frees its space
       const more = error instanceof BrokenOff && tries < TRIES && (await sizeOf(path)) > before
       if (!more) throw error
     }
   }
 }
 
-/** A connection that ended before the file did. */
+/** A connection ended before the file was complete. */
 class BrokenOff extends DownloadError {}
 
-/** What fetch or the body's reader rejected with. */
+/** Wraps what fetch or the reader of the body rejected with. */
 class NetworkFault extends Error {}
 
 async function network<T>(act: Promise<T>): Promise<T> {
@@ -80,11 +81,11 @@ async function transfer(options: DownloadOptions, have: number): Promise<void> {
     throw new BrokenOff(brokenOff(url, done, total, reason), false, { cause: error })
   } finally {
     clearTimeout(timer)
-    abort.abort() // ends the connection where the body was not read to its end
+    abort.abort() // ends the connection if the body was not read completely
   }
 }
 
-/** How many bytes the file holds, and how many it will. */
+/** How many bytes the file has, and how many it will have. */
 interface Transfer {
   done: number
   total: number | undefined
@@ -99,7 +100,7 @@ async function receive(
   const { url, path, most } = options
   const have = state.done
   const response = await network(fetch(url, { headers: headersFor(have), signal, redirect: 'follow' }))
-  // Nothing follows what the file has: it is whole, or another's beginning. The caller's check will tell.
+  // There is nothing after the bytes of the file: it is whole, or the beginning of another. The caller checks that.
   if (response.status === 416 && have > 0) return
   const resumed = response.status === 206 && startOf(response) === have
   if (!response.body || (response.status !== 200 && !resumed)) throw refusal(url, response)
@@ -126,7 +127,7 @@ async function receive(
 }
 
 function headersFor(have: number): Record<string, string> {
-  // Without the first, a server may wrap the file in one more compression, whose lengths are of no use.
+  // Without the first header a server may compress the file again, and its lengths would be useless.
   return { 'accept-encoding': 'identity', ...(have > 0 && { range: `bytes=${have}-` }) }
 }
 
@@ -159,12 +160,12 @@ function brokenOff(url: string, done: number, total: number | undefined, reason:
   return `${url}: the connection broke off after ${megabytes(done)}${of} (${reason}): run setup again to go on from there`
 }
 
-/** The first byte of a partial answer. */
+/** The position of the first byte of a partial answer. */
 function startOf(response: Response): number {
   return Number(/^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] ?? Number.NaN)
 }
 
-/** fetch's own errors say "fetch failed" or "terminated"; what happened is their cause. */
+/** Errors of fetch say "fetch failed" or "terminated"; what happened is in their cause. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause ? error.cause : error
   return codeOf(cause) || (cause instanceof Error ? cause.message : String(cause))

@@ -1,16 +1,17 @@
+// A driver's folder in the cache: tries the driver, and declares the folder finished.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SetupContext } from './context.ts'
 import type { Driver } from './drivers.ts'
 import { SetupError, writing } from './errors.ts'
 
-/** What `ready.json` says of a driver's folder. All paths are within it. */
+/** The content of `ready.json` in a driver's folder. All paths are inside the folder. */
 export interface Ready {
   /** The driver's JSON for the Vulkan loader. */
   readonly icd: string
-  /** What to load before the driver, in an order in which it loads. */
+  /** Libraries to load before the driver, in a working order. */
   readonly libraries?: readonly string[]
-  /** A Vulkan loader for a system that has none. */
+  /** A Vulkan loader for systems without one. */
   readonly libvulkan?: string
 }
 
@@ -23,14 +24,14 @@ export async function writeReady(folder: string, ready: Ready): Promise<void> {
 /** Tries the driver in a folder. Throws SetupError with the reason if it gives no adapter that computes. */
 export async function tryDriver(
   context: SetupContext,
-  rung: 'lavapipe' | 'swiftshader',
+  adapterSource: 'lavapipe' | 'swiftshader',
   folder: string,
   ready: Ready,
 ): Promise<void> {
   const icd = join(folder, ready.icd)
   const driver: Driver = {
-    id: `cache-${rung}`,
-    rung,
+    id: `cache-${adapterSource}`,
+    adapterSource,
     label: 'the driver just unpacked',
     env: { VK_DRIVER_FILES: icd, VK_ICD_FILENAMES: icd },
     libvulkan: ready.libvulkan === undefined ? [] : [join(folder, ready.libvulkan)],
@@ -39,5 +40,5 @@ export async function tryDriver(
     unwanted: null,
   }
   const probed = await context.probe(driver)
-  if (!probed.ok) throw new SetupError(`${rung} was unpacked, but gives no adapter here: ${probed.why}`)
+  if (!probed.ok) throw new SetupError(`${adapterSource} was unpacked, but gives no adapter here: ${probed.why}`)
 }

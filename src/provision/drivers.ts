@@ -1,3 +1,4 @@
+// The drivers that this machine may have, in the order to try them.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
@@ -6,42 +7,42 @@ import { GpuError } from '../gpu/errors.ts'
 import type { GpuInfo } from '../gpu/info.ts'
 import { cacheDir } from '../node/cache.ts'
 
-/** The kinds of adapter, best first. */
-export type Rung = NonNullable<GpuInfo['rung']>
-export const RUNGS: readonly Rung[] = ['hardware', 'lavapipe', 'swiftshader']
+/** Where adapters come from, best first. */
+export type AdapterSource = NonNullable<GpuInfo['adapterSource']>
+export const ADAPTER_SOURCES: readonly AdapterSource[] = ['hardware', 'lavapipe', 'swiftshader']
 
-/** One way to get an adapter: what the process has to be given before Dawn looks for drivers. */
+/** One way to get an adapter: what the process needs before Dawn looks for drivers. */
 export interface Driver {
-  /** Its name in the cache folder's record of what worked. */
+  /** Its name in the cache folder's record of working drivers. */
   readonly id: 'plain' | 'system-lavapipe' | 'cache-lavapipe' | 'cache-swiftshader'
-  /** The rung it is tried for; what it gives may belong to another. */
-  readonly rung: Rung
-  /** The words for people. */
+  /** The source it is tried for; its adapter may belong to another. */
+  readonly adapterSource: AdapterSource
+  /** Its name in messages. */
   readonly label: string
   /** Environment variables of the Vulkan loader. */
   readonly env: Readonly<Record<string, string>>
-  /** Vulkan loaders, one of which is loaded where the system has none. */
+  /** Vulkan loaders; one is loaded if the system has none. */
   readonly libvulkan: readonly string[]
   /** Libraries to load before the driver, in this order. */
   readonly libraries: readonly string[]
   /** Why it cannot be tried, or null. */
   readonly missing: string | null
-  /** Why it is not to be tried, or null. */
+  /** Why it should not be tried, or null. */
   readonly unwanted: string | null
 }
 
-/** The rung that DAWNGRAD_ADAPTER forces, or null. Throws GpuError for a value that names none. */
-export function forcedRung(env: NodeJS.ProcessEnv): Rung | null {
+/** The adapter source that DAWNGRAD_ADAPTER forces, or null. Throws GpuError for an unknown value. */
+export function forcedSource(env: NodeJS.ProcessEnv): AdapterSource | null {
   const value = env.DAWNGRAD_ADAPTER ?? ''
   if (value === '') return null
-  const rung = RUNGS.find((name) => name === value)
-  if (rung) return rung
+  const adapterSource = ADAPTER_SOURCES.find((name) => name === value)
+  if (adapterSource) return adapterSource
   throw new GpuError('unavailable', `DAWNGRAD_ADAPTER must be hardware, lavapipe or swiftshader, it is '${value}'`)
 }
 
 /** The driver files that the user has named for the Vulkan loader, or null. */
 export function userDrivers(env: NodeJS.ProcessEnv): { variable: string; files: string } | null {
-  // The loader's own order: the old name counts only where the new one is absent.
+  // As in the loader: the old name counts only if the new one is absent.
   for (const variable of ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES']) {
     const files = env[variable] ?? ''
     if (files !== '') return { variable, files }
@@ -50,11 +51,11 @@ export function userDrivers(env: NodeJS.ProcessEnv): { variable: string; files: 
 }
 
 /**
- * Every way to an adapter, in the order to try them, the impossible ones included with the reason. Drivers that the user
- * has named in VK_DRIVER_FILES are the only ones tried, unless DAWNGRAD_ADAPTER forces a rung.
+ * Every way to get an adapter, in the order to try them, including impossible ones with the reason. If the user names
+ * drivers in VK_DRIVER_FILES, only those are tried, unless DAWNGRAD_ADAPTER forces an adapter source.
  */
 export function findDrivers(env: NodeJS.ProcessEnv, platform: string = process.platform): Driver[] {
-  const forced = forcedRung(env)
+  const forced = forcedSource(env)
   const named = userDrivers(env)
   const cache = cacheDir(env)
   const linux = platform === 'linux'
@@ -66,15 +67,20 @@ export function findDrivers(env: NodeJS.ProcessEnv, platform: string = process.p
   const absent = linux ? `no lvp_icd.json in ${folders}` : notLinux.missing
   const system = { icd: icds.join(':'), libraries: [], missing: icds.length > 0 ? null : absent }
   const plainLabel = named ? `the drivers that ${named.variable} names` : 'a hardware adapter'
-  const reason = (rung: Rung) => {
-    if (forced) return rung === forced ? null : `not tried, because DAWNGRAD_ADAPTER is ${forced}`
+  const reason = (adapterSource: AdapterSource) => {
+    if (forced) return adapterSource === forced ? null : `not tried, because DAWNGRAD_ADAPTER is ${forced}`
     return named ? `not tried, because ${named.variable} names the drivers` : null
   }
-  const driver = (id: Driver['id'], rung: Rung, label: string, found: Omit<Found, 'libvulkan'>): Driver => {
+  const driver = (
+    id: Driver['id'],
+    adapterSource: AdapterSource,
+    label: string,
+    found: Omit<Found, 'libvulkan'>,
+  ): Driver => {
     const { icd, libraries, missing } = found
     const variables: Record<string, string> = icd === '' ? {} : { VK_DRIVER_FILES: icd, VK_ICD_FILENAMES: icd }
-    const unwanted = id === 'plain' && named ? null : reason(rung)
-    return { id, rung, label, env: variables, libvulkan, libraries, missing, unwanted }
+    const unwanted = id === 'plain' && named ? null : reason(adapterSource)
+    return { id, adapterSource, label, env: variables, libvulkan, libraries, missing, unwanted }
   }
   return [
     driver('plain', 'hardware', plainLabel, { icd: '', libraries: [], missing: null }),
@@ -124,7 +130,7 @@ interface Found {
 const nothing = { icd: '', libraries: [], libvulkan: [] }
 const notLinux: Found = { ...nothing, missing: 'for Linux only' }
 
-/** What `dawngrad setup` has left in a folder; it writes ready.json last, so that a folder without it is unfinished. */
+/** The driver that `dawngrad setup` left in a folder. It writes ready.json last: a folder without it is unfinished. */
 function readCache(folder: string): Found {
   let text: string
   try {

@@ -1,8 +1,9 @@
+// Reads which libraries a shared library needs, and finds an order to load them in.
 import { closeSync, openSync, readSync } from 'node:fs'
 
-/** What a shared library says of itself. */
+/** The names in a shared library. */
 export interface Library {
-  /** The name under which others ask for it, or null. */
+  /** The name by which others ask for it, or null. */
   readonly soname: string | null
   /** The names of the libraries that it asks for. */
   readonly needed: readonly string[]
@@ -14,12 +15,12 @@ const DT_NEEDED = 1n
 const DT_STRTAB = 5n
 const DT_STRSZ = 10n
 const DT_SONAME = 14n
-/** More than any library's dynamic section or table of names takes. */
+/** More than the dynamic section or the table of names of any library. */
 const MOST_BYTES = 1 << 28
 
 /**
  * Reads the dynamic section of a 64-bit little-endian ELF file (System V ABI, chapters 4 and 5).
- * @returns null where the file is no such library
+ * @returns null if the file is not such a library
  */
 export function readLibrary(path: string): Library | null {
   const file = openSync(path, 'r')
@@ -79,8 +80,8 @@ function fromDynamic(bytes: Buffer, segments: readonly Segment[], read: Read): L
 }
 
 /**
- * All that a library needs of those at hand, and what these need, each behind the ones that it needs itself; the library
- * is the last. What is not at hand is the system's.
+ * The given libraries that a library needs, directly or indirectly. Each comes after those that it needs; the library
+ * itself is the last. Libraries that are not given are the system's.
  */
 export function loadOrder(first: string, at: ReadonlyMap<string, Library>): string[] {
   const order: string[] = []

@@ -1,4 +1,6 @@
-/** What setup could not bring, or could not do. The message says what, where, and what would be right. */
+// The errors of setup, and what helps against those of files.
+
+/** Setup could not fetch or do something. The message says what, where, and what would be right. */
 export class SetupError extends Error {
   override readonly name = 'SetupError'
 }
@@ -9,14 +11,14 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
-/** Whether a disk or a user's share of it is full. */
+/** Whether a disk or a user's quota is full. */
 export function isFull(error: unknown): boolean {
   const cause = error instanceof SetupError ? error.cause : error
   return ['ENOSPC', 'EDQUOT'].includes(codeOf(cause))
 }
 
-/** An error of the file system at `path`, as one that says what helps; any other error is returned as it is. */
-export function fileError(error: unknown, path: string): unknown {
+/** Turns an error of the file system at `path` into one that says what helps; returns any other error unchanged. */
+function fileError(error: unknown, path: string): unknown {
   if (isFull(error)) {
     return new SetupError(`${path}: the disk is full: ${elsewhere('make room')}`, { cause: error })
   }
@@ -29,12 +31,12 @@ export function fileError(error: unknown, path: string): unknown {
   return error
 }
 
-/** A remedy, and the other one that always is there. */
+/** A remedy, and the one that always exists. */
 export function elsewhere(remedy: string): string {
   return `${remedy}, or set XDG_CACHE_HOME to a folder elsewhere`
 }
 
-/** Does something in the file system, its errors told by {@link fileError}. */
+/** Does something in the file system; its errors go through {@link fileError}. */
 export async function writing<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act()
@@ -43,7 +45,7 @@ export async function writing<T>(path: string, act: () => Promise<T>): Promise<T
   }
 }
 
-/** `30.9 MB`, or `5.1 kB` where that says more: powers of ten, as networks and disks are sold. */
+/** `30.9 MB`, or `5.1 kB` if that is more precise: powers of ten, as for networks and disks. */
 export function megabytes(bytes: number): string {
   if (bytes < 1e5) return `${(bytes / 1e3).toFixed(1)} kB`
   const millions = bytes / 1e6

@@ -1,3 +1,4 @@
+// The report of `dawngrad doctor`: versions, adapter, adapter sources, data, and what is missing.
 import process from 'node:process'
 import { DataError } from '../errors.ts'
 import { GpuError } from '../gpu/errors.ts'
@@ -6,6 +7,7 @@ import { cacheDir } from '../node/cache.ts'
 import { commandLine } from '../node/command.ts'
 import { loadFashionMnist } from '../node/fashion_mnist.ts'
 import { packageVersion } from '../node/version.ts'
+import { type Attempt, type OpenAdapter, openAdapter, survey } from './adapters.ts'
 import {
   type ExpError,
   expErrors,
@@ -16,28 +18,27 @@ import {
   type Speed,
   selfTest,
 } from './diagnose.ts'
-import { type Rung, userDrivers } from './drivers.ts'
-import { type Attempt, type OpenAdapter, openAdapter, survey } from './ladder.ts'
+import { type AdapterSource, userDrivers } from './drivers.ts'
 import { webgpuVersion } from './probe.ts'
 
-/** What `dawngrad doctor` reports; `--json` prints it as it is. */
+/** The report of `dawngrad doctor`; `--json` prints it unchanged. */
 export interface Examination {
   readonly versions: { dawngrad: string; node: string; webgpu: string; platform: string }
   readonly cacheFolder: string
-  /** The adapter that `open()` gives, or null, and then the reason. */
+  /** The adapter that `open()` gives, or null and the reason. */
   readonly adapter: AdapterReport | null
   readonly adapterError: string | null
-  readonly rungs: readonly RungReport[]
+  readonly adapterSources: readonly SourceReport[]
   readonly data: { dir: string; train: number; test: number } | null
   readonly dataError: string | null
-  /** What is missing or could be better, and the command that brings it where there is one. */
+  /** What is missing or could be better, with the command that fetches it, if there is one. */
   readonly missing: readonly { what: string; command: string | null }[]
-  /** Whether the adapter and the data are there, and the self-test passed. */
+  /** Whether adapter and data are present, and the self-test passed. */
   readonly ok: boolean
 }
 
-export interface RungReport {
-  readonly rung: Rung
+export interface SourceReport {
+  readonly source: AdapterSource
   readonly label: string
   readonly state: Attempt['state']
   readonly detail: string
@@ -50,8 +51,8 @@ export interface AdapterReport {
   readonly device: string
   readonly description: string
   readonly class: 'cpu' | 'gpu'
-  readonly rung: Rung
-  /** The driver's files, as the Vulkan loader was given them; null where it looked for them itself. */
+  readonly source: AdapterSource
+  /** The driver files given to the Vulkan loader; null if it searched for them itself. */
   readonly driver: string | null
   readonly limits: Readonly<Record<(typeof LIMITS)[number], number>>
   readonly features: Readonly<Record<(typeof FEATURES)[number], boolean>>
@@ -72,10 +73,10 @@ const LIMITS = [
 ] as const
 const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const
 
-/** Looks at the adapter, every rung of the ladder and the data. Downloads nothing. */
+/** Examines the adapter, every adapter source and the data. Downloads nothing. */
 export async function examine(): Promise<Examination> {
-  const rungs = (await survey()).map(({ driver, state, detail }) => {
-    return { rung: driver.rung, label: driver.label, state, detail }
+  const adapterSources = (await survey()).map(({ driver, state, detail }) => {
+    return { source: driver.adapterSource, label: driver.label, state, detail }
   })
   const adapter = await unless(GpuError, async () => examineAdapter(await openAdapter()))
   const data = await unless(DataError, async () => {
@@ -93,7 +94,7 @@ export async function examine(): Promise<Examination> {
     cacheFolder: cacheDir(),
     adapter: adapter.value,
     adapterError: adapter.error,
-    rungs,
+    adapterSources,
     data: data.value,
     dataError: data.error,
     missing: missing(adapter.value, data.value !== null),
@@ -114,9 +115,9 @@ async function unless<T>(
   }
 }
 
-async function examineAdapter({ adapter, driver, rung }: OpenAdapter): Promise<AdapterReport> {
+async function examineAdapter({ adapter, driver, adapterSource }: OpenAdapter): Promise<AdapterReport> {
   const { limits, features, info } = adapter
-  const gpu = await Gpu.fromAdapter(adapter, { rung })
+  const gpu = await Gpu.fromAdapter(adapter, { adapterSource })
   try {
     const { name, vendor, architecture, device, description, adapterClass } = gpu.info
     return {
@@ -126,7 +127,7 @@ async function examineAdapter({ adapter, driver, rung }: OpenAdapter): Promise<A
       device,
       description,
       class: adapterClass,
-      rung,
+      source: adapterSource,
       driver: driver.env.VK_DRIVER_FILES ?? userDrivers(process.env)?.files ?? null,
       limits: Object.fromEntries(LIMITS.map((key) => [key, limits[key]])) as AdapterReport['limits'],
       features: Object.fromEntries(FEATURES.map((key) => [key, features.has(key)])) as AdapterReport['features'],
@@ -147,8 +148,8 @@ function missing(adapter: AdapterReport | null, data: boolean): Examination['mis
   const found: { what: string; command: string | null }[] = []
   const command = process.platform === 'linux' ? SETUP : null
   if (!adapter) found.push({ what: 'an adapter', command })
-  else if (adapter.rung === 'swiftshader') found.push({ what: 'lavapipe, several times faster', command })
-  else if (adapter.rung === 'lavapipe') {
+  else if (adapter.source === 'swiftshader') found.push({ what: 'lavapipe, several times faster', command })
+  else if (adapter.source === 'lavapipe') {
     found.push({ what: "a GPU with its vendor's Vulkan driver, far faster", command: null })
   }
   if (!data) found.push({ what: 'Fashion-MNIST', command: SETUP })

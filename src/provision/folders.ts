@@ -1,20 +1,21 @@
+// Folders that are built beside their place and moved there when they are complete.
 import { readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { flush, makeFolder as make } from '../node/files.ts'
 import { codeOf, elsewhere, megabytes, SetupError, writing } from './errors.ts'
 
-/** The folder beside `target` in which it is built. It keeps its name, so that a later run goes on with it. */
+/** The folder beside `target` in which it is built. Its name is fixed, so that a later run can continue it. */
 export function partialOf(target: string): string {
   return `${target}.partial`
 }
 
-/** Makes a folder and those above it. Throws SetupError. */
+/** Makes a folder and its parents. Throws SetupError. */
 export async function makeFolder(path: string): Promise<void> {
   await writing(path, async () => make(path))
 }
 
-/** Throws SetupError unless the disk of the existing folder `path` has room for `bytes`. */
+/** Throws SetupError unless the disk of an existing folder has room for `bytes`. */
 export async function needRoom(path: string, bytes: number, what: string): Promise<void> {
   const { bavail, bsize } = await writing(path, () => statfs(path))
   const free = bavail * bsize
@@ -26,8 +27,8 @@ export async function needRoom(path: string, bytes: number, what: string): Promi
 }
 
 /**
- * Puts a finished folder in the place of `target`, whole or not at all: its files are on the disk before it gets its
- * name, and what had that name before is removed afterwards.
+ * Replaces `target` by a finished folder, atomically: its files are flushed to the disk before it gets the name, and the
+ * old folder is removed afterwards.
  */
 export async function install(finished: string, target: string): Promise<void> {
   await writing(target, async () => {
@@ -46,7 +47,7 @@ export async function install(finished: string, target: string): Promise<void> {
   })
 }
 
-/** The bytes of all files in a folder or file; 0 where there is none. */
+/** The bytes of a file, or of all files in a folder; 0 if there is none. */
 export async function bytesIn(path: string): Promise<number> {
   const info = await stat(path).catch(() => null)
   if (!info) return 0

@@ -1,3 +1,4 @@
+// Brings lavapipe, Mesa's driver for the processor, into the cache folder.
 import { existsSync, lstatSync } from 'node:fs'
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -8,10 +9,10 @@ import { type Library, loadOrder, readLibrary } from './elf.ts'
 import { megabytes, SetupError, writing } from './errors.ts'
 import { bytesIn, install, makeFolder, needRoom, partialOf } from './folders.ts'
 
-/** What a minimal Debian 12 has to download, and what is kept of it: LLVM is most of both. */
+/** The download on a minimal Debian 12, and what is kept of it: mostly LLVM. */
 export const LAVAPIPE_BYTES = 54_600_000
 export const LAVAPIPE_KEPT = 190_000_000
-/** Bytes on the disk for each byte of an archive, the archive included. */
+/** Bytes on the disk for each byte of an archive, including the archive. */
 const UNPACKED = 6
 const PACKAGES = ['mesa-vulkan-drivers', 'libvulkan1'] as const
 const DRIVER = 'libvulkan_lvp.so'
@@ -19,10 +20,10 @@ const LOADER = 'libvulkan.so.1'
 const ICD = 'lvp_icd.json'
 
 /**
- * Brings lavapipe into the cache folder by apt-get: its packages are unpacked, and the driver, the Vulkan loader and the
- * libraries that they need and the system lacks are kept. The driver is tried before it counts.
+ * Fetches lavapipe by apt-get into the cache folder. Of the unpacked packages it keeps the driver, the Vulkan loader and the
+ * libraries that they need and the system lacks. The driver is tried before it is used.
  *
- * @throws SetupError, with nothing left behind but what apt can go on with
+ * @throws SetupError; then only files remain that apt can continue with
  */
 export async function bringLavapipe(context: SetupContext, openApt: () => Promise<AptSession>): Promise<void> {
   const target = join(context.cache, 'lavapipe')
@@ -46,7 +47,7 @@ export async function bringLavapipe(context: SetupContext, openApt: () => Promis
   context.report.line(`  lavapipe is ready: ${megabytes(await bytesIn(target))} in ${target}`)
 }
 
-/** Moves the driver and all that it needs from the unpacked packages to one folder, and writes the driver's JSON. */
+/** Moves the driver and its dependencies from the unpacked packages to one folder, and writes the driver's JSON. */
 async function keep(root: string, folder: string): Promise<Ready> {
   const files = await librariesIn(root)
   const known = new Map([...files].map(([name, { library }]) => [name, library]))
@@ -58,15 +59,15 @@ async function keep(root: string, folder: string): Promise<Ready> {
     await writing(folder, () => rename(from, join(folder, name)))
   }
   const json = await icdOf(root)
-  // Relative to the JSON's own folder, so that it holds wherever the folder is moved.
+  // Relative to the folder of the JSON, so that the folder can be moved.
   json.ICD.library_path = `./${DRIVER}`
   await writing(folder, () => writeFile(join(folder, ICD), `${JSON.stringify(json, null, 2)}\n`))
-  // The driver itself is the Vulkan loader's to load.
+  // The Vulkan loader loads the driver itself.
   const before = libraries.slice(0, -1)
   return { icd: ICD, libraries: before, ...(known.has(LOADER) && { libvulkan: LOADER }) }
 }
 
-/** The libraries in the unpacked packages' folders, by the name under which others ask for them. */
+/** The libraries in the unpacked packages, by the name by which others ask for them. */
 async function librariesIn(root: string): Promise<Map<string, { path: string; library: Library }>> {
   const found = new Map<string, { path: string; library: Library }>()
   for (const folder of ['lib', 'usr/lib'].map((name) => join(root, name)).filter(existsSync)) {

@@ -1,3 +1,4 @@
+// A lock between processes: a file that names its owner.
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, rmdir, stat, unlink, utimes, writeFile } from 'node:fs/promises'
@@ -7,30 +8,30 @@ import process from 'node:process'
 import { codeOf, writing } from './errors.ts'
 import { makeFolder } from './folders.ts'
 
-/** Who holds a lock. */
+/** The owner of a lock. */
 export interface Owner {
   readonly host: string
   readonly pid: number
-  /** When the process started, in the kernel's own units, since process numbers are used again; null if unknown. */
+  /** When the process started, in the kernel's units, since process numbers are reused; null if unknown. */
   readonly started: string | null
 }
 
 export interface LockOptions {
-  /** Told once who holds it, before the wait. */
+  /** Called once before waiting, with the owner. */
   readonly onWait?: (owner: Owner | null) => void
   readonly pollMilliseconds?: number
 }
 
-/** How often the owner shows that it lives, and after what silence one that cannot be looked up counts as gone. */
+/** How often the owner shows that it is alive, and after what silence an owner that can't be looked up counts as gone. */
 const HEARTBEAT = 10_000
 const SILENCE = 120_000
 
 /**
  * Runs `act` while this process alone holds the lock folder `path`.
  *
- * The folder holds one file of a unique name, the owner's. A folder with such a file is renamed to `path`, which succeeds
- * only where there is nothing or an empty folder. A lock whose owner is gone is taken over by deleting that very file:
- * only one process can, and a newer owner's has another name. So at no instant are there two owners.
+ * The folder has one file with a unique name, the owner's. To lock, a folder with such a file is renamed to `path`, which
+ * succeeds only if there is nothing or an empty folder. To take over the lock of a dead owner, its file is deleted: only
+ * one process can do that, and the file of a newer owner has another name. So there are never two owners.
  */
 export async function withLock<T>(path: string, act: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   const name = randomUUID()
@@ -61,8 +62,8 @@ async function acquire(draft: string, path: string, options: LockOptions): Promi
     }
     const holder = await holderOf(path)
     if (holder && (await isGone(holder))) {
-      await unlink(holder.file).catch(() => {}) // another process may have been first
-      // Windows renames onto nothing only. Elsewhere this is needless, and fails where a new owner has moved in.
+      await unlink(holder.file).catch(() => {}) // another process may have been faster
+      // Windows can't rename onto an empty folder. Elsewhere this is not needed, and fails if there is a new owner.
       await rmdir(path).catch(() => {})
       continue
     }
@@ -87,7 +88,7 @@ interface Holder {
   readonly owner: Owner | null
 }
 
-/** The owner's file and what it says; null where the lock is free by now. */
+/** The owner's file and its content; null if the lock is free by now. */
 async function holderOf(path: string): Promise<Holder | null> {
   const [name] = await readdir(path).catch(() => [])
   if (name === undefined) return null
@@ -106,7 +107,7 @@ async function isGone({ file, owner }: Holder): Promise<boolean> {
   if (!owner || owner.host !== hostname()) return silent
   if (!isAlive(owner.pid)) return true
   const started = startOf(owner.pid)
-  // A stopped process keeps its lock, but where start times are unknown its number may be another's by now.
+  // A stopped process keeps its lock. But if start times are unknown, its number may now belong to another process.
   return owner.started !== null && started !== null ? owner.started !== started : silent
 }
 
@@ -124,7 +125,7 @@ export function thisProcess(): Owner {
   return { host: hostname(), pid: process.pid, started: startOf(process.pid) }
 }
 
-/** When a process started, by /proc: field 22 of its stat, counted behind the name, which may hold anything. */
+/** When a process started: field 22 of its /proc stat, counted after the name, which may contain anything. */
 function startOf(pid: number): string | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -134,7 +135,7 @@ function startOf(pid: number): string | null {
   }
 }
 
-/** Removes a lock's leftovers from its folder: drafts of processes that ended before they got it. */
+/** Removes a lock's leftovers from its folder: drafts of processes that ended before they got the lock. */
 export async function removeDrafts(folder: string, name: string): Promise<void> {
   for (const entry of await readdir(folder).catch(() => [])) {
     const path = join(folder, entry)

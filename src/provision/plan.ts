@@ -1,61 +1,89 @@
+// What this machine has and lacks: an adapter, the data set; and what setup would bring.
 import type { FashionMnistParts } from '../data/fashion_mnist.ts'
 import { DataError } from '../errors.ts'
 import { findFashionMnist } from '../node/fashion_mnist.ts'
 import { recall, remember, situation } from './adapter_memory.ts'
+import { chooseDriver } from './adapters.ts'
 import type { SetupContext } from './context.ts'
 import { problemOf } from './dataset.ts'
-import { findDrivers, forcedRung, type Rung, userDrivers } from './drivers.ts'
-import { climb } from './ladder.ts'
+import { type AdapterSource, findDrivers, forcedSource, userDrivers } from './drivers.ts'
 
-/** A driver that setup can bring. */
+/** A driver that setup can fetch. */
 export type Bringable = 'lavapipe' | 'swiftshader'
 
 export interface AdapterState {
-  /** The adapter's kind; null where there is none. */
-  readonly rung: Rung | null
-  /** Its name, or why there is none. */
+  /** Where the adapter comes from; null if there is none. */
+  readonly adapterSource: AdapterSource | null
+  /** The adapter's name, or why there is none. */
   readonly text: string
-  /** What setup could bring, best first: all that this machine can use, needed or not. */
+  /** Drivers that setup could fetch for this machine, best first, needed or not. */
   readonly bringable: readonly Bringable[]
 }
 
 export interface DataState {
-  /** The folder of the files; null where they are missing or damaged. */
+  /** The folder of the files; null if they are missing or damaged. */
   readonly folder: string | null
   readonly text: string
-  /** Whether setup can mend it: not where FASHION_MNIST_DIR names another place. */
+  /** Whether setup can fetch it: not if FASHION_MNIST_DIR names another folder. */
   readonly bringable: boolean
+}
+
+/** What is present and what is missing. */
+export interface SetupState {
+  readonly adapter: AdapterState
+  readonly data: DataState
+}
+
+/** What setup would fetch now. */
+export interface SetupPlan {
+  readonly data: boolean
+  /** Drivers to try, in this order, until one works. */
+  readonly drivers: AdapterState['bringable']
+  /** Whether the drivers would only replace a working, slower one. */
+  readonly better: boolean
+}
+
+/** Inspects the machine. It changes only the record of which adapter worked. */
+export async function inspect(context: SetupContext, thorough = true): Promise<SetupState> {
+  return { adapter: await adapterState(context, thorough), data: await dataState(context, thorough) }
+}
+
+/** What setup would fetch in a state: what is missing; with `better`, also lavapipe to replace SwiftShader. */
+export function planFor({ adapter, data }: SetupState, better: boolean): SetupPlan {
+  const replace = better && adapter.adapterSource === 'swiftshader' && adapter.bringable[0] === 'lavapipe'
+  const drivers = adapter.adapterSource === null ? adapter.bringable : replace ? (['lavapipe'] as const) : []
+  return { data: data.folder === null && data.bringable, drivers, better: replace }
 }
 
 /**
  * Finds out which adapter this machine has.
- * @param thorough tries every driver, where otherwise one that has worked before in the same situation is believed
+ * @param thorough tries every driver; otherwise one that worked before in the same situation is accepted
  */
-export async function adapterState(context: SetupContext, thorough: boolean): Promise<AdapterState> {
+async function adapterState(context: SetupContext, thorough: boolean): Promise<AdapterState> {
   const { env, platform } = context
-  const forced = forcedRung(env)
+  const forced = forcedSource(env)
   const key = situation(env)
   const drivers = findDrivers(env, platform)
   const bringable = bringableHere(context, forced)
   const id = recall(env, key)
   const known = drivers.find((driver) => driver.id === id && driver.missing === null && driver.unwanted === null)
-  if (known && !thorough) return { rung: known.rung, text: known.label, bringable }
-  const { choice, attempts } = await climb(drivers, forced, context.probe)
+  if (known && !thorough) return { adapterSource: known.adapterSource, text: known.label, bringable }
+  const { choice, attempts } = await chooseDriver(drivers, forced, context.probe)
   const best = attempts.find(({ driver }) => driver === choice)
   if (choice && best) {
     remember(env, key, choice.id)
-    const rung = best.rung ?? choice.rung
-    // Asked for a hardware adapter, the system may give another that it has.
-    const label = rung === choice.rung ? choice.label : "of the system's drivers"
-    return { rung, text: `${best.detail} (${label})`, bringable }
+    const adapterSource = best.adapterSource ?? choice.adapterSource
+    // Asked for a hardware adapter, the system may give another one.
+    const label = adapterSource === choice.adapterSource ? choice.label : "of the system's drivers"
+    return { adapterSource, text: `${best.detail} (${label})`, bringable }
   }
   const named = userDrivers(env)
   const only = forced ? `DAWNGRAD_ADAPTER is ${forced}` : named ? `${named.variable} names the only drivers` : null
   const text = `no driver of this machine gives one${only === null ? '' : `, and ${only}`}`
-  return { rung: null, text, bringable }
+  return { adapterSource: null, text, bringable }
 }
 
-function bringableHere({ env, platform, arch, has }: SetupContext, forced: Rung | null): Bringable[] {
+function bringableHere({ env, platform, arch, has }: SetupContext, forced: AdapterSource | null): Bringable[] {
   if (platform !== 'linux' || (userDrivers(env) && !forced)) return []
   const all: Bringable[] = []
   if (has('apt-get') && has('dpkg')) all.push('lavapipe')
@@ -65,9 +93,9 @@ function bringableHere({ env, platform, arch, has }: SetupContext, forced: Rung 
 
 /**
  * Finds out where the data set is.
- * @param thorough reads the files and compares their checksums, where otherwise their presence is enough
+ * @param thorough reads the files and compares their checksums; otherwise their presence is enough
  */
-export async function dataState({ search, files }: SetupContext, thorough: boolean): Promise<DataState> {
+async function dataState({ search, files }: SetupContext, thorough: boolean): Promise<DataState> {
   const bringable = search.chosenBy === null
   try {
     const { dir, paths } = await findFashionMnist(search)

@@ -1,10 +1,11 @@
+// Tries a driver in a child process, so that one that crashes or hangs does no harm.
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
-import type { Driver, Rung } from './drivers.ts'
+import type { AdapterSource, Driver } from './drivers.ts'
 
-/** What an adapter says of itself. */
+/** What an adapter tells about itself. */
 export interface AdapterFacts {
   readonly vendor: string
   readonly architecture: string
@@ -14,26 +15,26 @@ export interface AdapterFacts {
 }
 
 /**
- * What became of the attempt to use a driver: `facts` is null where no process could be started to find out; `none` says
- * that all went well but for the adapter, which there is none of.
+ * The result of trying a driver. `facts` is null if no process could be started to find out; `none` means that everything
+ * worked but there is no adapter.
  */
 export type Probed =
   | { readonly ok: true; readonly facts: AdapterFacts | null }
   | { readonly ok: false; readonly why: string; readonly none?: boolean }
 
-export const PROBE_MILLISECONDS = 20_000
+const PROBE_MILLISECONDS = 20_000
 const RTLD_NOW_NODELETE = 0x2 | 0x1000
 const MARK = 'dawngrad-probe:'
 
 /**
- * Loads what a driver needs into this process, for good. Node refuses a library that is no addon ("did not
- * self-register") but RTLD_NODELETE keeps it, so that a later dlopen of its name finds it. Never with RTLD_GLOBAL: LLVM's
- * symbols would take the place of others, which ends in a segmentation fault in the first pipeline.
+ * Loads the libraries of a driver into this process, permanently. Node refuses a library that is not an addon ("did not
+ * self-register"), but RTLD_NODELETE keeps it, so that a later dlopen of its name finds it. Never use RTLD_GLOBAL: LLVM's
+ * symbols would replace others, and the first pipeline would end in a segmentation fault.
  */
 export function preload(driver: Pick<Driver, 'libvulkan' | 'libraries'>, platform: string = process.platform): void {
   if (platform !== 'linux') return
   if (!stays('libvulkan.so.1')) driver.libvulkan.some(stays)
-  // A library loads only after those it needs: again and again, until nothing changes any more.
+  // A library loads only after those it needs, so repeat until nothing changes.
   let left = [...driver.libraries]
   for (let before = -1; left.length !== before; ) {
     before = left.length
@@ -51,8 +52,8 @@ function stays(path: string): boolean {
 }
 
 /**
- * The child process's program. It repeats `preload`, since it must run by itself whatever this package was loaded by.
- * It ends with a pipeline that has to compute 2x + 1, since some drivers fail no earlier than in the first one.
+ * The program of the child process. It repeats `preload`, since it must run without this package's loaders. It ends with a
+ * pipeline that computes 2x + 1, since some drivers fail only in the first pipeline.
  */
 const PROGRAM = `
 import { writeSync } from 'node:fs'
@@ -108,13 +109,13 @@ try {
 }
 `
 
-/** Tries a driver in a process of its own, which a driver that crashes or hangs takes down in the place of this one. */
+/** Tries a driver in a child process, so that a driver that crashes or hangs does not end this process. */
 export function probe(driver: Driver, milliseconds = PROBE_MILLISECONDS): Promise<Probed> {
   const { libvulkan, libraries } = driver
   const options = { mark: MARK, flags: RTLD_NOW_NODELETE, webgpu: webgpuUrl(), libvulkan, libraries }
   const program = `const options = ${JSON.stringify(options)}\n${PROGRAM}`
   const env = { ...process.env, ...driver.env }
-  // Made for this process: a debugger, loaders and coverage have no business in the child.
+  // These are for this process: no debugger, loaders or coverage in the child.
   for (const name of ['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'NODE_CHANNEL_FD']) delete env[name]
   return new Promise((done) => {
     const args = ['--input-type=module', '--eval', program]
@@ -125,17 +126,17 @@ export function probe(driver: Driver, milliseconds = PROBE_MILLISECONDS): Promis
         done(line === undefined ? withoutReport(error, stderr, milliseconds) : withReport(line, stderr))
       })
     } catch {
-      done({ ok: true, facts: null }) // such as Node's permission model without --allow-child-process
+      done({ ok: true, facts: null }) // for example under Node's permission model without --allow-child-process
     }
   })
 }
 
-/** Whether a line of stderr is Dawn's about limits that it lowers on some adapters: harmless, and said by every process. */
+/** Whether a line of stderr is Dawn's harmless notice about limits, which it prints in every process on some adapters. */
 export function isNoise(line: string): boolean {
   return line.startsWith('Warning: ') && line.includes('artificially reduced')
 }
 
-/** What counts is what it reported: a driver that crashes only as its process ends has done its work. */
+/** Only the report counts: a driver that crashes while its process ends has worked. */
 function withReport(line: string, stderr: string): Probed {
   const { facts, why } = JSON.parse(line.slice(MARK.length)) as { facts?: AdapterFacts; why?: string }
   if (facts) return { ok: true, facts }
@@ -154,8 +155,8 @@ function withoutReport(error: ExecError | null, stderr: string, milliseconds: nu
   return { ok: false, why: `its process ended with code ${error?.code ?? 0}${last === '' ? '' : `: ${last}`}` }
 }
 
-/** The rung that an adapter belongs to, by what it says of itself. Any software but SwiftShader counts as lavapipe. */
-export function rungOf(facts: AdapterFacts): Rung {
+/** The source of an adapter, by its facts. Any software adapter except SwiftShader counts as lavapipe. */
+export function sourceOf(facts: AdapterFacts): AdapterSource {
   const text = `${facts.device} ${facts.description} ${facts.architecture}`
   if (/swiftshader/i.test(text)) return 'swiftshader'
   return facts.isFallbackAdapter || /llvmpipe|lavapipe|software/i.test(text) ? 'lavapipe' : 'hardware'
@@ -168,7 +169,7 @@ export function nameOf({ vendor, architecture, device, description }: AdapterFac
 
 const require = createRequire(import.meta.url)
 
-/** Where the package webgpu lies, for an import from anywhere. */
+/** The URL of the package webgpu, for an import from anywhere. */
 function webgpuUrl(): string {
   return pathToFileURL(require.resolve('webgpu')).href
 }

@@ -1,29 +1,30 @@
+// Where setup writes what it does: lines, and bars of downloads.
 import type { WriteStream } from 'node:tty'
 import { type Params, SingleBar } from 'cli-progress'
 import { megabytes } from './errors.ts'
 
-/** Where setup says what it does. */
+/** Receives what setup reports. */
 export interface Report {
   line(text: string): void
-  /** Begins a download; `total` is in bytes and may become better known. */
+  /** Starts a download; `total` is in bytes and may be corrected later. */
   progress(label: string, total: number): Progress
 }
 
 export interface Progress {
   update(done: number, total?: number): void
-  /** Ends it; without `text` nothing is left behind. */
+  /** Ends the progress; without `text` its line disappears. */
   end(text?: string): void
 }
 
-/** Says nothing. */
+/** Reports nothing. */
 export const silent: Report = {
   line: () => {},
   progress: () => ({ update: () => {}, end: () => {} }),
 }
 
 /**
- * Reports to a stream: a bar on a terminal, and elsewhere (no terminal, TERM=dumb, or CI set) one line at the end of each
- * download, free of control characters.
+ * Reports to a stream: a bar on a terminal; otherwise (no terminal, TERM=dumb, or CI set) one line at the end of each
+ * download, without control characters.
  */
 export function reportTo(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Report {
   const live = stream.isTTY && env.TERM !== 'dumb' && (env.CI ?? '') === ''

@@ -1,3 +1,4 @@
+// `dawngrad setup`: brings what the plan names into the cache folder, reports, and removes it again.
 import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AptSession, aptFolder } from './apt.ts'
@@ -7,60 +8,29 @@ import { isFull, megabytes, SetupError, writing } from './errors.ts'
 import { bytesIn, makeFolder } from './folders.ts'
 import { bringLavapipe } from './lavapipe.ts'
 import { removeDrafts, withLock } from './lock.ts'
-import { type AdapterState, adapterState, type DataState, dataState } from './plan.ts'
+import { inspect, planFor, type SetupPlan, type SetupState } from './plan.ts'
 import { silent } from './report.ts'
 import { adapterLine, announcement, checkLines, dataLine, nothingToBring } from './setup_text.ts'
 import { bringSwiftShader } from './swiftshader.ts'
 
-export { type SetupContext, setupContext } from './context.ts'
-export { SetupError } from './errors.ts'
-export { reportTo } from './report.ts'
-
 const LOCK = 'setup.lock'
-/** All that setup, and the memory of which adapter worked, ever leave in the cache folder. */
+/** Everything that setup and the record of working adapters ever leave in the cache folder. */
 const OURS = /^((fashion-mnist|lavapipe|swiftshader)(\.partial|\.old-\d+)?|apt\.partial|adapter\.json)$/
 
-/** What is there and what is missing. */
-export interface SetupState {
-  readonly adapter: AdapterState
-  readonly data: DataState
-}
-
-/** What setup would bring now. */
-export interface SetupPlan {
-  readonly data: boolean
-  /** Drivers to try, in this order, until one works. */
-  readonly drivers: AdapterState['bringable']
-  /** Whether the drivers are only to replace a slower one that works. */
-  readonly better: boolean
-}
-
-/** Looks at the machine and changes nothing but the memory of which adapter worked. */
-export async function inspect(context: SetupContext, thorough = true): Promise<SetupState> {
-  return { adapter: await adapterState(context, thorough), data: await dataState(context, thorough) }
-}
-
-/** What would be brought in a state: what is missing, and lavapipe in the place of SwiftShader where `better` is set. */
-export function planFor({ adapter, data }: SetupState, better: boolean): SetupPlan {
-  const replace = better && adapter.rung === 'swiftshader' && adapter.bringable[0] === 'lavapipe'
-  const drivers = adapter.rung === null ? adapter.bringable : replace ? (['lavapipe'] as const) : []
-  return { data: data.folder === null && data.bringable, drivers, better: replace }
-}
-
 /**
- * Reports what is there and what is missing.
+ * Reports what is present and what is missing.
  * @returns whether nothing is missing
  */
 export async function checkSetup(changes: Partial<SetupContext> = {}): Promise<boolean> {
   const context = setupContext(changes)
   const state = await inspect(context)
   for (const line of checkLines(context, state, planFor(state, false))) context.report.line(line)
-  return state.adapter.rung !== null && state.data.folder !== null
+  return state.adapter.adapterSource !== null && state.data.folder !== null
 }
 
 /**
- * Brings what the machine lacks into the cache folder: the data set, and a driver where there is no adapter.
- * Says beforehand what it fetches. Two processes that do this at once do it one after the other.
+ * Fetches what the machine lacks into the cache folder: the data set, and a driver if there is no adapter. It announces
+ * what it will fetch. Two processes that do this at once do it one after another.
  *
  * @throws SetupError that says what is still missing, why, and what helps
  */
@@ -70,7 +40,7 @@ export async function setup(changes: Partial<SetupContext> = {}): Promise<void> 
   const plan = planFor(state, true)
   const { adapter, data } = plan.data || plan.drivers.length > 0 ? await locked(context, true) : state
   const lacking: string[] = []
-  if (adapter.rung !== null) context.report.line(adapterLine(adapter, adapter.rung))
+  if (adapter.adapterSource !== null) context.report.line(adapterLine(adapter, adapter.adapterSource))
   else lacking.push(`adapter: ${adapter.text}; ${nothingToBring(context, adapter)}`)
   if (data.folder !== null) context.report.line(dataLine(data))
   else lacking.push(dataLine(data))
@@ -78,10 +48,10 @@ export async function setup(changes: Partial<SetupContext> = {}): Promise<void> 
 }
 
 /**
- * The same on first use: quick, and silent, where adapter and data are there. What setup cannot bring to this machine is
- * left to those who need it to report. `DAWNGRAD_NO_SETUP=1` forbids it.
+ * The same on first use: fast and silent if adapter and data are present. What setup can't fetch for this machine is reported
+ * later, by the code that needs it. `DAWNGRAD_NO_SETUP=1` forbids it.
  *
- * @throws SetupError where something could not be fetched
+ * @throws SetupError if something could not be fetched
  */
 export async function ensureSetup(options: { quiet?: boolean | undefined } = {}, changes: Partial<SetupContext> = {}) {
   const context = setupContext({ ...(options.quiet && { report: silent }), ...changes })
@@ -90,7 +60,7 @@ export async function ensureSetup(options: { quiet?: boolean | undefined } = {},
   if (plan.data || plan.drivers.length > 0) await locked(context, false)
 }
 
-/** Plans again under the lock, since another process may have brought everything by then, and carries it out. */
+/** Plans again under the lock, since another process may have fetched everything by then, and carries the plan out. */
 async function locked(context: SetupContext, thorough: boolean): Promise<SetupState> {
   await makeFolder(context.cache)
   const onWait = (owner: { pid: number } | null): void => {
@@ -118,7 +88,7 @@ async function carryOut(context: SetupContext, thorough: boolean): Promise<Setup
   }
   if (plan.data) await attempt(() => bringDataset(context, context.has('apt-get') ? openApt : null))
   await attempt(() => bringDriver(context, plan, openApt))
-  // Archives are of use to a later run only where this one could not finish, and take much room.
+  // Archives take much space, and help a later run only if this one could not finish.
   const unfinished = failures.length > 0 && !failures.some(isFull) && (await bytesIn(join(apt, 'archives'))) > 0
   if (!unfinished) await rm(apt, { recursive: true, force: true })
   const other = failures.find((error) => !(error instanceof SetupError))
@@ -127,7 +97,7 @@ async function carryOut(context: SetupContext, thorough: boolean): Promise<Setup
   return await inspect(context, true)
 }
 
-/** Brings the first of the planned drivers that works. */
+/** Fetches the planned drivers in order, until one works. */
 async function bringDriver(context: SetupContext, plan: SetupPlan, openApt: () => Promise<AptSession>): Promise<void> {
   const failures: string[] = []
   for (const [i, driver] of plan.drivers.entries()) {
@@ -146,7 +116,7 @@ async function bringDriver(context: SetupContext, plan: SetupPlan, openApt: () =
   throw new SetupError(['no driver for an adapter could be brought:', ...failures].join('\n'))
 }
 
-/** Removes all that setup has brought, and nothing else. Returns the bytes freed. */
+/** Removes everything that setup has fetched, and nothing else. Returns the bytes freed. */
 export async function removeSetup(changes: Partial<SetupContext> = {}): Promise<number> {
   const context = setupContext(changes)
   const { cache, report } = context
@@ -167,6 +137,6 @@ export async function removeSetup(changes: Partial<SetupContext> = {}): Promise<
     await removeDrafts(cache, LOCK)
     return bytes
   })
-  await rmdir(cache).catch(() => {}) // stays where something else lies in it
+  await rmdir(cache).catch(() => {}) // stays if something else is in it
   return freed
 }

@@ -1,12 +1,12 @@
+// What setup says: what it is about to fetch, what is there, and what is missing.
 import { commandLine } from '../node/command.ts'
 import { LISTS_BYTES } from './apt.ts'
 import type { SetupContext } from './context.ts'
 import { DATASET_BYTES, DATASET_PACKAGE } from './dataset.ts'
-import type { Rung } from './drivers.ts'
+import type { AdapterSource } from './drivers.ts'
 import { megabytes } from './errors.ts'
 import { LAVAPIPE_BYTES, LAVAPIPE_KEPT } from './lavapipe.ts'
-import type { AdapterState, Bringable, DataState } from './plan.ts'
-import type { SetupPlan, SetupState } from './setup.ts'
+import type { AdapterState, Bringable, DataState, SetupPlan, SetupState } from './plan.ts'
 import { SWIFTSHADER_BYTES, SWIFTSHADER_KEPT } from './swiftshader_source.ts'
 
 const WORDS: Readonly<Record<Bringable, string>> = {
@@ -18,7 +18,7 @@ const WORDS: Readonly<Record<Bringable, string>> = {
     `of which ${megabytes(SWIFTSHADER_KEPT)} stay unpacked`,
 }
 
-/** What is about to be fetched, how large it is, and where it goes. */
+/** What will be fetched, how large it is, and where it goes. */
 export function announcement(context: SetupContext, plan: SetupPlan): string[] {
   const hosts = context.mirrors.map((mirror) => new URL(mirror).host)
   const places = [...hosts, ...(context.has('apt-get') ? [`Debian's package ${DATASET_PACKAGE}`] : [])]
@@ -30,9 +30,9 @@ export function announcement(context: SetupContext, plan: SetupPlan): string[] {
   ]
 }
 
-/** The adapter that is there. */
-export function adapterLine({ text }: AdapterState, rung: Rung): string {
-  return `adapter: ${rung}: ${text}`
+/** The line for an adapter that is present. */
+export function adapterLine({ text }: AdapterState, adapterSource: AdapterSource): string {
+  return `adapter: ${adapterSource}: ${text}`
 }
 
 /** Where the data is, or why it is not. */
@@ -40,19 +40,21 @@ export function dataLine({ text }: DataState): string {
   return `data: ${text}`
 }
 
-/** A line for the adapter and one for the data; what is missing, and whether setup brings it. */
+/** One line for the adapter and one for the data: present or missing, and whether setup can fetch it. */
 export function checkLines(context: SetupContext, { adapter, data }: SetupState, plan: SetupPlan): string[] {
   const brings = (what: string) => `; \`${commandLine('setup')}\` brings ${what}`
   const [driver] = plan.drivers
   const cure = driver === undefined ? `; ${nothingToBring(context, adapter)}` : brings(WORDS[driver])
   const files = plan.data ? brings(`it: ${megabytes(DATASET_BYTES)}`) : ''
   return [
-    adapter.rung === null ? `adapter: missing: ${adapter.text}${cure}` : adapterLine(adapter, adapter.rung),
+    adapter.adapterSource === null
+      ? `adapter: missing: ${adapter.text}${cure}`
+      : adapterLine(adapter, adapter.adapterSource),
     data.folder === null ? `data: missing: ${data.text}${files}` : dataLine(data),
   ]
 }
 
-/** Why setup brings no driver, and what does. */
+/** Why setup fetches no driver, and what helps. */
 export function nothingToBring({ platform, arch, env }: SetupContext, adapter: AdapterState): string {
   if (adapter.bringable.length > 0) return `run \`${commandLine('doctor')}\` to see why`
   if (env.DAWNGRAD_ADAPTER === 'hardware') return "setup brings no hardware driver: install the vendor's"

@@ -1,3 +1,4 @@
+// Brings SwiftShader, a driver for the processor, into the cache folder.
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -11,7 +12,7 @@ import { bytesIn, install, makeFolder, needRoom, partialOf } from './folders.ts'
 import { SWIFTSHADER_BYTES, type SwiftShaderSource } from './swiftshader_source.ts'
 import { readTar } from './tar.ts'
 
-/** npm keeps a copy of its own in the folder that it is given until that is removed. */
+/** npm keeps its own copy in the given folder until the folder is removed. */
 const ROOM = 3 * SWIFTSHADER_BYTES
 const MOST_UNPACKED = 1 << 28
 const ICD = 'vk_swiftshader_icd.json'
@@ -21,10 +22,10 @@ const gunzipAsync = promisify(gunzip)
 const brotliAsync = promisify(brotliDecompress)
 
 /**
- * Brings SwiftShader into the cache folder: `npm pack` fetches a package that carries it, by the user's own settings of
- * registry and proxy, and the three files that matter are kept. Package and files must have the pinned hashes.
+ * Fetches SwiftShader into the cache folder: `npm pack` downloads a package that contains it, with the user's registry and
+ * proxy settings, and three files of it are kept. Package and files must have the pinned hashes.
  *
- * @throws SetupError, with nothing left behind but a finished download
+ * @throws SetupError; then only a finished download remains
  */
 export async function bringSwiftShader(context: SetupContext): Promise<void> {
   const source = context.swiftshader
@@ -43,13 +44,13 @@ export async function bringSwiftShader(context: SetupContext): Promise<void> {
     await writeReady(unpacked, ready)
     await install(unpacked, target)
   } finally {
-    // A process that is killed leaves a finished download to the next; an error leaves nothing.
+    // A killed process leaves a finished download to the next one; an error leaves nothing.
     await rm(partial, { recursive: true, force: true })
   }
   context.report.line(`  SwiftShader is ready: ${megabytes(await bytesIn(target))} in ${target}`)
 }
 
-/** The package's archive: one that an earlier run has fetched, or a new one. */
+/** The archive of the package, from an earlier run or new. */
 async function packed(context: SetupContext, source: SwiftShaderSource, folder: string): Promise<Uint8Array> {
   const earlier = await archiveIn(folder)
   if (earlier && integrityOf(earlier.bytes) === source.integrity) return earlier.bytes
@@ -94,7 +95,7 @@ function npmCommand(context: SetupContext): [string, ...string[]] {
   return ['npm']
 }
 
-/** Without what a surrounding `npm run` says of its own package; the user's and the machine's settings stay. */
+/** The environment without what a surrounding `npm run` says of its package; user and machine settings stay. */
 function npmEnvironment({ env }: SetupContext): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !/^npm_(package|lifecycle)_/.test(name)))
 }

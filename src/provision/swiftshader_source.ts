@@ -1,9 +1,11 @@
-/** The package of the npm registry that carries SwiftShader, and what is kept of it. */
+// Which npm package carries SwiftShader, and the checksums of its files.
+
+/** The package of the npm registry that contains SwiftShader, and what is kept of it. */
 export interface SwiftShaderSource {
   readonly spec: string
-  /** Of the package's archive, as the registry and package-lock.json state it. */
+  /** The integrity of the archive, as in the registry and package-lock.json. */
   readonly integrity: string
-  /** The bundle within the archive, and the SHA-256 of each file kept of the bundle. */
+  /** The bundle in the archive, and the SHA-256 of each file kept from it. */
   readonly bundle: string
   readonly files: Readonly<Record<string, string>>
 }

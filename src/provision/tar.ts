@@ -1,10 +1,12 @@
+// Reads tar archives.
+
 const BLOCK = 512
 
 /**
- * The plain files of a tar archive (POSIX ustar), by path; their bytes are views of the archive. Links and folders are
- * passed over, and extended headers too: the archives that setup reads have no need of them.
+ * The plain files of a tar archive (POSIX ustar), by path; their bytes are views of the archive. Links, folders and
+ * extended headers are skipped: the archives that setup reads do not need them.
  *
- * @throws Error where the archive is cut off or a header's checksum is wrong
+ * @throws Error if the archive is cut off or the checksum of a header is wrong
  */
 export function readTar(archive: Uint8Array): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>()

@@ -1,9 +1,7 @@
-/**
- * The learning-rate policies of "Learning Rate Scheduling" (Dive into Deep Learning) in closed form. Each is a pure
- * function of t = 0, 1, 2 …: any order, any number of times, the same values. All of them throw a RangeError for a t
- * that is not an integer ≥ 0, a RangeError for an option out of its range, a TypeError for an unknown or missing one.
- */
-
+// The learning-rate policies of "Learning Rate Scheduling" (Dive into Deep Learning) in closed form.
+// Each is a pure function of t = 0, 1, 2 …: any order, any number of times, the same values. All of them throw a
+// RangeError for a t that is not an integer ≥ 0, a RangeError for an option out of its range, and a TypeError for an
+// unknown or missing one.
 import { type Args, check, type Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 
@@ -27,9 +25,9 @@ export function squareRoot(options: SquareRootOptions = {}): Schedule {
 
 export type FactorOptions = {
   readonly factor?: number
-  /** The floor, below which the rate does not fall. */
+  /** The lowest rate. */
   readonly stopFactorLr?: number
-  /** The rate before t = 0: the rate at t = 0 is already multiplied once. */
+  /** The rate before t = 0; the rate at t = 0 is already multiplied once. */
   readonly baseLr?: number
 }
 
@@ -49,7 +47,7 @@ export function factor(options: FactorOptions = {}): Schedule {
 
 export type MultiStepOptions = {
   readonly lr: number
-  /** The t at which the rate is multiplied, in ascending order; one that is named twice counts twice. */
+  /** The t at which the rate is multiplied, in ascending order; one given twice counts twice. */
   readonly milestones: readonly number[]
   readonly gamma?: number
 }
@@ -60,7 +58,7 @@ export const MULTI_STEP = {
   gamma: { kind: 'number', default: 0.1 },
 } as const satisfies Args
 
-/** η₀ γ^(number of milestones ≤ t). A milestone at 0 is in force from the start. */
+/** η₀ γ^(number of milestones ≤ t). A milestone at 0 applies from the start. */
 export function multiStep(options: MultiStepOptions): Schedule {
   const values = readOptions('multiStep', MULTI_STEP, options)
   return schedule('multiStep', MULTI_STEP, values, (t) => {
@@ -71,11 +69,11 @@ export function multiStep(options: MultiStepOptions): Schedule {
 }
 
 export type CosineOptions = {
-  /** T, an integer ≥ 1: the final rate is reached at t = T, warm-up included, and kept. */
+  /** T, an integer ≥ 1: the final rate is reached at t = T, including the warm-up, and kept. */
   readonly maxUpdate: number
   readonly baseLr?: number
   readonly finalLr?: number
-  /** w, at most T. With w = T there is no decay: the final rate is in force from t = T. */
+  /** w, at most T. With w = T there is no decay: the final rate applies from t = T on. */
   readonly warmupSteps?: number
   readonly warmupBeginLr?: number
 }
@@ -89,7 +87,7 @@ export const COSINE = {
 } as const satisfies Args
 
 /**
- * t < w: η_b + (η₀ − η_b) t/w; w ≤ t < T: η_T + (η₀ − η_T)(1 + cos(π (t − w)/(T − w)))/2; then η_T. It is the same as
+ * t < w: η_b + (η₀ − η_b) t/w; w ≤ t < T: η_T + (η₀ − η_T)(1 + cos(π (t − w)/(T − w)))/2; then η_T. This equals
  * `warmup` of w steps before a cosine with T − w. SGDR, Loshchilov and Hutter 2016, without restarts.
  */
 export function cosine(options: CosineOptions): Schedule {

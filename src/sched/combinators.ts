@@ -1,5 +1,4 @@
-/** Schedules made of schedules. A part's momentum, where it has one, is carried on. */
-
+// Schedules made of schedules. If a part has a momentum, the whole has it too.
 import { ramp } from './chapter.ts'
 import { type Args, check, type Schedule, show } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
@@ -17,10 +16,10 @@ const WARMUP_OPTIONS = {
 
 export const WARMUP = { schedule: { kind: 'schedule' }, ...WARMUP_OPTIONS } as const satisfies Args
 
-/** t < w: η_b + (s(0) − η_b) t/w; then s(t − w), for any schedule s. Its momentum is s's at 0, then that of t − w. */
+/** t < w: η_b + (s(0) − η_b) t/w; then s(t − w), for any schedule s. The momentum is that of s at 0, then at t − w. */
 export function warmup(inner: Schedule, options: WarmupOptions): Schedule {
   check('warmup', 'schedule', 'schedule', inner)
-  // The options are read by themselves, so that a second schedule among them is refused and not ignored.
+  // The options are read separately, so that a second schedule among them is refused instead of ignored.
   const values = { schedule: inner, ...readOptions('warmup', WARMUP_OPTIONS, options) }
   const { steps, beginLr } = values
   const { momentum } = inner
@@ -34,7 +33,7 @@ export function warmup(inner: Schedule, options: WarmupOptions): Schedule {
 }
 
 export type SequenceOptions = {
-  /** The t at which the second schedule begins, the third …: one less than there are schedules. */
+  /** The t at which the second schedule begins, the third, and so on: one fewer than schedules. */
   readonly milestones: readonly number[]
 }
 
@@ -43,9 +42,9 @@ const SEQUENCE_OPTIONS = { milestones: { kind: 'milestones' } } as const satisfi
 export const SEQUENCE = { schedules: { kind: 'schedules' }, ...SEQUENCE_OPTIONS } as const satisfies Args
 
 /**
- * One schedule after the other: s_i(t − m_i) with m_i the last milestone ≤ t, m_0 = 0. Each counts from its own start.
- * torch.optim.lr_scheduler.SequentialLR, in closed form: PyTorch's own recursion carries the rate at a milestone over
- * into a part that is defined by ratios (LinearLR after ExponentialLR, say); here a part gives its own rates.
+ * One schedule after another: s_i(t − m_i) with m_i the last milestone ≤ t, m_0 = 0. Each starts at its t = 0.
+ * torch.optim.lr_scheduler.SequentialLR in closed form. PyTorch's recursion passes the rate at a milestone to a part that
+ * is defined by ratios (for example LinearLR after ExponentialLR); here each part gives its own rates.
  */
 export function sequence(schedules: readonly Schedule[], options: SequenceOptions): Schedule {
   check('sequence', 'schedules', 'schedules', schedules)
@@ -74,10 +73,11 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
 export const CHAIN = { schedules: { kind: 'schedules', baseOfOthers: 1 } } as const satisfies Args
 
 /**
- * The product of schedules at the same t: Π s_i(t). torch.optim.lr_scheduler.ChainedScheduler, whose parts multiply the
- * rate by their ratios one after another: the base rate is given to one of them, the others have base rate 1, which in a
- * text all but the first have where they name none. That is the product of the closed forms; schedules with a floor or an
- * end rate (etaMin, stopFactorLr …) have ratios that depend on the rate before in PyTorch's recursion, and differ.
+ * The product of schedules at the same t: Π s_i(t). In torch.optim.lr_scheduler.ChainedScheduler the parts multiply the
+ * rate by their ratios, one after another. So give the base rate to one of them and base rate 1 to the others; in a text
+ * form, parts after the first that name no base rate have 1. The result is the product of the closed forms. It differs
+ * from PyTorch for schedules with a floor or an end rate (etaMin, stopFactorLr …), whose ratios in PyTorch's recursion
+ * depend on the previous rate.
  */
 export function chain(schedules: readonly Schedule[]): Schedule {
   check('chain', 'schedules', 'schedules', schedules)
@@ -96,7 +96,7 @@ const SCALE_OPTIONS = { factor: { kind: 'number' } } as const satisfies Args
 
 export const SCALE = { schedule: { kind: 'schedule' }, ...SCALE_OPTIONS } as const satisfies Args
 
-/** factor · s(t), as for a batch k times as large (Goyal et al. 2017). The momentum stays. */
+/** factor · s(t), for example for a batch k times as large (Goyal et al. 2017). The momentum does not change. */
 export function scale(inner: Schedule, options: ScaleOptions): Schedule {
   check('scale', 'schedule', 'schedule', inner)
   const { factor } = readOptions('scale', SCALE_OPTIONS, options)

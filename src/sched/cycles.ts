@@ -1,5 +1,4 @@
-/** PyTorch's schedules that cycle the momentum inversely to the rate: low where the rate is high. */
-
+// PyTorch's schedules that cycle the momentum against the rate: low where the rate is high.
 import type { Args, Options, Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 import { annealed } from './pytorch.ts'
@@ -10,7 +9,7 @@ export const ONE_CYCLE_LR = {
   pctStart: { kind: 'fraction', default: 0.3 },
   annealStrategy: { kind: 'choice', of: ['cos', 'linear'], default: 'cos' },
   cycleMomentum: { kind: 'flag', default: true },
-  // No momentum is 0 at any t: with none at all SGD takes another step, and keeps no buffers. So `between` leaves 0 out.
+  // The momentum is never 0: without momentum SGD takes another kind of step and has no buffers. So `between` excludes 0.
   baseMomentum: { kind: 'between', default: 0.85 },
   maxMomentum: { kind: 'between', default: 0.95 },
   divFactor: { kind: 'positive', default: 25 },
@@ -24,18 +23,18 @@ export const ONE_CYCLE_LR = {
 export type OneCycleLROptions = Options<typeof ONE_CYCLE_LR>
 
 type Span = readonly [from: number, to: number]
-/** Part of a cycle up to t = end, with the rate and the momentum at its two ends. */
+/** A part of a cycle up to t = end, with the rate and the momentum at both ends. */
 type Phase = { readonly end: number; readonly rates: Span; readonly momenta: Span }
 
 /**
- * Super-convergence, Smith and Topin 2018, as PyTorch's OneCycleLR has it, with N = totalSteps and p = pctStart: from
- * η_max/divFactor up to η_max at t = p N − 1, then down to η_max/(divFactor finalDivFactor) at t = N − 1, by half a cosine
- * wave or a line. With threePhase it is back at η_max/divFactor at t = 2 p N − 2, and falls from there. Where PyTorch goes
- * on at t = N and then fails, the last rate is kept here; a phase of no steps, at p N = 1, is at its end here, where
+ * Super-convergence, Smith and Topin 2018; PyTorch's OneCycleLR with N = totalSteps and p = pctStart. The rate rises from
+ * η_max/divFactor to η_max at t = p N − 1, then falls to η_max/(divFactor finalDivFactor) at t = N − 1, along half a cosine
+ * wave or a line. With threePhase it is back at η_max/divFactor at t = 2 p N − 2, and falls from there. After t = N − 1
+ * the last rate is kept; PyTorch continues at t = N and then fails. A phase of no steps, at p N = 1, is at its end;
  * PyTorch divides by 0.
  *
- * The momentum goes the other way, from maxMomentum down to baseMomentum at the peak, and up; `cycleMomentum: false`
- * leaves it alone. RangeError unless baseMomentum ≤ maxMomentum.
+ * The momentum moves the other way: from maxMomentum down to baseMomentum at the peak, and up again.
+ * `cycleMomentum: false` does not change it. RangeError unless baseMomentum ≤ maxMomentum.
  */
 export function oneCycleLR(options: OneCycleLROptions): Schedule {
   const values = readOptions('oneCycleLR', ONE_CYCLE_LR, options)
@@ -85,8 +84,8 @@ export type CyclicLROptions = Options<typeof CYCLIC_LR>
  * back over stepSizeDown. PyTorch: CyclicLR, without its scale_fn. g is 1 with mode triangular, 2^−c in cycle c = 0, 1 …
  * with triangular2, γ^t with expRange (PyTorch's exp_range).
  *
- * The momentum goes the other way: maxMomentum − (maxMomentum − baseMomentum) h(t) g; `cycleMomentum: false` leaves it
- * alone. RangeError unless η_base ≤ η_max and baseMomentum ≤ maxMomentum.
+ * The momentum moves the other way: maxMomentum − (maxMomentum − baseMomentum) h(t) g; `cycleMomentum: false` does not
+ * change it. RangeError unless η_base ≤ η_max and baseMomentum ≤ maxMomentum.
  */
 export function cyclicLR(options: CyclicLROptions): Schedule {
   const values = readOptions('cyclicLR', CYCLIC_LR, options)
@@ -105,7 +104,7 @@ export function cyclicLR(options: CyclicLROptions): Schedule {
   return schedule('cyclicLR', CYCLIC_LR, values, rate, cycleMomentum ? momentum : undefined)
 }
 
-/** Throws a RangeError where the two are the wrong way round. */
+/** Throws a RangeError if the first exceeds the second. */
 function checkMomentum(owner: string, { baseMomentum, maxMomentum }: { baseMomentum: number; maxMomentum: number }) {
   if (baseMomentum <= maxMomentum) return
   throw new RangeError(`${owner}: baseMomentum must be at most maxMomentum = ${maxMomentum}, got ${baseMomentum}`)

@@ -1,5 +1,4 @@
-/** Learning-rate schedules: pure functions of t, the text that names them, and the classes that drive an optimiser. */
-
+// Learning-rate schedules: pure functions of t, the text that names them, and what drives an optimizer.
 export {
   type CosineOptions,
   constant,

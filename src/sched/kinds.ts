@@ -1,9 +1,9 @@
-/** What the arguments of a schedule may be, with the words that an error uses for each kind. */
+// What the arguments of a schedule may be, with the words that an error uses for each kind.
 
 /**
- * A learning-rate schedule: the rate of step or epoch t = 0, 1, 2 …, a pure function of t. `momentum`, where there is
- * one, is the momentum of t. `spec`, where there is one, is the text that names it: `parse(s.spec)` is the same schedule.
- * Any function of t will do; it then has no text.
+ * A learning-rate schedule: the rate of step or epoch t = 0, 1, 2 …, a pure function of t. `momentum`, if present, is the
+ * momentum of t. `spec`, if present, is the text form: `parse(s.spec)` is the same schedule. Any function of t is a
+ * schedule, without a text form.
  */
 export type Schedule = {
   (t: number): number
@@ -41,22 +41,22 @@ const KINDS = {
   },
 } as const satisfies Record<string, Rule>
 
-/** How an argument that is left out gets its value. Neither means required. */
+/** How an omitted argument gets its value. Without `default` and `sameAs` it is required. */
 type Otherwise = {
   readonly default?: number | string | boolean
-  /** The argument before it whose value it then has. */
+  /** An earlier argument whose value it takes. */
   readonly sameAs?: string
-  /** In a list of schedules: the base rate of all but the first that name none. */
+  /** In a list of schedules: the base rate of those after the first that name none. */
   readonly baseOfOthers?: number
-  /** Marks the rate that a caller may supply for a schedule that names none. */
+  /** Marks the rate that a caller may supply if the text names none. */
   readonly base?: true
 }
 
-/** One argument of a schedule; `of` are the words that a choice is made from. */
+/** One argument of a schedule; `of` are the words of a choice. */
 export type Arg = Otherwise &
   ({ readonly kind: keyof typeof KINDS } | { readonly kind: 'choice'; readonly of: readonly string[] })
 
-/** The arguments of one schedule, in their positional order. */
+/** The arguments of a schedule, in positional order. */
 export type Args = Readonly<Record<string, Arg>>
 
 type ValueOf<A extends Arg> = A extends { kind: 'choice'; of: readonly (infer W)[] }
@@ -79,7 +79,7 @@ type Optional<A extends Args> = {
   [N in keyof A]: A[N] extends { default: unknown } | { sameAs: unknown } ? N : never
 }[keyof A]
 
-/** What a constructor takes: the arguments with a default may be left out. */
+/** The options of a constructor: arguments with a default are optional. */
 export type Options<A extends Args> = { readonly [N in Exclude<keyof A, Optional<A>>]: ValueOf<A[N]> } & {
   readonly [N in Optional<A>]?: ValueOf<A[N]>
 }
@@ -89,7 +89,7 @@ function ruleOf(arg: Arg): Rule {
   return { words: `one of ${arg.of.join(', ')}`, fits: (v) => arg.of.includes(v as string) }
 }
 
-/** A value as an error shows it. */
+/** A value as errors show it. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`
   if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
@@ -98,7 +98,7 @@ export function show(value: unknown): string {
   return String(value)
 }
 
-/** What is wrong with the value of an argument, shown as `shown`, as a sentence; undefined if nothing is. */
+/** A sentence that says what is wrong with an argument's value, shown as `shown`; undefined if nothing is. */
 export function fault(owner: string, name: string, arg: Arg, value: unknown, shown = show(value)): string | undefined {
   const { words, fits } = ruleOf(arg)
   return fits(value) ? undefined : `${owner}: ${name} must be ${words}, got ${shown}`

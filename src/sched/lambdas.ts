@@ -1,5 +1,4 @@
-/** PyTorch's schedules of a function of one's own: they have no text. */
-
+// PyTorch's schedules of a user's function; no text names them.
 import { type Args, fault, type Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 
@@ -12,7 +11,7 @@ export type LambdaLROptions = {
   readonly lr: number
 }
 
-/** η₀ λ(t). PyTorch: LambdaLR. Throws a RangeError where λ gives no finite number ≥ 0. */
+/** η₀ λ(t). PyTorch: LambdaLR. Throws a RangeError if λ does not return a finite number ≥ 0. */
 export function lambdaLR(options: LambdaLROptions): Schedule {
   const values = readOptions('lambdaLR', LAMBDA_LR, options)
   const { lr, lambda } = values
@@ -20,9 +19,9 @@ export function lambdaLR(options: LambdaLROptions): Schedule {
 }
 
 /**
- * η₀ Π λ(k) for k = 1 … t: λ(0) is not asked. PyTorch: MultiplicativeLR, a recursion that has no closed form there. This
- * is its product, taken in the same order: t multiplications, or one if the t asked before was t − 1. The values are those
- * of a pure function as long as λ is one. Throws a RangeError where λ gives no finite number ≥ 0.
+ * η₀ Π λ(k) for k = 1 … t; λ(0) is not called. PyTorch: MultiplicativeLR, a recursion. This multiplies in the same order:
+ * t multiplications, or one if the t before was t − 1. It is a pure function if λ is one. Throws a RangeError if λ does
+ * not return a finite number ≥ 0.
  */
 export function multiplicativeLR(options: LambdaLROptions): Schedule {
   const values = readOptions('multiplicativeLR', LAMBDA_LR, options)

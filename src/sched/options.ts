@@ -1,8 +1,4 @@
-/**
- * One description an argument serves three readers: the constructor (which checks its options against it), the text that
- * names the schedule, and the parser of that text.
- */
-
+// One description of an argument, for the constructor that checks it, the text and the parser.
 import { type Arg, type Args, fault, isCount, type Schedule, show, type Values } from './kinds.ts'
 
 /** Throws a TypeError unless `options` is an object with no keys but those named. */
@@ -15,12 +11,12 @@ export function onlyKnown(owner: string, names: readonly string[], options: unkn
   }
 }
 
-/** What an argument is that was left out; undefined where it is required. */
-export function fallbackOf(arg: Arg, values: Readonly<Record<string, unknown>>): unknown {
+/** The value of an omitted argument; undefined if it is required. */
+function fallbackOf(arg: Arg, values: Readonly<Record<string, unknown>>): unknown {
   return arg.sameAs === undefined ? arg.default : values[arg.sameAs]
 }
 
-/** The options with their defaults filled in, each checked. Lists are copied, so that later changes do not reach in. */
+/** The options, checked, with defaults filled in. Lists are copied, so later changes by the caller have no effect. */
 export function readOptions<A extends Args>(owner: string, args: A, options: object): Values<A> {
   onlyKnown(owner, Object.keys(args), options)
   const given = options as Readonly<Record<string, unknown>>
@@ -35,7 +31,7 @@ export function readOptions<A extends Args>(owner: string, args: A, options: obj
   return values as Values<A>
 }
 
-/** How a schedule is written, its arguments in order with their defaults: `squareRoot(lr=0.1)`. */
+/** The signature of a schedule, with its arguments in order and their defaults: `squareRoot(lr=0.1)`. */
 export function signature(name: string, args: Args): string {
   const parts = Object.entries(args).map(([arg, { default: fallback, sameAs }]) => {
     const otherwise = sameAs ?? fallback
@@ -44,7 +40,7 @@ export function signature(name: string, args: Args): string {
   return `${name}(${parts.join(', ')})`
 }
 
-/** The value of an argument as the grammar writes it; undefined for a schedule without a text. */
+/** The value of an argument in the grammar; undefined for a schedule without a text form. */
 function written(value: unknown): string | undefined {
   if (typeof value === 'function') return (value as Schedule).spec
   if (!Array.isArray(value)) return String(value)
@@ -53,8 +49,8 @@ function written(value: unknown): string | undefined {
 }
 
 /**
- * The text that names a schedule. Defaults are left out, but the base rate never is: the reader of the text may have
- * another one. Undefined if an argument has no text.
+ * The text form of a schedule, without defaults. It always contains the base rate, since the reader of the text may have
+ * another default. Undefined if an argument has no text form.
  */
 function specOf<A extends Args>(name: string, args: A, values: Values<A>): string | undefined {
   const parts: string[] = []
@@ -69,7 +65,7 @@ function specOf<A extends Args>(name: string, args: A, values: Values<A>): strin
   return `${name}(${parts.join(', ')})`
 }
 
-/** Makes a schedule of closed forms: guards t and attaches the momentum, if there is any, and the text. */
+/** Makes a schedule from closed forms: checks t, and attaches the momentum, if any, and the text form. */
 export function schedule<A extends Args>(
   name: string,
   args: A,

@@ -1,24 +1,21 @@
-/**
- * The one grammar for schedules: `name(arg=value, …)`. Arguments may be positional, in the order of the table below,
- * then named; a value is a number, a word, a list `[15, 30]` or another schedule; a name alone is a call without
- * arguments.
- */
-
+// The one grammar for schedules: `name(arg=value, …)`.
+// Arguments may be positional, in the order of the table, then named; a value is a number, a word, a list `[15, 30]` or
+// another schedule; a name alone is a call without arguments.
 import { type Arg, type Args, check, fault, type Schedule, show } from './kinds.ts'
 import { onlyKnown, signature } from './options.ts'
 import { TABLE } from './table.ts'
 
-/** What would be right where a schedule should stand. */
+/** What a schedule must look like. */
 const KNOWN = `a schedule is name(arg=value, …) with one of the names ${[...TABLE.keys()].join(', ')}`
 
-/** Deeper texts are refused: nesting is recursion, and no schedule needs as much. */
+/** Deeper texts are refused: the parser is recursive, and no schedule needs more. */
 const MAX_DEPTH = 32
 
 /**
- * The schedule that a text names, e.g. `warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)`. Where a schedule's base
- * rate (lr or baseLr) is not in the text, `defaults.lr` is taken if given, else the schedule's own default.
+ * The schedule that a text names, such as `warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)`. If the text does not give
+ * the base rate (lr or baseLr), it is `defaults.lr` if given, otherwise the schedule's default.
  *
- * Errors: SyntaxError with the text, a mark under the mistake and what would be right; RangeError or TypeError if
+ * Throws SyntaxError with the text, a mark under the mistake and what would be right; RangeError or TypeError if
  * `defaults` is wrong.
  */
 export function parse(text: string, defaults: { readonly lr?: number } = {}): Schedule {
@@ -28,12 +25,12 @@ export function parse(text: string, defaults: { readonly lr?: number } = {}): Sc
   return new Parser(text).all(defaults.lr)
 }
 
-/** What a text of arguments alone gives, such as `factor=0.1, patience=3`. Errors: SyntaxError as those of `parse`. */
+/** The values of a text of arguments alone, such as `factor=0.1, patience=3`. Throws SyntaxError as `parse` does. */
 export function parseArguments(owner: string, args: Args, text: string): Record<string, unknown> {
   return new Parser(text).alone(owner, args)
 }
 
-/** Values by the names of their arguments, and where in the text each stands. */
+/** Values by the names of their arguments, with their positions in the text. */
 type Given = Map<string, { readonly value: unknown; readonly at: number }>
 
 class Parser {
@@ -75,17 +72,17 @@ class Parser {
       if (given.has(arg)) continue
       if (kind.base === true && lr !== undefined) given.set(arg, { value: lr, at: start })
       else if (kind.default === undefined && kind.sameAs === undefined) {
-        // Arguments may be there, without their bracket.
+        // There may be arguments without a bracket.
         if (bare && !this.#ends()) this.#fail(this.#at, `${name}: expected '(', got ${this.#seen()}`, right)
         this.#fail(start, `${name}: ${arg} is required`, right)
       }
     }
     try {
-      // Names and kinds have been checked against the row, so these are the values that its builder takes.
+      // Names and kinds were checked against the row, so the values have the types that its builder takes.
       return known.build(valuesOf(given) as never)
     } catch (error) {
-      // What only the schedule itself can know: arguments that do not fit each other. Its sentence names them,
-      // the one to change first; what the text leaves out has no place in it.
+      // Only the schedule itself knows whether its arguments fit together. Its message names them, the one to change
+      // first. Arguments that the text omits have no position in it.
       const message = error instanceof Error ? error.message : String(error)
       const named = message.split(/\W+/).find((word, i) => i > 0 && given.has(word))
       return this.#fail(given.get(named ?? '')?.at ?? start, message, right)
@@ -129,13 +126,13 @@ class Parser {
         : kind.kind === 'milestones'
           ? this.#numbers(name, arg, kind, right)
           : this.#plain(kind)
-    // Where the text holds no value of that shape, the text itself is shown.
+    // If the text has no value of that form, show the text itself.
     const message = fault(name, arg, kind, value, value === undefined ? seen : undefined)
     if (message !== undefined) this.#fail(at, message, right)
     return value
   }
 
-  /** A list of schedules; undefined where there is none. */
+  /** A list of schedules; undefined if there is none here. */
   #schedules(
     name: string,
     { baseOfOthers }: Arg,
@@ -164,7 +161,7 @@ class Parser {
     return digits === undefined ? undefined : Number(digits)
   }
 
-  /** A list of numbers, each held against the one before it; undefined where there is none. */
+  /** A list of numbers, each compared with the one before it; undefined if there is none here. */
   #numbers(name: string, arg: string, kind: Arg, right: string): number[] | undefined {
     const values: number[] = []
     if (!this.#take('[')) return undefined
@@ -184,7 +181,7 @@ class Parser {
     return values
   }
 
-  /** Takes the comma before another item, if there is one; it must have that item behind it. */
+  /** Consumes a comma, if there is one; an item must follow it. */
   #another(item: string, name: string, right: string): boolean {
     const at = this.#skip()
     if (!this.#take(',')) return false
@@ -194,7 +191,7 @@ class Parser {
     return true
   }
 
-  /** Whether nothing more stands here: the text, an item or a list ends. */
+  /** Whether the text, an item or a list ends here. */
   #ends(): boolean {
     const next = this.#text[this.#skip()]
     return next === undefined || ',)]'.includes(next)
@@ -205,11 +202,11 @@ class Parser {
     if (!this.#take(bracket)) this.#fail(at, `${name}: expected ',' or '${bracket}', got ${this.#seen()}`, right)
   }
 
-  /** What stands here, up to the next delimiter, for an error. */
+  /** The text from here to the next delimiter, for an error. */
   #seen(): string {
     const rest = this.#text.slice(this.#at)
     const part = /^(?:\[[^\]]*\]?|[^,()[\]=]+|.)/s.exec(rest)?.[0].trim().replace(/\s+/g, ' ')
-    // What cannot be seen is spelt out.
+    // Invisible characters are spelt out.
     const shown = part?.replace(/[\p{Cc}\p{Cf}]/gu, (c) => {
       const code = c.codePointAt(0)!.toString(16)
       return code.length > 2 ? `\\u{${code}}` : `\\x${code.padStart(2, '0')}`
@@ -237,7 +234,7 @@ class Parser {
   }
 
   #fail(at: number, what: string, right: string): never {
-    // One column a character, whatever white space the text has, or the mark would miss its place.
+    // Every character takes one column, so that the mark is under the mistake.
     const line = this.#text.replace(/[\s\p{Cc}\p{Cf}]/gu, ' ')
     throw new SyntaxError(`${what}\n  ${line}\n  ${' '.repeat(at)}^\n${right}`)
   }

@@ -1,5 +1,4 @@
-/** The one schedule with a state: the rate falls where a metric has stopped getting better. */
-
+// The one schedule with a state: the rate falls where a metric has stopped getting better.
 import { type Args, fault, type Options, show } from './kinds.ts'
 import { readOptions } from './options.ts'
 import { parseArguments } from './parse.ts'
@@ -22,25 +21,25 @@ const PLATEAU = { mode: { kind: 'choice', of: ['min', 'max'], default: 'min' }, 
  */
 export type PlateauOptions = Options<typeof PLATEAU>
 
-/** The whole state. `best` is null until a metric that is finite has come. */
+/** The whole state. `best` is null until the first finite metric. */
 export type PlateauState = {
   readonly best: number | null
   readonly badEpochs: number
   readonly cooldownLeft: number
-  /** The rates in force, one a group. */
+  /** The current rates, one a group. */
   readonly lr: readonly number[]
 }
 
 /**
- * Multiplies every group's rate by `factor`, down to `minLr`, when a metric has not got better for more than `patience`
- * epochs. torch.optim.lr_scheduler.ReduceLROnPlateau, step by step. Better is, for mode min, below best (1 − threshold)
- * with thresholdMode rel, below best − threshold with abs; for max, above best (1 + threshold), above best + threshold.
- * After a reduction the next `cooldown` epochs do not count as bad. A reduction by `eps` or less is not made. As in
- * PyTorch a rate set by hand is the one that is reduced next. Unlike PyTorch's, its state holds the rates, and a metric
- * of minus infinity is never better. For a `minLr` of its own give each group a ReduceLROnPlateau, with
- * `{ paramGroups: [group] }` as the optimiser.
+ * Multiplies every group's rate by `factor`, down to `minLr`, when a metric has not improved for more than `patience`
+ * epochs: torch.optim.lr_scheduler.ReduceLROnPlateau, step by step. With mode min a metric improves below
+ * best (1 − threshold) (thresholdMode rel) or best − threshold (abs); with max above best (1 + threshold) or
+ * best + threshold. After a reduction the next `cooldown` epochs do not count as bad. A reduction by `eps` or less is not
+ * made. As in PyTorch, a rate set by hand is reduced next. Unlike PyTorch's, the state contains the rates, and a metric of
+ * minus infinity is never better. To give a group its own `minLr`, give it its own ReduceLROnPlateau, with
+ * `{ paramGroups: [group] }` as the optimizer.
  *
- * Errors as those of the schedules.
+ * Throws the same errors as the schedules.
  */
 export class ReduceLROnPlateau {
   readonly #optimiser: HasParamGroups
@@ -55,13 +54,13 @@ export class ReduceLROnPlateau {
     this.#optimiser = optimiser
   }
 
-  /** The rates in force, one a group. */
+  /** The current rates, one a group. */
   get lastLr(): number[] {
     return this.#optimiser.paramGroups.map(({ lr }) => lr)
   }
 
   /**
-   * Called after every epoch with its metric. NaN and the infinities are never better.
+   * Call it after every epoch with its metric. NaN and infinities are never better.
    *
    * @returns whether a rate was reduced
    */
@@ -87,7 +86,7 @@ export class ReduceLROnPlateau {
     return { best: this.#best, badEpochs: this.#badEpochs, cooldownLeft: this.#cooldownLeft, lr: this.lastLr }
   }
 
-  /** Takes over a state and sets its rates. Nothing has changed when an error is thrown. */
+  /** Restores a state and sets its rates. If it throws, nothing has changed. */
   loadStateDict(state: PlateauState): void {
     const groups = this.#optimiser.paramGroups
     const problem = plateauStateProblem(state, groups.length)
@@ -120,7 +119,7 @@ export class ReduceLROnPlateau {
   }
 }
 
-/** Why something is no state of a plateau over so many groups, or null. */
+/** Why something is not a state of a plateau over so many groups, or null. */
 export function plateauStateProblem(state: unknown, groups: number): string | null {
   const shape = 'the state must be { best, badEpochs, cooldownLeft, lr }, as stateDict gives it'
   const given = (typeof state === 'object' && state !== null ? state : {}) as Readonly<Record<string, unknown>>
@@ -140,8 +139,8 @@ export function plateauStateProblem(state: unknown, groups: number): string | nu
 const METRIC = { metric: { kind: 'choice', of: ['testAcc', 'trainLoss'], default: 'testAcc' }, ...RULES } as const
 
 /**
- * What a text such as `factor=0.1, patience=3` asks of a run: the metric of each epoch that is watched, and the options;
- * the mode follows from the metric. The empty text has all defaults. Errors: SyntaxError as those of `parse`.
+ * The metric to watch and the options that a text such as `factor=0.1, patience=3` gives; the mode follows from the
+ * metric. The empty text means all defaults. Throws SyntaxError as `parse` does.
  */
 export function parsePlateau(text: string): { metric: 'testAcc' | 'trainLoss'; options: PlateauOptions } {
   if (typeof text !== 'string') throw new TypeError(`parsePlateau: the rules must be a text, got ${show(text)}`)

@@ -1,10 +1,8 @@
-/**
- * The schedules of torch.optim.lr_scheduler under PyTorch's names, in closed form: the rate of t = 0, 1, 2 … whatever was
- * asked before. PyTorch computes most of them by a recursion on the optimiser's rate, so that a rate set by hand, or by a
- * second scheduler, is carried on; undisturbed, the two agree but for rounding, save where a docstring says otherwise.
- * `lr` stands for the optimiser's rate at the start (PyTorch's initial_lr). Errors as in chapter.ts.
- */
-
+// The schedules of torch.optim.lr_scheduler under PyTorch's names, in closed form.
+// The rate of t = 0, 1, 2 … does not depend on what was asked before. PyTorch computes most of them by a recursion on the
+// optimizer's rate, which carries on a rate set by hand or by a second scheduler; otherwise the two agree except for
+// rounding, unless a docstring says more. `lr` is the optimizer's rate at the start (PyTorch's initial_lr). Errors are as
+// in chapter.ts.
 import type { Args, Options, Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 
@@ -32,7 +30,7 @@ export const MULTI_STEP_LR = { milestones: { kind: 'milestones' }, gamma: GAMMA,
  */
 export type MultiStepLROptions = Options<typeof MULTI_STEP_LR>
 
-/** η₀ γ^(number of milestones ≤ t), the chapter's multiStep with PyTorch's order of arguments. PyTorch: MultiStepLR. */
+/** η₀ γ^(number of milestones ≤ t): the chapter's multiStep with PyTorch's argument order. PyTorch: MultiStepLR. */
 export function multiStepLR(options: MultiStepLROptions): Schedule {
   const values = readOptions('multiStepLR', MULTI_STEP_LR, options)
   const { lr, gamma, milestones } = values
@@ -52,8 +50,8 @@ export const CONSTANT_LR = {
 export type ConstantLROptions = Options<typeof CONSTANT_LR>
 
 /**
- * t < totalIters: η₀ factor; then η₀. PyTorch: ConstantLR. Its recursion divides by the factor to come back, so that it
- * fails with factor 0 and never comes back with totalIters 0; PyTorch's closed form, meant here, does neither.
+ * t < totalIters: η₀ factor; then η₀. PyTorch: ConstantLR, in closed form. PyTorch's recursion divides by the factor to
+ * return to η₀, so it fails with factor 0 and never returns with totalIters 0; the closed form does neither.
  */
 export function constantLR(options: ConstantLROptions): Schedule {
   const values = readOptions('constantLR', CONSTANT_LR, options)
@@ -127,13 +125,13 @@ export const COSINE_ANNEALING_LR = {
 export type CosineAnnealingLROptions = Options<typeof COSINE_ANNEALING_LR>
 
 /**
- * η_min + (η₀ − η_min)(1 + cos(π t/T))/2: down until T, then up again until 2T, and so on; `cosine` stays down.
- * PyTorch: CosineAnnealingLR (the annealing of SGDR, Loshchilov and Hutter 2017, eq. 5, without its restarts).
+ * η_min + (η₀ − η_min)(1 + cos(π t/T))/2: down until T, up again until 2T, and so on; `cosine` stays down.
+ * PyTorch: CosineAnnealingLR (SGDR, Loshchilov and Hutter 2017, eq. 5, without restarts).
  */
 export function cosineAnnealingLR(options: CosineAnnealingLROptions): Schedule {
   const values = readOptions('cosineAnnealingLR', COSINE_ANNEALING_LR, options)
   const { lr, tMax, etaMin } = values
-  // Reduced to one period first: the cosine of a large angle has lost the digits that π t/T rounds off.
+  // Reduced to one period first: for a large angle, π t/T loses digits to rounding.
   const rate = (t: number): number => annealed([lr, etaMin], (t % (2 * tMax)) / tMax)
   return schedule('cosineAnnealingLR', COSINE_ANNEALING_LR, values, rate)
 }
@@ -152,8 +150,8 @@ export type CosineAnnealingWarmRestartsOptions = Options<typeof COSINE_ANNEALING
 
 /**
  * SGDR, Loshchilov and Hutter 2017, eq. 5: η_min + (η₀ − η_min)(1 + cos(π T_cur/T_i))/2, where cycle i has T_i = t0
- * tMult^i steps and T_cur of them have gone by. PyTorch: CosineAnnealingWarmRestarts. PyTorch finds the cycle by a
- * logarithm, which rounding may put one too low at a restart; here the cycles are counted.
+ * tMult^i steps, T_cur of them done. PyTorch: CosineAnnealingWarmRestarts. PyTorch finds the cycle by a logarithm, which
+ * rounding may make one too low at a restart; here the cycles are counted.
  */
 export function cosineAnnealingWarmRestarts(options: CosineAnnealingWarmRestartsOptions): Schedule {
   const name = 'cosineAnnealingWarmRestarts'
@@ -183,8 +181,8 @@ export const INVERSE_SQRT = { warmupSteps: { kind: 'length' }, lr: LR } as const
 export type InverseSqrtOptions = Options<typeof INVERSE_SQRT>
 
 /**
- * η min((t + 1)/w, √(w/(t + 1))): a line up to η at the w-th step, t = w − 1, then the inverse square root. Vaswani et al.
- * 2017, eq. 3, with their step t + 1 and η = (d_model w)^−½. Not PyTorch's. With w = 1 it is `squareRoot`.
+ * η min((t + 1)/w, √(w/(t + 1))): linear up to η at the w-th step, t = w − 1, then the inverse square root. Vaswani et al.
+ * 2017, eq. 3, with their step t + 1 and η = (d_model w)^−½. PyTorch has no such schedule. With w = 1 it is `squareRoot`.
  */
 export function inverseSqrt(options: InverseSqrtOptions): Schedule {
   const values = readOptions('inverseSqrt', INVERSE_SQRT, options)

@@ -1,21 +1,20 @@
-/** Drives an optimiser's rates by schedules, for loops written PyTorch's way. */
-
+// Drives an optimizer's rates by schedules, for loops written PyTorch's way.
 import { check, type Schedule, show } from './kinds.ts'
 
-/** All that is asked of an optimiser: parameter groups whose `lr` can be set, and `momentum` by schedules that have one. */
+/** What a scheduler needs of an optimizer: groups whose `lr` can be set, and `momentum` if a schedule has one. */
 export type HasParamGroups = { readonly paramGroups: { lr: number; momentum?: number }[] }
 
 /** The whole state: the number of steps taken. */
 export type SchedulerState = { readonly t: number }
 
 /**
- * Sets s(0) into every group's `lr` on construction and s(t) after the t-th `step()`: epoch t runs at s(t) if `step()`
- * is called at the end of every epoch. The rates are absolute: one schedule gives every group the same rate; a list has
- * one schedule a group, in their order. A rate set by hand holds until the next `step()`. Where a schedule has a momentum,
- * the group's is set as well.
+ * Sets every group's `lr` to s(0) on construction and to s(t) after the t-th `step()`. So epoch t runs at s(t) if you call
+ * `step()` at the end of every epoch. The rates are absolute: one schedule gives every group the same rate; a list has one
+ * schedule a group, in order. A rate set by hand lasts until the next `step()`. If a schedule has a momentum, the group's
+ * is set too.
  *
- * Errors: TypeError if the optimiser has no groups, a schedule is not a function or their number is not that of the groups; RangeError if a
- * schedule's rate or momentum is not a finite number ≥ 0. Nothing has changed when an error is thrown.
+ * Throws TypeError if the optimizer has no groups, a schedule is not a function, or there are not as many schedules as
+ * groups; RangeError if a rate or momentum is not a finite number ≥ 0. If it throws, nothing has changed.
  */
 export class Scheduler {
   readonly #optimiser: HasParamGroups
@@ -36,7 +35,7 @@ export class Scheduler {
     this.#moveTo(0)
   }
 
-  /** The rates this scheduler set last, one a group. */
+  /** The rates that this scheduler set last, one a group. */
   get lastLr(): number[] {
     return [...this.#lastLr]
   }
@@ -51,7 +50,7 @@ export class Scheduler {
     return { t: this.#t }
   }
 
-  /** Goes to the state's t, forwards or backwards, and sets the rates. Errors: TypeError and RangeError as above. */
+  /** Moves to the state's t, forwards or backwards, and sets the rates. Throws TypeError and RangeError as above. */
   loadStateDict(state: SchedulerState): void {
     const keys = typeof state === 'object' && state !== null ? Object.keys(state) : []
     if (keys.length !== 1 || keys[0] !== 't') {
@@ -62,7 +61,7 @@ export class Scheduler {
     this.#moveTo(state.t)
   }
 
-  /** Every rate is computed before the first is set, so that a schedule that throws leaves nothing half done. */
+  /** Computes every rate before setting the first, so that a schedule that throws changes nothing. */
   #moveTo(t: number): void {
     const groups = this.#optimiser.paramGroups
     const schedules = this.#schedules
@@ -84,7 +83,7 @@ export class Scheduler {
   }
 }
 
-/** Throws TypeError for what has no groups to set rates in. */
+/** Throws TypeError for a value without parameter groups. */
 export function checkOptimiser(owner: string, optimiser: HasParamGroups): void {
   const groups: unknown = optimiser?.paramGroups
   if (Array.isArray(groups) && groups.every((group) => typeof group?.lr === 'number')) return
@@ -93,7 +92,7 @@ export function checkOptimiser(owner: string, optimiser: HasParamGroups): void {
   )
 }
 
-/** What a schedule gives at t. Errors: RangeError where that is not a finite number ≥ 0. */
+/** The value of a schedule at t. Throws RangeError if it is not a finite number ≥ 0. */
 function at(schedule: Schedule, t: number, of: string): { rate: number; momentum: number | undefined } {
   const given = { rate: schedule(t), momentum: schedule.momentum?.(t) }
   for (const [what, value] of Object.entries(given)) {

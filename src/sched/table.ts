@@ -1,5 +1,4 @@
-/** Every schedule that a text can name: to add one, add its row. */
-
+// Every schedule that a text can name: to add one, add its row.
 import * as chapter from './chapter.ts'
 import * as combinators from './combinators.ts'
 import * as cycles from './cycles.ts'
@@ -9,7 +8,7 @@ import * as pytorch from './pytorch.ts'
 
 type Row = { readonly args: Args; readonly build: (values: never) => Schedule }
 
-/** Ties the arguments of a row to what its builder takes. */
+/** Ties the arguments of a row to the parameters of its builder. */
 function row<A extends Args>(args: A, build: (values: Values<A>) => Schedule): Row {
   return { args, build }
 }
@@ -40,7 +39,7 @@ export const TABLE: ReadonlyMap<string, Row> = new Map(
   }),
 )
 
-/** The signatures of all schedules a text can name, for help texts. */
+/** The signatures of all schedules that a text can name, for help texts. */
 export function signatures(): string[] {
   return [...TABLE].map(([name, { args }]) => signature(name, args))
 }

@@ -1,3 +1,4 @@
+// Makes tensors from numbers, and empty ones for operations.
 import type { Gpu } from '../gpu/gpu.ts'
 import { defaultGpu } from './default.ts'
 import { requireOptions } from './options.ts'

@@ -1,3 +1,4 @@
+// The device that is used unless another one is given.
 import type { Gpu } from '../gpu/gpu.ts'
 
 let current: Gpu | null = null

@@ -1,3 +1,4 @@
+// Whether operations are put on the tape.
 let enabled = true
 
 /** Whether operations are put on the tape. */

@@ -1,3 +1,4 @@
+// Refuses options that an operation does not have.
 /** Throws TypeError for an option that the operation does not have: an accepted option is an implemented one. */
 export function requireOptions(operation: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {

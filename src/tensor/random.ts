@@ -1,3 +1,4 @@
+// Random numbers: counter-based streams, each a pure function of the seed and its name.
 /**
  * Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as
  * 1, 2, 3", SC 2011). A number is a pure function of (seed, stream, position), so that streams never disturb each other

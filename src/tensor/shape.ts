@@ -1,3 +1,4 @@
+// Shapes, and the error for shapes that do not fit.
 export type Shape = readonly number[]
 
 /** Number of elements: the product of the sizes, 1 for a shape of no dimensions. */

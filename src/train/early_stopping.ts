@@ -1,7 +1,7 @@
 import type { Module } from '../nn/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import type { FitCallback, FitEpoch } from './fit.ts'
 
 const METRICS = ['testAcc', 'testLoss', 'trainAcc', 'trainLoss'] as const
@@ -14,7 +14,7 @@ export interface EarlyStoppingOptions {
   readonly patience?: number
   /** An improvement is a change for the better by more than this: 0 unless given. */
   readonly minDelta?: number
-  /** Whether the run ends with the parameters of the best epoch, the default. */
+  /** Whether the run ends with the parameters and buffers of the best epoch, the default. */
   readonly restoreBest?: boolean
 }
 
@@ -26,8 +26,8 @@ export interface EarlyStopping extends FitCallback {
 
 /**
  * A callback for `fit` that ends the run when a metric has got no better for `patience` epochs. With `restoreBest` the
- * network has the parameters of the best epoch when `fit` returns, whatever ended the run; its figures remain those of the
- * last epoch, and the optimiser's momentum is the last update's. A copy of the parameters is kept on the GPU meanwhile.
+ * network has the parameters and buffers of the best epoch when `fit` returns, whatever ended the run; its figures remain those
+ * of the last epoch, and the optimizer's momentum is the last update's. A copy of both is kept on the GPU meanwhile.
  *
  * Throws TypeError or RangeError for options that do not fit; an epoch without the metric is an Error.
  */
@@ -51,7 +51,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping
 
 class Stopper implements EarlyStopping {
   readonly #options: Required<EarlyStoppingOptions>
-  /** The parameters of the best epoch, where they are to be restored. */
+  /** The state of the network after the best epoch, where it is to be restored. */
   #kept: ReadonlyMap<string, Tensor> | null = null
   #best: number | null = null
   #bestEpoch: number | null = null
@@ -104,13 +104,12 @@ class Stopper implements EarlyStopping {
   }
 
   #keep(net: Module): void {
-    const parameters = net.namedParameters()
+    const state = net.stateDict()
     this.#kept ??= new Map(
-      [...parameters].map(([name, { gpu, shape }]) => [
-        name,
-        empty(gpu, shape, 'float32', 'the best parameters').keep(),
-      ]),
+      [...state].map(([name, { gpu, shape, dtype }]) => [name, empty(gpu, shape, dtype, 'the best state').keep()]),
     )
-    for (const [name, copy] of this.#kept) copy.gpu.copy(parameters.get(name)!.storage, copy.storage, 4 * copy.size)
+    for (const [name, { gpu, storage, size, dtype }] of this.#kept) {
+      gpu.copy(state.get(name)!.storage, storage, bytesPerElement[dtype] * size)
+    }
   }
 }

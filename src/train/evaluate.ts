@@ -1,5 +1,6 @@
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
+import { setMode } from '../nn/module.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { checkBatches, checkNet } from './check.ts'
 import { divergedInEvaluation } from './diverged.ts'
@@ -15,8 +16,8 @@ export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter)
 }
 
 /**
- * Mean loss and accuracy of a network over a data set, in the set's own order. Changes no parameter, and leaves the batches
- * where they stood. A sync point. Rejects with TypeError for what is no network with parameters, or no ImageBatches; with
+ * Mean loss and accuracy of a network over a data set, in the set's own order, in evaluation mode. Changes no parameter and no
+ * buffer, puts every module back into the mode that it had, and leaves the batches where they stood. A sync point. Rejects with TypeError for what is no network with parameters, or no ImageBatches; with
  * DivergedError when the loss or the logits are not finite.
  *
  * It calls the network for every batch, where `fit` replays a plan, to the same bits: a plan would be captured for one use,
@@ -29,11 +30,13 @@ export async function evaluate(
   checkNet('evaluate', net)
   checkBatches('evaluate', 'data', data)
   const meter = new Meter(net.parameters()[0]!.gpu)
+  const restoreModes = setMode(net, false)
   try {
-    const steps = stepsOf(() => evaluationStep(net, data, meter), null, false)
+    const steps = stepsOf(() => evaluationStep(net, data, meter), data, null, false)
     const { loss, accuracy, count } = await evaluateBy(steps, data, meter, null)
     return { loss, accuracy, count }
   } finally {
+    restoreModes()
     meter.dispose()
   }
 }

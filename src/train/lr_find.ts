@@ -1,12 +1,13 @@
-import { capture } from '../capture/capture.ts'
+import { capture, type Plan } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import { crossEntropy } from '../kernels/cross_entropy.ts'
 import type { Module } from '../nn/index.ts'
+import { setMode } from '../nn/module.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator, type StreamName } from '../tensor/random.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
 import { zeroGradients } from './update.ts'
 
@@ -61,8 +62,8 @@ export interface LrFindResult extends LrSuggestion, Sweep {}
  * same for all groups, and the losses are smoothed by a bias-corrected exponential average. It ends early where that is 4
  * times its lowest, or a loss is not finite.
  *
- * Parameters, the optimiser's state, random streams and the batches' position are as before, bit for bit, also where it
- * throws; gradients are forgotten. Rejects with TypeError or RangeError for options that do not fit, before anything is done.
+ * The network is in training mode meanwhile. Afterwards parameters, buffers, modes, the optimizer's state, random streams and
+ * the batches' position are as before, bit for bit, also where it throws; gradients are forgotten. Rejects with TypeError or RangeError for options that do not fit, before anything is done.
  */
 export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   const known = ['net', 'optimizer', 'train', 'minLr', 'maxLr', 'steps', 'smoothing']
@@ -144,19 +145,25 @@ async function sweepBy(
   rates: readonly number[],
   { net, optimizer, train, smoothing }: Required<Pick<LrFindOptions, 'net' | 'optimizer' | 'train' | 'smoothing'>>,
 ): Promise<Sweep> {
-  const plan = capture(
-    () => {
-      const { images, labels } = train.next()
-      const loss = crossEntropy(net.forward(images), labels)
-      zeroGradients({ net, optimizer })
-      loss.backward()
-      optimizer.step()
-      return loss.detach()
-    },
-    { gpu: net.parameters()[0]!.gpu },
-  )
+  const step = () => {
+    const { images, labels } = train.next()
+    const loss = crossEntropy(net.forward(images), labels)
+    zeroGradients({ net, optimizer })
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+  }
+  const plans = new Map<boolean, Plan<Tensor>>()
+  /** The plan for the batch where `train` stands: a last one of fewer rows has its own. */
+  const planHere = () => {
+    const isRagged = train.position === train.length - 1 && train.size % train.batchSize !== 0
+    const plan = plans.get(isRagged) ?? capture(step, { gpu: net.parameters()[0]!.gpu })
+    plans.set(isRagged, plan)
+    return plan
+  }
   const lossAt = (i: number) => {
     if (i % train.length === 0) train.position = 0
+    const plan = planHere()
     plan.run(1, { lr: [rates[i]!] })
     const reading = plan.result.item()
     reading.catch(() => undefined) // it is thrown where it is waited for
@@ -180,35 +187,37 @@ async function sweepBy(
     return { points, stopped: null }
   } finally {
     zeroGradients({ net, optimizer })
-    plan.dispose()
+    for (const plan of plans.values()) plan.dispose()
   }
 }
 
 const STREAMS: readonly StreamName[] = ['init', 'shuffle', 'noise']
 
-/** Keeps what training changes; what is returned puts it back. */
+/** Keeps what training changes, and puts the network into training mode; what is returned puts everything back. */
 function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () => void {
-  const parameters = new Map([...net.stateDict()].map(([name, p]) => [name, copyOf(p)]))
+  const parts = new Map([...net.stateDict()].map(([name, part]) => [name, copyOf(part)]))
   const state = optimizer.stateDict()
   const copies = Object.entries(state.state).map(([name, list]) => [name, list.map((x) => x && copyOf(x))] as const)
   const kept = { ...state, state: Object.fromEntries(copies) }
   const { position } = train
   const generator = defaultGenerator()
   const positions = STREAMS.map((name) => generator.stream(name).position)
+  const restoreModes = setMode(net, true)
   return () => {
+    restoreModes()
     for (const [i, name] of STREAMS.entries()) generator.stream(name).position = positions[i]!
     train.position = position
     try {
-      net.loadStateDict(parameters)
+      net.loadStateDict(parts)
       optimizer.loadStateDict(kept)
     } finally {
-      for (const copy of [...parameters.values(), ...copies.flatMap(([, list]) => list)]) copy?.dispose()
+      for (const copy of [...parts.values(), ...copies.flatMap(([, list]) => list)]) copy?.dispose()
     }
   }
 }
 
-function copyOf({ gpu, shape, size, storage }: Tensor): Tensor {
-  const copy = empty(gpu, shape, 'float32', 'kept').keep()
-  gpu.copy(storage, copy.storage, 4 * size)
+function copyOf({ gpu, shape, dtype, size, storage }: Tensor): Tensor {
+  const copy = empty(gpu, shape, dtype, 'kept').keep()
+  gpu.copy(storage, copy.storage, bytesPerElement[dtype] * size)
   return copy
 }

@@ -121,7 +121,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     setMomentum(options, start?.epoch ?? 0, start?.step ?? 0)
     const steps = updateSteps(options, meter, captured)
     made.push(steps)
-    const evaluation = test && stepsOf(() => evaluationStep(net, test, meter), null, captured)
+    const evaluation = test && stepsOf(() => evaluationStep(net, test, meter), test, null, captured)
     if (evaluation) made.push(evaluation)
     for (let epoch = start?.epoch ?? 0; epoch < epochs; epoch++) {
       const trained = await trainEpoch(options, epoch, meter, steps, result.trainSeconds)

@@ -1,4 +1,5 @@
 import { capture } from '../capture/capture.ts'
+import type { ImageBatches } from '../data/batches.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { observing } from '../tensor/observe.ts'
 import { scope } from '../tensor/scope.ts'
@@ -14,14 +15,29 @@ export interface Steps {
  * `step` as a captured plan, or as a function called each time anew: the same bits. Anomalies are looked for one operation
  * at a time, so then it is never captured.
  */
-export function stepsOf(step: () => unknown, optimizer: Optimizer | null, captured: boolean): Steps {
+export function stepsOf(
+  step: () => unknown,
+  batches: ImageBatches,
+  optimizer: Optimizer | null,
+  captured: boolean,
+): Steps {
   if (captured && !observing().some(({ refusesCapture }) => refusesCapture !== undefined)) {
     const kind = () => optimizer?.variants
-    let plan = capture(step)
+    // Captured where a last batch of fewer rows stands, the plan could only run there.
+    const record = () => {
+      const { position } = batches
+      batches.position = 0
+      try {
+        return capture(step)
+      } finally {
+        batches.position = position
+      }
+    }
+    let plan = record()
     let captureOf = kind()
     const again = () => {
       const before = plan
-      plan = capture(step)
+      plan = record()
       captureOf = kind()
       before.dispose()
     }

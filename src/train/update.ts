@@ -42,7 +42,7 @@ export function updateSteps(options: UpdateOptions, meter: Meter, captured: bool
     // The gradient of loss / batches; null for 1, which the loss has at hand.
     const dLoss = batches === 1 ? null : tensor(1 / batches, [], { gpu: meter.watch.gpu, name: 'share' }).keep()
     if (dLoss) scales.push(dLoss)
-    const steps = stepsOf(() => update(options, meter, batches, dLoss), optimizer, captured)
+    const steps = stepsOf(() => update(options, meter, batches, dLoss), train, optimizer, captured)
     made.push(steps)
     return steps
   }

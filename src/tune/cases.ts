@@ -16,7 +16,7 @@ export interface TuneCase {
   readonly label: string
   readonly shape: Numbers
   readonly shapes: readonly Shape[]
-  /** The inputs whose gradients each kernel computes; none: it computes the output. */
+  /** The inputs whose gradients each kernel computes; an empty list: it computes the output. */
   readonly kernels: Readonly<Record<string, readonly number[]>>
   apply(inputs: readonly Tensor[]): Tensor
 }
@@ -62,7 +62,7 @@ function matmulCase([M, K, N]: readonly [number, number, number]): TuneCase {
   }
 }
 
-/** LeNet's layers, and larger ones, at a batch of so many images. */
+/** LeNet's layers, larger ones, or both, at a batch of so many images. */
 export function tuneCases(set: ShapeSet, batch = 256): readonly TuneCase[] {
   const layers = (all: readonly Layer[]) => all.flatMap((one) => [convCase(one, true), convCase(one, false)])
   const lenet = [
@@ -86,14 +86,14 @@ export function tuneCases(set: ShapeSet, batch = 256): readonly TuneCase[] {
   return [...(set === 'big' ? [] : lenet), ...(set === 'lenet' ? [] : big)]
 }
 
-/** One kernel of a case, ready to run as often as one likes with the tuning that was set when it was made. */
+/** One kernel of a case, ready to run any number of times with the tuning that was set when it was made. */
 export interface Side {
-  /** Runs it once; the results, an output or gradients, are to be disposed. */
+  /** Runs it once. The caller disposes the results, an output or gradients. */
   run(): Tensor[]
   dispose(): void
 }
 
-/** Values from a small generator: the same in every run, of both signs, none of them large. */
+/** Small values of both signs from a simple generator, the same in every run. */
 export function inputsOf(gpu: Gpu, shapes: readonly Shape[], wanted: readonly number[] = []): Tensor[] {
   let state = 12_345
   return shapes.map((shape, i) => {
@@ -106,7 +106,7 @@ export function inputsOf(gpu: Gpu, shapes: readonly Shape[], wanted: readonly nu
   })
 }
 
-/** `inputs` are of inputsOf and go on belonging to the caller. */
+/** `inputs` come from inputsOf and remain the caller's. */
 export function openSide({ apply }: TuneCase, inputs: readonly Tensor[], wanted: readonly number[]): Side {
   if (wanted.length === 0) return { run: () => [noGrad(() => apply(inputs))], dispose: () => undefined }
   const leaves = wanted.map((i) => inputs[i]!)

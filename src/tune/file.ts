@@ -1,3 +1,4 @@
+// The result of `dawngrad tune`: its format, its check, and how it is applied to a device.
 import { DataError } from '../errors.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { keyOf, setTuned } from '../kernels/tuned.ts'
@@ -6,20 +7,20 @@ import { sameNumbers, TUNABLES, type Tunable } from './spaces.ts'
 
 export const TUNING_FORMAT = 'dawngrad tuning 1'
 
-/** The numbers found for one kernel at one shape. */
+/** The settings found for one kernel at one shape. */
 export interface TuningEntry {
-  /** As errors and benchmarks name it: `conv2d.forward`. */
+  /** Its name in errors and benchmarks: `conv2d.forward`. */
   readonly kernel: string
   readonly shape: Readonly<Record<string, number>>
   /** SHA-256 of the kernel's text, in hexadecimal. */
   readonly kernelHash: string
   readonly tune: Readonly<Record<string, number>>
-  /** Milliseconds with these numbers, and with those of the table, as they were measured. */
+  /** Measured milliseconds with these settings, and with those of the table. */
   readonly ms: number
   readonly defaultMs: number
 }
 
-/** What `dawngrad tune` writes, as JSON. */
+/** The file of `dawngrad tune`, as JSON. */
 export interface Tuning {
   readonly format: typeof TUNING_FORMAT
   readonly adapter: string
@@ -31,7 +32,7 @@ export interface Tuning {
 
 const hashes = new Map<string, Promise<string>>()
 
-/** The hash that entries for a kernel are bound to. */
+/** The hash of a kernel's text, to which its entries are bound. */
 export function kernelHash({ code }: Pick<Tunable, 'code'>): Promise<string> {
   const found = hashes.get(code)
   if (found) return found
@@ -42,7 +43,7 @@ export function kernelHash({ code }: Pick<Tunable, 'code'>): Promise<string> {
   return made
 }
 
-/** The adapter and the driver that a tuning is bound to. */
+/** The adapter and driver to which a tuning is bound. */
 export function machineOf({ info }: Pick<Gpu, 'info'>): Pick<Tuning, 'adapter' | 'driver'> {
   return { adapter: info.name, driver: info.description }
 }
@@ -86,7 +87,7 @@ const ENTRY = {
   defaultMs: 'time',
 } as const
 
-/** Holds what was read to the format. Throws DataError that says what is wrong, and where; `name` is the file's. */
+/** Checks the format. Throws DataError that says what is wrong, and where; `name` is the name of the file. */
 export function checkTuning(value: unknown, name: string): Tuning {
   const format = (value as { format?: unknown } | null)?.format
   if (format !== TUNING_FORMAT) {
@@ -105,11 +106,11 @@ export function checkTuning(value: unknown, name: string): Tuning {
 }
 
 /**
- * Lets a device use the tunings of a file that were found on it: those of this adapter and driver, and of kernels whose text
- * is the same. What does not apply is left out, with one line of `notice` for each reason. An entry applies where an operation
- * meets its shape. Throws DataError for a file that is none, and for numbers that `tune` would not have tried.
+ * Lets a device use the entries of a file that were found on it: for this adapter and driver, and for kernels whose text
+ * is the same. Other entries are ignored, with one line of `notice` for each reason. An entry applies to operations of its
+ * shape. Throws DataError for a malformed file, and for settings that `tune` would not have tried.
  *
- * @returns how many entries may apply
+ * @returns the number of entries that may apply
  */
 export async function applyTuning(
   gpu: Gpu,
@@ -147,7 +148,7 @@ export async function applyTuning(
   return chosen.size
 }
 
-/** The shape with its sizes in the kernel's order. */
+/** The shape, with its sizes in the order of the kernel. */
 function requireShape({ kernel, sizes }: Tunable, shape: Numbers, where: string): Numbers {
   if (Object.keys(shape).length !== sizes.length || !sizes.every((size) => Object.hasOwn(shape, size))) {
     throw new DataError(`${where}: shape must have the sizes ${sizes.join(', ')} of ${kernel}`)

@@ -9,14 +9,14 @@ import { inputsOf, openSide, type Side, type TuneCase } from './cases.ts'
 import { kernelHash, machineOf, TUNING_FORMAT, type Tuning, type TuningEntry } from './file.ts'
 import { TUNABLES, type Tunable } from './spaces.ts'
 
-/** What gains less is noise, or not worth a line in a file. */
+/** A smaller gain is noise, or not worth an entry. */
 const LEAST_GAIN = 0.05
 /** Samples of each side, alternating: to look for the best candidate, and to confirm it. */
 const SEARCHED = 3
 const CONFIRMED = 7
-/** Milliseconds that a sample lasts at least. */
+/** The least duration of a sample, in milliseconds. */
 const SAMPLE_MS = 15
-/** A candidate whose first sample is so many times the table's is not looked at again. */
+/** A candidate whose first sample takes so many times the table's is dropped. */
 const HOPELESS = 1.3
 
 export interface Refused {
@@ -28,14 +28,14 @@ export interface Refused {
 export interface Finding {
   readonly kernel: string
   readonly label: string
-  /** How many candidates there are, and how many of them were tried before the time ran out. */
+  /** The number of candidates, and how many were tried before the time ran out. */
   readonly candidates: number
   readonly tried: number
   readonly refused: readonly Refused[]
   readonly standard: Numbers
-  /** The best candidate's numbers; the table's own where none gains enough. */
+  /** The settings of the best candidate; those of the table if none gains enough. */
   readonly best: Numbers
-  /** Milliseconds of one run, the median; equal where the table's own are the best. */
+  /** Median milliseconds of one run; equal if the table's settings are the best. */
   readonly defaultMs: number
   readonly ms: number
 }
@@ -43,11 +43,11 @@ export interface Finding {
 export interface TuneOptions {
   readonly gpu: Gpu
   readonly cases: readonly TuneCase[]
-  /** Of the package, for the file. */
+  /** The version of the package, for the file. */
   readonly version: string
-  /** Seconds after which no further candidate is tried. */
+  /** No candidate is started after so many seconds. */
   readonly budget: number
-  /** Part of the names of the kernels to search; all unless given. */
+  /** Search only kernels whose names contain this; default: all. */
   readonly filter?: string
   readonly tunables?: readonly Tunable[]
   readonly onFinding?: (finding: Finding) => void
@@ -55,14 +55,14 @@ export interface TuneOptions {
 
 export interface TuneResult {
   readonly tuning: Tuning
-  /** Pairs of kernel and shape, and how many of them were searched to the end. */
+  /** The number of pairs of kernel and shape, and how many were searched completely. */
   readonly pairs: number
   readonly searched: number
 }
 
 /**
- * Looks for better numbers than the table's. Each candidate must give the table's results bit for bit, or it is refused; it is
- * then timed in turns with the table's. Tunings set on the device are forgotten. Throws GpuError where the device fails.
+ * Looks for faster settings than the table's. A candidate is refused unless it gives the table's results bit for bit; then
+ * it is timed in turns with the table's. Tunings set on the device are removed. Throws GpuError if the device fails.
  */
 export async function tune(options: TuneOptions): Promise<TuneResult> {
   const { gpu, cases, version, budget, filter = '', tunables = TUNABLES, onFinding } = options
@@ -93,9 +93,9 @@ export async function tune(options: TuneOptions): Promise<TuneResult> {
 
 async function search(gpu: Gpu, one: TuneCase, tunable: Tunable, end: number): Promise<Finding> {
   const { kernel } = tunable
-  const as = gpu.info.adapterClass
-  const standard = tunable.standard(one.shape, as)
-  const candidates = tunable.candidates(one.shape, as)
+  const { adapterClass } = gpu.info
+  const standard = tunable.standard(one.shape, adapterClass)
+  const candidates = tunable.candidates(one.shape, adapterClass)
   const wanted = one.kernels[kernel]!
   const inputs = inputsOf(gpu, one.shapes, wanted)
   const open = (numbers: Numbers | null): Contender => {
@@ -134,20 +134,20 @@ async function search(gpu: Gpu, one: TuneCase, tunable: Tunable, end: number): P
   }
 }
 
-/** One kernel of a case, with the tuning that it runs under. */
+/** One kernel of a case, with its tuning. */
 interface Contender {
   readonly side: Side
   readonly chosen: ReadonlyMap<string, Numbers>
 }
 
-/** Medians, and the ratio of the fastest samples: on a busy machine either alone may be luck. */
+/** Medians, and the ratio of the fastest samples: on a busy machine one of them alone may be luck. */
 export interface Times {
   readonly defaultMs: number
   readonly ms: number
   readonly ratioOfFastest: number
 }
 
-/** Whether a candidate is enough faster than the table's choice, by both. */
+/** Whether a candidate is faster than the table by enough, in both measures. */
 export function gains({ ms, defaultMs, ratioOfFastest }: Times): boolean {
   return ms <= (1 - LEAST_GAIN) * defaultMs && ratioOfFastest <= 1 - LEAST_GAIN
 }
@@ -158,7 +158,7 @@ async function confirm(gpu: Gpu, table: Contender, contender: Contender, runs: n
   return times && gains(times) ? times : null
 }
 
-/** The candidate, if it gives the right results; else why it is refused. */
+/** The candidate if its results are right; otherwise the reason for its refusal. */
 async function contend(gpu: Gpu, open: () => Contender, right: readonly Uint32Array[]): Promise<Contender | string> {
   let contender: Contender | null = null
   try {
@@ -168,7 +168,7 @@ async function contend(gpu: Gpu, open: () => Contender, right: readonly Uint32Ar
     contender.side.dispose()
     return difference
   } catch (error) {
-    // What this adapter does not compile, or has no room for, is no candidate on it.
+    // A candidate that this adapter cannot compile, or has no room for, is refused.
     if (!(error instanceof GpuError) || !['validation', 'out-of-memory'].includes(error.kind)) throw error
     contender?.side.dispose()
     return error.message
@@ -185,7 +185,7 @@ async function resultOf(gpu: Gpu, { side, chosen }: Contender): Promise<Uint32Ar
   }
 }
 
-/** What differs between bits, in words; null where nothing does. */
+/** The difference between bits, in words; null if there is none. */
 function differenceOf(actual: readonly Uint32Array[], right: readonly Uint32Array[]): string | null {
   let count = 0
   let all = 0
@@ -203,7 +203,7 @@ function differenceOf(actual: readonly Uint32Array[], right: readonly Uint32Arra
   return count === 0 ? null : `${count} of ${all} values have other bits than the table's, ${first}`
 }
 
-/** Milliseconds of one run, the average of so many between two fences. */
+/** Milliseconds of one run: the average of so many between two fences. */
 async function sample(gpu: Gpu, { side, chosen }: Contender, runs: number): Promise<number> {
   setTuned(gpu, chosen)
   const start = performance.now()
@@ -218,21 +218,21 @@ async function sample(gpu: Gpu, { side, chosen }: Contender, runs: number): Prom
   return ms
 }
 
-/** How many runs a sample takes to last long enough. */
+/** The number of runs that make a sample long enough. */
 async function calibrate(gpu: Gpu, table: Contender): Promise<number> {
   await sample(gpu, table, 1)
   const once = await sample(gpu, table, 1)
   return Math.max(1, Math.min(200, Math.ceil(SAMPLE_MS / once)))
 }
 
-/** The medians of both sides, timed in turns; null where it is plain that the candidate is slower. */
+/** The medians of both sides, timed in turns; null if the candidate is clearly slower. */
 async function compare(
   gpu: Gpu,
   table: Contender,
   contender: Contender,
   { runs, samples }: { runs: number; samples: number },
 ): Promise<Times | null> {
-  await sample(gpu, contender, 1) // compiled already, but not yet warm
+  await sample(gpu, contender, 1) // compiled, but not yet warm
   const times: Pick<Times, 'defaultMs' | 'ms'>[] = []
   for (let i = 0; i < samples; i++) {
     const one = { defaultMs: await sample(gpu, table, runs), ms: await sample(gpu, contender, runs) }

@@ -1,4 +1,4 @@
-// What `dawngrad tune` may choose from: for each kernel the numbers that are free, and their values by class of adapter.
+// What `dawngrad tune` may choose from: the free settings of each kernel, and their values by class of adapter.
 // IMAGES, LANES and KW_FIXED are not among them: they would change the order of sums, and so bits.
 import { tuneFused } from '../kernels/conv2d_relu_max_pool2d_tuning.ts'
 import { CONV_SIZES, type ConvShape, maySlice, tuneCorrelate, tuneWeight } from '../kernels/conv2d_tuning.ts'
@@ -6,18 +6,18 @@ import * as wgsl from '../kernels/generated/wgsl.ts'
 import { canBeDirect, tuneLinearBackward, tuneLinearForward } from '../kernels/linear_tuning.ts'
 import { type AdapterClass, type Numbers, TUNING } from '../kernels/tuning.ts'
 
-/** A kernel whose numbers can be searched. */
+/** A kernel whose settings can be searched. */
 export interface Tunable {
-  /** As errors and benchmarks name it: `conv2d.forward`. */
+  /** Its name in errors and benchmarks: `conv2d.forward`. */
   readonly kernel: string
-  /** The shader's text, whose hash a tuning is bound to. */
+  /** The text of the shader; a tuning is bound to its hash. */
   readonly code: string
-  /** The names of the sizes that a shape consists of, in order. */
+  /** The names of a shape's sizes, in order. */
   readonly sizes: readonly string[]
-  /** What the table gives. */
-  standard(shape: Numbers, as: AdapterClass): Numbers
-  /** What may stand in its place, the same names; none where this shape leaves no choice. */
-  candidates(shape: Numbers, as: AdapterClass): readonly Numbers[]
+  /** The settings of the table. */
+  standard(shape: Numbers, adapterClass: AdapterClass): Numbers
+  /** Alternatives with the same names; none if this shape leaves no choice. */
+  candidates(shape: Numbers, adapterClass: AdapterClass): readonly Numbers[]
 }
 
 const LINEAR = ['N', 'I', 'O', 'relu'] as const
@@ -55,7 +55,7 @@ function combinations(values: Readonly<Record<string, readonly number[]>>): Numb
   )
 }
 
-/** The values up to a size, which itself is one of them where it lies below the largest. */
+/** The values up to a size, and the size itself if it is below the largest value. */
 function upTo(size: number, values: readonly number[]): number[] {
   const most = Math.min(size, Math.max(...values))
   return [...new Set([...values.filter((value) => value < most), most])]
@@ -70,14 +70,14 @@ export function sameNumbers(a: Numbers, b: Numbers): boolean {
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name])
 }
 
-/** A tunable whose candidates are made from `space`, without what the table gives. */
+/** A tunable whose candidates come from `space`, without the table's settings. */
 function tunable(
   given: Omit<Tunable, 'candidates'>,
-  space: (shape: Numbers, as: AdapterClass) => readonly Numbers[],
+  space: (shape: Numbers, adapterClass: AdapterClass) => readonly Numbers[],
 ): Tunable {
-  const candidates: Tunable['candidates'] = (shape, as) => {
-    const standard = given.standard(shape, as)
-    return space(shape, as).filter((candidate) => !sameNumbers(candidate, standard))
+  const candidates: Tunable['candidates'] = (shape, adapterClass) => {
+    const standard = given.standard(shape, adapterClass)
+    return space(shape, adapterClass).filter((candidate) => !sameNumbers(candidate, standard))
   }
   return { ...given, candidates }
 }
@@ -89,18 +89,21 @@ function correlation(direction: 'forward' | 'backward_input'): Tunable {
       ? { inChannels: C, outChannels: F, KH, KW, OH, OW }
       : { inChannels: F, outChannels: C, KH, KW, OH: H, OW: W }
   }
-  const standard: Tunable['standard'] = (shape, as) => {
+  const standard: Tunable['standard'] = (shape, adapterClass) => {
     const { N, C, F, SW, DW } = shape as ConvShape
     const layer = layerOf(shape)
-    const slices = maySlice(N * layer.OH * layer.OW * F * C * layer.KH * layer.KW, as)
-    return pick(tuneCorrelate(layer, { unitStep: SW === 1 && DW === 1, slices }, as), ['PX', 'OCB', 'WG'])
+    const slices = maySlice(N * layer.OH * layer.OW * F * C * layer.KH * layer.KW, adapterClass)
+    return pick(tuneCorrelate(layer, { unitStep: SW === 1 && DW === 1, slices }, adapterClass), ['PX', 'OCB', 'WG'])
   }
-  return tunable({ kernel: `conv2d.${direction}`, code: wgsl.conv2d, sizes: CONV_SIZES, standard }, (shape, as) => {
-    const { outChannels } = layerOf(shape)
-    const { PX, OCB, WG, mostSums } = SPACE.correlate[as]
-    const all = combinations({ PX, OCB: upTo(outChannels, OCB), WG })
-    return all.filter((numbers) => numbers.PX! * numbers.OCB! <= mostSums)
-  })
+  return tunable(
+    { kernel: `conv2d.${direction}`, code: wgsl.conv2d, sizes: CONV_SIZES, standard },
+    (shape, adapterClass) => {
+      const { outChannels } = layerOf(shape)
+      const { PX, OCB, WG, mostSums } = SPACE.correlate[adapterClass]
+      const all = combinations({ PX, OCB: upTo(outChannels, OCB), WG })
+      return all.filter((numbers) => numbers.PX! * numbers.OCB! <= mostSums)
+    },
+  )
 }
 
 const convWeight = tunable(
@@ -108,13 +111,13 @@ const convWeight = tunable(
     kernel: 'conv2d.backward_weight',
     code: wgsl.conv2d,
     sizes: CONV_SIZES,
-    standard(shape, as) {
+    standard(shape, adapterClass) {
       const { C, F, KH, KW, OH, OW, SW, DW } = shape as ConvShape
       const layer = { inChannels: C, outChannels: F, KH, KW, OH, OW }
-      return pick(tuneWeight(layer, SW === DW, as), ['DW_OC', 'DW_TY', 'DW_TX', 'WG'])
+      return pick(tuneWeight(layer, SW === DW, adapterClass), ['DW_OC', 'DW_TY', 'DW_TX', 'WG'])
     },
   },
-  (shape, as) => weightBlocks(shape as ConvShape, SPACE.weight[as]),
+  (shape, adapterClass) => weightBlocks(shape as ConvShape, SPACE.weight[adapterClass]),
 )
 
 interface WeightSpace {
@@ -132,36 +135,36 @@ function weightBlocks({ F, KH, KW }: ConvShape, { DW_OC, taps, WG, mostSums }: W
 function fused(
   entryPoint: string,
   free: readonly string[],
-  space: (shape: ConvShape, as: AdapterClass) => readonly Numbers[],
+  space: (shape: ConvShape, adapterClass: AdapterClass) => readonly Numbers[],
 ): Tunable {
-  const tuneAll = (shape: Numbers, as: AdapterClass) => {
+  const tuneAll = (shape: Numbers, adapterClass: AdapterClass) => {
     const { SH, SW, DH, DW, ...layer } = shape as ConvShape
-    return tuneFused(layer, SH === 1 && SW === 1 && DH === 1 && DW === 1, as)
+    return tuneFused(layer, SH === 1 && SW === 1 && DH === 1 && DW === 1, adapterClass)
   }
-  const standard: Tunable['standard'] = (shape, as) => pick({ ...tuneAll(shape, as) }, free)
+  const standard: Tunable['standard'] = (shape, adapterClass) => pick({ ...tuneAll(shape, adapterClass) }, free)
   const kernel = `conv2d_relu_max_pool2d.${entryPoint}`
-  return tunable({ kernel, code: wgsl.conv2d_relu_max_pool2d, sizes: CONV_SIZES, standard }, (shape, as) => {
+  return tunable({ kernel, code: wgsl.conv2d_relu_max_pool2d, sizes: CONV_SIZES, standard }, (shape, adapterClass) => {
     // Only kernels compiled for the layer are searched.
-    return tuneAll(shape, as).KW_FIXED === 0 ? [] : space(shape as ConvShape, as)
+    return tuneAll(shape, adapterClass).KW_FIXED === 0 ? [] : space(shape as ConvShape, adapterClass)
   })
 }
 
-const fusedForward = fused('forward', ['RUN', 'OCB'], ({ F, OW }, as) => {
-  const { RUN, OCB, mostSums } = SPACE.fusedForward[as]
+const fusedForward = fused('forward', ['RUN', 'OCB'], ({ F, OW }, adapterClass) => {
+  const { RUN, OCB, mostSums } = SPACE.fusedForward[adapterClass]
   const all = combinations({ RUN: upTo(OW, RUN), OCB: upTo(F, OCB) })
   return all.filter((numbers) => 4 * numbers.RUN! * numbers.OCB! <= mostSums)
 })
 
-const fusedInput = fused('backward_input', ['DX_C', 'DX_T', 'DX_WHOLE'], ({ C, W }, as) => {
-  const { DX_T, DX_C, mostSums } = SPACE.fusedInput[as]
+const fusedInput = fused('backward_input', ['DX_C', 'DX_T', 'DX_WHOLE'], ({ C, W }, adapterClass) => {
+  const { DX_T, DX_C, mostSums } = SPACE.fusedInput[adapterClass]
   const even = 2 * Math.ceil(W / 2)
   const some = combinations({ DX_C: upTo(C, DX_C), DX_T: DX_T.filter((cells) => cells < even), DX_WHOLE: [0] })
   const whole = combinations({ DX_C: upTo(C, DX_C), DX_T: [even], DX_WHOLE: [1] })
   return [...some, ...whole].filter((numbers) => 2 * numbers.DX_C! * numbers.DX_T! <= mostSums)
 })
 
-const fusedWeight = fused('backward_weight', ['DW_OC', 'DW_TY', 'DW_TX', 'WG'], (shape, as) =>
-  weightBlocks(shape, SPACE.fusedWeight[as]),
+const fusedWeight = fused('backward_weight', ['DW_OC', 'DW_TY', 'DW_TX', 'WG'], (shape, adapterClass) =>
+  weightBlocks(shape, SPACE.fusedWeight[adapterClass]),
 )
 
 const linearForward = tunable(
@@ -169,7 +172,7 @@ const linearForward = tunable(
     kernel: 'linear.forward',
     code: wgsl.linear,
     sizes: LINEAR,
-    standard: (shape, as) => tuneLinearForward(shape as Record<'N' | 'I' | 'O', number>, as),
+    standard: (shape, adapterClass) => tuneLinearForward(shape as Record<'N' | 'I' | 'O', number>, adapterClass),
   },
   () => combinations({ DIRECT: [0, 1] }),
 )
@@ -179,7 +182,8 @@ const linearBackward = tunable(
     kernel: 'linear.backward',
     code: wgsl.linear,
     sizes: LINEAR,
-    standard: (shape, as) => tuneLinearBackward(shape as Record<'N' | 'I' | 'O' | 'relu', number>, as),
+    standard: (shape, adapterClass) =>
+      tuneLinearBackward(shape as Record<'N' | 'I' | 'O' | 'relu', number>, adapterClass),
   },
   (shape) => {
     const direct = canBeDirect(shape as Record<'I' | 'relu', number>)
@@ -188,8 +192,13 @@ const linearBackward = tunable(
 )
 
 const matmul = tunable(
-  { kernel: 'matmul.matmul', code: wgsl.matmul, sizes: MATMUL, standard: (_, as) => TUNING.matmul[as] },
-  (_, as) => combinations(SPACE.matmul[as]),
+  {
+    kernel: 'matmul.matmul',
+    code: wgsl.matmul,
+    sizes: MATMUL,
+    standard: (_, adapterClass) => TUNING.matmul[adapterClass],
+  },
+  (_, adapterClass) => combinations(SPACE.matmul[adapterClass]),
 )
 
 export const TUNABLES: readonly Tunable[] = [

@@ -35,11 +35,11 @@ describe('dawngrad doctor', () => {
   it('reports the adapter in use and the data as one JSON object', async () => {
     const { code, stdout } = await doctor(['--json'])
     const report = JSON.parse(stdout) as Examination
-    const { adapter, data, rungs } = report
+    const { adapter, data, adapterSources } = report
     const { info } = await testGpu()
     expect(report.versions).toMatchObject({ dawngrad: packageVersion(), node: process.version })
-    expect(adapter).toMatchObject({ name: info.name, class: info.adapterClass, rung: info.rung })
-    expect(rungs.map(({ rung }) => rung)).toEqual(['hardware', 'lavapipe', 'lavapipe', 'swiftshader'])
+    expect(adapter).toMatchObject({ name: info.name, class: info.adapterClass, source: info.adapterSource })
+    expect(adapterSources.map(({ source }) => source)).toEqual(['hardware', 'lavapipe', 'lavapipe', 'swiftshader'])
     expect(adapter?.limits.maxStorageBufferBindingSize).toBeGreaterThanOrEqual(2 ** 27)
     expect(adapter?.selfTest.map(({ passed }) => passed)).toEqual([true, true])
     expect(adapter?.speed.matmulGflops).toBeGreaterThan(0.01)
@@ -110,7 +110,7 @@ const report: Examination = {
     device: 'swiftshader-device-subzero-',
     description: 'SwiftShader driver 5.0.0',
     class: 'cpu',
-    rung: 'swiftshader',
+    source: 'swiftshader',
     driver: '/home/ada/.cache/dawngrad/swiftshader/vk_swiftshader_icd.json',
     limits: {
       maxStorageBufferBindingSize: 2 ** 30,
@@ -135,10 +135,10 @@ const report: Examination = {
     speed: { matmulGflops: 3.304, copyGigabytes: 19.52, copyBytes: 2 ** 26 },
   },
   adapterError: null,
-  rungs: [
-    { rung: 'hardware', label: 'a hardware adapter', state: 'failed', detail: 'its driver crashed (SIGSEGV)' },
+  adapterSources: [
+    { source: 'hardware', label: 'a hardware adapter', state: 'failed', detail: 'its driver crashed (SIGSEGV)' },
     {
-      rung: 'lavapipe',
+      source: 'lavapipe',
       label: "the system's lavapipe",
       state: 'missing',
       detail: `no lvp_icd.json in /home/ada/.config/vulkan/icd.d, /etc/vulkan/icd.d, /${'x'.repeat(70)}/y`,
@@ -160,11 +160,11 @@ const TEXT = `Versions
 Adapter
   name    swiftshader-device-subzero-, SwiftShader driver 5.0.0
   vendor  google, swiftshader
-  rung    swiftshader
+  source  swiftshader
   driver  /home/ada/.cache/dawngrad/swiftshader/vk_swiftshader_icd.json
   class   cpu: computes on the processor
 
-Rungs, best first
+Adapter sources, best first
   a hardware adapter     failed   its driver crashed (SIGSEGV)
   the system's lavapipe  missing  no lvp_icd.json in /home/ada/.config/vulkan/icd.d,
                                   /etc/vulkan/icd.d,
@@ -218,7 +218,7 @@ describe('the report for people', () => {
     const dataError = 'Fashion-MNIST was not found. Looked in:\n  /nowhere: no such folder'
     const text = examinationText({ ...report, adapter: null, adapterError, data: null, dataError, missing: [] })
     const headings = text.split('\n').filter((line) => /^\S/.test(line))
-    expect(headings).toEqual(['Versions', 'Adapter', 'Rungs, best first', 'Data', 'Missing'])
+    expect(headings).toEqual(['Versions', 'Adapter', 'Adapter sources, best first', 'Data', 'Missing'])
     expect(text).toContain('\nAdapter\n  none  no WebGPU adapter was found\n')
     expect(text).toContain('\nData\n  Fashion-MNIST was not found. Looked in:\n    /nowhere: no such folder\n')
     expect(text).toContain('\nMissing\n  nothing\n')

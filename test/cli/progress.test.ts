@@ -4,7 +4,8 @@ import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createProgress, type ProgressOptions, surviveClosedPipe } from '../../src/cli/progress.ts'
+import { surviveClosedPipe } from '../../src/cli/closed_pipe.ts'
+import { createProgress, type ProgressOptions } from '../../src/cli/progress.ts'
 import {
   type BarState,
   barLine,

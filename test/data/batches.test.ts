@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { looksAcross } from '../../src/capture/current.ts'
 import { capture, ImageBatches, type ImageDataset } from '../../src/node/index.ts'
 import { messageOf, testGpu } from '../support/gpu.ts'
 
@@ -111,6 +112,68 @@ describe('ImageBatches', () => {
     ])
     plan.dispose()
     batches.dispose()
+  })
+
+  it('gives exactly the rows that are left in a plan captured at the last batch, which can run only there', async () => {
+    const batches = new ImageBatches(dataset(7), { batchSize: 3 })
+    batches.position = 2
+    const plan = capture(() => batches.next())
+    expect([plan.result.size, plan.result.images.shape, batches.position]).toEqual([1, [1, 1, 28, 28], 2])
+    plan.run()
+    expect([[...(await plan.result.labels.data())], batches.position]).toEqual([[6], 3])
+    expect(messageOf(() => plan.run())).toContain('1 batches are wanted, the epoch has 0 left')
+    batches.setOrder(Uint32Array.of(6, 5, 4, 3, 2, 1, 0))
+    expect(messageOf(() => plan.run())).toBe(
+      'ImageBatches: the plan was captured for the last batch, of 1 rows; it can only run at position 2, not at 0. ' +
+        'For batches of 3 rows capture another at an earlier position',
+    )
+    plan.run(0)
+    batches.position = 2
+    expect(messageOf(() => plan.run(2))).toContain('2 batches are wanted, the epoch has 1 left')
+    plan.run()
+    expect([...(await plan.result.labels.data())]).toEqual([0])
+    batches.position = 2
+    expect(messageOf(() => capture(() => [batches.next(), batches.next()]))).toBe(
+      'ImageBatches: 2 batches are wanted, the epoch has 1 left; setOrder begins another',
+    )
+    // A step of several batches that ends with the last one.
+    batches.position = 1
+    const both = capture(() => [batches.next(), batches.next()])
+    both.run()
+    expect(await Promise.all(both.result.map(async ({ labels }) => [...(await labels.data())]))).toEqual([
+      [3, 2, 1],
+      [0],
+    ])
+    for (const part of [plan, both, batches]) part.dispose()
+  })
+
+  it('refuses a batch filled up with zeros where something looks across it', async () => {
+    const batches = new ImageBatches(dataset(7), { batchSize: 3 })
+    const step = () => {
+      looksAcross('a test')
+      return batches.next()
+    }
+    const plan = capture(step)
+    const refused =
+      'ImageBatches: a test looks across the batch, and of the 3 rows of batch 2 only 1 are images, the others zeros. ' +
+      'Train with fit, which gives the last batch a plan of its own, or train on a multiple of 3 images: take(set, 6)'
+    expect(messageOf(() => plan.run(3))).toBe(refused)
+    expect(batches.position).toBe(0)
+    plan.run(2)
+    expect(messageOf(() => plan.run())).toBe(refused)
+    plan.run(0)
+    const last = capture(step)
+    last.run()
+    expect([[...(await last.result.labels.data())], batches.position]).toEqual([[6], 3])
+    for (const part of [plan, last, batches]) part.dispose()
+    // A number of images that the batch size divides is not refused, and neither is a plan in which nothing looks across.
+    const whole = new ImageBatches(dataset(6), { batchSize: 3 })
+    const fits = capture(() => {
+      looksAcross('a test')
+      return whole.next()
+    })
+    fits.run(2)
+    for (const part of [fits, whole]) part.dispose()
   })
 
   it('refuses sizes, orders and batches that do not fit', () => {

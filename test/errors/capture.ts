@@ -1,4 +1,14 @@
-import { capture, crossEntropy, detectAnomaly, Kernel, linear, optim, relu, tensor, warmUp } from '../../src/index.ts'
+import {
+  capture,
+  crossEntropy,
+  detectAnomaly,
+  KernelFile,
+  linear,
+  optim,
+  relu,
+  tensor,
+  warmUp,
+} from '../../src/index.ts'
 import { type Area, loose, type Place } from './refusal.ts'
 
 const weight = () => tensor([[1, 2]], [1, 2], { requiresGrad: true, name: 'weight' })
@@ -18,11 +28,10 @@ const evaluation = () => {
   return capture(() => relu(x))
 }
 
-const own = new Kernel(
+const own = new KernelFile(
   'own',
   '@group(0) @binding(0) var<storage, read_write> out: array<f32>; @compute @workgroup_size(1) fn main() { out[0] = 1.0; }',
-  'main',
-)
+).entry('main')
 
 export const captures: Area = {
   title: 'Capture and replay',

@@ -11,7 +11,7 @@ const refusals = AREAS.flatMap((area) => area.refusals)
 const where = ({ at, code }: Site) => `${at}  ${code.slice(0, 120)}`
 
 const ADVICE = `these places of the source make an error that no entry of test/errors/*.ts holds. Add an entry of this form to
-the area that it belongs to, run \`npm run docs:errors\`, and see CONTRIBUTING.md, "A new error":
+the area that it belongs to, and see CONTRIBUTING.md, "A new error":
   { title: '…', error: 'TypeError', text: '…', cure: '…', run: () => … }`
 
 describe('the table of errors', () => {

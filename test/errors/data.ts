@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { FASHION_MNIST_FILES, fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { decodeIdx } from '../../src/data/idx.ts'
 import { findFashionMnist } from '../../src/node/fashion_mnist.ts'
-import { ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
+import { capture, ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
 import { idxFile, tinyFashionMnist, writeTinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, HASH, PATH, type Place } from './refusal.ts'
 
@@ -293,6 +293,19 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
         const batches = new ImageBatches(set(), { batchSize: 3 })
         batches.next()
         batches.next()
+      },
+    },
+    {
+      title: 'ImageBatches: a plan for the last batch, run at another',
+      error: 'RangeError',
+      text: `ImageBatches: the plan was captured for the last batch, of 1 rows; it can only run at position 1, not at 0. For batches of 2 rows capture another at an earlier position`,
+      cure: 'A plan captured where a last batch of fewer rows stands takes exactly those rows.',
+      run: () => {
+        const batches = new ImageBatches(set(), { batchSize: 2 })
+        batches.position = 1
+        const plan = capture(() => batches.next())
+        batches.position = 0
+        plan.run()
       },
     },
     {

@@ -1,10 +1,10 @@
 import { Gpu } from '../../src/gpu/gpu.ts'
-import { empty, Kernel, open as openHere, relu, tensor } from '../../src/index.ts'
+import { empty, KernelFile, open as openHere, relu, tensor } from '../../src/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { type Area, COUNT } from './refusal.ts'
 
-const LADDER = 'test/provision/ladder.test.ts'
-const PROCESSES = 'test/provision/ladder_process.test.ts'
+const ADAPTERS = 'test/provision/adapters.test.ts'
+const PROCESSES = 'test/provision/adapters_process.test.ts'
 
 /** open() as in a browser that has this `navigator.gpu`. */
 async function openInBrowser(gpu: unknown): Promise<unknown> {
@@ -86,7 +86,7 @@ export const device: Area = {
         const code = `@group(0) @binding(0) var<storage, read_write> out: array<f32>;
 @compute @workgroup_size(1) fn main() { out[0] = undefined_name; }`
         const x = tensor([1], [1], { gpu })
-        gpu.emit(new Kernel('bad', code, 'main'), { out: x.storage }, 1)
+        gpu.emit(new KernelFile('bad', code).entry('main'), { out: x.storage }, 1)
         await x.data()
       },
     },
@@ -154,7 +154,7 @@ Any of these helps:
   apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1  Debian 12
 On Debian 12 the suite bookworm-backports must be among apt's sources: its own Mesa, 22.3, is too old.
 A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the system has.`,
-      pinnedBy: LADDER,
+      pinnedBy: ADAPTERS,
     },
     {
       title: 'no adapter of the kind that DAWNGRAD_ADAPTER names',
@@ -164,7 +164,7 @@ A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the 
   a hardware adapter:  only a software adapter: llvmpipe: Mesa 25
 Without DAWNGRAD_ADAPTER the best adapter of this machine is used.
 A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the system has.`,
-      pinnedBy: LADDER,
+      pinnedBy: ADAPTERS,
     },
     {
       title: 'no adapter on another system than Linux',
@@ -175,7 +175,7 @@ A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the 
 <others>
 On this system adapters come from Metal: a newer system or graphics driver may help.`,
       varies: { '<others>': /[\s\S]+/ },
-      pinnedBy: LADDER,
+      pinnedBy: ADAPTERS,
     },
     {
       title: 'tried: a driver that is not there',
@@ -183,7 +183,7 @@ On this system adapters come from Metal: a newer system or graphics driver may h
       text: 'no lvp_icd.json in <folders>',
       varies: { '<folders>': /.+/ },
       cure: 'Install lavapipe, or let setup bring it into the cache folder.',
-      pinnedBy: LADDER,
+      pinnedBy: ADAPTERS,
     },
     {
       title: 'tried: nothing in the cache folder',
@@ -191,14 +191,14 @@ On this system adapters come from Metal: a newer system or graphics driver may h
       text: 'nothing in <cache>/lavapipe',
       varies: { '<cache>': /.+/ },
       cure: 'Let setup bring it.',
-      pinnedBy: LADDER,
+      pinnedBy: ADAPTERS,
     },
     {
       title: 'tried: what only Linux has',
       error: 'a line of the list of what was tried',
       text: 'for Linux only',
       cure: 'Nothing need be done: this system has adapters of its own.',
-      pinnedBy: LADDER,
+      pinnedBy: ADAPTERS,
     },
     {
       title: 'tried: a driver that crashed',
@@ -234,7 +234,7 @@ On this system adapters come from Metal: a newer system or graphics driver may h
       text: `<path>/ready.json is damaged: ${why}`,
       varies: { '<path>': /.+/ },
       cure: 'Remove the folder that it lies in, and let setup bring it anew.',
-      pinnedBy: LADDER,
+      pinnedBy: ADAPTERS,
     })),
   ],
 }

@@ -24,7 +24,7 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     why: 'the device reports a kernel that does not compile, and that is thrown before',
   },
   {
-    file: 'src/provision/ladder.ts',
+    file: 'src/provision/adapters.ts',
     code: 'missing',
     why: 'no driver is known that works in a process of its own and then not in this one; the text is a line of what was tried',
   },
@@ -133,7 +133,7 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
 /** Texts that the source hides, such as those put together by another file; … stands for what is put in. */
 export const BY_HAND: readonly (Place & { readonly texts: readonly string[] })[] = [
   {
-    file: 'src/provision/ladder.ts',
+    file: 'src/provision/adapters.ts',
     code: "new GpuError('unavailable', noAdapter(",
     texts: [
       'no WebGPU adapter was found. Tried, in this order:\n…',

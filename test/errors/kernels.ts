@@ -1,4 +1,4 @@
-import { Kernel, tensor } from '../../src/index.ts'
+import { KernelFile, tensor } from '../../src/index.ts'
 import type { Area, Place } from './refusal.ts'
 
 const code = `struct Params { size: u32, value: f32 }
@@ -13,7 +13,7 @@ const table = `@group(0) @binding(0) var<uniform> table: array<vec4f, 17>;
 const entry = '@compute @workgroup_size(1) fn main() { _ = p; }'
 
 const params = { size: 0, value: 1 }
-const kernel = (tune: Record<string, number> = {}) => new Kernel('own', code, 'main', { tune })
+const kernel = (tune: Record<string, number> = {}) => new KernelFile('own', code).entry('main', tune)
 const one = () => tensor([1]).storage
 const emit = (values: Parameters<Place['gpu']['emit']>[1], groups = 1) => {
   return ({ gpu }: Place) => gpu.emit(kernel(), values, groups)
@@ -27,14 +27,14 @@ export const kernels: Area = {
       error: 'Error',
       text: 'own.wgsl has no entry point forward',
       cure: 'Name a function that is marked @compute.',
-      run: () => new Kernel('own', code, 'forward'),
+      run: () => new KernelFile('own', code).entry('forward'),
     },
     {
       title: 'a file without an entry point',
       error: 'Error',
       text: 'own.wgsl has no @compute entry point',
       cure: 'Mark the function by @compute @workgroup_size(…).',
-      run: () => new Kernel('own', 'fn main() {}', 'main'),
+      run: () => new KernelFile('own', 'fn main() {}').entry('main'),
     },
     {
       title: 'a tune line that the file does not have',
@@ -54,7 +54,7 @@ export const kernels: Area = {
       title: 'a binding in another group',
       error: 'Error',
       text: 'own.wgsl: p is in group 1; kernels use group 0',
-      run: () => new Kernel('own', `@group(1) @binding(0) var<storage> p: array<f32>; ${entry}`, 'main'),
+      run: () => new KernelFile('own', `@group(1) @binding(0) var<storage> p: array<f32>; ${entry}`).entry('main'),
     },
     {
       title: 'a vector in a uniform struct',
@@ -63,21 +63,21 @@ export const kernels: Area = {
       cure: 'Write its members one by one.',
       run: () => {
         const struct = 'struct P { a: u32, b: vec4f } @group(0) @binding(0) var<uniform> p: P;'
-        return new Kernel('own', `${struct} ${entry}`, 'main')
+        return new KernelFile('own', `${struct} ${entry}`).entry('main')
       },
     },
     {
       title: 'a uniform that is neither struct nor array',
       error: 'Error',
       text: 'own.wgsl: uniform p must be a struct or array<vec4f, COUNT>',
-      run: () => new Kernel('own', `@group(0) @binding(0) var<uniform> p: u32; ${entry}`, 'main'),
+      run: () => new KernelFile('own', `@group(0) @binding(0) var<uniform> p: u32; ${entry}`).entry('main'),
     },
     {
       title: 'braces that do not match',
       error: 'Error',
       text: 'own.wgsl: unbalanced braces in fn main',
       cure: 'Look for a brace that is missing in this function or before it.',
-      run: () => new Kernel('own', '@compute @workgroup_size(1) fn main() { {', 'main'),
+      run: () => new KernelFile('own', '@compute @workgroup_size(1) fn main() { {').entry('main'),
     },
     {
       title: 'emit: a binding that the kernel does not have',
@@ -101,6 +101,13 @@ export const kernels: Area = {
       run: (place) => emit({ params: one(), x: one(), out: one() })(place),
     },
     {
+      title: 'emit: null where numbers belong',
+      error: 'Error',
+      text: 'own.main: params takes numbers, not null',
+      cure: 'Only a buffer that the kernel does not look at may be null.',
+      run: (place) => emit({ params: null, x: one(), out: one() })(place),
+    },
+    {
       title: 'emit: numbers where a buffer belongs',
       error: 'Error',
       text: 'own.main: x takes a buffer, not numbers',
@@ -112,7 +119,17 @@ export const kernels: Area = {
       error: 'Error',
       text: 'table.main: table needs 272 bytes, the buffer has 256',
       cure: 'Give a tensor that fills the declared array.',
-      run: ({ gpu }) => gpu.emit(new Kernel('table', table, 'main'), { table: one(), out: one() }, 1),
+      run: ({ gpu }) => gpu.emit(new KernelFile('table', table).entry('main'), { table: one(), out: one() }, 1),
+    },
+    {
+      title: 'emit: null for a uniform array that is larger than WebGPU allows',
+      error: 'Error',
+      text: 'table.main: table needs 65552 bytes, a null binding has 65536',
+      cure: 'Declare a smaller array, or read from storage.',
+      run: ({ gpu }) => {
+        const large = new KernelFile('table', table.replace('17', '4097')).entry('main')
+        gpu.emit(large, { table: null, out: one() }, 1)
+      },
     },
     {
       title: 'emit: a member of the struct left out',

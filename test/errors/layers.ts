@@ -13,7 +13,7 @@ export const layers: Area = {
     {
       title: 'nn.Sequential: a function where a module belongs',
       error: 'TypeError',
-      text: 'nn.Sequential: argument 1 is no module',
+      text: 'nn.Sequential: argument 1 is not a module',
       cure: 'Give layers, such as new nn.ReLU(), not functions; several in a list need nn.Sequential(...list).',
       run: () => new nn.Sequential(new nn.Linear(2, 3), loose(relu)),
     },
@@ -36,6 +36,78 @@ export const layers: Area = {
       run: () => nn.lenet().summary(loose(28)),
     },
     {
+      title: 'summary: no network',
+      error: 'TypeError',
+      text: 'summary: the network must be a module, such as nn.Sequential',
+      run: () => nn.summary(loose(relu), [1, 4]),
+    },
+    {
+      title: 'nn.buffer: no tensor',
+      error: 'TypeError',
+      text: 'nn.buffer: a tensor is needed',
+      run: () => nn.buffer(loose([0, 0])),
+    },
+    {
+      title: 'nn.buffer: a parameter',
+      error: 'TypeError',
+      text: 'nn.buffer: scale [1] is a parameter: a buffer never requires a gradient',
+      cure: 'A property that requires a gradient is a parameter by itself; leave nn.buffer out.',
+      run: () => nn.buffer(tensor([1], [1], { requiresGrad: true, name: 'scale' })),
+    },
+    {
+      title: 'nn.buffer: a name that a state dict cannot have',
+      error: 'TypeError',
+      text: "nn.buffer: the name must be a text without dots, such as 'running_mean', not bn.running_mean",
+      run: () => nn.buffer(tensor([0]), 'bn.running_mean'),
+    },
+    {
+      title: 'a module with two tensors of one name',
+      error: 'Error',
+      text: 'nn.Module: two tensors of Linear are called bias in its state',
+      run: () => Object.assign(new nn.Linear(1, 1), { mean: nn.buffer(tensor([0]), 'bias') }).stateDict(),
+    },
+    {
+      title: 'a module that lies in itself',
+      error: 'Error',
+      text: 'nn.Module: net.0 is a module that it lies in; keep that one in a private property (#name)',
+      run: () => {
+        const layer = new nn.ReLU()
+        Object.assign(layer, { net: new nn.Sequential(layer) })
+        return layer.parameters()
+      },
+    },
+    {
+      title: 'train: a mode that is neither true nor false',
+      error: 'TypeError',
+      text: 'train: mode must be true or false, not 1',
+      run: () => new nn.ReLU().train(loose(1)),
+    },
+    {
+      title: 'nn.ModuleList: no list',
+      error: 'TypeError',
+      text: 'nn.ModuleList: the modules must be in an array, such as [new nn.Linear(2, 3)]',
+      run: () => new nn.ModuleList(loose(new nn.ReLU())),
+    },
+    {
+      title: 'nn.ModuleList: a function where a module belongs',
+      error: 'TypeError',
+      text: 'nn.ModuleList: element 1 is not a module',
+      cure: 'Give layers, such as new nn.ReLU(), not functions.',
+      run: () => new nn.ModuleList([new nn.Linear(2, 3), loose(relu)]),
+    },
+    {
+      title: 'nn.ModuleList: a place that it does not have',
+      error: 'RangeError',
+      text: 'nn.ModuleList: there is no module 1; the list has 1',
+      run: () => new nn.ModuleList([new nn.ReLU()]).at(1),
+    },
+    {
+      title: 'nn.ModuleList: called like a layer',
+      error: 'Error',
+      text: 'nn.ModuleList: a list has no forward; call its modules one by one, or use nn.Sequential',
+      run: () => new nn.ModuleList([new nn.ReLU()]).forward(tensor([1])),
+    },
+    {
       title: 'loadStateDict: no state',
       error: 'TypeError',
       text: 'loadStateDict: the state must be a map or an object of tensors',
@@ -54,13 +126,13 @@ export const layers: Area = {
         new nn.Linear(3, 2).loadStateDict({ weight: tensor([1, 2], [2, 1]), scale: tensor([1]), other: loose(1) }),
     },
     {
-      title: 'loadStateDict: values that are no float32 tensors of this device',
+      title: 'loadStateDict: values of another type or device',
       error: 'Error',
       text: `loadStateDict: the state does not fit this module
   type: 0.weight is float32, given int32
-  type: 1.weight is given as something that is no tensor
+  type: 1.weight is given as something that is not a tensor
   device: 2.weight lives on another device`,
-      cure: 'Make float32 tensors of the values, on the device of the module.',
+      cure: 'Make tensors of the values, of the type that is named and on the device of the module.',
       run: async ({ ownGpu, gpu }) => {
         const state = { '0.weight': tensor(new Int32Array(1), [1, 1], { gpu }), '1.weight': loose([1]) }
         const net = new nn.Sequential(new nn.Linear(1, 1), new nn.Linear(1, 1), new nn.Linear(1, 1))

@@ -1,22 +1,22 @@
-// Writes docs/errors.md from the table of errors. Run by `npm run docs:errors`; a test holds the two equal.
+// Writes docs/errors.md, which is not in the repository, from the table of errors. Run by `npm run docs:errors`.
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Refusal } from './refusal.ts'
+import type { Area, Refusal } from './refusal.ts'
 import { AREAS } from './table.ts'
 
 const target = new URL('../../docs/errors.md', import.meta.url)
 
-const HEAD = `<!-- Written by \`npm run docs:errors\` from test/errors/*.ts. Do not edit. -->
+const HEAD = `<!-- Written by \`npm run docs:errors\` from test/errors/*.ts. -->
 
 # Errors
 
-Every error that this package makes: what happened, the text, and what to do. To find one, search this page for some words of the
-message without its numbers and names. What stands in angle brackets differs from case to case; the rest of each text is an example
-as a test has provoked it, so numbers, names and shapes are those of the example.
+Every error that this package makes: what happened, its text, and what to do. To find an error, search this page for some words of
+the message, without its numbers and names. What is in angle brackets varies; the rest of each text comes from an example that a test
+provokes, so its numbers, names and shapes are those of the example.
 
-The class of an error and its text are held by tests. A \`GpuError\` has a \`kind\` beside. On the command line an error is one line
-on stderr, \`error: …\`, or four where it shows the place in the text of a schedule: with exit code 2 where options are wrong and nothing was begun, with 1 for all others. Where a text names
-\`npm run setup\`, as in a checkout, it names \`npx dawngrad setup\` in an installed package.`
+Tests hold the class and the text of every error. A \`GpuError\` also has a \`kind\`. On the command line an error is one line on
+stderr, \`error: …\`, or four if it points into the text of a schedule. The exit code is 2 if options are wrong and nothing was begun,
+and 1 otherwise. A text that names \`npm run setup\` in a checkout names \`npx dawngrad setup\` in an installed package.`
 
 /** A heading's anchor, as GitHub makes it. */
 function anchor(title: string): string {
@@ -47,11 +47,11 @@ function section(refusal: Refusal): string {
   ].join('\n')
 }
 
-/** The text of docs/errors.md. */
-export function page(): string {
-  const contents = AREAS.map(({ title, refusals }) => `- [${title}](#${anchor(title)}): ${refusals.length}`)
-  const areas = AREAS.map(({ title, refusals }) => [`## ${title}`, ...refusals.map(section)].join('\n\n'))
-  return `${[HEAD, contents.join('\n'), ...areas].join('\n\n')}\n`
+/** The page of these areas. */
+export function page(areas: readonly Area[]): string {
+  const contents = areas.map(({ title, refusals }) => `- [${title}](#${anchor(title)}): ${refusals.length}`)
+  const sections = areas.map(({ title, refusals }) => [`## ${title}`, ...refusals.map(section)].join('\n\n'))
+  return `${[HEAD, contents.join('\n'), ...sections].join('\n\n')}\n`
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(target, page())
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(target, page(AREAS))

@@ -4,7 +4,8 @@ import {
   conv2d,
   empty,
   GpuError,
-  Kernel,
+  type Kernel,
+  KernelFile,
   linear,
   matmul,
   open,
@@ -58,20 +59,17 @@ async function rejection(promise: Promise<unknown>): Promise<GpuError> {
   return error as GpuError
 }
 
-const bad = new Kernel(
+const bad = new KernelFile(
   'bad',
   `@group(0) @binding(0) var<storage, read_write> out: array<f32>;
 @compute @workgroup_size(1) fn main() { out[0] = undefined_name; }`,
-  'main',
-)
-const wide = new Kernel(
+).entry('main')
+const wide = new KernelFile(
   'wide',
   `@group(0) @binding(0) var<storage, read_write> out: array<f32>;
 override WG: u32 = 64u;
 @compute @workgroup_size(WG) fn main() { out[0] = 1.0; }`,
-  'main',
-  { constants: { WG: 2 ** 20 } },
-)
+).entry('main', {}, { WG: 2 ** 20 })
 
 describe('an error that the device reports', () => {
   /** Runs the kernel until the device's error comes: in the call itself, or in one soon after. */
@@ -205,7 +203,7 @@ describe('a kernel that does not fit the device or its buffers', () => {
   ])('is named with the reason by the call or the next reading: %s', async (_, code, detail) => {
     await onOwnDevice(async (gpu) => {
       const [x, other] = [tensor([5]), tensor([7])]
-      const kernel = new Kernel('odd', code, 'main')
+      const kernel = new KernelFile('odd', code).entry('main')
       const more = Object.fromEntries(kernel.bindings.map(({ name }) => [name, tensor([1]).storage]))
       const error = await rejection(
         (async () => {
@@ -417,13 +415,12 @@ describe('reports', () => {
 
 it('a buffer that is written and bound twice is refused at once, with the kernel', async () => {
   const x = tensor([1], [1], { requiresGrad: true })
-  const kernel = new Kernel(
+  const kernel = new KernelFile(
     'twice',
     `@group(0) @binding(0) var<storage, read> a: array<f32>;
      @group(0) @binding(1) var<storage, read_write> out: array<f32>;
      @compute @workgroup_size(1) fn main() { out[0] = a[0]; }`,
-    'main',
-  )
+  ).entry('main')
   const error = errorOf(() => shared.emit(kernel, { a: x.storage, out: x.storage }, 1))
   expect(error.message).toBe('twice.main: out is written and shares its memory with a')
   expect(await x.item()).toBe(1)

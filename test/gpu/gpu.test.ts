@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { empty, Kernel, open } from '../../src/node/index.ts'
+import { empty, KernelFile, open } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { Gpu, tensor, testGpu } from '../support/gpu.ts'
 
@@ -9,7 +9,7 @@ beforeAll(async () => {
 })
 
 describe('emit', () => {
-  const count = new Kernel(
+  const count = new KernelFile(
     'count',
     `struct Params { size: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,8 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let i = group.y * groups.x + group.x;
   if (i < params.size) { atomicAdd(&out[i], 1u); }
 }`,
-    'main',
-  )
+  ).entry('main')
 
   it.each([1, 65_535, 65_536, 70_001, 131_071])(
     'runs %i workgroups, each element once and none past the end',
@@ -34,14 +33,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   )
 
   it('hands every dispatch its own numbers, more of them than the cache of numbers holds', async () => {
-    const store = new Kernel(
+    const store = new KernelFile(
       'store',
       `struct Params { at: u32, value: i32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<i32>;
 @compute @workgroup_size(1) fn main() { out[params.at] = params.value; }`,
-      'main',
-    )
+    ).entry('main')
     const n = 64 * 256 + 100
     const own = await open() // without the poison, which sends every dispatch by itself
     setDefaultGpu(gpu)

@@ -100,7 +100,7 @@ describe('a process', () => {
       // bytes a dispatch, less than what the binding holds for one. SwiftShader's own memory wanders by 10 MiB where
       // tensors, buffers and heap stay the same (140, 151, 163, 152 were seen): there only a leak of bind groups, which
       // would be 11 MiB in 100 steps, can be told from it.
-      const most100 = (await testGpu()).info.rung === 'swiftshader' ? 5 : 0.75
+      const most100 = (await testGpu()).info.adapterSource === 'swiftshader' ? 5 : 0.75
       const rss = samples.slice(1).map((sample) => sample.rss / 2 ** 20)
       const growths = (far: number) =>
         rss.flatMap((x, i) => rss.slice(i + 1, i + 1 + far).map((y, k) => (y - x) / (k + 1)))

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type Dispatch, encodeSteps } from '../../src/gpu/recorder.ts'
-import { Kernel } from '../../src/node/index.ts'
+import { KernelFile } from '../../src/node/index.ts'
 import { type Gpu, tensor, testGpu } from '../support/gpu.ts'
 
 let gpu: Gpu
@@ -9,19 +9,17 @@ beforeAll(async () => {
   gpu = await testGpu()
 })
 
-const double = new Kernel(
+const double = new KernelFile(
   'double',
   `@group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @compute @workgroup_size(1) fn main() { out[0] = 2.0 * x[0]; }`,
-  'main',
-)
-const increment = new Kernel(
+).entry('main')
+const increment = new KernelFile(
   'increment',
   `@group(0) @binding(0) var<storage, read_write> out: array<f32>;
 @compute @workgroup_size(1) fn main() { out[0] += 1.0; }`,
-  'main',
-)
+).entry('main')
 
 describe('commands run in the order of the calls:', () => {
   it('a write after a dispatch that reads the buffer', async () => {

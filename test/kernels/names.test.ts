@@ -1,3 +1,4 @@
+// Every shader is named, tested, measured and embedded like the others.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../../wgsl/embed.ts'
@@ -19,13 +20,18 @@ describe('every wgsl/NAME.wgsl', () => {
   })
 
   it.each(names)('%s has its namesakes', (name) => {
-    const namesakes = [`src/kernels/${name}.ts`, `test/kernels/${name}.test.ts`, `bench/${name}.bench.ts`]
+    const namesakes = [`src/kernels/${name}.ts`, `test/kernels/${name}`, `bench/${name}.bench.ts`]
     expect(namesakes.filter((path) => !existsSync(new URL(path, root)))).toEqual([])
+  })
+
+  it.each(names)('%s is tested: its folder has a row of the table or a test', (name) => {
+    const files = readdirSync(new URL(`test/kernels/${name}`, root))
+    expect(files.filter((file) => file === 'row.ts' || file.endsWith('.test.ts'))).not.toEqual([])
   })
 
   it.each(names)('%s is snake_case and is what its namesake compiles', (name) => {
     expect(name).toMatch(/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/)
-    expect(read(`src/kernels/${name}.ts`)).toContain(`new Kernel('${name}', wgsl.${name}, `)
+    expect(read(`src/kernels/${name}.ts`)).toMatch(new RegExp(`new Kernel(File)?\\('${name}', wgsl\\.${name}[,)]`))
   })
 
   it.each(names)('%s is whole and portable: no templates, no extensions, no float atomics', (name) => {

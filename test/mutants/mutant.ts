@@ -1,6 +1,8 @@
 // A mutant is one small fault put into the sources. The tests named beside it should notice; where none does, a test is
 // missing.
 
+import { placesOf, type Token, tokensOf } from './tokens.ts'
+
 /** Which tests should notice: whole files, or of these the tests whose full names match a pattern. */
 export interface Witness {
   readonly files: readonly string[]
@@ -14,11 +16,11 @@ export interface Mutant {
   /** The source that is changed, from the root of the repository. */
   readonly file: string
   /**
-   * Where in the file `find` stands, if it stands there more than once: a text that occurs exactly once. What is meant is
-   * from its line to the next line that closes a brace at the same indentation: a function, a method, a table.
+   * Where `find` stands, if it stands in the file more than once: the name of the enclosing function, method, entry point or
+   * class, or a piece of source that occurs once. The place is from there to the end of the block that follows.
    */
   readonly in?: string
-  /** The exact text that is replaced; it must occur exactly once. */
+  /** The source that is replaced. Its tokens must occur exactly once; spaces, line breaks and comments do not count. */
   readonly find: string
   readonly replace: string
   /** One sentence: what goes wrong. */
@@ -43,33 +45,76 @@ export interface Area {
   readonly mutants: readonly Mutant[]
 }
 
-/** The text of the file with the fault in it. Throws an Error that names the mutant where `in` or `find` is not there once. */
-export function mutate(text: string, mutant: Mutant): string {
-  const { id, file, find, replace } = mutant
-  const refuse = (what: string, times: number) =>
-    new Error(`mutant ${id}: ${what} must occur exactly once in ${file}, it occurs ${times} times`)
-  let [start, end] = [0, text.length]
-  if (mutant.in !== undefined) {
-    const times = occurrences(text, mutant.in)
-    if (times !== 1) throw refuse(`the text '${mutant.in}'`, times)
-    ;[start, end] = section(text, text.indexOf(mutant.in))
+/**
+ * The source with the fault in it. Throws an Error that names the mutant if `in` or `find` does not occur exactly once.
+ */
+export function mutate(source: string, mutant: Mutant): string {
+  const { id, file, replace } = mutant
+  const once = (what: string, places: readonly number[]): number => {
+    if (places.length === 1) return places[0]!
+    throw new Error(`mutant ${id}: ${what} must occur exactly once in ${file}, it occurs ${places.length} times`)
   }
-  const part = text.slice(start, end)
-  const times = occurrences(part, find)
-  if (times !== 1)
-    throw refuse(`the text to be replaced${mutant.in === undefined ? '' : ` after '${mutant.in}'`}`, times)
-  const at = start + part.indexOf(find)
-  return text.slice(0, at) + replace + text.slice(at + find.length)
+  let tokens: readonly Token[] = tokensOf(source)
+  const find = tokensOf(mutant.find)
+  let what = `'${mutant.find}'`
+  if (mutant.in !== undefined) {
+    tokens = blockAt(tokens, once(`'${mutant.in}'`, startsOf(mutant.in, tokens)))
+    what += ` in '${mutant.in}'`
+  }
+  const first = once(what, placesOf(find, tokens))
+  const [start, end] = [tokens[first]!.start, tokens[first + find.length - 1]!.end]
+  return source.slice(0, start) + replace + source.slice(end)
 }
 
-function occurrences(text: string, part: string): number {
-  return text.split(part).length - 1
+/** Where what `text` names is declared; where the tokens of `text` stand if it is more than a name. */
+function startsOf(text: string, tokens: readonly Token[]): number[] {
+  const part = tokensOf(text)
+  const places = placesOf(part, tokens)
+  return part.length === 1 ? places.filter((at) => isDeclaration(tokens, at)) : places
 }
 
-/** From the line of `at` to the end of the next line that closes a brace at its indentation, or the end of the text. */
-function section(text: string, at: number): [number, number] {
-  const start = text.lastIndexOf('\n', at) + 1
-  const indentation = /^ */.exec(text.slice(start))![0]
-  const closing = new RegExp(`^${indentation}\\}.*$`, 'm').exec(text.slice(start))
-  return [start, closing ? start + closing.index + closing[0].length : text.length]
+const DECLARES = /^(?:fn|function|class|const|let)$/
+/** What stands before a call in an expression, and never before a method. */
+const BEFORE_CALL = /^(?:await|case|new|return|throw|typeof|void|yield|[^\w\s{};,)\]'"`])$/
+
+function isDeclaration(tokens: readonly Token[], at: number): boolean {
+  const before = tokens[at - 1]?.text ?? ''
+  if (DECLARES.test(before)) return true
+  let next = at + 1
+  if (tokens[next]?.text === '<') next = closing(tokens, next) + 1
+  if (tokens[next]?.text !== '(') return false
+  const after = tokens[closing(tokens, next) + 1]?.text
+  return after === '{' || (after === ':' && !BEFORE_CALL.test(before))
+}
+
+const CLOSES: Record<string, string> = { '(': ')', '[': ']', '{': '}', '<': '>' }
+
+/** The token that closes what the token at `open` opens, or the last one. */
+function closing(tokens: readonly Token[], open: number): number {
+  const opens = tokens[open]!.text
+  const closes = CLOSES[opens]!
+  let depth = 0
+  for (let at = open; at < tokens.length; at++) {
+    const { text } = tokens[at]!
+    // A hole of a template opens and closes with a brace too, within the tokens of its text.
+    if (text === opens || (opens === '{' && text.endsWith('${'))) depth++
+    if (text.startsWith(closes) && !(closes === '>' && tokens[at - 1]!.text === '=')) depth--
+    if (depth === 0) return at
+  }
+  return tokens.length - 1
+}
+
+/** From the token at `start` to the end of the block that follows it: the body of a function, a class or a table. */
+function blockAt(tokens: readonly Token[], start: number): readonly Token[] {
+  for (let at = start; at < tokens.length; at++) {
+    const { text } = tokens[at]!
+    if (text === '(' || text === '[') at = closing(tokens, at)
+    if (text !== '{') continue
+    at = closing(tokens, at)
+    const [next, afterNext] = [tokens[at + 1]?.text ?? '', tokens[at + 2]?.text]
+    // After the braces of a type its other parts or the body follow.
+    const isType = /^[{|&>]$/.test(next) || (next === '[' && afterNext === ']')
+    if (!isType) return tokens.slice(start, at + 1)
+  }
+  return tokens.slice(start)
 }

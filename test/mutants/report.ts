@@ -1,4 +1,4 @@
-// The report as Markdown: docs/mutants.md.
+// The report as Markdown.
 
 import type { Area, Mutant } from './mutant.ts'
 import type { Outcome } from './state.ts'
@@ -27,7 +27,7 @@ export function report(areas: readonly Area[], outcomeOf: (m: Mutant) => Listed,
     'into a copy of the repository, one at a time, and runs the tests that should notice. A mutant that survives shows a test that is',
     'missing. The mutants stand in `test/mutants/table/`; CONTRIBUTING.md says how to add one.',
     '',
-    'This page is written by `npm run test:mutants -- --report docs/mutants.md`.',
+    'This page is written by `npm run test:mutants -- --report`.',
     '',
     `**${summary(shown, counts(all))}**, in ${duration(seconds)} on ${conditions.adapter}, Node ${conditions.node}.`,
     '',

@@ -1,10 +1,11 @@
 // Runs the mutants. `npm run test:mutants -- --help` lists the options.
 
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import process from 'node:process'
 import { Command, InvalidArgumentError } from 'commander'
 import { open } from '../../src/node/index.ts'
-import { Copy } from './copy.ts'
+import { Copy, root } from './copy.ts'
 import type { Area, Mutant } from './mutant.ts'
 import { duration, type Listed, report, summary } from './report.ts'
 import { type Outcome, State } from './state.ts'
@@ -16,7 +17,7 @@ interface Options {
   readonly list?: boolean
   readonly resume?: boolean
   readonly for?: number
-  readonly report?: string
+  readonly report?: string | true
 }
 
 const program = new Command('test:mutants')
@@ -25,7 +26,7 @@ const program = new Command('test:mutants')
   .option('--list', 'list them and run nothing')
   .option('--resume', 'keep the results of earlier runs where sources and tests are still the same')
   .option('--for <seconds>', 'begin nothing after this many seconds; go on with --resume', positive)
-  .option('--report <file>', 'write all results at hand as Markdown')
+  .option('--report [file]', 'write all results at hand as Markdown, to docs/mutants.md if no file is named')
   .allowExcessArguments(false)
   .action(main)
 
@@ -45,7 +46,8 @@ async function main(options: Options): Promise<void> {
   )
   if (options.report !== undefined) {
     const all = (mutant: Mutant) => listed(mutant, state)
-    writeFileSync(options.report, report(areas, all, { adapter: await adapterName(), node: process.version.slice(1) }))
+    const file = options.report === true ? join(root, 'docs/mutants.md') : options.report
+    writeFileSync(file, report(areas, all, { adapter: await adapterName(), node: process.version.slice(1) }))
   }
   const results = chosen.map((mutant) => listed(mutant, state))
   const statuses = [...new Set(results.map(({ status }) => status))]

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { detectAnomaly, manualSeed, nn } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
-import { conv2dReluMaxPool2dRow as row } from '../operations/conv2d_relu_max_pool2d.ts'
+import { conv2dReluMaxPool2dRow as row } from '../kernels/conv2d_relu_max_pool2d/row.ts'
 import { fill } from '../support/arbitraries.ts'
+import { bitsOf } from '../support/check.ts'
 import { expectClose } from '../support/close.ts'
 import { type Gpu, messageOf, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
 
@@ -223,6 +223,6 @@ describe('Sequential', () => {
 
   it('takes its options as the last argument only', () => {
     const modules = [{ fuse: false }, new nn.ReLU()] as unknown as nn.Module[]
-    expect(messageOf(() => new nn.Sequential(...modules))).toBe('nn.Sequential: argument 0 is no module')
+    expect(messageOf(() => new nn.Sequential(...modules))).toBe('nn.Sequential: argument 0 is not a module')
   })
 })

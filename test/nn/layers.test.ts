@@ -144,7 +144,7 @@ describe('layers refuse', () => {
     [
       'what is no module',
       () => new nn.Sequential(new nn.ReLU(), loose(relu)),
-      'nn.Sequential: argument 1 is no module',
+      'nn.Sequential: argument 1 is not a module',
     ],
   ])('%s', (_, make, message) => {
     expect(messageOf(make)).toBe(message)

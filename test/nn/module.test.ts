@@ -91,11 +91,213 @@ describe('namedParameters', () => {
   })
 })
 
+/** A module with state that is not trained: two buffers, one of them named as PyTorch would, and a tensor that is neither. */
+class Counting extends nn.Module {
+  readonly weight = parameter([1, 2], [2])
+  readonly runningMean = nn.buffer(tensor([3, 4]), 'running_mean')
+  readonly steps = nn.buffer(tensor(new Int32Array([5]), []))
+  readonly constant = tensor([6])
+
+  override forward(x: Tensor): Tensor {
+    return x
+  }
+}
+
+describe('buffers', () => {
+  it('are what nn.buffer has marked, by their names in a state', () => {
+    const inner = new Counting()
+    const net = new nn.Sequential(new nn.Linear(2, 2), inner)
+    expect([...net.namedBuffers().keys()]).toEqual(['1.running_mean', '1.steps'])
+    expect(net.buffers()).toEqual([inner.runningMean, inner.steps])
+    expect([...net.namedParameters().keys()]).toEqual(['0.weight', '0.bias', '1.weight'])
+  })
+
+  it('outlive the scope that they are made in', async () => {
+    let kept: Tensor | null = null
+    scope(() => {
+      kept = nn.buffer(tensor([7]))
+    })
+    expect(await kept!.item()).toBe(7)
+  })
+
+  it('are listed once where they are shared', () => {
+    const shared = nn.buffer(tensor([1]), 'mask')
+    class One extends nn.Module {
+      readonly mask = shared
+      override forward(x: Tensor): Tensor {
+        return x
+      }
+    }
+    const net = new nn.Sequential(new One(), new One())
+    expect([...net.namedBuffers().keys()]).toEqual(['0.mask'])
+    expect([...net.stateDict().keys()]).toEqual(['0.mask', '1.mask'])
+  })
+
+  it('refuse what is not a tensor, a parameter, and a name with dots', () => {
+    expect(messageOf(() => nn.buffer([1] as never))).toBe('nn.buffer: a tensor is needed')
+    expect(messageOf(() => nn.buffer(parameter([1], [1])))).toBe(
+      'nn.buffer: tensor [1] is a parameter: a buffer never requires a gradient',
+    )
+    for (const name of ['', 'a.b']) {
+      expect(messageOf(() => nn.buffer(tensor([1]), name))).toBe(
+        `nn.buffer: the name must be a text without dots, such as 'running_mean', not ${name}`,
+      )
+    }
+  })
+
+  it('refuse two of one name in a module', () => {
+    class Twice extends nn.Module {
+      readonly first = nn.buffer(tensor([1]), 'mean')
+      readonly second = nn.buffer(tensor([2]), 'mean')
+      override forward(x: Tensor): Tensor {
+        return x
+      }
+    }
+    expect(messageOf(() => new Twice().stateDict())).toBe(
+      'nn.Module: two tensors of Twice are called mean in its state',
+    )
+  })
+})
+
 describe('stateDict', () => {
   it('holds the tensors themselves', () => {
     const net = small()
     expect(net.stateDict()).toEqual(net.namedParameters())
     expect(net.stateDict().get('0.weight')).toBe(net.parameters()[0])
+  })
+
+  it('holds parameters, then buffers, module by module', () => {
+    const net = new nn.Sequential(new Counting(), new nn.Linear(1, 1, { bias: false }))
+    expect([...net.stateDict().keys()]).toEqual(['0.weight', '0.running_mean', '0.steps', '1.weight'])
+  })
+
+  it('has a shared tensor under all its names, as in PyTorch', () => {
+    const tied = new Tied()
+    expect([...tied.stateDict().keys()]).toEqual(['own', 'a.weight', 'b.weight'])
+    tied.loadStateDict(tied.stateDict())
+  })
+})
+
+describe('children', () => {
+  class Blocks extends nn.Module {
+    readonly blocks = new nn.ModuleList([new nn.Linear(1, 2), new nn.Linear(2, 1, { bias: false })])
+    readonly heads = [[new nn.Linear(1, 1)], new nn.ReLU(), 'a text']
+    readonly scales = [parameter([1], [1]), nn.buffer(tensor([2])), nn.buffer(tensor([3]), 'last')]
+
+    override forward(x: Tensor): Tensor {
+      return [...this.blocks].reduce((y, block) => block.forward(y), x)
+    }
+  }
+
+  it('are found in lists and arrays, and so are parameters and buffers', () => {
+    const net = new Blocks()
+    expect(net.namedChildren().map(([name]) => name)).toEqual(['blocks', 'heads.0.0', 'heads.1'])
+    expect([...net.namedParameters().keys()]).toEqual([
+      'scales.0',
+      'blocks.0.weight',
+      'blocks.0.bias',
+      'blocks.1.weight',
+      'heads.0.0.weight',
+      'heads.0.0.bias',
+    ])
+    expect([...net.namedBuffers().keys()]).toEqual(['scales.1', 'scales.last'])
+  })
+
+  it('are listed by namedModules, each once, after the module itself', () => {
+    const net = new Blocks()
+    expect([...net.namedModules()].map(([path, module]) => `${path}: ${module.constructor.name}`)).toEqual([
+      ': Blocks',
+      'blocks: ModuleList',
+      'blocks.0: Linear',
+      'blocks.1: Linear',
+      'heads.0.0: Linear',
+      'heads.1: ReLU',
+    ])
+    const tied = new Tied()
+    expect([...tied.namedModules().keys()]).toEqual(['', 'a'])
+  })
+
+  it('are visited by apply before the module that they are in', () => {
+    const names: string[] = []
+    const net = new nn.Sequential(new nn.Sequential(new nn.ReLU()), new nn.Flatten())
+    expect(net.apply((module) => void names.push(module.constructor.name))).toBe(net)
+    expect(names).toEqual(['ReLU', 'Sequential', 'Flatten', 'Sequential'])
+  })
+
+  it('refuse a module that lies in itself', () => {
+    class Parent extends nn.Module {
+      readonly child = new Child(this)
+      override forward(x: Tensor): Tensor {
+        return x
+      }
+    }
+    class Child extends nn.Module {
+      readonly parent: Parent
+      constructor(parent: Parent) {
+        super()
+        this.parent = parent
+      }
+      override forward(x: Tensor): Tensor {
+        return x
+      }
+    }
+    expect(messageOf(() => new Parent().parameters())).toBe(
+      'nn.Module: child.parent is a module that it lies in; keep that one in a private property (#name)',
+    )
+  })
+})
+
+describe('ModuleList', () => {
+  it('is iterable, knows its length and grows', () => {
+    const [first, second] = [new nn.Linear(1, 1), new nn.ReLU()]
+    const list = new nn.ModuleList<nn.Module>([first]).append(second)
+    expect([...list]).toEqual([first, second])
+    expect([list.length, list.at(0), list.at(-1)]).toEqual([2, first, second])
+  })
+
+  it('refuses what is not a module, a place that it does not have, and to be called', () => {
+    const list = new nn.ModuleList([new nn.ReLU()])
+    expect(messageOf(() => new nn.ModuleList([new nn.ReLU(), relu as never]))).toBe(
+      'nn.ModuleList: element 1 is not a module',
+    )
+    expect(messageOf(() => new nn.ModuleList(new nn.ReLU() as never))).toBe(
+      'nn.ModuleList: the modules must be in an array, such as [new nn.Linear(2, 3)]',
+    )
+    expect(messageOf(() => list.at(1))).toBe('nn.ModuleList: there is no module 1; the list has 1')
+    expect(messageOf(() => list.at(0.5))).toBe('nn.ModuleList: there is no module 0.5; the list has 1')
+    expect(messageOf(() => list.forward(tensor([1])))).toBe(
+      'nn.ModuleList: a list has no forward; call its modules one by one, or use nn.Sequential',
+    )
+  })
+})
+
+describe('train and eval', () => {
+  it('set the mode of a module and all inside', () => {
+    const net = new nn.Sequential(new nn.Sequential(new nn.ReLU()), new nn.Flatten())
+    const modes = () => [...net.namedModules().values()].map(({ training }) => training)
+    expect(modes()).toEqual([true, true, true, true])
+    expect(net.eval()).toBe(net)
+    expect(modes()).toEqual([false, false, false, false])
+    net.namedModules().get('0')!.train()
+    expect(modes()).toEqual([false, true, true, false])
+    expect(net.train(true)).toBe(net)
+    expect(modes()).toEqual([true, true, true, true])
+  })
+
+  it('go by way of what a module makes of train', () => {
+    class Frozen extends nn.Sequential {
+      override train(mode = true): this {
+        super.train(mode)
+        for (const [, child] of this.namedChildren()) child.eval()
+        return this
+      }
+    }
+    const net = new nn.Sequential(new Frozen(new nn.ReLU())).train()
+    expect([...net.namedModules().values()].map(({ training }) => training)).toEqual([true, true, false])
+  })
+
+  it('refuse a mode that is neither', () => {
+    expect(messageOf(() => new nn.ReLU().train(1 as never))).toBe('train: mode must be true or false, not 1')
   })
 })
 
@@ -120,6 +322,36 @@ describe('loadStateDict', () => {
     const before = await all(net)
     net.loadStateDict(net.stateDict())
     expect(await all(net)).toEqual(before)
+  })
+
+  it('copies into buffers, integers too', async () => {
+    const module = new Counting()
+    const weight = tensor([10, 20])
+    module.loadStateDict({ weight, running_mean: tensor([30, 40]), steps: tensor(new Int32Array([50]), []) })
+    expect(await Promise.all([...module.stateDict().values()].map(async (t) => [...(await t.data())]))).toEqual([
+      [10, 20],
+      [30, 40],
+      [50],
+    ])
+    expect(messageOf(() => module.loadStateDict({ weight, steps: tensor(1, []) }))).toBe(
+      [
+        'loadStateDict: the state does not fit this module',
+        '  missing: running_mean [2]',
+        '  type: steps is int32, given float32',
+      ].join('\n'),
+    )
+  })
+
+  it('takes one name of a shared tensor, or all, and then the last one counts', async () => {
+    const tied = new Tied()
+    const [one, two] = [tensor([1, 2, 3, 4], [2, 2]), tensor([5, 6, 7, 8], [2, 2])]
+    tied.loadStateDict({ 'b.weight': one })
+    expect([...(await values(tied.own))]).toEqual([1, 2, 3, 4])
+    tied.loadStateDict({ own: one, 'a.weight': two, 'b.weight': two })
+    expect([...(await values(tied.own))]).toEqual([5, 6, 7, 8])
+    expect(messageOf(() => tied.loadStateDict({}))).toBe(
+      'loadStateDict: the state does not fit this module\n  missing: own [2, 2]',
+    )
   })
 
   it('takes no memory', () => {
@@ -178,6 +410,13 @@ describe('loadStateDict', () => {
 })
 
 describe('dispose', () => {
+  it('releases buffers', () => {
+    const before = gpu.memory().tensors
+    const module = new Counting()
+    module.dispose()
+    expect([module.runningMean.released, module.steps.released, gpu.memory().tensors]).toEqual([true, true, before + 1])
+  })
+
   it('releases parameters and gradients, and forward then names the weight', () => {
     const before = gpu.memory()
     const net = small()

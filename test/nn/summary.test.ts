@@ -46,15 +46,16 @@ class Tied extends nn.Module {
   }
 }
 
-/** Layers in an array, which registers none of them, and one that is called past the module around it. */
+/** Layers in an array, one that no property has, and one that is called past the module around it. */
 class Listed extends nn.Module {
   readonly layers = [new nn.Sequential(new nn.Linear(4, 4), new nn.ReLU()), new nn.Linear(4, 4)]
   readonly body = new nn.Sequential(new nn.Linear(4, 2))
-  /** Registered here as well as in the array's layer. */
-  readonly shared = (this.layers[1] as nn.Linear).weight
+  readonly #hidden = new nn.Linear(4, 4)
+  /** Registered here as well as in the hidden layer. */
+  readonly shared = this.#hidden.weight
 
   override forward(x: Tensor): Tensor {
-    const out = this.layers.reduce((value, layer) => layer.forward(value), x)
+    const out = [...this.layers, this.#hidden].reduce((value, layer) => layer.forward(value), x)
     return this.body.namedChildren()[0]![1].forward(out)
   }
 }
@@ -66,13 +67,14 @@ describe('net.summary', () => {
     expect(summary.parameters).toBe(net.parameters().reduce((sum, { size }) => sum + size, 0))
     expect(String(summary)).toBe(`layer             kind    output shape  parameters  multiply-adds
 input                     [1, 4]
-(not registered)  Linear  [1, 4]                 0             16
-(not registered)  ReLU    [1, 4]                 0              0
+layers.0.0        Linear  [1, 4]                20             16
+layers.0.1        ReLU    [1, 4]                 0              0
+layers.1          Linear  [1, 4]                20             16
 (not registered)  Linear  [1, 4]                 0             16
 body.0            Linear  [1, 2]                10              8
 -                 Listed  [1, 2]                16              0
-total                                           26             40`)
-    expect(summary.rows[0]!.name).toBe(null)
+total                                           66             56`)
+    expect(summary.rows[3]!.name).toBe(null)
   })
 
   it("shows LeNet's layers, though neighbours are computed together otherwise", () => {
@@ -139,6 +141,25 @@ total                                 52            180`)
     expect(inspect(summary)).toBe(String(summary))
     expect(gpu.memory()).toEqual(before)
     expect(net.parameters().every((p) => p.requiresGrad && p.grad === null)).toBe(true)
+  })
+
+  it('runs in evaluation mode, and leaves every module in the mode that it had', () => {
+    const modes: boolean[] = []
+    class Watched extends nn.Linear {
+      override forward(x: Tensor): Tensor {
+        modes.push(this.training)
+        return super.forward(x)
+      }
+    }
+    const net = new nn.Sequential(new Watched(2, 2), new Watched(2, 2))
+    const inner = net.namedModules().get('1')!.eval()
+    expect(String(nn.summary(net, [1, 2]))).toBe(String(net.summary([1, 2])))
+    expect(messageOf(() => nn.summary(net, [1, 3]))).toContain('linear: weight takes 2')
+    expect(modes).toEqual([false, false, false, false, false])
+    expect([net.training, inner.training, net.namedModules().get('0')!.training]).toEqual([true, false, true])
+    expect(messageOf(() => nn.summary(relu as never, [1, 2]))).toBe(
+      'summary: the network must be a module, such as nn.Sequential',
+    )
   })
 
   it('looks on no longer after an input that does not fit', () => {

@@ -97,7 +97,7 @@ describe('the live page', () => {
   it.each([
     ['/', 'text/html; charset=utf-8', '<!doctype html>'],
     ['/?again', 'text/html; charset=utf-8', '<!doctype html>'],
-    ['/page.css', 'text/css; charset=utf-8', ':root {'],
+    ['/page.css', 'text/css; charset=utf-8', '/* The style of the page'],
     ['/page.js', 'text/javascript; charset=utf-8', '// The page of `train --live`'],
     ['/uplot.css', 'text/css; charset=utf-8', '.uplot'],
     ['/uplot.js', 'text/javascript; charset=utf-8', '/*! https://github.com/leeoniya/uPlot'],

@@ -6,7 +6,7 @@ import { reflect } from '../../src/gpu/reflect.ts'
 import { type FusedTuning, tuneFused } from '../../src/kernels/conv2d_relu_max_pool2d_tuning.ts'
 import { type CorrelateTuning, tuneCorrelate, tuneWeight, type WeightTuning } from '../../src/kernels/conv2d_tuning.ts'
 import * as wgsl from '../../src/kernels/generated/wgsl.ts'
-import { Kernel } from '../../src/node/index.ts'
+import { type Kernel, KernelFile } from '../../src/node/index.ts'
 import { Gpu, tensor } from '../support/gpu.ts'
 import { drawn } from './run.ts'
 import { table } from './table.ts'
@@ -41,11 +41,13 @@ describe('on the null backend', () => {
   it('a kernel that is wrong is found', async () => {
     const code =
       '@group(0) @binding(0) var<storage, read_write> out: array<f32>;\n@compute @workgroup_size(1) fn f() { '
-    expect(await compile(new Kernel('bad', `${code} out[0] = 1; }`, 'f'))).toBe(null)
-    expect(await compile(new Kernel('bad', `${code} out[0] = 1u; }`, 'f'))).toContain('cannot assign')
-    const wide = new Kernel('bad', `override WG: u32 = 64u;\n${code.replace('(1)', '(WG)')} out[0] = 1; }`, 'f', {
-      constants: { WG: 512 },
-    })
+    expect(await compile(new KernelFile('bad', `${code} out[0] = 1; }`).entry('f'))).toBe(null)
+    expect(await compile(new KernelFile('bad', `${code} out[0] = 1u; }`).entry('f'))).toContain('cannot assign')
+    const wide = new KernelFile('bad', `override WG: u32 = 64u;\n${code.replace('(1)', '(WG)')} out[0] = 1; }`).entry(
+      'f',
+      {},
+      { WG: 512 },
+    )
     expect(await compile(wide)).toContain('workgroup_size')
   })
 
@@ -55,10 +57,10 @@ describe('on the null backend', () => {
   })
 
   it.each(entryPoints)('$file.$entryPoint compiles with every workgroup size', async ({ file, code, entryPoint }) => {
-    expect(await compile(new Kernel(file, code, entryPoint))).toBeNull()
+    expect(await compile(new KernelFile(file, code).entry(entryPoint))).toBeNull()
     expect(code).toContain('override WG: u32 = ')
     for (const WG of [1, 2, 16, 32, 64, 128, 256]) {
-      expect(await compile(new Kernel(file, code, entryPoint, { constants: { WG } })), `WG = ${WG}`).toBeNull()
+      expect(await compile(new KernelFile(file, code).entry(entryPoint, {}, { WG })), `WG = ${WG}`).toBeNull()
     }
   })
 
@@ -67,7 +69,7 @@ describe('on the null backend', () => {
     expect(kernels.length).toBeGreaterThan(6)
     for (const { file, code, entryPoint } of kernels) {
       for (const PER of [1, 4, 64])
-        expect(await compile(new Kernel(file, code, entryPoint, { tune: { PER } }))).toBeNull()
+        expect(await compile(new KernelFile(file, code).entry(entryPoint, { PER }))).toBeNull()
     }
   })
 
@@ -81,7 +83,7 @@ describe('on the null backend', () => {
     const compileAll = async (tunes: readonly Tune[], entryPoints: readonly string[]) => {
       for (const { WG = 64, ...tune } of tunes) {
         for (const entryPoint of entryPoints) {
-          const kernel = new Kernel('conv2d', wgsl.conv2d, entryPoint, { tune, constants: { WG } })
+          const kernel = new KernelFile('conv2d', wgsl.conv2d).entry(entryPoint, tune, { WG })
           expect(await compile(kernel), `${entryPoint} ${JSON.stringify(tune)}`).toBeNull()
         }
       }
@@ -108,8 +110,7 @@ describe('on the null backend', () => {
     for (const [entryPoint, names] of Object.entries(FUSED_NUMBERS)) {
       const reaching = tunes.map((tune) => Object.fromEntries(names.map((name) => [name, tune[name]!])))
       for (const { WG = 64, ...numbers } of new Map(reaching.map((tune) => [JSON.stringify(tune), tune])).values()) {
-        const options = { tune: numbers, constants: { WG } }
-        const kernel = new Kernel('fused', wgsl.conv2d_relu_max_pool2d, entryPoint, options)
+        const kernel = new KernelFile('fused', wgsl.conv2d_relu_max_pool2d).entry(entryPoint, numbers, { WG })
         expect(await compile(kernel), `${entryPoint} ${JSON.stringify(numbers)}`).toBeNull()
       }
     }

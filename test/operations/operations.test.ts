@@ -1,7 +1,8 @@
+// Every property of every row of the table, on random and fixed cases.
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { tensorOf } from '../kernels/check.ts'
+import { tensorOf } from '../support/check.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 import { expectNothingPastEnd, expectRefused } from './memory.ts'
 import { propertiesOf } from './properties.ts'
@@ -76,7 +77,7 @@ describe('the table', () => {
   it('has a row for every operation that src/index.ts exports', () => {
     const index = readFileSync(new URL('src/index.ts', root), 'utf8')
     // Files that put something on the tape; others hold no operation.
-    const exported = [...index.matchAll(/export \{([^}]*)\} from '\.\/(kernels\/\w+\.ts)'/g)]
+    const exported = [...index.matchAll(/export \{([^}]*)\} from '\.\/(kernels\/[\w/]+\.ts)'/g)]
       .filter(([, , path]) => /\bapply\(/.test(readFileSync(new URL(`src/${path}`, root), 'utf8')))
       .flatMap(([, list]) => list!.split(','))
       .map((name) => name.trim())
@@ -87,7 +88,9 @@ describe('the table', () => {
 
   it('has a row for every Op in the sources, exported or not', () => {
     const files = ['src/kernels/', 'src/tensor/'].flatMap((folder) =>
-      readdirSync(new URL(folder, root)).map((file) => `${folder}${file}`),
+      readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.ts'))
+        .map((file) => `${folder}${file}`),
     )
     const ops = files.flatMap((file) =>
       [...readFileSync(new URL(file, root), 'utf8').matchAll(/(?:: Op<[^=]*= \{\s*name: |= opOf\()'(\w+)'/g)].map(

@@ -2,9 +2,9 @@
 // each, the soak ever new ones.
 import fc from 'fast-check'
 import { noGrad, tensor } from '../../src/node/index.ts'
-import { dot, spread } from '../kernels/check.ts'
+import { dot, spread } from '../support/check.ts'
 import { values } from '../support/gpu.ts'
-import { type Ref, ref, sizeOf } from '../support/reference.ts'
+import { type Ref, ref, sizeOf } from '../support/ref.ts'
 import type { Again, Refs, Row, Seeded } from './row.ts'
 import { checkAgainstReference, checkNotFinite, drawn, type Place, runOn, sameBits } from './run.ts'
 

@@ -1,7 +1,7 @@
 // The oracle itself: its gradients are those of its own forward, by central differences in float64.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Ref, type Result, ref } from '../support/reference.ts'
+import { type Ref, type Result, ref } from '../support/ref.ts'
 import type { Refs, Row, Seeded } from './row.ts'
 import { drawn } from './run.ts'
 import { table } from './table.ts'

@@ -1,7 +1,8 @@
+// A row of the table of operations: what the generic suites need to know of an operation.
 import type fc from 'fast-check'
 import { type FillKind, fill } from '../support/arbitraries.ts'
 import { type Tensor, tensor } from '../support/gpu.ts'
-import { type Ref, type Result, ref, sizeOf } from '../support/reference.ts'
+import { type Pair, type Ref, type Result, ref, sizeOf } from '../support/ref.ts'
 
 /** 'clear': a tenth or more apart and none within 0.05 of 0, so that small steps cross no kink. */
 export type Kind = FillKind | 'clear'
@@ -39,6 +40,15 @@ export interface Ran {
 /** Runs the same case on other values. */
 export type Again = (inputs: Refs) => Promise<Ran>
 
+/** A case of test/reference/ops.safetensors: what PyTorch was given. */
+export interface Stored {
+  readonly args: Readonly<Record<string, unknown>>
+  /** An option of one number, or of height and width. */
+  pair(option: string): Pair
+  shape(input: string): readonly number[]
+  integers(input: string): Int32Array
+}
+
 /** All that the generic suites, the soak and the limits' tests need to know of a differentiable operation. */
 export interface Row<Given extends Seeded = Seeded> {
   /** The operation's public name, which errors begin with. */
@@ -72,6 +82,8 @@ export interface Row<Given extends Seeded = Seeded> {
   readonly homogeneous: readonly (readonly number[])[]
   /** Whether it is also additive in each of these groups. */
   readonly linear: boolean
+  /** A case that PyTorch's values are stored for, as one of its own; its inputs are stored in the order of `roles`. */
+  pytorch?(stored: Stored): Given
   readonly laws: Readonly<Record<string, Law<Given>>>
   readonly refused: readonly Refusal[]
 }

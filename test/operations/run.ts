@@ -3,7 +3,7 @@ import { Tensor, tensor } from '../../src/node/index.ts'
 import { defaultGpu } from '../../src/tensor/default.ts'
 import { expectClose } from '../support/close.ts'
 import { type Gpu, values } from '../support/gpu.ts'
-import type { Ref, Result } from '../support/reference.ts'
+import type { Ref, Result } from '../support/ref.ts'
 import { type Kind, type Ran, type Refs, type Row, randomRef, type Seeded, type Tensors } from './row.ts'
 
 /** Runs a case forward and, where any gradient is asked for, backward; everything it made is released again. */

@@ -1,14 +1,14 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
-import { addRow } from './add.ts'
-import { conv2dRow } from './conv2d.ts'
-import { conv2dReluMaxPool2dRow } from './conv2d_relu_max_pool2d.ts'
-import { crossEntropyRow } from './cross_entropy.ts'
-import { linearReluRow, linearRow } from './linear.ts'
-import { matmulRow } from './matmul.ts'
-import { maxPool2dRow } from './max_pool2d.ts'
-import { reluRow } from './relu.ts'
-import { reshapeRow } from './reshape.ts'
+import { addRow } from '../kernels/add/row.ts'
+import { conv2dRow } from '../kernels/conv2d/row.ts'
+import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
+import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
+import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
+import { matmulRow } from '../kernels/matmul/row.ts'
+import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
+import { reluRow } from '../kernels/relu/row.ts'
+import { reshapeRow } from '../kernels/reshape/row.ts'
 import type { Row } from './row.ts'
 
 export const table: readonly Row[] = [

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { capture, conv2dReluMaxPool2d, noGrad, optim, scope } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { expectClose, gamma, SMALLEST_NORMAL } from '../support/close.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'

@@ -12,8 +12,8 @@ import {
   type Tensor,
 } from '../../src/node/index.ts'
 import { clipForUpdate } from '../../src/optim/clip.ts'
-import { bitsOf } from '../kernels/check.ts'
 import { fill } from '../support/arbitraries.ts'
+import { bitsOf } from '../support/check.ts'
 import { expectClose, gamma } from '../support/close.ts'
 import { type Gpu, parameter, tensor, testGpu, values } from '../support/gpu.ts'
 

@@ -1,11 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { capture, linear, nn, optim, sched, scope, type Tensor } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { sgdStep } from '../kernels/sgd/reference.ts'
+import { bitsOf } from '../support/check.ts'
 import { expectClose } from '../support/close.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
 import { columns, quadratic } from '../support/quadratic.ts'
-import { type Ref, ref, sgdStep } from '../support/reference.ts'
+import { type Ref, ref } from '../support/ref.ts'
 
 let gpu: Gpu
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { capture, conv2dReluMaxPool2d, manualSeed, optim, sched, scope } from '../../src/node/index.ts'
 import { Stream } from '../../src/tensor/random.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { expectClose, gamma, SMALLEST_NORMAL } from '../support/close.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
@@ -69,7 +69,7 @@ describe('step', () => {
         const scale = Math.sqrt(2 * lr * temperature)
         const moved = before[k]!.map((x, i) => Math.abs(x) + lr * Math.abs(gradient[i]!))
         const expected = Float64Array.from(before[k]!, (x, i) => x - lr * gradient[i]! + scale * xi[i]!)
-        // SGD's three roundings; ξ's, test/kernels/sgld.test.ts derives them, are 24 of its radius, below 5.8.
+        // SGD's three roundings; ξ's, test/kernels/sgld/sgld.test.ts derives them, are 24 of its radius, below 5.8.
         const bound = (i: number) =>
           gamma(4) * moved[i]! + gamma(26) * scale * 5.8 + gamma(1) * Math.abs(expected[i]!) + SMALLEST_NORMAL
         expectClose(await values(p), expected, bound, `parameter ${k} after step ${step}`)

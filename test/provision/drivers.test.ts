@@ -27,7 +27,10 @@ const facts = { vendor: '', architecture: '', device: 'llvmpipe', description: '
 /** No driver but those in the cache folder gives an adapter. */
 const cacheOnly = async (driver: Driver) => {
   if (!driver.env.VK_DRIVER_FILES?.startsWith(world.cache)) return ABSENT
-  return { ok: true as const, facts: { ...facts, device: driver.rung === 'lavapipe' ? 'llvmpipe' : 'SwiftShader' } }
+  return {
+    ok: true as const,
+    facts: { ...facts, device: driver.adapterSource === 'lavapipe' ? 'llvmpipe' : 'SwiftShader' },
+  }
 }
 
 // What the packages of a minimal Debian hold, in little.
@@ -150,7 +153,7 @@ describe('lavapipe by apt-get', () => {
   })
 
   test('makes way for SwiftShader where it gives no adapter', async () => {
-    const probe = async (driver: Driver) => (driver.rung === 'lavapipe' ? ABSENT : cacheOnly(driver))
+    const probe = async (driver: Driver) => (driver.adapterSource === 'lavapipe' ? ABSENT : cacheOnly(driver))
     const archive = packageOf(KEPT)
     const [apt, npm] = [fakeApt([]), fakeNpm(archive)]
     const run: RunCommand = (command, args, options) => (command === 'npm' ? npm : apt)(command, args, options)

@@ -1,12 +1,12 @@
 // The entries of docs/schedules.md, one a schedule.
 
 export interface Entry {
-  /** As the grammar has it; the gallery has one of every name. */
+  /** The name in the grammar; the gallery has one entry for each. */
   readonly name: string
   readonly formula: string
-  /** What the arguments are, where the formula does not say it. */
+  /** Explains the arguments, if the formula does not. */
   readonly about: string
-  /** PyTorch's class, or where it comes from. */
+  /** PyTorch's class, or another source. */
   readonly source: string
   /** What is drawn, and at how many t. */
   readonly specs: readonly string[]
@@ -36,8 +36,8 @@ export const ENTRIES: readonly Entry[] = [
   {
     name: 'multiStep',
     formula: 'η₀ γ^(number of milestones ≤ t)',
-    about: 'A milestone that is named twice counts twice.',
-    source: 'MultiStepLR, with the order of arguments that the chapter has',
+    about: 'A milestone given twice counts twice.',
+    source: 'MultiStepLR, with the argument order of the chapter',
     specs: ['multiStep(0.5, [15, 30], 0.5)'],
     range: 40,
   },
@@ -77,7 +77,7 @@ export const ENTRIES: readonly Entry[] = [
     name: 'constantLR',
     formula: 't < totalIters: η₀ factor; then η₀',
     about: '',
-    source: 'ConstantLR, its closed form',
+    source: 'ConstantLR in closed form',
     specs: ['constantLR(lr=0.3)'],
     range: 15,
   },
@@ -108,7 +108,7 @@ export const ENTRIES: readonly Entry[] = [
   {
     name: 'cosineAnnealingLR',
     formula: 'η_min + (η₀ − η_min)(1 + cos(π t/T))/2',
-    about: '`tMax` is T, `etaMin` η_min. After T the rate climbs again; that of `cosine` stays.',
+    about: '`tMax` is T, `etaMin` η_min. After T the rate rises again; that of `cosine` stays.',
     source: 'CosineAnnealingLR; Loshchilov and Hutter 2017',
     specs: ['cosineAnnealingLR(20, 0.01, 0.3)'],
     range: 60,
@@ -124,7 +124,7 @@ export const ENTRIES: readonly Entry[] = [
   {
     name: 'inverseSqrt',
     formula: 'η min((t + 1)/w, √(w/(t + 1)))',
-    about: '`warmupSteps` is w; the peak η is that of t = w − 1.',
+    about: '`warmupSteps` is w; the peak η is at t = w − 1.',
     source: 'Vaswani et al. 2017, with η = (d_model w)^−½',
     specs: ['inverseSqrt(8, 0.3)'],
     range: 60,
@@ -133,8 +133,8 @@ export const ENTRIES: readonly Entry[] = [
     name: 'oneCycleLR',
     formula: 'maxLr/divFactor up to maxLr at t = p N − 1, down to maxLr/(divFactor · finalDivFactor) at t = N − 1',
     about:
-      '`totalSteps` is N, `pctStart` p; by half a cosine wave or, with `annealStrategy=linear`, a line. The momentum ' +
-      'goes from `maxMomentum` down to `baseMomentum` and up again; `cycleMomentum=false` leaves it alone.',
+      '`totalSteps` is N, `pctStart` p. The rate follows half a cosine wave or, with `annealStrategy=linear`, a line. The ' +
+      'momentum goes from `maxMomentum` down to `baseMomentum` and up again; `cycleMomentum=false` leaves it alone.',
     source: 'OneCycleLR; Smith and Topin 2018',
     specs: ['oneCycleLR(0.3, 60)', 'oneCycleLR(0.3, 60, annealStrategy=linear, threePhase=true)'],
     range: 60,
@@ -143,7 +143,7 @@ export const ENTRIES: readonly Entry[] = [
     name: 'cyclicLR',
     formula: 'baseLr + (maxLr − baseLr) h(t) g, with h from 0 up to 1 and down to 0',
     about:
-      'g is 1 for `mode=triangular`, halved with every cycle for `triangular2`, γ^t for `expRange`. The momentum is ' +
+      'g is 1 for `mode=triangular`, halves with every cycle for `triangular2`, and is γ^t for `expRange`. The momentum is ' +
       'maxMomentum − (maxMomentum − baseMomentum) h(t) g; `cycleMomentum=false` leaves it alone.',
     source: 'CyclicLR; Smith 2017',
     specs: ['cyclicLR(0.05, 0.3, 10)', 'cyclicLR(0.05, 0.3, 10, mode=triangular2)'],
@@ -152,7 +152,7 @@ export const ENTRIES: readonly Entry[] = [
   {
     name: 'warmup',
     formula: 't < w: η_b + (s(0) − η_b) t/w; then s(t − w)',
-    about: 'Before any schedule s; `steps` is w, `beginLr` η_b.',
+    about: 'A linear warm-up before any schedule s; `steps` is w, `beginLr` η_b.',
     source: 'the chapter',
     specs: ['warmup(cosine(15, 0.3), 5)', 'warmup(multiStep(0.2, [10], 0.5), 5, beginLr=0.1)'],
     range: 30,
@@ -160,7 +160,7 @@ export const ENTRIES: readonly Entry[] = [
   {
     name: 'sequence',
     formula: 's_i(t − m_i), with m_i the last milestone ≤ t',
-    about: 'One schedule after another, each from its own start.',
+    about: 'One schedule after another; each starts at its t = 0.',
     source: 'SequentialLR',
     specs: ['sequence([linearLR(0.1, lr=0.3), cosineAnnealingLR(25, 0.01, 0.3)], milestones=[5])'],
     range: 40,
@@ -168,7 +168,7 @@ export const ENTRIES: readonly Entry[] = [
   {
     name: 'chain',
     formula: 'Π s_i(t)',
-    about: 'In a text, all but the first that name no base rate have 1.',
+    about: 'In a text form, a schedule after the first has the base rate 1 if it names none.',
     source: 'ChainedScheduler',
     specs: ['chain([constantLR(0.1, 4, 0.3), exponentialLR(0.9)])'],
     range: 30,
@@ -176,7 +176,7 @@ export const ENTRIES: readonly Entry[] = [
   {
     name: 'scale',
     formula: 'factor · s(t)',
-    about: 'For a batch k times as large, say.',
+    about: 'For example for a batch k times as large.',
     source: 'Goyal et al. 2017',
     specs: ['cosine(20, 0.3)', 'scale(cosine(20, 0.3), 0.5)'],
     range: 30,

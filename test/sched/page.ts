@@ -14,44 +14,48 @@ const HEAD = `<!-- Written by \`npm run docs:schedules\` from test/sched/gallery
 
 # Schedules
 
-A schedule is a function of t = 0, 1, 2 …, the number of the epoch or, with \`--schedule-per step\`, of the update: the same rate for
-the same t, in any order. Its text is the same everywhere: \`--schedule\`, \`npm run plot-schedule\`, \`sched.parse(text)\`, and
-\`schedule.spec\`, which gives it back. Arguments may be positional, in the order shown, then named; no comma stands behind the
-last. A base rate (\`lr\`, \`baseLr\`, \`maxLr\` of \`oneCycleLR\`) that the text does not give is, on the command line, that of \`--lr\`;
-\`sched.parse(text, { lr })\` takes its \`lr\`, and \`sched.parse(text)\` the default shown, or asks for it where there is none. In code every name is a function of options:
-\`sched.stepLR({ lr: 0.3, stepSize: 7 })\`; combinators take the schedule or the list first: \`sched.warmup(s, { steps: 5 })\`.
+A schedule is a pure function of t = 0, 1, 2 …, the number of the epoch or, with \`--schedule-per step\`, of the update. It has a text form,
+\`name(arg=value, …)\`, which \`--schedule\`, \`npm run plot-schedule\` and \`sched.parse(text)\` accept and \`schedule.spec\` returns.
+
+Positional arguments come first, in the order shown, then named ones; there is no comma after the last. The base rate is \`lr\`, \`baseLr\`, or
+\`maxLr\` of \`oneCycleLR\`. If the text does not give it, the command line uses \`--lr\`, and \`sched.parse(text, { lr })\` uses its \`lr\`;
+\`sched.parse(text)\` uses the default shown, or throws an error if there is none.
+
+In code every name is a function of options: \`sched.stepLR({ lr: 0.3, stepSize: 7 })\`. Combinators take the schedule or the list first:
+\`sched.warmup(s, { steps: 5 })\`.
 
 \`\`\`
 npm run plot-schedule -- 'warmup(cosine(baseLr=0.3, maxUpdate=15), steps=5)' 'oneCycleLR(0.3, 30)' --range 30 --svg rates.svg
 \`\`\`
 
-draws any of them, several at once, in the terminal and to a file: the values at t = 0, 1, 2 …, joined by lines. [All in one picture](img/schedules.svg).
+draws one or several in the terminal and to a file: the values at t = 0, 1, 2 …, joined by lines. [One picture](img/schedules.svg) shows all.
 
-Those with PyTorch's names are its schedulers in closed form. PyTorch computes most of them by a recursion on the rate in force; undisturbed,
-both give the same rates, but for rounding and for the cases that the functions' docstrings name.
+Schedules with PyTorch's names are its schedulers in closed form. PyTorch computes most of them recursively from the current rate. If nothing else
+changes the rate, both give the same rates, except for rounding and for the cases that the docstrings of the functions name.
 
 ## The chapter's five
 
-[The chapter's runs](chapter.md) has what came of training with them.`
+[The chapter's page](chapter.md) shows the results of training with them.`
 
-const STATEFUL = `## In code alone: lambdaLR, multiplicativeLR
+const STATEFUL = `## Only in code: lambdaLR, multiplicativeLR
 
 \`sched.lambdaLR({ lr, lambda })\` is η₀ λ(t), \`sched.multiplicativeLR({ lr, lambda })\` is η₀ Π λ(k) over k = 1 … t. PyTorch: LambdaLR,
-MultiplicativeLR. A function has no text, so these have no \`spec\`. Any other function of t is a schedule too.
+MultiplicativeLR. A function has no text form, so these have no \`spec\`. Any other function of t is a schedule too.
 
 ## With a state: ReduceLROnPlateau
 
 \`new sched.ReduceLROnPlateau(optimizer, { mode = 'min', factor = 0.1, patience = 10, threshold = 1e-4, thresholdMode = 'rel', cooldown = 0,
-minLr = 0, eps = 1e-8 })\`, then \`plateau.step(metric)\` after every epoch: where the metric has not got better for more than \`patience\` epochs,
-the rate is multiplied by \`factor\`. PyTorch: ReduceLROnPlateau, with its rules. \`stateDict()\` and \`loadStateDict()\` carry it over,
-the rates included. In a run: \`npm run train -- --lr 0.3 --plateau 'factor=0.5, patience=3, metric=trainLoss'\`, or \`metric=testAcc\`,
-the default; its state is in the checkpoints, so that a resumed run cuts its rate after the same epochs.
+minLr = 0, eps = 1e-8 })\`, then \`plateau.step(metric)\` after every epoch. If the metric has not improved for more than \`patience\` epochs, the rate is
+multiplied by \`factor\`. The rules are those of PyTorch's ReduceLROnPlateau. \`stateDict()\` and \`loadStateDict()\` save and restore it, with the rates.
+
+In a run: \`npm run train -- --lr 0.3 --plateau 'factor=0.5, patience=3, metric=trainLoss'\`; the default is \`metric=testAcc\`. The state is in the
+checkpoints, so a resumed run cuts its rate after the same epochs.
 
 ## Momentum
 
-\`oneCycleLR\` and \`cyclicLR\` have a momentum too, \`schedule.momentum(t)\`, unless \`cycleMomentum\` is false. \`Scheduler\` and \`train\` set it beside
-the rate, in place of \`--momentum\`; \`warmup\`, \`sequence\`, \`chain\` and \`scale\` carry it on. Steps that are sent to the device
-together have one momentum: where it changes with every step, as with \`--schedule-per step\`, steps are sent one by one.`
+\`oneCycleLR\` and \`cyclicLR\` also have a momentum, \`schedule.momentum(t)\`, unless \`cycleMomentum\` is false. \`Scheduler\` and \`train\` set it with the
+rate, instead of \`--momentum\`; \`warmup\`, \`sequence\`, \`chain\` and \`scale\` pass it on. Steps that are sent to the device together share one momentum.
+If it changes with every step, as with \`--schedule-per step\`, steps are sent one by one.`
 
 function section({ name, formula, about, source, specs }: Entry): string {
   const signature = signatures().find((one) => one.startsWith(`${name}(`))!

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { add, relu } from '../../src/node/index.ts'
-import { reluRow } from '../operations/relu.ts'
+import { reluRow } from '../kernels/relu/row.ts'
 import type { Row } from '../operations/row.ts'
 import { testGpu } from '../support/gpu.ts'
 import { soak } from './soak.ts'

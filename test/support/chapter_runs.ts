@@ -1,4 +1,4 @@
-// Folders of runs as `train` leaves them, with figures of one's own.
+// Folders of runs as `train` leaves them, with figures that a test chooses.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DECIDING, recorded } from '../../src/cli/train_options.ts'

@@ -1,3 +1,5 @@
+// Compares float32 results with float64 ones, each within a bound of its own.
+
 /** Unit roundoff of float32: a correctly rounded operation is off by at most this, relative to its result. */
 export const UNIT_ROUNDOFF = 2 ** -24
 

@@ -1,3 +1,5 @@
+// Random values for tests, the same everywhere.
+
 /** A generator of 32 random bits (mulberry32, by Tommy Ettinger): small, fast and the same everywhere. */
 export function mulberry32(seed: number): () => number {
   let state = seed >>> 0

@@ -1,8 +1,9 @@
+// The device that all tests share, and what they do with its tensors.
 import process from 'node:process'
 import { expect } from 'vitest'
 import { adapterInfo } from '../../src/gpu/info.ts'
 import { Gpu, open, type Shape, Tensor, tensor } from '../../src/node/index.ts'
-import { openAdapter } from '../../src/provision/ladder.ts'
+import { openAdapter } from '../../src/provision/adapters.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 
 let opened: Promise<Gpu> | null = null
@@ -25,8 +26,8 @@ export function testGpu(): Promise<Gpu> {
 
 /** A device of its own whose limits are WebGPU's defaults, which every adapter has; the default device stays as it is. */
 export async function openMinimal(): Promise<Gpu> {
-  const { adapter, rung } = await openAdapter()
-  return poisoned(new Gpu(await adapter.requestDevice(), { ...adapterInfo(adapter.info), rung }))
+  const { adapter, adapterSource } = await openAdapter()
+  return poisoned(new Gpu(await adapter.requestDevice(), { ...adapterInfo(adapter.info), adapterSource }))
 }
 
 function limitsAreMinimal(): boolean {

@@ -1,3 +1,4 @@
+// A tiny Fashion-MNIST as IDX files, built byte by byte.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'

@@ -1,3 +1,4 @@
+// A quadratic loss to train parameters on, for tests of optimizers.
 import type { optim } from '../../src/node/index.ts'
 import { linear } from '../../src/node/index.ts'
 import { fill } from './fill.ts'

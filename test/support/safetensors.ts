@@ -1,3 +1,4 @@
+// Reads safetensors files for tests, without the code that is tested.
 import { readFileSync } from 'node:fs'
 
 /** One tensor of a file, its values copied out; `dtype` tells which array `data` is. */

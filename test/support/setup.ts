@@ -1,6 +1,7 @@
 // Vitest's globalSetup: brings what the tests need, once, before the first of them.
 import process from 'node:process'
-import { ensureSetup, SetupError } from '../../src/provision/setup.ts'
+import { SetupError } from '../../src/provision/errors.ts'
+import { ensureSetup } from '../../src/provision/setup.ts'
 
 export async function setup(): Promise<void> {
   try {

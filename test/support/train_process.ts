@@ -1,3 +1,4 @@
+// `dawngrad train` in processes that tests start, signal and kill.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Kernel } from '../../src/gpu/kernel.ts'
+import { KernelFile } from '../../src/gpu/kernel.ts'
 import { MAX_STEPS } from '../../src/gpu/params.ts'
 import { add, capture, crossEntropy, linear, nn, noGrad, optim, relu, scope } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
 
@@ -207,14 +207,13 @@ describe('capture', () => {
   })
 
   it('numbers the steps of a run, and takes more of them than one submit holds', async () => {
-    const kernel = new Kernel(
+    const kernel = new KernelFile(
       'note',
       `struct Replay { step: u32 }
 @group(0) @binding(0) var<uniform> replay: Replay;
 @group(0) @binding(1) var<storage, read_write> out: array<u32>;
 @compute @workgroup_size(1) fn main() { out[0] += 1u; out[1] += replay.step; out[2] = replay.step; }`,
-      'main',
-    )
+    ).entry('main')
     const out = tensor(Int32Array.of(0, 0, 0))
     const plan = capture(() => gpu.emit(kernel, { out: out.storage }, 1))
     const steps = MAX_STEPS + 3
@@ -268,12 +267,11 @@ describe('capture', () => {
 
   it('runs in the order of the calls, with eager work before and after', async () => {
     const out = tensor([0])
-    const increment = new Kernel(
+    const increment = new KernelFile(
       'increment',
       `@group(0) @binding(0) var<storage, read_write> out: array<f32>;
 @compute @workgroup_size(1) fn main() { out[0] = 2.0 * out[0] + 1.0; }`,
-      'main',
-    )
+    ).entry('main')
     const emit = (t: Tensor) => gpu.emit(increment, { out: t.storage }, 1)
     const plan = capture(() => emit(out))
     emit(out)

@@ -3,14 +3,14 @@ import {
   capture,
   crossEntropy,
   type GpuError,
-  Kernel,
+  KernelFile,
   linear,
   optim,
   relu,
   scope,
   warmUp,
 } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, openMinimal, tensor, testGpu } from '../support/gpu.ts'
 
@@ -22,7 +22,7 @@ beforeAll(async () => {
 const INCREMENT = `@group(0) @binding(0) var<storage, read_write> out: array<f32>;
 @compute @workgroup_size(1) fn main() { out[0] += 1.0; }`
 /** A kernel that no device has seen. */
-const increment = (code = INCREMENT) => new Kernel('increment', code, 'main')
+const increment = (code = INCREMENT) => new KernelFile('increment', code).entry('main')
 
 /** How many pipelines are made by the call that waits for each, while `fn` runs. */
 function waitedFor({ device }: Gpu, fn: () => unknown): number {

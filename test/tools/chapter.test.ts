@@ -172,7 +172,7 @@ describe('a page of other runs', () => {
     expect(rowOf(markdown, 'dawngrad mean')[2]).toBe(
       '| dawngrad mean | 0.838 | 0.875 | 0.885 | 0.899 | 0.897 | 0.885 | 0.898 |',
     )
-    expect(markdown).toContain('Ours lies inside of those too.')
+    expect(markdown).toContain('Ours is inside those too.')
     expect(markdown).toContain("**PyTorch's 3 seeds.**")
     expect(markdown).toContain('**Our 3 to 9 seeds.**')
   })
@@ -186,7 +186,7 @@ describe('a page of other runs', () => {
     expect(markdown).toContain(
       "That happened to 1 of PyTorch's 3 (seed 2: train loss 2.303) and 1 of our 1 (seed 0: train loss 2.303).",
     )
-    expect(markdown).toContain('**Ours lies outside of those.**')
+    expect(markdown).toContain('**Ours is outside those.**')
     expect(rowOf(markdown, 'MultiStep as meant')).toContain(
       '| MultiStep as meant | 0 | 2.3027 | 0.0665 … 2.3229 | inside | 0.1000 | 0.0900 … 0.9041 | inside |',
     )

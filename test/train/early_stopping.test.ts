@@ -12,7 +12,7 @@ import {
   nn,
   optim,
 } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 
 let gpu: Gpu

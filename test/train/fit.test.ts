@@ -23,8 +23,8 @@ import {
   type Tensor,
   tensor,
 } from '../../src/node/index.ts'
-import { bitsOf } from '../kernels/check.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
+import { bitsOf } from '../support/check.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 
 /** Eleven images: batches of 4, 4 and 3. */

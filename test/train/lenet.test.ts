@@ -136,7 +136,7 @@ describe.skipIf(!hasData)('an epoch of Fashion-MNIST against PyTorch', () => {
   let slow = false
   let found: number[] = []
   beforeAll(async () => {
-    slow = (await testGpu()).info.rung === 'swiftshader'
+    slow = (await testGpu()).info.adapterSource === 'swiftshader'
     found = await losses(slow ? 20 : 235) // a step takes SwiftShader two seconds
   }, 180_000)
 

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { ImageBatches, manualSeed, nn, optim, type Tensor } from '../../src/node/index.ts'
 import { isRecorded } from '../../src/train/history.ts'
 import { type HistoryRecord, run } from '../../src/train/index.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { testGpu } from '../support/gpu.ts'
 
 beforeAll(testGpu)

@@ -7,7 +7,7 @@ import { inputsOf, openSide, type TuneCase, tuneCases } from '../../src/tune/cas
 import { checkTuning } from '../../src/tune/file.ts'
 import { type Finding, gains, tune } from '../../src/tune/search.ts'
 import { sameNumbers, TUNABLES, type Tunable } from '../../src/tune/spaces.ts'
-import { bitsOf } from '../kernels/check.ts'
+import { bitsOf } from '../support/check.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 
 let gpu: Gpu
@@ -35,19 +35,22 @@ async function results(one: TuneCase, kernel: string, chosen: Numbers | null): P
 }
 
 describe('the space of candidates', () => {
-  it.each(['cpu', 'gpu'] as const)('is small on %s, and free of what changes the order of sums', (as: AdapterClass) => {
-    for (const [name, one, { standard, candidates }] of named) {
-      const all = candidates(one.shape, as)
-      expect(all.length, name).toBeGreaterThan(0)
-      expect(all.length, name).toBeLessThan(100)
-      const names = Object.keys(standard(one.shape, as)).sort()
-      for (const candidate of all) {
-        expect(Object.keys(candidate).sort()).toEqual(names)
-        expect(sameNumbers(candidate, standard(one.shape, as))).toBe(false)
+  it.each(['cpu', 'gpu'] as const)(
+    'is small on %s, and free of what changes the order of sums',
+    (adapterClass: AdapterClass) => {
+      for (const [name, one, { standard, candidates }] of named) {
+        const all = candidates(one.shape, adapterClass)
+        expect(all.length, name).toBeGreaterThan(0)
+        expect(all.length, name).toBeLessThan(100)
+        const names = Object.keys(standard(one.shape, adapterClass)).sort()
+        for (const candidate of all) {
+          expect(Object.keys(candidate).sort()).toEqual(names)
+          expect(sameNumbers(candidate, standard(one.shape, adapterClass))).toBe(false)
+        }
+        expect(names.filter((free) => ['IMAGES', 'LANES', 'KW_FIXED'].includes(free))).toEqual([])
       }
-      expect(names.filter((free) => ['IMAGES', 'LANES', 'KW_FIXED'].includes(free))).toEqual([])
-    }
-  })
+    },
+  )
 
   it('keeps within what compiles in seconds on a processor', () => {
     const sums = small.flatMap((one) => TUNABLES[0]!.candidates(one.shape, 'cpu').map(({ PX, OCB }) => PX! * OCB!))
@@ -66,8 +69,8 @@ describe('the space of candidates', () => {
         fc.constantFrom(...named),
         fc.nat(),
         fc.constantFrom('cpu', 'gpu'),
-        async ([, one, t], i, as) => {
-          const all = t.candidates(one.shape, as as AdapterClass)
+        async ([, one, t], i, adapterClass) => {
+          const all = t.candidates(one.shape, adapterClass as AdapterClass)
           const candidate = all[i % all.length]!
           expect(await results(one, t.kernel, candidate)).toEqual(await results(one, t.kernel, null))
         },

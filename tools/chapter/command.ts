@@ -1,3 +1,4 @@
+// `npm run chapter`: its options, its runs, and the page that it writes.
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import process from 'node:process'

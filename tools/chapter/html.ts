@@ -1,4 +1,4 @@
-// Writes a page as one HTML file that asks nobody for anything: its style and its figures are inside.
+// Writes a page as one HTML file with its style and figures inside, so that it loads nothing else.
 import { readFileSync } from 'node:fs'
 import { DARK, escapeXml } from '../../src/figures/svg.ts'
 import { anchorOf, type Block, type Page, type PageFigure } from './document.ts'

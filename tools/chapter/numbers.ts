@@ -28,19 +28,16 @@ export function numbers(outcomes: readonly Outcome[]): Block[] {
   const compared = outcomes.some(({ theirs }) => theirs.length > 0)
   return [
     heading('Printed, PyTorch, ours'),
-    text(
-      'The figures of the last of the epochs, as the chapter prints them after each run.',
-      ...(compared ? [COMPARED] : []),
-    ),
+    text('The figures of the last epoch, as the chapter prints them after each run.', ...(compared ? [COMPARED] : [])),
     ...METRICS.flatMap(([metric, name]) => [heading(name, 3), metricTable(metric, outcomes, compared)]),
     ...(compared ? agreementPart(outcomes) : []),
   ]
 }
 
 const COMPARED =
-  'Initial parameters and the order of images differ between PyTorch and dawngrad: their seeds have nothing in common but the number.'
+  'Initial parameters and the order of images differ between PyTorch and dawngrad: their seeds share only the number.'
 
-/** A column a policy, a row a run: there are more seeds than a page is wide. */
+/** A column for each policy, a row for each run: a page is not wide enough for the seeds. */
 function metricTable(metric: Metric, outcomes: readonly Outcome[], compared: boolean): Block {
   const shown = (values: readonly number[]) => (values.length > 0 ? three(meanOf(values)) : '–')
   const seedRows = (whose: string, runsOf: (outcome: Outcome) => readonly Run[]) => {
@@ -66,7 +63,7 @@ function agreementPart(outcomes: readonly Outcome[]): Block[] {
   const cells = (outcome: Outcome, metric: Judged) => {
     const found = agreement(outcome, metric)
     if (!found) return ['–', '–', '–']
-    // A digit more than elsewhere: a mean may lie that close to the bound.
+    // One digit more than elsewhere: a mean may be that close to the bound.
     const allowed = found.allowed.map((bound) => bound.toFixed(4)).join(' … ')
     return [found.mean.toFixed(4), allowed, found.inside ? 'inside' : '**outside**']
   }
@@ -80,9 +77,9 @@ function agreementPart(outcomes: readonly Outcome[]): Block[] {
   return [
     heading('Do they agree?', 3),
     text(
-      "Of each run it is asked that the mean over our seeds lies inside the range of PyTorch's seeds, widened by",
-      `${WIDENED.trainLoss} in train loss and ${WIDENED.testAcc} in test accuracy. Where training begins at 0.3, filters may be lost for good in`,
-      'the first epoch; whether they are is a matter of the seed, and decides a mean of three. So there are more seeds of those.',
+      "For each run the mean over our seeds should be inside the range of PyTorch's seeds, widened by",
+      `${WIDENED.trainLoss} in train loss and ${WIDENED.testAcc} in test accuracy. Where training begins at 0.3, the first epoch may lose filters for`,
+      'good. The seed decides whether it does, and that decides a mean of three. So those runs have more seeds.',
     ),
     table(head, rows, 2),
     ...plateauNotes(outcomes),
@@ -93,7 +90,7 @@ function agreementPart(outcomes: readonly Outcome[]): Block[] {
   ]
 }
 
-/** A range that reaches to the plateau allows everything: what the others say is said too. */
+/** A range that includes the plateau allows everything, so the range of the other seeds is given too. */
 function plateauNotes(outcomes: readonly Outcome[]): Block[] {
   return outcomes.flatMap((outcome) => {
     const rest = outcome.theirs.filter((run) => !onPlateau(run))
@@ -105,10 +102,10 @@ function plateauNotes(outcomes: readonly Outcome[]): Block[] {
       }),
     )}`
     const found = agrees({ ...outcome, theirs: rest })
-    const verdict = found === null ? '' : found ? ' Ours lies inside of those too.' : ' **Ours lies outside of those.**'
+    const verdict = found === null ? '' : found ? ' Ours is inside those too.' : ' **Ours is outside those.**'
     return [
       text(
-        `The range of *${outcome.policy.title}* reaches to a seed of PyTorch's that never left the plateau, and allows nearly anything.`,
+        `The range of *${outcome.policy.title}* includes a seed of PyTorch's that never left the plateau, so it allows nearly anything.`,
         `Without that seed it would be ${allowed}.${verdict}`,
       ),
     ]
@@ -120,7 +117,7 @@ function printedPart(outcomes: readonly Outcome[]): Block[] {
     const { printed } = policy
     if (!printed) return []
     return METRICS.map(([metric, name]) => {
-      // To the three decimals that are printed.
+      // Rounded to the three printed decimals.
       const range = rangeOf(valuesOf([...theirs, ...ours], metric).map((value) => Number(three(value))))
       const place = placeOf(printed[metric], range)
       return { title: policy.title, name: name.toLowerCase(), value: printed[metric], range, ...place }
@@ -129,7 +126,7 @@ function printedPart(outcomes: readonly Outcome[]): Block[] {
   const out = places.filter(({ where }) => where !== 'inside')
   return [
     text(
-      `Of the ${places.length} printed figures ${places.length - out.length} lie between the least and the most of all seeds, PyTorch's and ours.`,
+      `Of the ${places.length} printed figures, ${places.length - out.length} are inside the range of all seeds, PyTorch's and ours.`,
       ...(out.length > 0 ? ['The others:'] : []),
     ),
     ...(out.length > 0

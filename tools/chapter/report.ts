@@ -39,7 +39,7 @@ export interface Report {
   readonly runs: string
 }
 
-const NOTE = 'Written by `npm run chapter` from the runs kept beside it and docs/chapter. Do not edit.'
+const NOTE = 'Written by `npm run chapter` from the stored runs. Do not edit.'
 
 /** The files of the page by their paths from its folder. */
 export function report(given: Report): Map<string, string> {
@@ -53,8 +53,8 @@ export function report(given: Report): Map<string, string> {
 
 const LEAD =
   '“[Learning Rate Scheduling](https://d2l.ai/chapter_optimization/lr-scheduler.html)”, a chapter of *Dive into Deep Learning*, trains ' +
-  'LeNet on Fashion-MNIST under five policies for the learning rate, one run each. Here are its ten figures from runs of dawngrad, several ' +
-  "seeds of each, beside PyTorch's and beside what the chapter prints."
+  'LeNet on Fashion-MNIST under five learning-rate policies, one run each. This page shows its ten figures from runs of dawngrad, several seeds ' +
+  "for each policy, beside PyTorch's runs and the numbers that the chapter prints."
 
 function pageOf({ outcomes, length, runs }: Report): Page {
   const all = KEYS.map((key) => outcomes[key])
@@ -64,7 +64,7 @@ function pageOf({ outcomes, length, runs }: Report): Page {
     blocks: [
       ...short(outcomes, all, length),
       heading('Five schedules'),
-      text('The rate as a function of t, as the chapter draws it: its values at t = 0, 1, 2 … joined by lines.'),
+      text('The rate as a function of t, as the chapter draws it: values at t = 0, 1, 2 … joined by lines.'),
       table(
         ['policy', 'the rate at t', 'in dawngrad'],
         SCHEDULES.map(({ title, spec }, i) => [title, FORMULAS[i]!, `\`${spec}\``]),
@@ -72,7 +72,7 @@ function pageOf({ outcomes, length, runs }: Report): Page {
       ),
       figures(...scheduleFigures()),
       heading('Five runs'),
-      text(...READING(length), 'Losses above the frame, of the first batches, are cut off.'),
+      text(...READING(length), 'Losses of the first batches that exceed the frame are cut off.'),
       figures(...PRINTED_KEYS.map((key) => runFigure(outcomes[key], length.epochs))),
       ...numbers(all),
       ...traps(outcomes, length.epochs),
@@ -84,16 +84,16 @@ function pageOf({ outcomes, length, runs }: Report): Page {
 
 const FORMULAS = [
   '0.1 / √(t + 1)',
-  'the greater of 0.01 and 2 · 0.9 to the power t + 1',
+  'the maximum of 0.01 and 2 · 0.9 to the power t + 1',
   '0.5, halved at t = 15 and at t = 30',
-  '0.3 at t = 0, by half a cosine to 0.01 at t = 20',
-  '0 at t = 0, straight to 0.3 at t = 5, cosine to 0.01',
+  '0.3 at t = 0, then half a cosine to 0.01 at t = 20',
+  '0 at t = 0, linear to 0.3 at t = 5, then cosine to 0.01',
 ]
 
 const READING = ({ epochs }: Length) => [
   `LeNet, 61,706 parameters, softmax cross-entropy, SGD, batches of 256, ${epochs} epoch${epochs === 1 ? '' : 's'}. Train loss and train accuracy`,
-  "are running means since the epoch's beginning, four points an epoch, measured while the weights move; test accuracy is measured after the epoch.",
-  'Every seed has its own line.',
+  'are running means since the start of the epoch, measured while the weights change, with four points an epoch. Test accuracy is measured after the',
+  'epoch. Every seed has its own line.',
 ]
 
 function short(outcomes: Outcomes, all: readonly Outcome[], length: Length): Block[] {
@@ -117,11 +117,11 @@ function short(outcomes: Outcomes, all: readonly Outcome[], length: Length): Blo
 
 const SHORTENED = ({ epochs, limitTrain, limitTest }: Length) =>
   `**These runs are shortened**: ${epochs} epoch${epochs === 1 ? '' : 's'} of ${limitTrain ?? 'all'} training images instead of ${FULL.epochs} of all, ` +
-  `${limitTest ?? 'all'} test images. They show that the command works; nothing here can be compared with the chapter's figures or PyTorch's.`
+  `${limitTest ?? 'all'} test images. They show that the command works. Do not compare them with the chapter's figures or PyTorch's.`
 
 const TRAPS =
-  'Two of the five runs did not have the rates that the chapter says: warm-up began after an epoch at full rate, and MultiStep was a ' +
-  'constant 0.125. [Three traps in the notebook](#three-traps-in-the-notebook) has the curves.'
+  'Two of the five runs did not use the rates that the chapter states: the warm-up began after an epoch at full rate, and MultiStep was a ' +
+  'constant 0.125. [Three traps in the notebook](#three-traps-in-the-notebook) shows the curves.'
 
 function agreed(all: readonly Outcome[]): string[] {
   const judged = all.flatMap((outcome) => {
@@ -145,8 +145,8 @@ function decided(outcomes: Outcomes): string[] {
   const title = outcomes[PRINTED_KEYS[best.indexOf(most)]!].policy.title
   const winners = best.filter((wins) => wins > 0).length
   return [
-    `One run a policy decides little: of the ${count} ways to draw one of PyTorch's runs of each policy, the one most often best, *${title}*, is best ` +
-      `in ${most}, and ${winners} policies can be the best. [What the spread over seeds says](#what-the-spread-over-seeds-says) counts them.`,
+    `One run for each policy decides little. There are ${count} ways to draw one of PyTorch's runs of each policy. *${title}* is best most often, in ` +
+      `${most} of them, and ${winners} policies can be the best. [What the spread over seeds says](#what-the-spread-over-seeds-says) has the details.`,
   ]
 }
 
@@ -156,7 +156,7 @@ function stuck({ multiStepMeant: { policy, theirs } }: Outcomes): string[] {
   const loss = rangeOf(valuesOf(seeds, 'trainLoss'))[1]
   return [
     `At a rate of 0.5, *${policy.title}*, ${seeds.length} of PyTorch's ${theirs.length} seeds never ${seeds.length === 1 ? 'leaves' : 'leave'} the plateau ` +
-      `at ${three(loss)}. The range for that run allows for it, and so proves little.`,
+      `at ${three(loss)}. The range for that run includes this seed, so agreement with it proves little.`,
   ]
 }
 
@@ -175,19 +175,19 @@ function making(all: readonly Outcome[], length: Length, runs: string): Block[] 
   return [
     heading('How the runs were made'),
     code([
-      'npm run chapter              # the runs that are missing, then this page',
-      'npm run chapter -- --report  # this page alone',
+      'npm run chapter              # makes the missing runs, then this page',
+      'npm run chapter -- --report  # makes only this page',
     ]),
     text(
-      'makes all of it; stopped, the same command goes on. Each run is a `train` of its own, with `--seed` for the other seeds; its folder has the history, the curves, the result and the options.',
-      "`--lr-timing after-epoch` is the notebook's order.",
+      'After an interruption the same command continues. Each run is one `train`, with `--seed` for the other seeds. Its folder has the history, the',
+      "curves, the result and the options. `--lr-timing after-epoch` is the notebook's order.",
     ),
     table(['run', 'command', 'seeds here'], rows, 3),
     ...(finished.length > 0
       ? [
           text(
-            `The runs took ${took} by the clock, on ${listed(adapters)};`,
-            "those of the chapter took 111 to 127 s each on its GPU, by the notebook's time stamps. PyTorch's are of version 1.13 on a processor.",
+            `The runs took ${took}, on ${listed(adapters)}.`,
+            "The chapter's took 111 to 127 s each on its GPU, by the notebook's time stamps. PyTorch's runs are of version 1.13, on a processor.",
           ),
         ]
       : []),
@@ -195,7 +195,7 @@ function making(all: readonly Outcome[], length: Length, runs: string): Block[] 
   ]
 }
 
-/** Runs of one seed are the same run as long as their rates are. */
+/** Runs of one seed are identical as long as their rates are. */
 function sameStart(all: readonly Outcome[]): Block[] {
   const runs = all.flatMap(({ policy, ours }) => ours.map((run) => ({ title: policy.title, ...run })))
   for (const one of runs) {
@@ -208,7 +208,7 @@ function sameStart(all: readonly Outcome[]): Block[] {
     if (records === 0) return []
     return [
       text(
-        `Runs of one seed are the same run, bit for bit, for as long as their rates are the same: the first ${records} records of *${one.title}* and`,
+        `Runs of one seed are identical, bit for bit, as long as their rates are: the first ${records} records of *${one.title}* and`,
         `*${other.title}*, seed ${one.seed}, are equal in every digit.`,
       ),
     ]

@@ -1,4 +1,4 @@
-// What the spread over seeds says about comparing policies by one run each.
+// What the spread over seeds says about comparing policies by one run of each.
 import { choices, lastOf, meanOf, onPlateau, rangeOf, SETBACK, separated, setbacks, valuesOf } from './compare.ts'
 import { type Block, heading, list, listed, table, text } from './document.ts'
 import { interval, three } from './numbers.ts'
@@ -12,7 +12,7 @@ export function spread(outcomes: Outcomes): Block[] {
   return [
     heading('What the spread over seeds says'),
     text(
-      'The chapter compares five policies by one run of each. A run is one draw: other initial parameters, another order of images.',
+      'The chapter compares five policies by one run of each. A run is one draw of the initial parameters and the order of images.',
     ),
     ...(five.some(({ ours, theirs }) => [...ours, ...theirs].length > 1) ? [widths(five)] : []),
     ...drawn(five, "PyTorch's", ({ theirs }) => theirs),
@@ -33,7 +33,7 @@ function widths(five: readonly Outcome[]): Block {
   return table(['test accuracy', "PyTorch's seeds", 'apart by', 'our seeds', 'apart by'], rows)
 }
 
-/** Whose runs tell policies apart, if one is drawn of each. */
+/** Whether one drawn run of each policy tells the policies apart. */
 function drawn(five: readonly Outcome[], whose: string, runsOf: Runs): Block[] {
   const policies = five.map(runsOf)
   if (policies.some((runs) => runs.length < 2)) return []
@@ -50,8 +50,8 @@ function drawn(five: readonly Outcome[], whose: string, runsOf: Runs): Block[] {
     text(
       `**${whose === 'our' ? 'Our' : whose} ${seeds}.** Runs of one policy end up to ${three(spans[widest]!)} apart in test accuracy`,
       `(*${five[widest]!.policy.title}*); the means of the five policies differ by ${three(best - worst)} at most.`,
-      `Draw one run of each policy, as the chapter did: of the ${count} draws the best test accuracy belongs to ${listed(shares)},`,
-      `and the five come out in ${orders} different orders.`,
+      `If one run of each policy is drawn, as in the chapter, there are ${count} draws. The best test accuracy belongs to ${listed(shares)},`,
+      `and the five come in ${orders} different orders.`,
     ),
   ]
 }
@@ -66,13 +66,13 @@ function overlaps(five: readonly Outcome[]): Block[] {
   const titles = clear.map(([a, b]) => `*${five[a]!.policy.title}* above *${five[b]!.policy.title}*`)
   const said =
     clear.length > 0
-      ? `${clear.length} do not overlap: ${listed(titles)}. Of the other ${pairs - clear.length}, one run each can show either as the better one.`
-      : 'all overlap: of any two, one run each can show either as the better one.'
+      ? `${clear.length} do not overlap: ${listed(titles)}. In the other ${pairs - clear.length}, one run of each can make either look better.`
+      : 'all overlap: one run of each can make either look better.'
   return [
     text(`**All seeds together.** Of the ${pairs} pairs of policies, the ranges of ${said}`),
     text(
-      `Seeds alone set runs of one policy up to ${three(widest)} apart in test accuracy: a smaller difference between two single runs proves`,
-      'nothing about their policies. What a comparison takes is several seeds of each, and a difference beside which their spread is small.',
+      `Seeds alone put runs of one policy up to ${three(widest)} apart in test accuracy. A smaller difference between two single runs proves nothing`,
+      'about their policies. A comparison needs several seeds of each, and a difference that is large compared with their spread.',
     ),
   ]
 }
@@ -91,13 +91,13 @@ function plateau(all: readonly Outcome[]): Block[] {
     const counts = [...told("PyTorch's", theirs), ...told('our', ours)]
     return text(
       `**The plateau.** A run of *${policy.title}*, which begins at a rate of ${rate}, may never learn: its loss stays at ln 10 = 2.303, where`,
-      `every class is equally likely, and its accuracy at 0.1. That happened to ${listed(counts)}. One run, lucky or not, tells nothing of`,
-      'it; and a range over such seeds allows anything between the plateau and the best, so that agreement with it proves little.',
+      `every class is equally likely, and its accuracy at 0.1. That happened to ${listed(counts)}. A single run does not show it. A range`,
+      'over such seeds allows anything between the plateau and the best, so agreement with it proves little.',
     )
   })
 }
 
-/** Runs whose loss rose from an epoch to the next. */
+/** Runs whose loss rose from one epoch to the next. */
 function fallen(all: readonly Outcome[]): Block[] {
   const found = all.flatMap(({ policy, ours, theirs }) => {
     const told = (whose: string, runs: readonly Run[]) =>
@@ -114,12 +114,12 @@ function fallen(all: readonly Outcome[]): Block[] {
   if (found.length === 0) return []
   return [
     text(
-      '**Setbacks.** At high rates training may lose in a few updates what it had learnt, and need long to find it again. The train loss of',
-      `${found.length === 1 ? 'this run' : 'these runs'} rose by more than ${SETBACK} from an epoch to the next (the first is epoch 1):`,
+      '**Setbacks.** At high rates training may lose within a few updates what it had learnt, and recover slowly. The train loss of',
+      `${found.length === 1 ? 'this run' : 'these runs'} rose by more than ${SETBACK} from one epoch to the next (the first is epoch 1):`,
     ),
     list(found),
     text(
-      'What such a run does not get back are the filters whose ReLU is never active any more;',
+      'Such a run does not recover the filters whose ReLU is no longer active.',
       '`node --import tsx tools/chapter/silent_units.ts RUN…` counts them.',
     ),
   ]

@@ -12,8 +12,8 @@ export function traps(outcomes: Outcomes, epochs: number): Block[] {
   return [
     heading('Three traps in the notebook'),
     text(
-      'Two of the five runs did not have the rates that the text says. Who repeats the notebook faithfully repeats that too; so each of',
-      'the two stands here twice, as the notebook ran it and as it was meant.',
+      'Two of the five runs did not use the rates that the text states. A faithful copy of the notebook repeats that. So each of the two',
+      'is shown twice: as the notebook ran it and as it was meant.',
     ),
     ...all.flat(),
   ]
@@ -28,10 +28,10 @@ function lateRates({ warmup, warmupFirst, constant }: Outcomes, epochs: number):
   return [
     heading('1. The rate is changed after the epoch', 3),
     text(
-      "The notebook calls its own schedulers after epoch e as s(e). So the first epoch has the optimiser's rate, and epoch e + 1 has s(e),",
+      "The notebook calls its own schedulers after epoch e as s(e). So the first epoch uses the optimizer's rate, and epoch e + 1 uses s(e),",
       'one epoch late. With a warm-up from 0',
       rates.length > 0 ? `the rates are ${rates.join(', ')} …:` : 'the rate of the second epoch is 0:',
-      'after one epoch at the full rate comes one in which nothing is learnt.',
+      'one epoch at the full rate is followed by one in which nothing is learnt.',
       ...secondEpoch(warmup),
     ),
     figures(
@@ -45,8 +45,8 @@ function lateRates({ warmup, warmupFirst, constant }: Outcomes, epochs: number):
       runFigure(warmupFirst, epochs),
     ),
     text(
-      'The chapter remarks that with warm-up the network converges better in the first five epochs. What its run shows of them rests on a',
-      'first epoch at the full rate, before any warm-up.',
+      'The chapter says that with warm-up the network converges better in the first five epochs. But its run has a first epoch at the full',
+      'rate, before any warm-up.',
       ...afterFive([
         ['a constant rate', constant],
         ["the notebook's order", warmup],
@@ -54,8 +54,8 @@ function lateRates({ warmup, warmupFirst, constant }: Outcomes, epochs: number):
       ]),
     ),
     text(
-      "PyTorch's own schedulers, which the notebook steps instead of calling, are not affected: epoch e has s(e). `train` sets the rate",
-      "of epoch e to s(e) before it; `--lr-timing after-epoch` is the notebook's order.",
+      "PyTorch's own schedulers, which the notebook steps instead of calling, are not affected: epoch e uses s(e). `train` sets the rate of",
+      "epoch e to s(e) before the epoch; `--lr-timing after-epoch` is the notebook's order.",
     ),
   ]
 }
@@ -66,14 +66,14 @@ function secondEpoch({ ours, theirs }: Outcome): string[] {
   const same = runs.filter(({ epochs }) => epochs[0]!.testAcc === epochs[1]!.testAcc)
   const example = runs.at(-1)!.epochs[1]!
   return [
-    `The test accuracy after it is, to the last image, the one before it in ${same.length} of ${runs.length} runs, PyTorch's and ours`,
+    `The test accuracy after that epoch equals the one before it, to the last image, in ${same.length} of ${runs.length} runs, PyTorch's and ours`,
     `(${three(example.testAcc)} in ${ours.length > 0 ? `our seed ${ours.at(-1)!.seed}` : `PyTorch's seed ${theirs.at(-1)!.seed}`}).`,
   ]
 }
 
 const FIVE = 5
 
-/** The mean test accuracy after five epochs, PyTorch's seeds and ours together. */
+/** The mean test accuracy after five epochs, over PyTorch's seeds and ours together. */
 function afterFive(policies: readonly (readonly [string, Outcome])[]): string[] {
   const found = policies.flatMap(([name, { ours, theirs }]) => {
     const runs = [...theirs, ...ours].filter(({ epochs }) => epochs.length >= FIVE)
@@ -81,7 +81,7 @@ function afterFive(policies: readonly (readonly [string, Outcome])[]): string[] 
     return ended.length > 0 ? [`${three(meanOf(valuesOf(ended, 'testAcc')))} with ${name} (${ended.length} runs)`] : []
   })
   if (found.length === 0) return []
-  return [`After five epochs the mean test accuracy, of PyTorch's seeds and ours, is ${found.join(', ')}.`]
+  return [`After five epochs the mean test accuracy of PyTorch's seeds and ours is ${found.join(', ')}.`]
 }
 
 function drawnAway({ multiStep, multiStepMeant }: Outcomes, epochs: number): Block[] {
@@ -89,9 +89,9 @@ function drawnAway({ multiStep, multiStepMeant }: Outcomes, epochs: number): Blo
   return [
     heading('2. The MultiStep run did not use MultiStep', 3),
     text(
-      'Its scheduler was first stepped 30 times, to draw the schedule, and then trained with. Both milestones, 15 and 30, were behind it:',
-      'training began, and stayed, at 0.5 · 0.5 · 0.5 = 0.125. So the row *MultiStep as printed* is a constant rate of 0.125, and the',
-      'row *MultiStep as meant* has 0.5, from epoch 15 on 0.25; the milestone at 30 comes after the last epoch.',
+      'Its scheduler was first stepped 30 times to draw the schedule, and then used for training. By then it had passed both milestones, 15',
+      'and 30: the rate was 0.5 · 0.5 · 0.5 = 0.125 in all epochs. So *MultiStep as printed* is a constant rate of 0.125. *MultiStep as meant*',
+      'has 0.5, and 0.25 from epoch 15 on; the milestone at 30 comes after the last epoch.',
     ),
     figures(
       multiStepCalls(),
@@ -106,14 +106,14 @@ function keptState(): Block[] {
   return [
     heading('3. Two schedulers keep a state', 3),
     text(
-      "The notebook's `FactorScheduler` multiplies a rate that it keeps, whatever t it is called with. Drawing it for 50 t uses it up:",
-      'trained with afterwards it would give its floor, 0.01, from the first epoch to the last. Its `CosineScheduler` keeps the rate that',
-      'it last computed, for t > T: a fresh one that is asked for such a t fails, as does a run that goes on from a checkpoint there.',
+      "The notebook's `FactorScheduler` multiplies a stored rate, whatever t it is called with. Drawing it for 50 values of t uses it up:",
+      'training with it afterwards would use its floor, 0.01, from the first epoch to the last. Its `CosineScheduler` stores the rate that it',
+      'last computed, and returns it for t > T. A fresh one that is asked for such a t fails, and so does a run resumed there.',
     ),
     figures(factorCalls()),
     text(
-      'Here a schedule is a pure function of t: any t, in any order, any number of times, gives the same rate. It can be drawn, trained',
-      'with and resumed, and its state is the number t.',
+      'In dawngrad a schedule is a pure function of t: it gives the same rate for the same t, in any order and any number of times. It can be',
+      'drawn, used for training, and resumed; its only state is the number t.',
     ),
   ]
 }

@@ -510,9 +510,9 @@ export const conv2d = `// Convolution in two dimensions (cross-correlation, as i
 //   1 src             forward, backward_weight: x [N,C,H,W]; backward_input: dy [N,F,OH,OW]
 //   2 weight          pack_*: w [F,C,KH,KW]
 //   3 packed          pack_*: written; at least 65,536 bytes, as the uniform binding wants them all
-//   4 weights_small   forward, backward_input: 65,536 bytes of packed from first_block's on (used if WEIGHTS_UNIFORM is 1)
-//   5 weights_large   forward, backward_input: packed from first_block's on (used if WEIGHTS_UNIFORM is 0)
-//   6 bias            forward: [F]; backward_input, and forward where has_bias is 0: any buffer, not looked at
+//   4 weights_small   forward, backward_input: 65,536 bytes of packed from firstBlock's on (used if WEIGHTS_UNIFORM is 1)
+//   5 weights_large   forward, backward_input: packed from firstBlock's on (used if WEIGHTS_UNIFORM is 0)
+//   6 bias            forward: [F]; null in backward_input, and in forward where hasBias is 0
 //   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
 //   8 dy              backward_weight: [N,F,OH,OW]
 //   9 partial         backward_weight: written, [ceil(N/IMAGES)*LANES, F*C*KH*KW + F]
@@ -527,9 +527,9 @@ struct Params {
   N: u32, C: u32, H: u32, W: u32,
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
-  has_bias: u32,
+  hasBias: u32,
   // forward and backward_input: the blocks of OCB output channels that a dispatch makes. weights_* begin with the first one's.
-  first_block: u32, blocks: u32,
+  firstBlock: u32, blocks: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -575,7 +575,7 @@ struct Geometry {
   step: vec2i, dilate: vec2i, pad: vec2i, part: vec2u,
 }
 
-fn linear_group(group: vec3u, groups: vec3u) -> u32 {
+fn flat_group(group: vec3u, groups: vec3u) -> u32 {
   return group.y * groups.x + group.x;
 }
 
@@ -606,7 +606,7 @@ fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
         if (iy >= 0 && ix >= 0) {
-          let tap = (((oc / OCB - params.first_block) * g.IC + ic) * params.KH + ky) * params.KW + kx;
+          let tap = (((oc / OCB - params.firstBlock) * g.IC + ic) * params.KH + ky) * params.KW + kx;
           let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
           sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
         }
@@ -625,7 +625,7 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
   let count = params.N * g.OH * tiles;
   let groups_a_block = (count + WG - 1u) / WG;
   let part = min(group / groups_a_block, params.blocks - 1u);
-  let block = params.first_block + part;
+  let block = params.firstBlock + part;
   let id = (group - part * groups_a_block) * WG + lane;
   let ok = id < count;
   let ox = (id % tiles) * PX;
@@ -710,7 +710,7 @@ fn forward(
     vec2i(i32(params.SW), i32(params.SH)), vec2i(i32(params.DW), i32(params.DH)),
     vec2i(i32(params.PW), i32(params.PH)), vec2u(1u, 1u),
   );
-  correlate(g, params.has_bias != 0u, linear_group(group, groups), lane);
+  correlate(g, params.hasBias != 0u, flat_group(group, groups), lane);
 }
 
 // dx at iy gathers dy at (iy + PH - ky*DH) / SH; with the kernel turned round (packed so), ky runs the other way.
@@ -728,7 +728,7 @@ fn backward_input(
     params.F, params.OH, params.OW, params.C, params.H, params.W,
     vec2i(1, 1), vec2i(i32(params.DW), i32(params.DH)), pad, vec2u(params.SW, params.SH),
   );
-  correlate(g, false, linear_group(group, groups), lane);
+  correlate(g, false, flat_group(group, groups), lane);
 }
 
 fn pack(i: u32, turned: bool) {
@@ -760,7 +760,7 @@ fn pack_forward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  pack(linear_group(group, groups) * WG + lane, false);
+  pack(flat_group(group, groups) * WG + lane, false);
 }
 
 @compute @workgroup_size(WG)
@@ -769,7 +769,7 @@ fn pack_backward_input(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  pack(linear_group(group, groups) * WG + lane, true);
+  pack(flat_group(group, groups) * WG + lane, true);
 }
 
 // Where one thread of backward_weight works: images n0 to n1, filters f0 .., input channel c, taps ky0 .., kx0 ..
@@ -813,7 +813,7 @@ fn backward_weight(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let id = linear_group(group, groups) * WG + lane;
+  let id = flat_group(group, groups) * WG + lane;
   let tiles_x = (params.KW + DW_TX - 1u) / DW_TX;
   let tiles_y = (params.KH + DW_TY - 1u) / DW_TY;
   let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
@@ -928,7 +928,7 @@ fn reduce(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_partial(i, weights + params.F);
@@ -943,7 +943,7 @@ fn reduce_weight(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_partial(i, weights + params.F);
@@ -987,7 +987,7 @@ export const conv2d_relu_max_pool2d = `// conv2d, ReLU and max pooling by 2 x 2 
 //   1 x              forward, backward_weight: [N,C,H,W]
 //   2 weights_large  forward, backward_input: all of packed (used if WEIGHTS_UNIFORM is 0)
 //   3 weights_small  forward, backward_input: its first 65,536 bytes (used if WEIGHTS_UNIFORM is 1)
-//   4 bias           forward: [F]; any buffer, not looked at, where has_bias is 0
+//   4 bias           forward: [F]; null where hasBias is 0
 //   5 out            forward: [N,F,OH,OW]
 //   6 winner_out     forward: [N,F,OH,runs]
 //   7 dy             backward_*: [N,F,OH,OW]
@@ -1007,7 +1007,7 @@ struct Params {
   N: u32, C: u32, H: u32, W: u32,
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
-  has_bias: u32,
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -1063,7 +1063,7 @@ const DX_CELLS = 2u * DX_WINDOWS;
 const DX_REACH = max(DX_CELLS + TAPS - 1u, DX_SHIFT + DX_T);
 const NOBODY = 4u;
 
-fn linear_group(group: vec3u, groups: vec3u) -> u32 {
+fn flat_group(group: vec3u, groups: vec3u) -> u32 {
   return group.y * groups.x + group.x;
 }
 
@@ -1094,7 +1094,7 @@ fn at_channels(block: u32, f: u32, ky: i32) -> u32 {
 }
 
 fn load_bias(f: u32) -> f32 {
-  let with_bias = params.has_bias != 0u;
+  let with_bias = params.hasBias != 0u;
   return select(0.0, bias[select(0u, f, with_bias)], with_bias);
 }
 
@@ -1143,7 +1143,7 @@ fn forward(
   let runs = runs_of_row();
   let count = params.N * params.OH * runs;
   let groups_a_block = (count + WG - 1u) / WG;
-  let group_index = linear_group(group, groups);
+  let group_index = flat_group(group, groups);
   let block = min(group_index / groups_a_block, (params.F - 1u) / OCB);
   let id = (group_index - block * groups_a_block) * WG + lane;
   let ok = id < count;
@@ -1295,7 +1295,7 @@ fn backward_input(
   let pairs = (params.H + 1u) / 2u;
   let count = params.N * pairs * tiles;
   let groups_a_block = (count + WG - 1u) / WG;
-  let group_index = linear_group(group, groups);
+  let group_index = flat_group(group, groups);
   let block = min(group_index / groups_a_block, (params.C - 1u) / DX_C);
   let id = (group_index - block * groups_a_block) * WG + lane;
   if (id >= count) {
@@ -1456,7 +1456,7 @@ fn backward_weight(
   let tiles_y = (params.KH + DW_TY - 1u) / DW_TY;
   let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
   var t: Tile;
-  var rest = linear_group(group, groups) * WG + lane;
+  var rest = flat_group(group, groups) * WG + lane;
   t.lane = rest % LANES;
   rest /= LANES;
   t.kx0 = (rest % tiles_x) * DW_TX;
@@ -1594,7 +1594,7 @@ fn reduce(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_parts(i, weights);
@@ -1610,7 +1610,7 @@ fn reduce_weight(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_parts(i, weights);
@@ -1623,7 +1623,7 @@ fn pack(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = linear_group(group, groups) * WG + lane;
+  let i = flat_group(group, groups) * WG + lane;
   let by_filters = at_filters((params.F + OCB - 1u) / OCB, 0u, 0u);
   let for_dx = i >= by_filters;
   // What varies from quad to quad after the tap is c for forward and f for dx.
@@ -1658,12 +1658,12 @@ export const cross_entropy = `// cross_entropy: softmax cross-entropy with integ
 //   loss[n] = log z[n] + (m[n] - x[n, t[n]])                   0 where t[n] = ignore
 //   dx[n, c] = (exp(x[n, c] - m[n]) / z[n] - [c = t[n]]) * (dy / divisor)      0 where t[n] = ignore
 //
-//   x, dx   [N, C]    logits
+//   x, dx   [N, C]    logits; dx is null in fused where needX = 0
 //   labels  [N]       int32, or bytes, four a word
 //   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
-//   totals  [5]       u32; where counted = 1 a batch is added to them:
+//   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
 //     totals[0] += rows that count and whose largest logit (the first of equals) is at the label, and that hold no NaN
 //     totals[1] += rows that count
 //     totals[2] += the mean loss times these rows, in float32 bits
@@ -1685,7 +1685,7 @@ export const cross_entropy = `// cross_entropy: softmax cross-entropy with integ
 struct Params {
   N: u32,
   C: u32,
-  label_bytes: u32, // 1 when labels are bytes
+  labelBytes: u32,  // 1 when labels are bytes
   ignore: i32,      // the label of rows that do not count
   each: u32,        // 1 when out and dy have a value for each row, 0 when they have one for all
   mean: u32,        // 1 for the mean, 0 for the sum
@@ -1740,7 +1740,7 @@ fn not_finite(v: f32) -> bool {
 }
 
 fn label(n: u32) -> u32 {
-  if (params.label_bytes == 1u) {
+  if (params.labelBytes == 1u) {
     return (labels[n / 4u] >> (8u * (n % 4u))) & 0xffu;
   }
   return labels[n];
@@ -2002,7 +2002,7 @@ export const gather = `// gather: a batch of images and labels from a data set o
 //   bytes       [ROWS, R]  four bytes a word, little-endian
 //   labels      [ROWS]     likewise
 //   index       [LENGTH]   row numbers, below ROWS
-//   batches     rows of one word, as per_step.ts describes them: the number of a batch; read if stride > 0
+//   batches     rows of one word, as per_step.ts describes them: the number of a batch; null where stride is 0
 //   out         [N, R]
 //   out_labels  [N]
 //
@@ -2109,6 +2109,8 @@ export const linear = `// linear: a fully connected layer and its gradients, row
 //   bias, db      [O]
 //   out, dy, y    [N, O]     y: what forward gave for out
 //
+// Null where they are not looked at: bias with hasBias = 0, y with relu = 0, dx with needX = 0, dw and db with needW = 0.
+//
 // i and o ascend. The sums over n go by blocks of BLOCK rows, n ascending in the block, and then over the blocks in
 // ascending order, starting from +0: their bits depend neither on the device's scheduling nor on rows of zeros in dy
 // after the last one (x must be finite there).
@@ -2142,7 +2144,7 @@ struct Params {
   N: u32,
   I: u32,
   O: u32,
-  hasBias: u32, // 0: bias is not read
+  hasBias: u32, // 0: there is none
   relu: u32,
   needX: u32,
   needW: u32, // dw and db

@@ -230,8 +230,8 @@ const langevin = [
     },
     {
       id: 'sgld-stepped',
-      find: 'steps * use.calls),',
-      replace: 'steps),',
+      find: 'steps * use.calls)',
+      replace: 'steps)',
       breaks: 'A plan of several steps repeats its noise.',
     },
   ]),

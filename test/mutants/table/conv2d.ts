@@ -1,8 +1,6 @@
 import { type Area, mutantsOf } from '../mutant.ts'
 import * as tests from './tests.ts'
 
-const { conv2dAlgebra } = tests
-
 const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   {
     id: 'conv2d-forward-bias',
@@ -18,7 +16,7 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-dilation-rows',
-    in: 'fn correlate(',
+    in: 'correlate',
     find: 'i32(ky) * g.dilate.y',
     replace: 'i32(ky)',
     breaks: 'Vertical dilation is ignored.',
@@ -31,7 +29,7 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-fixed-right-edge',
-    in: 'fn correlate(',
+    in: 'correlate',
     find: 'ix < i32(g.IW)',
     replace: 'ix <= i32(g.IW)',
     breaks: 'With a compiled-in width the cell right of a row is the first of the next one.',
@@ -95,36 +93,33 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
     find: 'if (ok && again)',
     replace: 'if (ok && again && params.N == 0u)',
     breaks: 'Padding multiplied by an infinite weight makes NaN, and nobody repairs it.',
-    tests: conv2dAlgebra,
   },
   {
     id: 'conv2d-exact-slice',
-    find: '(oc / OCB - params.first_block)',
+    find: '(oc / OCB - params.firstBlock)',
     replace: '(oc / OCB)',
     breaks: 'What is made again because it is not finite gets other weights, where a layer is several dispatches.',
     tests: tests.conv2dBits,
   },
   {
     id: 'conv2d-slice-block',
-    find: 'let block = params.first_block + part;',
+    find: 'let block = params.firstBlock + part;',
     replace: 'let block = part;',
     breaks: 'Every dispatch of a layer writes the channels of the first.',
     tests: tests.conv2dBits,
   },
   {
     id: 'conv2d-exact-bound',
-    in: 'fn exact_output(',
+    in: 'exact_output',
     find: 'iy >= 0 && ix >= 0',
     replace: 'iy >= 0',
     breaks: 'The repair of sums that are not finite reads cells outside of a row.',
-    tests: conv2dAlgebra,
   },
   {
     id: 'conv2d-repair-nan-only',
     find: '(bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u',
     replace: '(bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u',
     breaks: 'Sums that are infinite are not made again.',
-    tests: conv2dAlgebra,
     equivalent:
       'A cell outside the image changes a sum only as 0 times infinity or NaN, which is NaN: an infinite sum is right as it is.',
   },
@@ -133,25 +128,24 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
     find: 'exact_output(g, n, oc, oy, x) + load_bias(oc, with_bias)',
     replace: 'exact_output(g, n, oc, oy, x)',
     breaks: 'Outputs that are made again lack the bias.',
-    tests: conv2dAlgebra,
   },
   {
     id: 'conv2d-weight-dilation',
-    in: 'fn load_x(',
+    in: 'load_x',
     find: 'i32(kx * params.DW)',
     replace: 'i32(kx)',
     breaks: 'The weight gradient ignores horizontal dilation.',
   },
   {
     id: 'conv2d-weight-padding',
-    in: 'fn load_x(',
+    in: 'load_x',
     find: ' - i32(params.PW)',
     replace: '',
     breaks: 'The weight gradient ignores horizontal padding.',
   },
   {
     id: 'conv2d-weight-stride',
-    in: 'fn row_of_x(',
+    in: 'row_of_x',
     find: 'oy * params.SH',
     replace: 'oy',
     breaks: 'The weight gradient ignores vertical stride.',
@@ -190,11 +184,10 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-weight-exact-row',
-    in: 'fn exact_partial(',
+    in: 'exact_partial',
     find: 'row >= 0 && ix >= 0',
     replace: 'ix >= 0',
     breaks: 'The repair of weight gradients that are not finite takes rows outside the image.',
-    tests: conv2dAlgebra,
   },
   {
     id: 'conv2d-sum-blocks',
@@ -210,7 +203,7 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-reduce-weight-stride',
-    in: 'fn reduce_weight(',
+    in: 'reduce_weight',
     find: 'sum_partial(i, weights + params.F)',
     replace: 'sum_partial(i, weights)',
     breaks: 'Without a bias the partial sums of the weight gradient are added across their blocks.',
@@ -250,7 +243,7 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
   {
     id: 'conv2d-host-slice-weights',
-    find: '4 * floatsBefore(first_block)',
+    find: '4 * floatsBefore(firstBlock)',
     replace: '0',
     breaks: 'Of a layer in several dispatches all take the weights of the first.',
     tests: tests.conv2dBits,

@@ -67,7 +67,7 @@ const kernel = mutantsOf('wgsl/conv2d_relu_max_pool2d.wgsl', tests.conv2dReluMax
   },
   {
     id: 'fused-conv-right-edge',
-    in: 'fn load_x(',
+    in: 'load_x',
     find: 'ix < i32(params.W)',
     replace: 'ix <= i32(params.W)',
     breaks: 'The cell right of a row is the first of the next one.',
@@ -110,7 +110,7 @@ const kernel = mutantsOf('wgsl/conv2d_relu_max_pool2d.wgsl', tests.conv2dReluMax
   },
   {
     id: 'fused-conv-dx-exact-repair',
-    in: 'fn backward_input(',
+    in: 'backward_input',
     find: 'if (again) {',
     replace: 'if (again && params.N == 0u) {',
     breaks: 'An infinite weight times a cell that did not win makes NaN, and nobody repairs it.',

@@ -40,7 +40,7 @@ const random = mutantsOf('src/tensor/random.ts', tests.random, [
   },
   {
     id: 'random-uniform-bits',
-    in: '  uniform(low = 0',
+    in: 'uniform',
     find: '>>> 8',
     replace: '>>> 9',
     breaks: 'Uniform numbers fill the lower half of their range.',

@@ -4,7 +4,7 @@ import * as tests from './tests.ts'
 const pool = mutantsOf('src/gpu/pool.ts', tests.pool, [
   {
     id: 'pool-retain',
-    in: '  retain(): this {',
+    in: 'retain',
     find: 'this.#references++',
     replace: '',
     breaks: 'Memory goes back to the pool while somebody holds it.',
@@ -114,7 +114,7 @@ const recorder = mutantsOf('src/gpu/recorder.ts', tests.recorder, [
   },
   {
     id: 'recorder-copy-in-pass',
-    in: '  copy(',
+    in: 'copy',
     find: 'this.#endPass()',
     replace: '',
     breaks: 'A copy is recorded within a compute pass.',
@@ -156,7 +156,7 @@ const gpu = mutantsOf('src/gpu/gpu.ts', tests.gpu, [
   },
   {
     id: 'gpu-read-odd',
-    in: '  async read(',
+    in: 'read',
     find: 'Math.ceil(bytes / 4) * 4',
     replace: 'Math.floor(bytes / 4) * 4',
     breaks: 'Bytes after the last whole word are not read.',
@@ -240,7 +240,7 @@ const plans = [
   ...mutantsOf('src/gpu/recorder.ts', tests.capture, [
     {
       id: 'replay-order',
-      in: '  replay(',
+      in: 'replay',
       find: 'this.submit()',
       replace: '',
       breaks: 'A plan overtakes what was recorded before it.',

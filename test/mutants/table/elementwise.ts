@@ -46,7 +46,7 @@ const add = mutantsOf('wgsl/add.wgsl', tests.add, [
   },
   {
     id: 'add-reduce-first-block',
-    in: 'fn reduce(',
+    in: 'reduce',
     find: 'var block = 0u;',
     replace: 'var block = 1u;',
     breaks: 'The first 32 rows are missing in the gradient of b.',
@@ -95,7 +95,7 @@ const relu = mutantsOf('wgsl/relu.wgsl', tests.relu, [
   },
   {
     id: 'relu-backward-bound',
-    in: 'fn backward(',
+    in: 'backward',
     find: '(params.size + 3) / 4); i += WG',
     replace: 'params.size / 4); i += WG',
     breaks: 'Of a gradient whose size is no multiple of four the last elements are not written.',
@@ -263,14 +263,14 @@ const meaning = mutantsOf('src/kernels/finite.ts', tests.finite, [
 const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   {
     id: 'sgd-watch-parameter',
-    in: 'fn step_watched(',
+    in: 'step_watched',
     find: 'bad_p || not_finite(parameter)',
     replace: 'bad_p || not_finite(given)',
     breaks: 'A parameter that overflows is not noted.',
   },
   {
     id: 'sgd-watch-gradient',
-    in: 'fn step_momentum_watched(',
+    in: 'step_momentum_watched',
     find: 'if (bad_dp) { note(row.code_dp); }',
     replace: '',
     breaks: 'With momentum, a gradient that is not finite is taken for a parameter.',

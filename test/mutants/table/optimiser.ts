@@ -165,9 +165,9 @@ const keptOnHost = [
     },
     {
       id: 'deferred-read',
-      find: `    this.#settle()
-    this.#recording?.refuse('the function reads`,
-      replace: `    this.#recording?.refuse('the function reads`,
+      in: 'read',
+      find: 'this.#settle()',
+      replace: '',
       breaks: 'A gradient is read before it is made.',
     },
     {
@@ -236,7 +236,7 @@ const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   },
   {
     id: 'optim-check-before-step',
-    in: '  step(',
+    in: 'step',
     find: 'checkGroup(group)',
     replace: '',
     breaks: 'Options set wrong between steps are used.',

@@ -16,7 +16,7 @@ const maxPool2d = mutantsOf('wgsl/max_pool2d.wgsl', tests.maxPool2d, [
   },
   {
     id: 'max-pool2d-padding-top',
-    in: 'fn forward(',
+    in: 'forward',
     find: 'let top = max(s.oh * params.SH, params.PH) - params.PH;',
     replace: 'let top = s.oh * params.SH;',
     breaks: 'The padding above the image is ignored at the top of a window.',
@@ -35,7 +35,7 @@ const maxPool2d = mutantsOf('wgsl/max_pool2d.wgsl', tests.maxPool2d, [
   },
   {
     id: 'max-pool2d-winner',
-    in: 'fn forward(',
+    in: 'forward',
     find: 'at = h * params.W + w;',
     replace: 'at = plane + h * params.W + w;',
     breaks: 'The winner is counted in the whole tensor instead of in its plane.',
@@ -90,7 +90,7 @@ const maxPool2d = mutantsOf('wgsl/max_pool2d.wgsl', tests.maxPool2d, [
   },
   {
     id: 'max-pool2d-backward-plane',
-    in: 'fn backward(',
+    in: 'backward',
     find: 'plane_number * params.OH * params.OW',
     replace: 'plane_number * cells',
     breaks: 'Gradients of planes after the first are taken from the wrong place.',
@@ -229,7 +229,7 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-fused-rows',
-    in: 'fn fused(',
+    in: 'fused',
     find: 'n += GROUP) {\n    backward_row',
     replace: 'n += params.N) {\n    backward_row',
     breaks: 'Rows past the workgroup have no gradient.',
@@ -300,7 +300,7 @@ const totals = mutantsOf('wgsl/cross_entropy.wgsl', tests.totals, [
   },
   {
     id: 'totals-last-class',
-    in: 'fn forward_row(',
+    in: 'forward_row',
     find: 'for (var c = 1u; c < params.C; c++)',
     replace: 'for (var c = 1u; c < params.C - 1u; c++)',
     breaks: 'The last class is never the prediction.',

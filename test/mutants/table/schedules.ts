@@ -114,8 +114,9 @@ const driving = [
     },
     {
       id: 'sched-parse-rest',
-      find: 'if (end < this.#text.length) this.#fail(end, `nothing',
-      replace: 'if (end < 0) this.#fail(end, `nothing',
+      in: 'all',
+      find: 'if (end < this.#text.length)',
+      replace: 'if (end < 0)',
       breaks: 'What follows a schedule is ignored.',
     },
   ]),
@@ -134,7 +135,7 @@ const driving = [
     },
     {
       id: 'scheduler-rate-check',
-      find: "check('Scheduler', `the ${what} of ${of} at t = ${t}`, 'number', value)",
+      find: `check('Scheduler', \`the \${what} of \${of} at t = \${t}\`, 'number', value)`,
       replace: '',
       breaks: 'A schedule may set a rate that is no number.',
     },

@@ -181,7 +181,7 @@ const memory = [
     },
     {
       id: 'tensor-detach-type',
-      in: 'detach(): Tensor {',
+      in: 'detach',
       find: 'this.dtype)',
       replace: "'float32')",
       breaks: 'detach() turns integers into floats.',

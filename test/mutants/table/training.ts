@@ -17,7 +17,7 @@ const run = mutantsOf('src/train/run.ts', tests.training, [
   },
   {
     id: 'train-meter-epoch',
-    in: 'async function trainEpoch(',
+    in: 'trainEpoch',
     find: 'else meter.reset()',
     replace: '',
     breaks: 'The means of training go on from the evaluation before.',
@@ -172,7 +172,7 @@ const stopping = mutantsOf('src/train/early_stopping.ts', tests.earlyStopping, [
   },
   {
     id: 'stopping-row',
-    in: 'onEpoch(epoch',
+    in: 'onEpoch',
     find: 'this.#bad = 0',
     replace: '',
     breaks: 'Epochs without an improvement count though others come between.',
@@ -275,8 +275,8 @@ const figures = [
 const folder = mutantsOf('src/node/run_folder.ts', tests.runFolder, [
   {
     id: 'run-folder-lines',
-    find: '(line)}\\n`',
-    replace: '(line)}`',
+    find: `\`\${JSON.stringify(line)}\\n\``,
+    replace: 'JSON.stringify(line)',
     breaks: 'Records are not on lines of their own.',
   },
   {

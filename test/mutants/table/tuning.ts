@@ -19,8 +19,8 @@ const chosen = mutantsOf('src/kernels/tuned.ts', tests.tuningFile, [
   },
   {
     id: 'tuned-sizes',
-    find: '=${size',
-    replace: '=${0',
+    find: 'Object.entries(shape)',
+    replace: 'Object.keys(shape).map((name) => [name, 0])',
     breaks: 'What was found for one shape is used at all shapes.',
   },
   {
@@ -98,7 +98,7 @@ const search = mutantsOf('src/tune/search.ts', tests.tuneSearch, [
   },
   {
     id: 'tune-budget',
-    in: 'export async function tune(',
+    in: 'tune',
     find: 'if (performance.now() > end) break',
     replace: '',
     breaks: 'A search without time times every kernel all the same.',
@@ -121,7 +121,7 @@ const spaces = mutantsOf('src/tune/spaces.ts', tests.tuningSpaces, [
   },
   {
     id: 'spaces-fused',
-    find: 'tuneAll(shape, as).KW_FIXED === 0 ? [] :',
+    find: 'tuneAll(shape, adapterClass).KW_FIXED === 0 ? [] :',
     replace: '',
     breaks: 'A layer that no variant is compiled for is searched.',
   },

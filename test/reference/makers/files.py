@@ -10,7 +10,7 @@ import torch
 
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCE = f"torch {torch.__version__}"
-DATA = os.environ.get("DAWNGRAD_DATA", os.path.expanduser("~/.cache/dawngrad/fashion-mnist"))
+DATA = os.environ.get("FASHION_MNIST_DIR", os.path.expanduser("~/.cache/dawngrad/fashion-mnist"))
 DTYPES = {"F32": numpy.float32, "F64": numpy.float64, "I32": numpy.int32, "U8": numpy.uint8}
 NAMES = {numpy.dtype(dtype): name for name, dtype in DTYPES.items()}
 

@@ -1,0 +1,247 @@
+// The choice of an adapter with real drivers, each open() in a process of its own.
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { cacheDir } from '../../src/node/cache.ts'
+import { survey } from '../../src/provision/adapters.ts'
+import { icdFiles, icdFolders, userDrivers } from '../../src/provision/drivers.ts'
+import { preload, probe } from '../../src/provision/probe.ts'
+
+const scratch = mkdtempSync(join(tmpdir(), 'dawngrad-drivers-'))
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+
+const tsx = new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url).href
+const openUrl = new URL('../../src/node/open.ts', import.meta.url).href
+const linux = process.platform === 'linux'
+
+/** The environment without what would choose a driver, with a cache folder that shares the unpacked drivers. */
+function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const { DAWNGRAD_ADAPTER: _, ...env } = process.env
+  const cache = mkdtempSync(join(scratch, 'cache-'))
+  mkdirSync(join(cache, 'dawngrad'))
+  for (const name of ['lavapipe', 'swiftshader']) {
+    if (existsSync(join(cacheDir(), name))) symlinkSync(join(cacheDir(), name), join(cache, 'dawngrad', name))
+  }
+  return { ...env, XDG_CACHE_HOME: cache, ...extra }
+}
+
+/** As `environment`, but without any driver. */
+function bare(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const home = mkdtempSync(join(scratch, 'home-'))
+  const none = { XDG_DATA_DIRS: home, XDG_CONFIG_DIRS: home, XDG_CACHE_HOME: join(home, 'cache') }
+  return environment({ HOME: home, XDG_DATA_HOME: '', XDG_CONFIG_HOME: '', ...none, ...extra })
+}
+
+interface Opened {
+  adapterSource?: string
+  error?: string
+  kind?: string
+  /** The Vulkan loader's variable in the process after open(). */
+  left: string | null
+}
+
+/** open() in a child process, twice if it succeeds; `before` runs first. */
+function openIn(env: NodeJS.ProcessEnv, before = ''): Promise<Opened> {
+  const program = `
+    ${before}
+    const { open } = await import(${JSON.stringify(openUrl)})
+    const report = (result) => console.log(JSON.stringify({ ...result, left: process.env.VK_DRIVER_FILES ?? null }))
+    try {
+      const gpu = await open()
+      const { info } = await open()
+      if (info.adapterSource !== gpu.info.adapterSource) throw new Error('the second open() gave another adapter')
+      report({ adapterSource: info.adapterSource })
+    } catch ({ message: error, kind }) {
+      report({ error, kind })
+    }
+    process.exit(0)`
+  return new Promise((resolve, reject) => {
+    const args = ['--import', tsx, '--input-type=module', '--eval', program]
+    execFile(process.execPath, args, { env, timeout: 50_000 }, (error, stdout) => {
+      if (error) reject(error)
+      else resolve(JSON.parse(stdout) as Opened)
+    })
+  })
+}
+
+/** No probe can succeed in a process that believes this program to be Node. */
+const withoutProbes = `process.execPath = '/bin/false'`
+
+const hasCompiler = linux && works('cc', ['--version'])
+
+function works(command: string, args: readonly string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Compiles a shared library and returns its path. */
+function library(name: string, code: string, ...args: string[]): string {
+  const [source, path] = [join(scratch, `${name}.c`), join(scratch, `lib${name}.so`)]
+  writeFileSync(source, code)
+  execFileSync('cc', ['-shared', '-fPIC', `-Wl,-soname,lib${name}.so`, '-o', path, source, ...args])
+  return path
+}
+
+/** A driver file that names a library, in a folder of its own. */
+function driverFile(libraryPath: string): string {
+  const folder = join(mkdtempSync(join(scratch, 'config-')), 'vulkan/icd.d')
+  mkdirSync(folder, { recursive: true })
+  const icd = { file_format_version: '1.0.0', ICD: { library_path: libraryPath, api_version: '1.3.0' } }
+  writeFileSync(join(folder, 'test_icd.json'), JSON.stringify(icd))
+  return join(folder, 'test_icd.json')
+}
+
+// Whoever names drivers for the Vulkan loader has chosen what this machine has.
+const chosen = userDrivers(process.env) !== null
+const adapters = await survey()
+const present = (id: string) => adapters.some(({ driver, state }) => driver.id === id && state === 'present')
+const hasHardware = present('plain') && adapters[0]?.adapterSource === 'hardware'
+const ofSystem = present('plain') || present('system-lavapipe')
+const hasLavapipe = present('system-lavapipe') || present('cache-lavapipe')
+const isBare = linux && icdFiles(bare()).length === 0
+
+const HELP = `Any of these helps:
+  npm run setup                                                         a driver for the processor, into the cache folder; no root needed
+  apt-get install mesa-vulkan-drivers libvulkan1                        Debian 13, Ubuntu 24.04 and newer
+  apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1  Debian 12
+On Debian 12 the suite bookworm-backports must be among apt's sources: its own Mesa, 22.3, is too old.
+A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the system has.`
+
+describe.skipIf(chosen)('open()', () => {
+  it('gives the best adapter, and remembers which driver that was', async () => {
+    const best = hasHardware ? 'hardware' : hasLavapipe ? 'lavapipe' : 'swiftshader'
+    const env = environment()
+    const first = await openIn(env)
+    expect(first).toEqual({ adapterSource: best, left: null })
+    expect(await openIn(env, withoutProbes)).toEqual(first)
+    const other = await openIn({ ...env, VK_TEST: 'another situation' }, withoutProbes)
+    expect(other).toMatchObject({ kind: 'unavailable' })
+    expect(other.error).toContain('a hardware adapter:              its process ended with code 1\n')
+    rmSync(join(env.XDG_CACHE_HOME!, 'dawngrad/adapter.json'))
+    expect(await openIn(env, withoutProbes)).toMatchObject({ kind: 'unavailable' })
+  })
+
+  it.each([
+    ['hardware', hasHardware],
+    ['lavapipe', hasLavapipe],
+    ['swiftshader', present('cache-swiftshader')],
+  ])(
+    'gives %s under DAWNGRAD_ADAPTER, or fails clearly, and leaves the environment alone',
+    async (adapterSource, there) => {
+      const opened = await openIn(environment({ DAWNGRAD_ADAPTER: adapterSource }))
+      if (there) expect(opened).toEqual({ adapterSource, left: null })
+      else
+        expect(opened.error?.split('\n')[0]).toBe(
+          `DAWNGRAD_ADAPTER is ${adapterSource}, but there is no such adapter. Tried:`,
+        )
+    },
+  )
+
+  it('refuses another value of DAWNGRAD_ADAPTER', async () => {
+    expect(await openIn(environment({ DAWNGRAD_ADAPTER: 'cuda' }))).toEqual({
+      error: "DAWNGRAD_ADAPTER must be hardware, lavapipe or swiftshader, it is 'cuda'",
+      kind: 'unavailable',
+      left: null,
+    })
+  })
+
+  it('needs no process to try drivers in', async () => {
+    const opened = await openIn(environment(), `process.execPath = '/nonexistent/node'`)
+    expect(opened).toEqual({ adapterSource: expect.any(String), left: null })
+  })
+
+  it.skipIf(!ofSystem)('needs no cache folder where the system has a driver', async () => {
+    const env = environment({ XDG_CACHE_HOME: join(import.meta.filename, 'no-folder') })
+    const opened = await openIn(env, `process.execPath = '/nonexistent/node'`)
+    expect(opened).toEqual({ adapterSource: expect.any(String), left: null })
+  })
+
+  it.skipIf(!isBare)('says what it tried where there is nothing', async () => {
+    const env = bare()
+    const { error, kind } = await openIn(env)
+    expect(kind).toBe('unavailable')
+    const text = error?.replace(/no adapter \(.*\)/, 'no adapter (…)')
+    expect(text).toBe(`no WebGPU adapter was found. Tried, in this order:
+  a hardware adapter:              no adapter (…)
+  the system's lavapipe:           no lvp_icd.json in ${icdFolders(env).join(', ')}
+  the cache folder's lavapipe:     nothing in ${env.XDG_CACHE_HOME}/dawngrad/lavapipe
+  the cache folder's SwiftShader:  nothing in ${env.XDG_CACHE_HOME}/dawngrad/swiftshader
+${HELP}`)
+    expect(readdirSync(env.HOME!)).toEqual([]) // nothing was written
+  })
+
+  it.skipIf(!linux)('says what came of the drivers that the user has named', async () => {
+    const garbage = join(scratch, 'garbage.so')
+    writeFileSync(garbage, 'no library')
+    const { error } = await openIn(environment({ VK_DRIVER_FILES: driverFile(garbage) }))
+    expect(
+      error?.replace(/no adapter \(.*\)/, 'no adapter (…)'),
+    ).toBe(`no WebGPU adapter was found. Tried, in this order:
+  the drivers that VK_DRIVER_FILES names:  no adapter (…)
+Without VK_DRIVER_FILES the drivers of this machine are used.
+${HELP}`)
+  })
+})
+
+describe.skipIf(chosen || !hasCompiler)('a bad driver', () => {
+  const start = '__attribute__((constructor)) static void start(void)'
+
+  it('that crashes is survived: the next driver is used', async () => {
+    const crashing = library('crash', `#include <stdlib.h>\n${start} { abort(); }`)
+    const file = driverFile(crashing)
+    const env = environment({ XDG_CONFIG_HOME: join(file, '../../..') })
+    if (hasLavapipe) expect(await openIn(env)).toEqual({ adapterSource: 'lavapipe', left: null })
+    expect((await openIn({ ...env, DAWNGRAD_ADAPTER: 'hardware' })).error).toBe(
+      `DAWNGRAD_ADAPTER is hardware, but there is no such adapter. Tried:
+  a hardware adapter:  its driver crashed (SIGABRT)
+Without DAWNGRAD_ADAPTER the best adapter of this machine is used.
+A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the system has.`,
+    )
+    expect((await openIn(environment({ VK_ICD_FILENAMES: file }))).error).toBe(
+      `no WebGPU adapter was found. Tried, in this order:
+  the drivers that VK_ICD_FILENAMES names:  its driver crashed (SIGABRT)
+Without VK_ICD_FILENAMES the drivers of this machine are used.
+${HELP}`,
+    )
+  })
+
+  const driver = { ...adapters[0]!.driver, libraries: [] as string[] }
+
+  it('that hangs is given up', async () => {
+    const hanging = library('hang', `#include <unistd.h>\n${start} { for (;;) sleep(1); }`)
+    expect(await probe({ ...driver, libraries: [hanging] }, 1000)).toEqual({ ok: false, why: 'no answer within 1 s' })
+  })
+
+  it('that ends its process is told from one that works', async () => {
+    const ending = library('end', `#include <unistd.h>\n${start} { _exit(7); }`)
+    expect(await probe({ ...driver, libraries: [ending] })).toEqual({ ok: false, why: 'its process ended with code 7' })
+  })
+
+  it('gets its libraries in whatever order they are listed', async () => {
+    const base = library('base', 'int base(void) { return 7; }')
+    const code = `#include <unistd.h>\nint base(void);\n${start} { if (base() == 7) _exit(9); }`
+    const top = library('top', code, `-L${scratch}`, '-lbase')
+    const ended = { ok: false, why: 'its process ended with code 9' }
+    for (const libraries of [
+      [base, top],
+      [top, base],
+    ])
+      expect(await probe({ ...driver, libraries })).toEqual(ended)
+    expect(await probe({ ...driver, libraries: [top] })).not.toEqual(ended)
+  })
+
+  it('gets its libraries in this process too', () => {
+    const proof = join(scratch, 'loaded')
+    const base = library('lower', 'int lower(void) { return 7; }')
+    const body = `{ if (lower() == 7) fclose(fopen("${proof}", "w")); }`
+    const top = library('upper', `#include <stdio.h>\nint lower(void);\n${start} ${body}`, `-L${scratch}`, '-llower')
+    preload({ libvulkan: [], libraries: [top, '/nonexistent/lib.so', base] })
+    expect(existsSync(proof)).toBe(true)
+  })
+})
