@@ -2,6 +2,13 @@
 export { AdamW, type AdamWGroup, type AdamWOptions, type AdamWState } from './adamw.ts'
 export { type AverageState, EMA, SWA } from './average.ts'
 export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip.ts'
-export { Optimizer, type OptimizerState, type ParamGroup, type Parameters, type Rule, type Variant } from './optimizer.ts'
+export {
+  Optimizer,
+  type OptimizerState,
+  type Parameters,
+  type ParamGroup,
+  type Rule,
+  type Variant,
+} from './optimizer.ts'
 export { SGD, type SGDGroup, type SGDOptions, type SGDState } from './sgd.ts'
 export { SGLD, type SGLDGroup, type SGLDNoise, type SGLDOptions, type SGLDState } from './sgld.ts'

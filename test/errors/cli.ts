@@ -1,7 +1,7 @@
 import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { ImageBatches, nn, optim, tensor } from '../../src/node/index.ts'
 import { RunFolder } from '../../src/node/run_folder.ts'
-import { evaluate, run } from '../../src/train/index.ts'
+import { evaluate, fit } from '../../src/train/index.ts'
 import { tinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, COUNT } from './refusal.ts'
 
@@ -200,14 +200,11 @@ export const cli: Area = {
       run: async () => {
         const net = notFinite()
         const { train, test } = fashionMnistFromBytes(tinyFashionMnist())
-        await run({
-          net,
+        // biome-ignore lint/suspicious/noFocusedTests: this is the library's fit
+        await fit(net, {
+          data: { train: new ImageBatches(train), test: new ImageBatches(test) },
           optimizer: new optim.SGD(net.parameters(), { lr: 0.3 }),
-          train: new ImageBatches(train),
-          test: new ImageBatches(test),
           epochs: 1,
-          seed: 0,
-          rates: { schedule: () => 0.3, per: 'epoch', timing: 'before-epoch', lr: 0.3 },
         })
       },
     },
