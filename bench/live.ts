@@ -9,7 +9,7 @@ import { UsageError, wholeNumber } from '../src/cli/options.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { ImageBatches, manualSeed, nn, optim, permutation, take } from '../src/index.ts'
 import { open } from '../src/node/open.ts'
-import { type HistoryRecord, run } from '../src/train/index.ts'
+import { fit, type HistoryRecord } from '../src/train/index.ts'
 import {
   type CommonOptions,
   checkJson,
@@ -72,7 +72,7 @@ class Way {
   async sample(train: (hooks: Hooks) => Promise<unknown>, counts: boolean): Promise<void> {
     const page = this.#page
     const hooks = page && {
-      onBatch: ({ images }: { images: number }) => page.live.batch(images),
+      onProgress: ({ images }: { images: number }) => page.live.batch(images),
       onRecord: (record: HistoryRecord) => {
         const start = performance.now()
         page.record(record)
@@ -93,7 +93,7 @@ class Way {
 }
 
 interface Hooks {
-  readonly onBatch?: (info: { images: number }) => void
+  readonly onProgress?: (info: { images: number }) => void
   readonly onRecord?: (record: HistoryRecord) => void
 }
 
@@ -157,7 +157,8 @@ async function bench(gpu: Gpu, { dataset, name: data }: Images, { runs, batchSiz
   const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
   const batches = new ImageBatches(take(dataset, STEPS * batchSize), { batchSize })
   const train = (hooks: Hooks) =>
-    run({ net, optimizer, train: batches, test: null, epochs: 1, seed: 0, rates: null, ...hooks })
+    // biome-ignore lint/suspicious/noFocusedTests: this is the library's fit
+    fit(net, { data: batches, optimizer, epochs: 1, callbacks: [hooks] })
   const ways = [
     new Way('without the page'),
     new Way('without the page, again'),

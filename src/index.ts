@@ -34,19 +34,21 @@ export { type Generator, manualSeed, permutation, type Stream, type StreamName }
 export { scope } from './tensor/scope.ts'
 export { type Shape, ShapeError, type ShapeLine } from './tensor/shape.ts'
 export { type DType, Tensor, type TypedArray } from './tensor/tensor.ts'
+export type { FitBatch, FitCallback, FitEpoch, FitProgress, FitResult, FitRun } from './train/callbacks.ts'
+export type { CheckpointOptions, CheckpointStore } from './train/checkpoint_store.ts'
 export { DivergedError, type Divergence } from './train/diverged.ts'
 export { type EarlyStopping, type EarlyStoppingOptions, earlyStopping } from './train/early_stopping.ts'
 export { evaluate } from './train/evaluate.ts'
-export {
-  type FitBatch,
-  type FitCallback,
-  type FitEpoch,
-  type FitOptions,
-  type FitResult,
-  type FitRun,
-  fit,
-} from './train/fit.ts'
+export { type FitOptions, fit } from './train/fit.ts'
 export type { BatchRecord, EpochRecord, HistoryRecord } from './train/history.ts'
 export { type LrFindOptions, type LrFindResult, type LrPoint, lrFind } from './train/lr_find.ts'
+export type {
+  CallbackState,
+  Figures,
+  Position,
+  SavedOptimizer,
+  SavedSettings,
+  SavedState,
+} from './train/saved_state.ts'
 export { updateBatchNorm } from './train/update_batch_norm.ts'
 export type { Tuning, TuningEntry } from './tune/file.ts'

@@ -4,12 +4,13 @@ import { Command, Option } from 'commander'
 import { lrFigure } from '../figures/range_test.ts'
 import { drawFigure } from '../figures/svg.ts'
 import { drawText } from '../figures/text.ts'
-import { ImageBatches, manualSeed, nn, optim, permutation } from '../index.ts'
+import { ImageBatches, manualSeed, nn, permutation } from '../index.ts'
 import { writeWhole } from '../node/files.ts'
 import { loadFashionMnist, open } from '../node/index.ts'
 import { describeAdapter } from '../provision/adapters.ts'
 import { ensureSetup } from '../provision/setup.ts'
 import { type LrFindResult, lrFind } from '../train/lr_find.ts'
+import { checkOptimizer, type OptimizerName, optimizerOf } from './optimizer.ts'
 import { checkFile, number, UsageError, wholeNumber } from './options.ts'
 import { DECIDING } from './train_options.ts'
 import { checkBatchFits, limited } from './train_run.ts'
@@ -20,6 +21,7 @@ interface Given {
   readonly steps?: number
   readonly smoothing: number
   readonly batchSize: number
+  readonly optimizer: OptimizerName
   readonly momentum: number
   readonly weightDecay: number
   readonly seed: number
@@ -28,7 +30,7 @@ interface Given {
 }
 
 /** Options with the same meaning as in `train`. */
-const SHARED = ['batchSize', 'momentum', 'weightDecay', 'seed', 'limitTrain']
+const SHARED = ['batchSize', 'optimizer', 'momentum', 'weightDecay', 'seed', 'limitTrain']
 
 /** `dawngrad lr-find`. `load` gives the data. */
 export function lrFindCommand(load = loadFashionMnist): Command {
@@ -53,13 +55,14 @@ export function lrFindCommand(load = loadFashionMnist): Command {
       const below = `it is too far below --max-lr, ${maxLr}`
       throw new UsageError(`option '--min-lr': ${below}: the ratio of the two must be a finite number, got ${minLr}`)
     }
+    checkOptimizer({ ...given, lr: minLr })
     if (svg !== undefined) checkFile('--svg', svg)
     await find(given, load)
   })
 }
 
 async function find(given: Given, load: typeof loadFashionMnist): Promise<void> {
-  const { batchSize, momentum, weightDecay, seed, limitTrain, svg, ...sweep } = given
+  const { batchSize, optimizer: _, momentum: __, weightDecay: ___, seed, limitTrain, svg, ...sweep } = given
   const { stdout } = process
   await ensureSetup({ quiet: undefined })
   const { train: all, dir } = await load()
@@ -70,7 +73,7 @@ async function find(given: Given, load: typeof loadFashionMnist): Promise<void> 
     stdout.write(`adapter: ${describeAdapter(gpu.info)}\ndata: ${set.count} training images from ${dir}\n`)
     manualSeed(seed)
     const net = nn.lenet()
-    const optimizer = new optim.SGD(net.parameters(), { lr: sweep.minLr, momentum, weightDecay })
+    const optimizer = optimizerOf(net.parameters(), { ...given, lr: sweep.minLr })
     const train = new ImageBatches(set, { batchSize })
     train.setOrder(permutation(seed, 0, train.size))
     const steps = sweep.steps ?? Math.max(2, train.length)

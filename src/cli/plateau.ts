@@ -1,17 +1,15 @@
 // `train --plateau`: the rate falls when the metric stops getting better.
 import type { optim } from '../index.ts'
 import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
-import { type PlateauState, ReduceLROnPlateau, type Schedule } from '../sched/index.ts'
-import type { EpochReport } from '../train/index.ts'
+import { type PlateauState, ReduceLROnPlateau } from '../sched/index.ts'
+import type { FitEpoch } from '../train/index.ts'
 import type { Rates } from './options.ts'
 import type { Change, TrainOptions } from './train_options.ts'
 
 /** The rate of a run that falls where its metric gets no better. */
 export interface PlateauOfRun {
-  /** The rate in force, whatever the t: the one schedule that is no function of it. */
-  readonly schedule: Schedule
   /** After an epoch; whether the rate was reduced. */
-  readonly step: (report: EpochReport) => boolean
+  readonly step: (epoch: FitEpoch) => boolean
   readonly stateDict: () => PlateauState
 }
 
@@ -24,7 +22,7 @@ interface Plan {
  * What `--plateau` asks for, as the checkpoint left it where a run goes on; null without. Rules that were changed count
  * anew, from the rate that was reached; a `--lr` that was changed is that rate.
  */
-export function plateauOf({ rates, going }: Plan, optimizer: optim.SGD): PlateauOfRun | null {
+export function plateauOf({ rates, going }: Plan, optimizer: optim.Optimizer): PlateauOfRun | null {
   if (!rates.plateau) return null
   const { metric, options } = rates.plateau
   const plateau = new ReduceLROnPlateau(optimizer, options)
@@ -36,8 +34,7 @@ export function plateauOf({ rates, going }: Plan, optimizer: optim.SGD): Plateau
     plateau.loadStateDict({ ...counts, lr: isChanged('--lr') ? anew.lr : saved.lr })
   }
   return {
-    schedule: () => optimizer.paramGroups[0]!.lr,
-    step: ({ testAcc, train }) => plateau.step(metric === 'testAcc' ? testAcc : train.loss),
+    step: (epoch) => plateau.step(epoch[metric]),
     stateDict: () => plateau.stateDict(),
   }
 }

@@ -7,6 +7,7 @@ import { newestCheckpoint } from '../node/checkpoint_folder.ts'
 import { readWhole } from '../node/files.ts'
 import type { loadFashionMnist } from '../node/index.ts'
 import { CHECKPOINTS, HISTORY, RESULT } from '../node/run_folder.ts'
+import { checkOptimizer } from './optimizer.ts'
 import { ratesOf, UsageError } from './options.ts'
 import { type Change, changes, restored, type TrainOptions } from './train_options.ts'
 import { trainRun } from './train_run.ts'
@@ -39,6 +40,7 @@ export async function resume(
     throw new UsageError(`option '--epochs': the run in ${path} has had ${position.epoch} epochs already`)
   }
   const rates = ratesOf(options)
+  checkOptimizer(options, rates.schedule)
   await trainRun({ options, rates, path, load, tuning, going: { found, changed, allowChanges } })
 }
 

@@ -1,23 +1,17 @@
 // Saves the checkpoints of a training run.
-import type { nn, optim } from '../index.ts'
 import { type FoundCheckpoint, saveCheckpoint } from '../node/checkpoint_folder.ts'
-import { valuesOf } from '../node/checkpoint_state.ts'
 import type { RunFolder } from '../node/run_folder.ts'
 import { packageVersion } from '../node/version.ts'
 import type { PlateauState } from '../sched/index.ts'
-import { METER_WORDS, type Position } from '../train/index.ts'
+import type { SavedState } from '../train/index.ts'
 import { DECIDING, recorded, SAVING, type TrainOptions } from './train_options.ts'
 
-const START: Position = { epoch: 0, step: 0, words: new Int32Array(METER_WORDS), trainSeconds: 0, epochSeconds: 0 }
-
 interface Saved {
-  readonly net: nn.Module
-  readonly optimizer: optim.SGD
   readonly folder: RunFolder
   readonly options: TrainOptions
   readonly adapter: string
   readonly plateau: { readonly stateDict: () => PlateauState } | null
-  /** Where the run goes on. */
+  /** Where the run continues. */
   readonly found: FoundCheckpoint | undefined
 }
 
@@ -37,21 +31,19 @@ export class Saver {
     return this.#last ?? 'none'
   }
 
-  /** Wall time of the run, that before it was interrupted included. */
+  /** Wall time of the run, including that before it was interrupted. */
   seconds(): number {
     return (this.#of.found?.checkpoint.seconds ?? 0) + (performance.now() - this.#began) / 1000
   }
 
-  /** The lines that belong to the checkpoint are on the disk before it is. */
-  async save(position: Position = START): Promise<void> {
-    const { net, optimizer, folder, options, adapter, plateau } = this.#of
-    const values = await valuesOf(net, optimizer, position.step)
+  /** Saves a state without its history: the lines of it are in a file, and on the disk before the checkpoint is. */
+  async save({ history: _, ...state }: SavedState): Promise<void> {
+    const { folder, options, adapter, plateau } = this.#of
     const about = { seconds: this.seconds(), version: packageVersion(), adapter }
     const checkpoint = {
-      ...values,
+      ...state,
       ...about,
       ...(plateau && { plateau: plateau.stateDict() }),
-      position,
       files: await folder.position(),
       options: recorded(options, [...DECIDING, ...SAVING]),
     }

@@ -6,14 +6,11 @@ const CODES = { SIGINT: 130, SIGTERM: 143 } as const
 const ONE_KEY_PRESS = 200
 type StopSignal = keyof typeof CODES
 
-/** A signal stopped a run, which is saved. */
-export class Stopped extends Error {
-  override readonly name = 'Stopped'
-}
-
 export interface StopSignals {
   /** The first signal that came, or null. */
   readonly came: StopSignal | null
+  /** Aborted by the first signal. */
+  readonly signal: AbortSignal
   /** Leaves the signals to Node again. */
   release(): void
 }
@@ -30,9 +27,16 @@ export function exitCodeOf(signal: StopSignal): number {
 export function stopSignals(): StopSignals {
   let came: StopSignal | null = null
   let at = 0
+  const controller = new AbortController()
   const onSignal = (signal: NodeJS.Signals) => {
-    if (came === null) [came, at] = [signal as StopSignal, performance.now()]
-    else if (performance.now() - at > ONE_KEY_PRESS) process.exit(CODES[signal as StopSignal])
+    const now = performance.now()
+    if (came !== null) {
+      if (now - at > ONE_KEY_PRESS) process.exit(CODES[signal as StopSignal])
+      return
+    }
+    came = signal as StopSignal
+    at = now
+    controller.abort()
   }
   const signals = Object.keys(CODES) as StopSignal[]
   for (const signal of signals) process.on(signal, onSignal)
@@ -40,6 +44,7 @@ export function stopSignals(): StopSignals {
     get came() {
       return came
     },
+    signal: controller.signal,
     release: () => {
       for (const signal of signals) process.off(signal, onSignal)
     },

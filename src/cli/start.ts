@@ -1,9 +1,10 @@
 // Starts a training run: opens the device and compiles the kernels while the data is read.
 import process from 'node:process'
 import type { Gpu, ImageDataset } from '../index.ts'
-import { ImageBatches, nn, optim } from '../index.ts'
+import { ImageBatches, nn } from '../index.ts'
 import { type loadFashionMnist, open } from '../node/index.ts'
 import { warmUpRun } from '../train/index.ts'
+import { optimizerOf } from './optimizer.ts'
 import type { TrainOptions } from './train_options.ts'
 
 /** When each part of a start was done, in milliseconds since the process began. */
@@ -46,20 +47,20 @@ export async function start(load: typeof loadFashionMnist, options: TrainOptions
   return { ...loaded.value.data, gpu, times: { node, device, data: loaded.value.at, kernels } }
 }
 
-/** One image stands in for the data: kernels depend only on the shapes of a batch. */
-async function compile(gpu: Gpu, { batchSize, lr, momentum, weightDecay }: TrainOptions): Promise<void> {
+/** Blank images stand in for the data: kernels depend only on the shapes of a batch. */
+async function compile(gpu: Gpu, options: TrainOptions): Promise<void> {
   const image: ImageDataset = {
-    images: new Uint8Array(28 * 28),
-    labels: new Uint8Array(1),
-    count: 1,
+    images: new Uint8Array(28 * 28 * options.batchSize),
+    labels: new Uint8Array(options.batchSize),
+    count: options.batchSize,
     classes: ['any'],
     channels: 1,
     height: 28,
     width: 28,
   }
   const net = nn.lenet()
-  const batches = new ImageBatches(image, { batchSize, gpu })
-  const optimizer = new optim.SGD(net.parameters(), { lr, momentum, weightDecay })
+  const batches = new ImageBatches(image, { batchSize: options.batchSize, gpu })
+  const optimizer = optimizerOf(net.parameters(), options)
   try {
     await warmUpRun({ net, optimizer, train: batches, test: batches })
   } finally {

@@ -25,6 +25,7 @@ import {
 import { groupsOf, type Outcome, sweepFigure, tableLines } from '../node/sweep_table.ts'
 import { isNoise } from '../provision/probe.ts'
 import { DivergedError } from '../train/index.ts'
+import { checkOptimizer, withRate } from './optimizer.ts'
 import { pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
 import { exitCodeOf } from './signals.ts'
 import { trainCommand } from './train.ts'
@@ -126,7 +127,8 @@ function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep & { re
   const defaults = Object.fromEntries(DECIDING.map((one) => [one.attributeName(), one.defaultValue ?? null]))
   const points = pointsIn(axes).map((point, index): SweepPoint => {
     const varied = [...point].map(([name, value]) => [named.get(name)!.attributeName(), value] as const)
-    const options: TrainOptions = { ...given, ...Object.fromEntries(varied) }
+    const isGiven = point.has('lr') || command.getOptionValueSource('lr') === 'cli'
+    const options: TrainOptions = withRate({ ...given, ...Object.fromEntries(varied) }, isGiven)
     checkRates(options, point)
     return { index, point, options, folder: join(out, nameOf(recorded(options, DECIDING), defaults)) }
   })
@@ -142,14 +144,16 @@ function pointsIn(axes: readonly Axis[]): Point[] {
   }
 }
 
-/** Throws UsageError for a wrong schedule or plateau, and names the option that contains it. */
+/** Throws UsageError for a wrong schedule, plateau or momentum, and names the option that contains it. */
 function checkRates(options: TrainOptions, point: Point): void {
   try {
-    ratesOf(options)
+    checkOptimizer(options, ratesOf(options).schedule)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     const of = (name: string) => (point.has(name) ? `option '--grid': ${name}` : `option '--${name}'`)
-    throw new UsageError(error.message.replace(/^option '--(schedule|plateau)'/, (_, name: string) => of(name)))
+    throw new UsageError(
+      error.message.replace(/^option '--(schedule|plateau|momentum)'/, (_, name: string) => of(name)),
+    )
   }
 }
 

@@ -2,6 +2,7 @@
 import { Command, type Command as Commander, Option } from 'commander'
 import { loadFashionMnist } from '../node/index.ts'
 import { defaultRunFolder, refusal } from '../node/run_folder.ts'
+import { checkOptimizer, withRate } from './optimizer.ts'
 import { ratesOf, UsageError, wholeNumber } from './options.ts'
 import { resume } from './resume.ts'
 import { DECIDING, SAVING, type TrainOptions } from './train_options.ts'
@@ -34,7 +35,8 @@ export function trainCommand(load = loadFashionMnist): Command {
         .argParser(wholeNumber(0, 65_535))
         .preset('0'),
     )
-    .action(async ({ out, resume: from, allowChanges = false, tuning, ...options }: Given) => {
+    .action(async ({ out, resume: from, allowChanges = false, tuning, ...given }: Given) => {
+      const options = withRate(given, command.getOptionValueSource('lr') === 'cli')
       if (from !== undefined)
         return await resume(
           from,
@@ -45,6 +47,7 @@ export function trainCommand(load = loadFashionMnist): Command {
         )
       if (allowChanges) throw new UsageError("option '--allow-changes' goes with '--resume' alone")
       const rates = ratesOf(options)
+      checkOptimizer(options, rates.schedule)
       const folder = out ?? defaultRunFolder(new Date())
       const problem = refusal(folder)
       if (problem !== null) throw new UsageError(`option '--out': ${problem}`)

@@ -1,11 +1,13 @@
 // The options of `dawngrad train`: which of them decide the result, and how a run records them.
 import { Option } from 'commander'
 import type { RecordedOptions } from '../node/checkpoint.ts'
+import { checkOptimizer, OPTIMIZERS, type OptimizerName } from './optimizer.ts'
 import { number, ratesOf, wholeNumber } from './options.ts'
 
 export interface TrainOptions {
   readonly epochs: number
   readonly batchSize: number
+  readonly optimizer: OptimizerName
   readonly lr: number
   readonly momentum: number
   readonly weightDecay: number
@@ -29,9 +31,10 @@ const option = (flags: string, text: string) => new Option(flags, text)
 export const DECIDING: readonly Option[] = [
   option('--epochs <n>', 'passes over the training images').argParser(wholeNumber(1)).default(10),
   option('--batch-size <n>', 'images in an update').argParser(wholeNumber(1)).default(256),
-  option('--lr <rate>', "the optimiser's learning rate").argParser(number()).default(0.3),
+  option('--optimizer <name>', 'the rule of the updates').choices(OPTIMIZERS).default('sgd'),
+  option('--lr <rate>', "the optimizer's learning rate").argParser(number()).default(0.3, '0.3, with adamw 0.001'),
   option('--momentum <m>', 'momentum of SGD').argParser(number()).default(0),
-  option('--weight-decay <d>', 'weight decay of SGD').argParser(number()).default(0),
+  option('--weight-decay <d>', "weight decay: SGD's, or AdamW's").argParser(number()).default(0),
   option('--schedule <s>', "such as 'cosine(baseLr=0.3, maxUpdate=20)'").default('constant'),
   option(
     '--plateau <rules>',
@@ -54,8 +57,8 @@ export const SAVING: readonly Option[] = [
   option('--keep <n>', 'checkpoints to keep').argParser(wholeNumber(1)).default(3),
 ]
 
-/** These say which image belongs to which step, so that a run can't go on with others. */
-const FIXED = ['batchSize', 'limitTrain']
+/** A run can't continue with others: they say which image belongs to which step, and what the optimizer has kept. */
+const FIXED = ['batchSize', 'limitTrain', 'optimizer']
 
 /** Options for `result.json` and checkpoints. */
 export function recorded(options: TrainOptions, which: readonly Option[]): RecordedOptions {
@@ -75,7 +78,9 @@ export function restored(values: RecordedOptions): TrainOptions | string {
   const options: Record<string, unknown> = {}
   for (const one of all) {
     const name = one.attributeName()
-    const value = Object.hasOwn(values, name) ? values[name] : undefined
+    // A run from before there was such an option had this one.
+    const before = name === 'optimizer' ? one.defaultValue : undefined
+    const value = Object.hasOwn(values, name) ? values[name] : before
     const isOptional = one.defaultValue === undefined
     // A run from before there was such an option had none.
     if (isOptional && (value === null || (value === undefined && name === 'plateau'))) continue
@@ -89,7 +94,8 @@ export function restored(values: RecordedOptions): TrainOptions | string {
   }
   const complete = options as unknown as TrainOptions
   try {
-    ratesOf(complete)
+    const { schedule } = ratesOf(complete)
+    checkOptimizer(complete, schedule)
   } catch (error) {
     return `it records a schedule that is none: ${(error as Error).message}`
   }

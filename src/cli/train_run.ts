@@ -1,10 +1,12 @@
 // One run of `dawngrad train`, from its first line to its result.
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import process from 'node:process'
 import { drawCurves } from '../figures/curves.ts'
-import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, optim, take } from '../index.ts'
+import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, take } from '../index.ts'
+import { decodeCheckpoint } from '../node/checkpoint.ts'
 import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
-import { setAside } from '../node/checkpoint_folder.ts'
-import { restoreValues } from '../node/checkpoint_state.ts'
+import { checkpointNames, setAside } from '../node/checkpoint_folder.ts'
 import { commandLine } from '../node/command.ts'
 import type { loadFashionMnist } from '../node/index.ts'
 import { RunFolder, type RunSummary } from '../node/run_folder.ts'
@@ -12,23 +14,27 @@ import { packageVersion } from '../node/version.ts'
 import { describeAdapter } from '../provision/adapters.ts'
 import { ensureSetup } from '../provision/setup.ts'
 import {
+  type CheckpointStore,
   curvePoints,
   DivergedError,
-  type EpochReport,
+  type FitEpoch,
+  type FitResult,
+  fit,
   type HistoryRecord,
   parameterHash,
   parseHistory,
-  type RunResult,
-  run,
+  restoreValues,
+  type SavedState,
   summaryLine,
 } from '../train/index.ts'
 import { LiveRun } from './live_run.ts'
+import { optimizerOf } from './optimizer.ts'
 import { type Rates, UsageError } from './options.ts'
 import { plateauOf, titleOf } from './plateau.ts'
 import { createProgress } from './progress.ts'
 import { formatDuration } from './progress_text.ts'
 import { Saver } from './saver.ts'
-import { exitCodeOf, Stopped, stopSignals } from './signals.ts'
+import { exitCodeOf, stopSignals } from './signals.ts'
 import { type StartTimes, start, startLine } from './start.ts'
 import { type Change, DECIDING, recorded, type TrainOptions } from './train_options.ts'
 
@@ -98,21 +104,20 @@ async function trainOn(
   { changed, times }: { changed: readonly string[]; times: StartTimes },
 ): Promise<void> {
   const { options, path, going } = plan
-  const { epochs, batchSize, seed, lr, momentum, weightDecay, schedulePer, lrTiming, quiet } = options
-  const { checkpointEvery = Number.POSITIVE_INFINITY } = options
+  const { epochs, batchSize, seed, lr, schedulePer, lrTiming, quiet, checkpointEvery: every, keep } = options
   manualSeed(seed)
   const net = nn.lenet()
-  const optimizer = new optim.SGD(net.parameters(), { lr, momentum, weightDecay })
+  const optimizer = optimizerOf(net.parameters(), options)
   const train = new ImageBatches(trainSet, { batchSize })
   const test = new ImageBatches(testSet, { batchSize })
   const records: HistoryRecord[] = going ? recordsOf(going.found, path, train.length) : []
   const title = `LeNet on Fashion-MNIST, ${titleOf(options, plan.rates)}, seed ${seed}`
   const about = { title, epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
-  if (going) restoreValues(net, optimizer, going.found.checkpoint, going.found.path)
+  const settings = { images: train.size, batchSize, accumulate: 1, seed, lr }
+  const from = going && { ...withOptionsNow(going.found.checkpoint), settings, history: [...records] }
+  if (from) restoreValues(net, optimizer, from, going.found.path)
   const plateau = plateauOf(plan, optimizer)
-  const schedule = plateau?.schedule ?? plan.rates.schedule
-  const from = going?.found.checkpoint.position
   let begun = false
   const folder = going ? await goOn(path, going.found) : await RunFolder.create(path)
   const { stdout } = process
@@ -124,46 +129,50 @@ async function trainOn(
     epochs,
     stepsPerEpoch: train.length,
   })
-  if (from) progress.message(`going on with ${path} after step ${from.step}`)
+  if (from) progress.message(`going on with ${path} after step ${from.position.step}`)
   for (const change of changed) progress.message(`changed: ${change}`)
   const signals = stopSignals()
-  const saver = new Saver({ net, optimizer, folder, options, adapter: gpu.info.name, found: going?.found, plateau })
+  const saver = new Saver({ folder, options, adapter: gpu.info.name, found: going?.found, plateau })
   try {
-    if (!from || changed.length > 0) await saver.save(from)
-    const result = await run({
-      net,
+    if (from && changed.length > 0) await saver.save(from)
+    // biome-ignore lint/suspicious/noFocusedTests: this is the library's fit
+    const result = await fit(net, {
+      data: { train, test },
       optimizer,
-      train,
-      test,
       epochs,
       seed,
-      rates: { schedule, per: schedulePer, timing: lrTiming, lr },
-      ...(from && { start: from }),
-      onBatch: ({ totals, ...at }) => {
-        if (!begun) progress.message(startLine(times, performance.now()))
-        begun = true
-        live?.batch(at.images)
-        progress.batch({ ...at, ...(totals && { trainLoss: totals.loss, trainAcc: totals.accuracy }) })
-      },
-      onRecord: async (record) => {
-        records.push(record)
-        live?.record(record)
-        progress.record(record)
-        await folder.record(record)
-      },
-      onEpoch: async (report) => {
-        progress.epoch(epochLineOf(report))
-        if (plateau?.step(report)) progress.message(`learning rate is now ${optimizer.paramGroups[0]!.lr}`)
-        await folder.timing(report)
-      },
-      pauseAfter: (step) => step % checkpointEvery === 0 || signals.came !== null,
-      onPause: async (at) => {
-        const due = at.step % checkpointEvery === 0 || at.step % train.length === 0
-        if (due || signals.came !== null) await saver.save(await at.position())
-        // With the last epoch done, the results are written all the same.
-        if (signals.came !== null && at.epoch < epochs) throw new Stopped(`stopped by ${signals.came}`)
-      },
+      ...(plateau === null && { schedule: plan.rates.schedule, schedulePer, lrTiming }),
+      checkpoint: { store: storeOf(saver, folder), every, keep },
+      from,
+      signal: signals.signal,
+      callbacks: [
+        {
+          onProgress: (batch) => {
+            if (!begun) progress.message(startLine(times, performance.now()))
+            begun = true
+            live?.batch(batch.images)
+            progress.batch(batch)
+          },
+          onRecord: async (record) => {
+            records.push(record)
+            live?.record(record)
+            progress.record(record)
+            await folder.record(record)
+          },
+          onEpoch: async (epoch) => {
+            progress.epoch(epochLineOf(epoch))
+            if (plateau?.step(epoch)) progress.message(`learning rate is now ${optimizer.paramGroups[0]!.lr}`)
+            await folder.timing(epoch)
+          },
+        },
+      ],
     })
+    if (result.stopped) {
+      const stopped = `stopped by ${signals.came}`
+      await live?.end('stopped', stopped)
+      progress.finish(`${stopped}; saved in ${saver.last}\nto go on: ${commandLine('train', ['--resume', path])}`)
+      return
+    }
     const outcome = { title, records, result, net, trainSet, train, seconds: saver.seconds() }
     const summary = await finish(plan, gpu, folder, outcome)
     progress.message(`results in ${folder.path}`)
@@ -172,14 +181,30 @@ async function trainOn(
     await live?.end('finished', summaryLine(summary))
   } catch (error) {
     if (error instanceof DivergedError) error.message += `; the last good checkpoint is ${saver.last}`
-    await live?.end(error instanceof Stopped ? 'stopped' : 'failed', (error as Error).message)
-    if (!(error instanceof Stopped)) throw error
-    progress.finish(`${error.message}; saved in ${saver.last}\nto go on: ${commandLine('train', ['--resume', path])}`)
+    await live?.end('failed', (error as Error).message)
+    throw error
   } finally {
     progress.finish()
     signals.release()
     if (signals.came !== null) process.exitCode = exitCodeOf(signals.came)
   }
+}
+
+/** The folder of a run's checkpoints, as `fit` sees it. */
+function storeOf(saver: Saver, folder: RunFolder): CheckpointStore {
+  const pathOf = (name: string) => join(folder.checkpoints, `${name}.safetensors`)
+  return {
+    save: (_, state) => saver.save(state),
+    list: async () => checkpointNames(folder.checkpoints).map(({ name }) => name.replace('.safetensors', '')),
+    load: async (name) => decodeCheckpoint(await readFile(pathOf(name)), pathOf(name)),
+    remove: (name) => rm(pathOf(name), { force: true }),
+  }
+}
+
+/** The optimizer's options are those of the command line, which may have changed. */
+function withOptionsNow({ position, network, optimizer, figures }: SavedState): SavedState {
+  const { paramGroups: _, ...state } = optimizer
+  return { position, network, optimizer: state, ...(figures && { figures }) }
 }
 
 /** The history up to a checkpoint, which must be one of a run with these steps an epoch. */
@@ -212,7 +237,7 @@ interface Outcome {
   /** What the figure is called. */
   readonly title: string
   readonly records: readonly HistoryRecord[]
-  readonly result: RunResult
+  readonly result: FitResult
   readonly net: nn.Module
   readonly trainSet: ImageDataset
   readonly train: ImageBatches
@@ -261,14 +286,14 @@ export function limited(set: ImageDataset, option: string, limit: number | undef
   return take(set, limit)
 }
 
-function epochLineOf({ epoch, lr, train, testAcc, trainSeconds, testSeconds }: EpochReport) {
+function epochLineOf({ epoch, lr, images, trainLoss, trainAcc, testAcc, trainSeconds, testSeconds }: FitEpoch) {
   return {
     epoch,
     lr,
-    trainLoss: train.loss,
-    trainAcc: train.accuracy,
+    trainLoss,
+    trainAcc,
     testAcc,
     seconds: trainSeconds + testSeconds,
-    imagesPerSecond: train.count / trainSeconds,
+    imagesPerSecond: images / trainSeconds,
   }
 }

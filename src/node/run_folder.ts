@@ -3,7 +3,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { accessSync, constants, existsSync, lstatSync, statSync } from 'node:fs'
 import { appendFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import type { EpochReport, HistoryRecord } from '../train/index.ts'
+import type { FitEpoch, HistoryRecord } from '../train/index.ts'
 import type { FolderPosition, RecordedOptions } from './checkpoint.ts'
 import { checkpointNames, createCheckpointFolder } from './checkpoint_folder.ts'
 import { flush, makeFolder, naming, removeLeftBehind, writeWhole } from './files.ts'
@@ -130,8 +130,13 @@ export class RunFolder {
   }
 
   /** Clock figures, which no promise covers. */
-  async timing({ epoch, train, trainSeconds, testSeconds }: EpochReport): Promise<void> {
-    const imagesPerSecond = train.count / trainSeconds
+  async timing({
+    epoch,
+    images,
+    trainSeconds,
+    testSeconds,
+  }: Pick<FitEpoch, 'epoch' | 'images' | 'trainSeconds' | 'testSeconds'>): Promise<void> {
+    const imagesPerSecond = images / trainSeconds
     const line = await this.#append(TIMING, { kind: 'epoch', epoch, trainSeconds, testSeconds, imagesPerSecond })
     this.#timingBytes += line.length
   }

@@ -1,6 +1,7 @@
 // Saves and loads safetensors files under Node.
-import { decodeSafetensors, encodeSafetensors, type HostTensor } from '../data/safetensors.ts'
-import { DataError, type Gpu, scope, Tensor, tensor } from '../index.ts'
+import { toDevice, toHost } from '../data/host_tensors.ts'
+import { decodeSafetensors, encodeSafetensors } from '../data/safetensors.ts'
+import { DataError, type Gpu, Tensor } from '../index.ts'
 import { readWhole, writeWhole } from './files.ts'
 
 /** Node can't read a larger file at once. */
@@ -36,23 +37,4 @@ export async function loadSafetensors(path: string, options: { gpu?: Gpu } = {})
   const bytes = await readWhole(path, MOST_BYTES)
   if (typeof bytes === 'string') throw new DataError(`${path}: ${bytes}`)
   return toDevice(decodeSafetensors(bytes, path).tensors, options.gpu)
-}
-
-/** The values of tensors. A sync point. */
-export async function toHost(tensors: Iterable<readonly [string, Tensor]>): Promise<Map<string, HostTensor>> {
-  const read = async ([name, t]: readonly [string, Tensor]) => {
-    return [name, { dtype: t.dtype, shape: t.shape, data: await t.data() }] as const
-  }
-  return new Map(await Promise.all(Array.from(tensors, read)))
-}
-
-/** Tensors with these values, which live until they are disposed. If one can't be made, none remains. */
-export function toDevice(tensors: ReadonlyMap<string, HostTensor>, gpu?: Gpu): Map<string, Tensor> {
-  const made = scope(() => {
-    const make = ([name, { dtype, shape, data }]: readonly [string, HostTensor]) =>
-      [name, tensor(data, shape, { dtype, name, ...(gpu && { gpu }) })] as const
-    return new Map(Array.from(tensors, make))
-  })
-  for (const t of made.values()) t.keep()
-  return made
 }

@@ -37,7 +37,8 @@ export async function resultOf(folder: string, options: RecordedOptions): Promis
     throw new DataError(
       `${path}: damaged; remove it to continue the run from its newest checkpoint, or remove its folder to start the run again`,
     )
-  const found: RecordedOptions = { ...result.options, seed: result.seed }
+  // A run from before there was a choice was of SGD.
+  const found: RecordedOptions = { optimizer: 'sgd', ...result.options, seed: result.seed }
   const other = Object.keys(options).find((name) => (found[name] ?? null) !== (options[name] ?? null))
   if (other !== undefined) {
     const [has, wanted] = [found[other] ?? null, options[other] ?? null].map((value) => JSON.stringify(value))

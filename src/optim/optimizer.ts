@@ -125,6 +125,11 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     this.#adoptNew()
   }
 
+  /** The name of its rule, such as 'SGD'. @internal */
+  get name(): string {
+    return this.#rule.name.replace('optim.', '')
+  }
+
   /** Forgets the gradients: the next backward starts anew. */
   zeroGrad(): void {
     for (const { params } of this.paramGroups) forgetGradients(params, 'zeroGrad() was called')

@@ -1,6 +1,7 @@
 import { ImageBatches } from '../data/batches.ts'
 import { Module } from '../nn/index.ts'
 import { Optimizer } from '../optim/index.ts'
+import type { Schedule } from '../sched/index.ts'
 
 /** Throws TypeError for what is no network, or has nothing to train. */
 export function checkNet(operation: string, net: unknown): asserts net is Module {
@@ -25,5 +26,14 @@ export function checkOptimizer(operation: string, net: Module, optimizer: unknow
   if (paramGroups.some(({ params }) => params.some((p) => own.has(p)))) return
   throw new TypeError(
     `${operation}: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)`,
+  )
+}
+
+/** Throws TypeError for a schedule with a momentum if the optimizer has none. */
+export function checkMomentum(operation: string, schedule: Schedule | undefined, optimizer: Optimizer): void {
+  if (!schedule?.momentum || optimizer.paramGroups.every((group) => 'momentum' in group)) return
+  throw new TypeError(
+    `${operation}: the schedule sets a momentum, and optim.${optimizer.name} has none; use optim.SGD, or another schedule ` +
+      '(oneCycleLR and cyclicLR set none with cycleMomentum: false)',
   )
 }

@@ -2,7 +2,7 @@ import type { Module } from '../nn/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
-import type { FitCallback, FitEpoch } from './fit.ts'
+import type { FitCallback, FitEpoch } from './callbacks.ts'
 
 const METRICS = ['testAcc', 'testLoss', 'trainAcc', 'trainLoss'] as const
 

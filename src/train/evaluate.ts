@@ -1,3 +1,4 @@
+// Loss and accuracy of a network over a data set.
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
@@ -5,7 +6,7 @@ import { noGrad } from '../tensor/modes.ts'
 import { checkBatches, checkNet } from './check.ts'
 import { divergedInEvaluation } from './diverged.ts'
 import { Meter, type Totals } from './meter.ts'
-import { type Steps, stepsOf } from './steps.ts'
+import { type Stepper, stepperOf, stepperOver } from './stepper.ts'
 
 /** The next batch of an evaluation. */
 export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter): void {
@@ -22,7 +23,7 @@ export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter)
  * are not finite.
  *
  * It calls the network for every batch, where `fit` replays a plan, to the same bits: a plan would be captured for one use,
- * and not at all of a network that uploads values, reads them back or varies.
+ * and can't be captured of a network that uploads values, reads them back or varies.
  */
 export async function evaluate(
   net: Module,
@@ -31,31 +32,41 @@ export async function evaluate(
   checkNet('evaluate', net)
   checkBatches('evaluate', 'data', data)
   const meter = new Meter(net.parameters()[0]!.gpu)
-  const restoreModes = setMode(net, false)
   try {
-    const steps = stepsOf(() => evaluationStep(net, data, meter), data, null, false)
-    const { loss, accuracy, count } = await evaluateBy(steps, data, meter, null)
+    const steps = evaluationStepper(net, data, meter, false)
+    const { loss, accuracy, count } = await evaluateBy(steps, { net, batches: data, meter, epoch: null })
     return { loss, accuracy, count }
   } finally {
-    restoreModes()
     meter.dispose()
   }
 }
 
-/** An evaluation by steps that are at hand; `epoch` is for the message of an error. */
-export async function evaluateBy(
-  steps: Steps,
-  batches: ImageBatches,
-  meter: Meter,
-  epoch: number | null,
-): Promise<Totals> {
+/** The batches of an evaluation. */
+export function evaluationStepper(net: Module, batches: ImageBatches, meter: Meter, captured: boolean): Stepper {
+  const { gpu } = meter.watch
+  const step = () => evaluationStep(net, batches, meter)
+  return stepperOver(batches, 1, () => stepperOf(step, { gpu, optimizer: null, captured }))
+}
+
+interface Evaluation {
+  readonly net: Module
+  readonly batches: ImageBatches
+  readonly meter: Meter
+  /** For the message of an error: the epoch just trained. */
+  readonly epoch: number | null
+}
+
+/** An evaluation, in evaluation mode, by a stepper that is at hand. */
+export async function evaluateBy(steps: Stepper, { net, batches, meter, epoch }: Evaluation): Promise<Totals> {
   meter.reset()
+  const restoreMode = setMode(net, false)
   const { position } = batches
   batches.position = 0
   try {
     steps.run(batches.length)
   } finally {
     batches.position = position // a run may stand in their midst
+    restoreMode()
   }
   const totals = await meter.read()
   if (totals.notFinite) throw divergedInEvaluation(totals.notFinite, batches, epoch)

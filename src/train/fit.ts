@@ -1,12 +1,15 @@
+// Trains a network: `fit`, its options and their checks. The loop itself is in loop.ts.
 import { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { checkNet, checkOptimizer } from './check.ts'
-import type { HistoryRecord } from './history.ts'
-import { type RunResult, run } from './run.ts'
-import { checkUpdate, updatesOf } from './update.ts'
+import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts'
+import { checkMomentum, checkNet, checkOptimizer } from './check.ts'
+import { type CheckpointOptions, checkCheckpoint, lastState } from './checkpoint_store.ts'
+import { Loop, type LoopOptions } from './loop.ts'
+import { restoreValues, type SavedSettings, type SavedState } from './saved_state.ts'
+import { checkUpdate, updatesOf } from './training_step.ts'
 
 /** Options of {@link fit}. */
 export interface FitOptions {
@@ -36,66 +39,16 @@ export interface FitOptions {
   readonly accumulate?: number | undefined
   /** false: the step is not captured but called anew each time, to the same bits; for a network that varies by itself. */
   readonly capture?: boolean | undefined
-}
-
-/** What every callback is told of the run. */
-export interface FitRun {
-  readonly net: Module
-  readonly optimizer: Optimizer
-  readonly epochs: number
-  readonly stepsPerEpoch: number
-}
-
-/** After an update; `step` counts updates from 1 over the whole run, `epoch` from 0. Means since the epoch's start. */
-export interface FitBatch {
-  readonly epoch: number
-  readonly step: number
-  readonly images: number
-  readonly lr: number
-  readonly trainLoss: number
-  readonly trainAcc: number
-}
-
-/** After an epoch; the figures of the test are NaN without one. */
-export interface FitEpoch {
-  readonly epoch: number
-  readonly step: number
-  readonly lr: number
-  readonly trainLoss: number
-  readonly trainAcc: number
-  readonly testLoss: number
-  readonly testAcc: number
-  /** Seconds of training, and of evaluation. */
-  readonly trainSeconds: number
-  readonly testSeconds: number
-}
-
-/** What {@link fit} returns. */
-export interface FitResult extends RunResult {
-  /** A record every 50 updates and every epoch, as in `history.jsonl`. */
-  readonly history: readonly HistoryRecord[]
-}
-
-/**
- * What looks on in a run; all is optional, may be asynchronous and is waited for. `onBatch` and `onEpoch` end the run by
- * returning 'stop'; whatever else they return has no meaning. What one throws ends the run and is thrown by `fit` as it is.
- */
-export interface FitCallback {
-  /** Before the first update. */
-  onBegin?(run: FitRun): unknown
+  /** Where states are saved, and how often. */
+  readonly checkpoint?: CheckpointOptions | undefined
   /**
-   * After every update, when it has been computed and nothing else is on its way: parameters are those of this update, and
-   * rates that it sets are in force from the next. So each update is a sync point; leave it out where `onEpoch` will do.
-   * After 'stop' the running epoch is neither evaluated nor recorded.
+   * Where to continue: a state that was saved, or 'last' for the newest in `checkpoint.store`, and the beginning if it has
+   * none. Network and optimizer take over the state; data, seed and `accumulate` must be those of the saved run. It ends with
+   * the bits of a run that nothing interrupted.
    */
-  onBatch?(batch: FitBatch, run: FitRun): unknown
-  /** After every epoch and its evaluation. */
-  onEpoch?(epoch: FitEpoch, run: FitRun): unknown
-  /** After a run that went through its epochs or was stopped; not where an error ended it. */
-  onEnd?(result: FitResult, run: FitRun): unknown
-  /** Last of all, however the run ended: gives back what the callback holds. Where it throws, `fit` does, once
-   * all are disposed and if nothing else went wrong. */
-  dispose?(): unknown
+  readonly from?: SavedState | 'last' | undefined
+  /** Ends the run when it is aborted, once the updates on their way are computed; with `checkpoint` the state is saved. */
+  readonly signal?: AbortSignal | undefined
 }
 
 const KNOWN = [
@@ -111,6 +64,9 @@ const KNOWN = [
   'clipGradValue',
   'accumulate',
   'capture',
+  'checkpoint',
+  'from',
+  'signal',
 ] as const
 
 /** What is being trained on: it has one order and one position. */
@@ -124,20 +80,23 @@ const training = new WeakSet<ImageBatches>()
  *     const { history, testAcc } = await fit(net, { data: { train, test }, optimizer, epochs: 10 })
  *
  * Rejects with TypeError or RangeError for options that do not fit, before anything is done; with DivergedError, which names
- * the step, when the loss, the logits, a gradient or a parameter is no longer finite; with what a callback throws.
+ * the step, when the loss, the logits, a gradient or a parameter is no longer finite; with DataError for a saved state that
+ * does not fit; with what a callback throws. The network is in training mode while it is trained, in evaluation mode while it
+ * is evaluated, and has its own modes again at the end.
  */
 export async function fit(net: Module, options: FitOptions): Promise<FitResult> {
-  const { callbacks = [], ...checked } = check(net, options)
+  const { from, ...checked } = check(net, options)
   training.add(checked.train)
   const errors: unknown[] = []
   let result: FitResult | null = null
   try {
-    result = await fitBy(checked, callbacks)
+    const state = from === 'last' ? await lastState(checked.checkpoint!.store) : (from ?? null)
+    result = await fitFrom(state, checked)
   } catch (error) {
     errors.push(error)
   }
   training.delete(checked.train)
-  for (const callback of callbacks) {
+  for (const callback of checked.callbacks) {
     try {
       await callback.dispose?.()
     } catch (error) {
@@ -148,46 +107,45 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
   return result!
 }
 
-async function fitBy(
-  options: Omit<ReturnType<typeof check>, 'callbacks'>,
-  callbacks: readonly FitCallback[],
-): Promise<FitResult> {
-  const { net, epochs, optimizer } = options
-  const about: FitRun = { net, optimizer, epochs, stepsPerEpoch: updatesOf(options) }
-  const history: HistoryRecord[] = []
-  const each = async (call: (callback: FitCallback) => unknown): Promise<'stop' | undefined> => {
-    let stop = false
-    for (const callback of callbacks) stop = (await call(callback)) === 'stop' || stop
-    return stop ? 'stop' : undefined
+async function fitFrom(state: SavedState | null, options: LoopOptions): Promise<FitResult> {
+  const { net, optimizer } = options
+  let { settings, rates } = options
+  if (state) {
+    checkState(state, options)
+    restoreValues(net, optimizer, state, 'fit: from')
+    const lr = state.settings?.lr ?? settings.lr
+    settings = { ...settings, lr }
+    rates = rates && { ...rates, lr }
   }
-  // What a callback sees after an update must be no later one.
-  const eachUpdate = callbacks.some(({ onBatch }) => onBatch !== undefined)
-  await each((callback) => callback.onBegin?.(about))
-  const result = await run({
-    ...options,
-    onRecord: (record) => void history.push(record),
-    ...(eachUpdate && {
-      pauseAfter: () => true,
-      onBatch: async ({ totals, ...at }) => {
-        const batch = { ...at, trainLoss: totals!.loss, trainAcc: totals!.accuracy }
-        return await each((callback) => callback.onBatch?.(batch, about))
-      },
-    }),
-    onEpoch: async ({ train: totals, ...at }) => {
-      const epoch = { ...at, trainLoss: totals.loss, trainAcc: totals.accuracy }
-      return await each((callback) => callback.onEpoch?.(epoch, about))
-    },
-  })
-  const fitted = { ...result, history }
-  await each((callback) => callback.onEnd?.(fitted, about))
-  return fitted
+  const loop = new Loop({ ...options, settings, rates }, state)
+  try {
+    return await loop.run()
+  } finally {
+    loop.dispose()
+  }
 }
 
-/** The options as `run` takes them. */
-function check(net: Module, options: FitOptions) {
+/** Throws RangeError for a state of another data set or order, or one that is between no two updates. */
+function checkState({ position, settings }: SavedState, options: LoopOptions): void {
+  for (const [name, value] of Object.entries(settings ?? {})) {
+    const own = options.settings[name as keyof SavedSettings]
+    if (name === 'lr' || own === value) continue
+    throw new RangeError(`fit: from: the saved run had ${name} ${value}, this one has ${own}; give both the same`)
+  }
+  const { epoch, step } = position
+  const updates = updatesOf(options)
+  const done = step - epoch * updates
+  const isPlace = Number.isSafeInteger(epoch) && epoch >= 0 && Number.isSafeInteger(step) && done >= 0
+  if (isPlace && done <= updates) return
+  throw new RangeError(`fit: from: a run of ${updates} steps an epoch can't be at epoch ${epoch}, step ${step}`)
+}
+
+/** The options, complete. */
+function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions, 'from'> {
   checkNet('fit', net)
   requireOptions('fit', options, KNOWN)
-  const { data, optimizer, epochs, schedule, callbacks, accumulate, clipGradNorm, clipGradValue } = options
+  const { data, optimizer, epochs, schedule, callbacks = [], accumulate, clipGradNorm, clipGradValue } = options
+  const { checkpoint, from, signal } = options
   const { seed = 0, capture = true, schedulePer = 'epoch', lrTiming = 'before-epoch' } = options
   const [train, test] = data instanceof ImageBatches ? [data, null] : [data?.train, data?.test]
   if (!(train instanceof ImageBatches) || !(test === null || test instanceof ImageBatches)) {
@@ -219,46 +177,21 @@ function check(net: Module, options: FitOptions) {
   }
   checkCallbacks(callbacks)
   if (typeof capture !== 'boolean') throw new TypeError(`fit: capture must be true or false, not ${String(capture)}`)
+  checkMomentum('fit', schedule, optimizer)
   const lr = optimizer.paramGroups[0]!.lr
   const rates = schedule ? { schedule, per: schedulePer, timing: lrTiming, lr } : null
   const update = { net, optimizer, train, accumulate, clipGradNorm, clipGradValue }
   checkUpdate('fit', update)
-  return { ...update, test, epochs, seed, capture, rates, callbacks }
-}
-
-const HOOKS = ['onBegin', 'onBatch', 'onEpoch', 'onEnd', 'dispose'] as const
-
-function checkCallbacks(callbacks: FitOptions['callbacks']): void {
-  if (callbacks === undefined) return
-  if (!Array.isArray(callbacks)) {
-    throw new TypeError('fit: callbacks must be an array, such as [earlyStopping({ patience: 3 })]')
+  checkCheckpoint(checkpoint)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError('fit: signal must be an AbortSignal, such as new AbortController().signal')
   }
-  for (const [i, callback] of callbacks.entries()) {
-    if (typeof callback !== 'object' || callback === null || Array.isArray(callback)) {
-      throw new TypeError(
-        `fit: callback ${i} must be an object with any of ${HOOKS.join(', ')}, such as earlyStopping()`,
-      )
-    }
-    for (const name of HOOKS) {
-      const type = typeof callback[name]
-      if (type === 'function' || type === 'undefined') continue
-      throw new TypeError(`fit: ${name} of callback ${i} must be a function, not ${type}`)
-    }
-    const stray = strayHook(callback)
-    if (stray === null) continue
-    throw new TypeError(`fit: callback ${i} has ${stray}, which is no hook; fit knows ${HOOKS.join(', ')}`)
+  if (from === 'last' && checkpoint === undefined) {
+    throw new TypeError("fit: from 'last' needs a checkpoint: { store } to look in")
   }
-}
-
-/** A name like a hook's: in other letters, or another library's, such as onEpochEnd. A callback may have others besides. */
-function strayHook(callback: object): string | null {
-  const known: readonly string[] = HOOKS
-  const small = known.map((name) => name.toLowerCase())
-  for (let part = callback; part && part !== Object.prototype; part = Object.getPrototypeOf(part)) {
-    const stray = Object.getOwnPropertyNames(part).find(
-      (name) => !known.includes(name) && (/^on[A-Z]/.test(name) || small.includes(name.toLowerCase())),
-    )
-    if (stray !== undefined) return stray
+  if (from !== undefined && from !== 'last' && !(typeof from === 'object' && from?.position && from.network)) {
+    throw new TypeError("fit: from must be 'last' or a saved state, such as store.load(name) gives")
   }
-  return null
+  const settings = { images: train.size, batchSize: train.batchSize, accumulate: accumulate ?? 1, seed, lr }
+  return { ...update, test, epochs, settings, capture, rates, callbacks, checkpoint, from, signal }
 }

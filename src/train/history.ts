@@ -85,21 +85,27 @@ export function parseHistory(text: string, name: string): HistoryRecord[] {
   if (lines.pop() !== '') throw new DataError(`${name}: cut off: its last line has no end`)
   return lines.map((line, i) => {
     const record = parseLine(line)
-    const isEpoch = record?.kind === 'epoch'
-    const figures = FIGURES.filter((figure) => isEpoch || figure !== 'testAcc')
-    const right =
-      record !== null &&
-      (isEpoch || record.kind === 'batch') &&
-      COUNTS.every((count) => Number.isSafeInteger(record[count]) && (record[count] as number) >= 0) &&
-      figures.every((figure) => typeof record[figure] === 'number')
-    if (!right) throw new DataError(`${name}: line ${i + 1} is no record of a run`)
-    return record as unknown as HistoryRecord
+    if (!isRecord(record)) throw new DataError(`${name}: line ${i + 1} is no record of a run`)
+    return record
   })
 }
 
-function parseLine(line: string): Record<string, unknown> | null {
+/** Whether a value is what a record must be. */
+export function isRecord(value: unknown): value is HistoryRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const record = value as Readonly<Record<string, unknown>>
+  const isEpoch = record.kind === 'epoch'
+  const figures = FIGURES.filter((figure) => isEpoch || figure !== 'testAcc')
+  return (
+    (isEpoch || record.kind === 'batch') &&
+    COUNTS.every((count) => Number.isSafeInteger(record[count]) && (record[count] as number) >= 0) &&
+    figures.every((figure) => typeof record[figure] === 'number')
+  )
+}
+
+function parseLine(line: string): unknown {
   try {
-    return JSON.parse(line) as Record<string, unknown> | null
+    return JSON.parse(line) as unknown
   } catch {
     return null
   }

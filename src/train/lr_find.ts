@@ -9,7 +9,7 @@ import { requireOptions } from '../tensor/options.ts'
 import { defaultGenerator, type StreamName } from '../tensor/random.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
-import { zeroGradients } from './update.ts'
+import { zeroGradients } from './training_step.ts'
 
 /** A loss so many times the lowest is past all hope; fastai's number. */
 const HOPELESS = 4

@@ -2,7 +2,7 @@ import { warmUp } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import { evaluationStep } from './evaluate.ts'
 import { Meter } from './meter.ts'
-import { type UpdateOptions, update } from './update.ts'
+import { type UpdateOptions, update } from './training_step.ts'
 
 /** Compiles what `run` dispatches for such a network, optimiser and batches, and changes none of them; see `warmUp`. */
 export async function warmUpRun(options: UpdateOptions & { readonly test: ImageBatches }): Promise<void> {

@@ -9,7 +9,7 @@ import { LiveRun } from '../../src/cli/live_run.ts'
 import { UsageError } from '../../src/cli/options.ts'
 import { ImageBatches, loadFashionMnist, manualSeed, nn, optim, take } from '../../src/node/index.ts'
 import { LiveServer } from '../../src/node/live.ts'
-import { type HistoryRecord, parameterHash, run } from '../../src/train/index.ts'
+import { fit, type HistoryRecord, parameterHash } from '../../src/train/index.ts'
 import { testGpu } from '../support/gpu.ts'
 import { LagWatch, stall } from '../support/stalled_client.ts'
 import { makeScratch, TINY, TrainProcess, train } from '../support/train_process.ts'
@@ -127,14 +127,19 @@ describe('a client that never reads', () => {
     const optimizer = new optim.SGD(net.parameters(), { lr: 0.01 })
     const records: HistoryRecord[] = []
     const train = new ImageBatches(images, { batchSize: 1 })
-    await run({
-      ...{ net, optimizer, train, test: null, epochs: EPOCHS, seed: 0, rates: null },
-      onBatch: ({ images }) => live?.batch(images),
-      onRecord: (record) => {
-        records.push(record)
-        live?.record(record)
-        onRecord()
-      },
+    // biome-ignore lint/suspicious/noFocusedTests: this is the library's fit
+    await fit(net, {
+      ...{ data: train, optimizer, epochs: EPOCHS },
+      callbacks: [
+        {
+          onProgress: ({ images }) => live?.batch(images),
+          onRecord: (record) => {
+            records.push(record)
+            live?.record(record)
+            onRecord()
+          },
+        },
+      ],
     })
     const hash = await parameterHash(net)
     train.dispose()

@@ -21,7 +21,7 @@ afterAll(() => setDefaultGpu(gpu))
 const dir = new URL('../../examples/sample/', import.meta.url)
 
 /** Runs the command for five steps; `write` sees what it writes. */
-async function run(svg: string, write: (text: string) => void): Promise<void> {
+async function run(svg: string, write: (text: string) => void, more: readonly string[] = []): Promise<void> {
   const spy = vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
     write(String(part))
     return true
@@ -29,13 +29,25 @@ async function run(svg: string, write: (text: string) => void): Promise<void> {
   vi.stubEnv('DAWNGRAD_NO_SETUP', '1')
   try {
     const command = lrFindCommand(() => loadFashionMnist({ dir, verify: false }))
-    const args = ['--limit-train', '24', '--batch-size', '8', '--steps', '5', '--max-lr', '0.1', '--svg', svg]
+    const args = ['--limit-train', '24', '--batch-size', '8', '--steps', '5', '--max-lr', '0.1', '--svg', svg, ...more]
     await command.parseAsync(args, { from: 'user' })
   } finally {
     spy.mockRestore()
     vi.unstubAllEnvs()
   }
 }
+
+it('takes AdamW', async () => {
+  let text = ''
+  await run(
+    join(folder, 'adamw.svg'),
+    (part) => {
+      text += part
+    },
+    ['--optimizer', 'adamw', '--weight-decay', '0.01'],
+  )
+  expect(text).toContain('all 5 updates, up to the rate 0.1\n')
+})
 
 it('draws the losses, says what it suggests, and writes the figure', async () => {
   let text = ''

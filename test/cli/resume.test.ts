@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { trainCommand } from '../../src/cli/train.ts'
 import { restored } from '../../src/cli/train_options.ts'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type RecordedOptions } from '../../src/node/checkpoint.ts'
+import { encodeFormat1 } from '../support/checkpoint_1.ts'
 import { type Bits, bitsOf, type Kill, killedRun, makeScratch, stepsOf, TINY, train } from '../support/train_process.ts'
 
 // One run of 104 steps that nobody interrupted, all of whose checkpoints are kept: what others end with is held to it.
@@ -48,7 +49,7 @@ describe('a run saves a checkpoint', () => {
 
   it('that holds its options, its place and its parameters', () => {
     const path = at('whole', 'checkpoints', nameOf(60))
-    const { position, options, parameters, momentum, adapter, seconds } = decodeCheckpoint(readFileSync(path), path)
+    const { position, options, network, optimizer, adapter, seconds } = decodeCheckpoint(readFileSync(path), path)
     expect(position).toMatchObject({ epoch: 1, step: 60 })
     expect(position.words[1]).toBe(8) // images seen in the epoch
     expect(position.trainSeconds).toBeGreaterThan(0)
@@ -56,6 +57,7 @@ describe('a run saves a checkpoint', () => {
     expect(options).toEqual({
       epochs: 2,
       batchSize: 1,
+      optimizer: 'sgd',
       lr: 0.01,
       momentum: 0.9,
       weightDecay: 0,
@@ -69,8 +71,9 @@ describe('a run saves a checkpoint', () => {
       checkpointEvery: 15,
       keep: 99,
     })
-    expect(parameters.get('0.weight')!.shape).toEqual([6, 1, 5, 5])
-    expect([...momentum.keys()]).toEqual([...parameters.keys()])
+    expect(network.get('0.weight')!.shape).toEqual([6, 1, 5, 5])
+    expect(optimizer).toMatchObject({ name: 'SGD', step: 60 })
+    expect([...optimizer.state.get('momentum')!.keys()]).toEqual([...network.keys()])
     expect(adapter).not.toBe('')
   })
 })
@@ -91,6 +94,33 @@ describe('a resumed run ends with the same bits', () => {
     expect(readdirSync(at(run)).sort()).toEqual(readdirSync(at('whole')).sort())
     // The curves are those of the whole run, what came before the checkpoint included.
     expect(readFileSync(at(run, 'curves.svg'), 'utf8')).toBe(readFileSync(at('whole', 'curves.svg'), 'utf8'))
+  })
+
+  it('from a checkpoint of format 1', async () => {
+    const run = killedAfter(60, 'older')
+    const path = at(run, 'checkpoints', nameOf(60))
+    writeFileSync(path, encodeFormat1(decodeCheckpoint(readFileSync(path), path)))
+    const { code, stderr } = await train(folder, ['--resume', run, '--quiet'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(bitsOf(at(run))).toEqual(whole)
+  })
+
+  it('by AdamW, which is on record in checkpoints and in the result', async () => {
+    const args = ['--limit-train', '52', '--limit-test', '4', '--batch-size', '4', '--epochs', '2', '--quiet']
+    const own = [...args, '--checkpoint-every', '5', '--keep', '99', '--optimizer', 'adamw', '--weight-decay', '0.01']
+    const { code, stderr } = await train(folder, [...own, '--out', 'adamw'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const result = JSON.parse(readFileSync(at('adamw', 'result.json'), 'utf8')) as { options: unknown }
+    expect(result.options).toMatchObject({ optimizer: 'adamw', lr: 0.001, weightDecay: 0.01 })
+    const uninterrupted = bitsOf(at('adamw'))
+    for (const step of [20, 25, 26]) rmSync(at('adamw', 'checkpoints', nameOf(step)))
+    for (const name of ['result.json', 'curves.svg']) rmSync(at('adamw', name))
+    const path = at('adamw', 'checkpoints', nameOf(15))
+    const { optimizer } = decodeCheckpoint(readFileSync(path), path)
+    expect(optimizer).toMatchObject({ name: 'AdamW', step: 15, paramGroups: [{ lr: 0.001, weightDecay: 0.01 }] })
+    expect([...optimizer.state.keys()]).toEqual(['expAvg', 'expAvgSq'])
+    expect(await train(folder, ['--resume', 'adamw', '--quiet'])).toMatchObject({ code: 0, stderr: '' })
+    expect(bitsOf(at('adamw'))).toEqual(uninterrupted)
   })
 
   it('from the checkpoint before, here at the end of an epoch, and says so, where the newest is damaged', async () => {
@@ -198,6 +228,12 @@ describe('--resume', () => {
       "UsageError: option '--batch-size': the run in F/odd has 1, which can't become 2 in its midst",
     ],
     [
+      'another optimizer',
+      ['--resume', 'F/odd', '--optimizer', 'adamw', '--allow-changes'],
+      () => killedAfter(60, 'odd'),
+      "UsageError: option '--optimizer': the run in F/odd has sgd, which can't become adamw in its midst",
+    ],
+    [
       'fewer epochs than it has had',
       ['--resume', 'F/odd', '--epochs', '1', '--allow-changes'],
       () => killedAfter(104, 'odd'),
@@ -233,9 +269,9 @@ describe('--resume', () => {
   it('refuses a checkpoint whose parameters are those of another network, and touches nothing', async () => {
     const run = killedAfter(15, 'other')
     changeCheckpoint(run, 15, (checkpoint) => {
-      const parameters = new Map(checkpoint.parameters)
-      parameters.set('../../weight'.slice(6), { dtype: 'float32', shape: [1], data: Float32Array.of(1) })
-      return { ...checkpoint, parameters }
+      const network = new Map(checkpoint.network)
+      network.set('../../weight'.slice(6), { dtype: 'float32', shape: [1], data: Float32Array.of(1) })
+      return { ...checkpoint, network }
     })
     const before = readFileSync(at(run, 'history.jsonl'), 'utf8')
     const { code, stderr } = await train(folder, ['--resume', run])
@@ -252,6 +288,7 @@ describe('the options in a checkpoint', () => {
   const good: RecordedOptions = {
     epochs: 2,
     batchSize: 8,
+    optimizer: 'sgd',
     lr: 0.1,
     momentum: 0,
     weightDecay: 0,
@@ -269,6 +306,8 @@ describe('the options in a checkpoint', () => {
     const { limitTrain: _, checkpointEvery: __, ...given } = good
     expect(restored(good)).toEqual(given)
     expect(restored({ ...good, plateau: null })).toEqual(given)
+    const { optimizer: ___, ...older } = good
+    expect(restored(older)).toEqual(given)
     const constant = { ...given, schedule: 'constant', plateau: 'factor=0.5' }
     expect(restored({ ...constant, limitTrain: null, checkpointEvery: null })).toEqual(constant)
   })
@@ -279,6 +318,7 @@ describe('the options in a checkpoint', () => {
     [{ ...good, lr: -1 }, 'it records --lr as -1: It must be a number, 0 or more.'],
     [{ ...good, seed: 2 ** 60 }, 'it records --seed as 1152921504606847000: It must be a whole number, 0 or more.'],
     [{ ...good, schedulePer: 'day' }, 'it records --schedule-per as "day": Allowed choices are epoch, step.'],
+    [{ ...good, optimizer: 'adam' }, 'it records --optimizer as "adam": Allowed choices are sgd, adamw.'],
     [{ ...good, plateau: 3 }, 'it records --plateau as 3, which is no string'],
     [
       { ...good, plateau: 'factor=0.5' },

@@ -7,10 +7,9 @@ import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { encodeSafetensors, type HostTensor } from '../../src/data/safetensors.ts'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/node/checkpoint.ts'
 import { newestCheckpoint } from '../../src/node/checkpoint_folder.ts'
-import { restoreValues, valuesOf } from '../../src/node/checkpoint_state.ts'
 import { nn, optim, tensor } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
-import { parseHistory } from '../../src/train/index.ts'
+import { parseHistory, restoreValues, type SavedOptimizer, valuesOf } from '../../src/train/index.ts'
 import { METER_WORDS } from '../../src/train/meter.ts'
 import { tinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, HASH, PATH, type Place } from './refusal.ts'
@@ -27,6 +26,8 @@ const options = () => {
   return recorded(Object.fromEntries(given) as never, [...DECIDING, ...SAVING])
 }
 
+const sgd = (step: number): SavedOptimizer => ({ name: 'SGD', step, state: new Map() })
+
 function checkpoint(changes: Partial<Checkpoint> = {}, history = ''): Checkpoint {
   const words = new Int32Array(METER_WORDS)
   return {
@@ -36,8 +37,8 @@ function checkpoint(changes: Partial<Checkpoint> = {}, history = ''): Checkpoint
     options: options(),
     version: '0.1.0',
     adapter: 'adapter',
-    parameters: new Map([['weight', host(1)]]),
-    momentum: new Map(),
+    network: new Map([['weight', host(1)]]),
+    optimizer: sgd(2),
     ...changes,
   }
 }
@@ -53,10 +54,16 @@ function sealed(metadata: Readonly<Record<string, string>>): Uint8Array {
   return bytes
 }
 
-const format = 'dawngrad checkpoint 1'
+const format = 'dawngrad checkpoint 2'
 const stateOf = (changes: object): string => {
-  const { parameters: _, momentum: __, position, ...rest } = checkpoint()
-  return JSON.stringify({ position: { ...position, words: [...position.words] }, ...rest, ...changes })
+  const { network: _, optimizer, position, ...rest } = checkpoint()
+  const { state: __, ...about } = optimizer
+  return JSON.stringify({
+    position: { ...position, words: [...position.words] },
+    optimizer: about,
+    ...rest,
+    ...changes,
+  })
 }
 
 /** The folder of a run with these checkpoints and this history. */
@@ -110,7 +117,7 @@ const at = (epoch: number) => checkpoint({ position: { ...checkpoint().position,
 const net = () => new nn.Linear(2, 1, { bias: false })
 const restore = (name: string, value: HostTensor) => {
   const own = net()
-  const values = { parameters: new Map([[name, value]]), momentum: new Map<string, HostTensor>() }
+  const values = { network: new Map([[name, value]]), optimizer: sgd(1) }
   restoreValues(own, new optim.SGD(own.parameters(), { lr: 1 }), values, FILE)
 }
 
@@ -127,7 +134,7 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint that is damaged',
       error: 'DataError',
-      text: 'step-00000002.safetensors: damaged: the SHA-256 of its 780 bytes is <sha256>, it must be <sha256-stored>',
+      text: 'step-00000002.safetensors: damaged: the SHA-256 of its 828 bytes is <sha256>, it must be <sha256-stored>',
       cure: 'Remove it, and --resume takes the one before.',
       varies: { '<sha256>': HASH, '<sha256-stored>': HASH },
       run: () => decodeCheckpoint(encodeCheckpoint(checkpoint()).fill(7, -1), FILE),
@@ -135,9 +142,9 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint of another version',
       error: 'DataError',
-      text: 'step-00000002.safetensors: its format is "dawngrad checkpoint 2", this version reads "dawngrad checkpoint 1"',
+      text: 'step-00000002.safetensors: its format is "dawngrad checkpoint 3", this version reads "dawngrad checkpoint 2" and "dawngrad checkpoint 1"',
       cure: 'Go on with the version that wrote it.',
-      run: () => decodeCheckpoint(sealed({ format: 'dawngrad checkpoint 2', state: '{}' }), FILE),
+      run: () => decodeCheckpoint(sealed({ format: 'dawngrad checkpoint 3', state: '{}' }), FILE),
     },
     {
       title: 'a checkpoint without its state',
@@ -238,8 +245,7 @@ export const checkpoints: Area = {
       cure: 'Go on with the version that wrote it.',
       run: () => {
         const own = net()
-        const none = new Map<string, HostTensor>()
-        restoreValues(own, new optim.SGD(own.parameters(), { lr: 1 }), { parameters: none, momentum: none }, FILE)
+        restoreValues(own, new optim.SGD(own.parameters(), { lr: 1 }), { network: new Map(), optimizer: sgd(0) }, FILE)
       },
     },
     {

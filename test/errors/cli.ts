@@ -1,7 +1,7 @@
 import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { ImageBatches, nn, optim, tensor } from '../../src/node/index.ts'
 import { RunFolder } from '../../src/node/run_folder.ts'
-import { evaluate, run } from '../../src/train/index.ts'
+import { evaluate, fit } from '../../src/train/index.ts'
 import { tinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, COUNT } from './refusal.ts'
 
@@ -117,6 +117,31 @@ export const cli: Area = {
       args: ['train', '--plateau', 'factor=0.5', '--schedule', 'cosine(20)'],
     },
     {
+      title: 'a momentum for an optimizer without one',
+      error,
+      text: "error: option '--momentum': adamw has no momentum; leave it out, or use --optimizer sgd",
+      args: ['train', '--optimizer', 'adamw', '--momentum', '0.9'],
+    },
+    {
+      title: 'a schedule with a momentum for an optimizer without one',
+      error,
+      text: "error: option '--schedule': it sets a momentum, and adamw has none; use another schedule, or --optimizer sgd",
+      cure: 'oneCycleLR and cyclicLR set no momentum with cycleMomentum=false.',
+      args: ['train', '--optimizer', 'adamw', '--schedule', 'oneCycleLR(maxLr=0.1, totalSteps=10)'],
+    },
+    {
+      title: 'sweep: a momentum for an optimizer without one',
+      error,
+      text: "error: option '--grid': momentum: adamw has no momentum; leave it out, or use --optimizer sgd",
+      args: ['sweep', '--grid', 'momentum=0,0.9', '--grid', 'optimizer=sgd,adamw'],
+    },
+    {
+      title: 'lr-find: a momentum for an optimizer without one',
+      error,
+      text: "error: option '--momentum': adamw has no momentum; leave it out, or use --optimizer sgd",
+      args: ['lr-find', '--optimizer', 'adamw', '--momentum', '0.9'],
+    },
+    {
       title: 'plot-schedule: a schedule with a mistake',
       error,
       text: 'error: schedule 2: stepLR: stepSize must be an integer ≥ 1, got 0\n  stepLR(0)\n         ^\nit is stepLR(stepSize, gamma=0.1, lr)',
@@ -175,14 +200,11 @@ export const cli: Area = {
       run: async () => {
         const net = notFinite()
         const { train, test } = fashionMnistFromBytes(tinyFashionMnist())
-        await run({
-          net,
+        // biome-ignore lint/suspicious/noFocusedTests: this is the library's fit
+        await fit(net, {
+          data: { train: new ImageBatches(train), test: new ImageBatches(test) },
           optimizer: new optim.SGD(net.parameters(), { lr: 0.3 }),
-          train: new ImageBatches(train),
-          test: new ImageBatches(test),
           epochs: 1,
-          seed: 0,
-          rates: { schedule: () => 0.3, per: 'epoch', timing: 'before-epoch', lr: 0.3 },
         })
       },
     },

@@ -112,13 +112,13 @@ export const loop: Area = {
     {
       title: 'fit: a callback that is none',
       error: 'TypeError',
-      text: 'fit: callback 0 must be an object with any of onBegin, onBatch, onEpoch, onEnd, dispose, such as earlyStopping()',
+      text: 'fit: callback 0 must be an object with any of onBegin, onBatch, onProgress, onRecord, onEpoch, onEnd, stateDict, dispose, such as earlyStopping()',
       run: () => run({ callbacks: [earlyStopping] }),
     },
     {
       title: 'fit: a hook that there is not',
       error: 'TypeError',
-      text: 'fit: callback 0 has onStep, which is no hook; fit knows onBegin, onBatch, onEpoch, onEnd, dispose',
+      text: 'fit: callback 0 has onStep, which is no hook; fit knows onBegin, onBatch, onProgress, onRecord, onEpoch, onEnd, stateDict, dispose',
       run: () => run({ callbacks: [{ onStep: () => undefined }] }),
     },
     {

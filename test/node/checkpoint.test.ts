@@ -17,10 +17,11 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { encodeSafetensors, type HostTensor } from '../../src/data/safetensors.ts'
 import { DataError } from '../../src/index.ts'
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/node/checkpoint.ts'
+import { type Checkpoint, decodeCheckpoint, decodeSavedState, encodeCheckpoint } from '../../src/node/checkpoint.ts'
 import { checkpointNames, newestCheckpoint, saveCheckpoint, setAside } from '../../src/node/checkpoint_folder.ts'
 import { WriteError } from '../../src/node/files.ts'
-import { METER_WORDS } from '../../src/train/index.ts'
+import { METER_WORDS, type SavedState } from '../../src/train/index.ts'
+import { encodeFormat1 } from '../support/checkpoint_1.ts'
 import { readSafetensors } from '../support/safetensors.ts'
 
 /** Any bits: the last stands for a float's. */
@@ -38,26 +39,36 @@ function checkpointOf(step: number, history = ''): Checkpoint {
     options: { lr: 0.1, schedule: 'constant', limitTrain: null },
     version: '1.2.3',
     adapter: 'an adapter',
-    parameters: new Map([['0.weight', tensorOf(1, -0, Number.MIN_VALUE)]]),
-    momentum: new Map([['0.weight', tensorOf(4, 5, 6)]]),
+    network: new Map([['0.weight', tensorOf(1, -0, Number.MIN_VALUE)]]),
+    optimizer: {
+      name: 'AdamW',
+      step: step - 1,
+      skipped: { '0.weight': 2 },
+      paramGroups: [{ lr: 0.1, betas: [0.9, 0.999], amsgrad: false }],
+      others: { seed: 5 },
+      state: new Map([['expAvg', new Map([['0.weight', tensorOf(4, 5, 6)]])]]),
+    },
   }
+}
+
+function stateOf({ network: _, position, optimizer: { state: __, ...optimizer }, ...rest }: Checkpoint) {
+  return { position: { ...position, words: [...position.words] }, optimizer, ...rest }
 }
 
 /** The same file with another state, and its hash put right. */
 function withState(change: (state: Record<string, unknown>) => unknown): Uint8Array {
-  const { parameters, momentum, position, ...rest } = checkpointOf(7)
-  const state = structuredClone({ position: { ...position, words: [...position.words] }, ...rest })
+  const state = structuredClone(stateOf(checkpointOf(7)))
   return withMetadata(['state', JSON.stringify(change(state) ?? state)])
 }
 
 function withMetadata(...changed: [string, string][]): Uint8Array {
   const metadata = new Map([
     ['sha256', '0'.repeat(64)],
-    ['format', 'dawngrad checkpoint 1'],
+    ['format', 'dawngrad checkpoint 2'],
     ['state', '{}'],
     ...changed,
   ])
-  return rehashed(encodeSafetensors(checkpointOf(7).parameters, metadata))
+  return rehashed(encodeSafetensors(checkpointOf(7).network, metadata))
 }
 
 /** Whoever makes a file to deceive can compute a hash as well. */
@@ -83,12 +94,41 @@ describe('a checkpoint', () => {
     expect(decodeCheckpoint(encodeCheckpoint(checkpointOf(7)), 'x')).toEqual(checkpointOf(7))
   })
 
+  it('of fit comes back with every bit: history and figures without an evaluation, what callbacks keep', () => {
+    const { files: _, seconds: __, options: ___, version: ____, adapter: _____, ...state } = checkpointOf(7)
+    const nothing = Number.NaN
+    const saved: SavedState = {
+      ...state,
+      settings: { images: 9, batchSize: 2, accumulate: 1, seed: 3, lr: 0.1 },
+      figures: { trainLoss: 0.5, trainAcc: 0.25, testLoss: nothing, testAcc: nothing },
+      history: [{ kind: 'epoch', epoch: 0, step: 5, lr: 0.1, trainLoss: 0.5, trainAcc: 0.25, testAcc: nothing }],
+      callbacks: [null, { values: { bad: 2 } }, { values: null, tensors: new Map([['best.0.weight', tensorOf(1)]]) }],
+    }
+    expect(decodeSavedState(encodeCheckpoint(saved), 'x')).toEqual(saved)
+    expect(problem(encodeCheckpoint(saved))).toBe("x: its state's files.historyBytes is missing or not what it can be")
+  })
+
+  it('of format 1 is read as a state of SGD', () => {
+    const { optimizer, ...rest } = checkpointOf(7)
+    const state = new Map([['momentum', new Map([['0.weight', tensorOf(4, 5, 6)]])]])
+    const old = (state: typeof optimizer.state) => encodeFormat1({ ...rest, optimizer: { ...optimizer, state } })
+    expect(decodeCheckpoint(old(state), 'x')).toEqual({ ...rest, optimizer: { name: 'SGD', step: 7, state } })
+    expect(decodeCheckpoint(old(new Map()), 'x').optimizer).toEqual({ name: 'SGD', step: 7, state: new Map() })
+  })
+
+  it('is refused for a network whose tensor would be taken for a state', () => {
+    const network = new Map([['optimizer.0.weight', tensorOf(1)]])
+    expect(() => encodeCheckpoint({ ...checkpointOf(7), network })).toThrow(
+      "a checkpoint: the network's tensor optimizer.0.weight has the name of a state; call its module something other than 'optimizer'",
+    )
+  })
+
   it("is a safetensors file of PyTorch's names, with its hash", () => {
     const path = join(mkdtempSync(join(tmpdir(), 'dawngrad-')), 'x.safetensors')
     writeFileSync(path, encodeCheckpoint(checkpointOf(7)))
     const { metadata, tensors } = readSafetensors(path)
     rmSync(join(path, '..'), { recursive: true })
-    expect([...tensors.keys()].sort()).toEqual(['0.weight', 'momentum.0.weight'])
+    expect([...tensors.keys()].sort()).toEqual(['0.weight', 'optimizer.expAvg.0.weight'])
     expect([...tensors.get('0.weight')!.data]).toEqual([1, -0, 0])
     expect(Object.keys(metadata)).toEqual(['sha256', 'format', 'state'])
     expect(JSON.parse(metadata.state!)).toMatchObject({
@@ -115,7 +155,7 @@ describe('a checkpoint', () => {
     [
       'of another format',
       withMetadata(['format', 'other']),
-      'its format is "other", this version reads "dawngrad checkpoint 1"',
+      'its format is "other", this version reads "dawngrad checkpoint 2" and "dawngrad checkpoint 1"',
     ],
     ['without a state', withMetadata(), "its state's position.epoch is missing or not what it can be"],
     ['whose state is no JSON', withMetadata(['state', '{']), 'its metadata has no state in JSON'],
@@ -157,6 +197,31 @@ describe('a checkpoint', () => {
       "its state's seconds is missing or not what it can be",
     ],
     [
+      'with an optimizer that is a number',
+      withState((s) => ({ ...s, optimizer: 1 })),
+      'its state has "optimizer", which is unknown',
+    ],
+    [
+      'with a group that holds a text',
+      withState((s) => ({ ...s, optimizer: { ...(s.optimizer as object), paramGroups: [{ lr: '1' }] } })),
+      "its state's optimizer.paramGroups is missing or not what it can be",
+    ],
+    [
+      'with half a step left out',
+      withState((s) => ({ ...s, optimizer: { ...(s.optimizer as object), skipped: { x: 0.5 } } })),
+      "its state's optimizer.skipped is missing or not what it can be",
+    ],
+    [
+      'with settings of another kind',
+      withState((s) => ({ ...s, settings: { images: 1 } })),
+      "its state's settings is missing or not what it can be",
+    ],
+    [
+      'with a record that is none',
+      withState((s) => ({ ...s, history: [{ kind: 'epoch' }] })),
+      "its state's history is missing or not what it can be",
+    ],
+    [
       'with options that are objects',
       withState((s) => ({ ...s, options: { lr: {} } })),
       "its state's options is missing or not what it can be",
@@ -171,8 +236,7 @@ describe('a checkpoint', () => {
   })
 
   it('with anything for a state gives a DataError, or a checkpoint', () => {
-    const { parameters: _, momentum: __, position, ...rest } = checkpointOf(7)
-    const base = { position: { ...position, words: [...position.words] }, ...rest }
+    const base = { ...stateOf(checkpointOf(7)), settings: {}, figures: {}, history: [], callbacks: [] }
     const keys = [...Object.keys(base), '__proto__', 'x'] as (keyof typeof base)[]
     fc.assert(
       fc.property(fc.constantFrom(...keys), fc.jsonValue(), fc.boolean(), (key, value, inside) => {
@@ -308,7 +372,7 @@ describe.skipIf(process.getuid?.() !== 0 || process.platform !== 'linux')('on a 
     mounted = false
   })
   const big = (step: number): Checkpoint => {
-    return { ...checkpointOf(step), parameters: new Map([['w', tensorOf(...new Float32Array(40_000))]]) }
+    return { ...checkpointOf(step), network: new Map([['w', tensorOf(...new Float32Array(40_000))]]) }
   }
 
   it('that is full, saving fails, the checkpoints before are whole and nothing half is left', async ({ skip }) => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RunFolder, refusal } from '../../src/node/run_folder.ts'
-import type { EpochReport, HistoryRecord } from '../../src/train/index.ts'
+import type { HistoryRecord } from '../../src/train/index.ts'
 
 let folder: string
 const at = (...parts: string[]) => join(folder, 'run', ...parts)
@@ -22,7 +22,7 @@ const record = (step: number): HistoryRecord => ({
   trainLoss: 2,
   trainAcc: 0.1,
 })
-const report = { epoch: 0, train: { count: 8 }, trainSeconds: 2, testSeconds: 1 } as EpochReport
+const report = { epoch: 0, images: 8, trainSeconds: 2, testSeconds: 1 }
 
 describe('a folder', () => {
   it.each([

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noFocusedTests: fit is what is tested
 import { beforeAll, describe, expect, it } from 'vitest'
 import { full } from '../../src/kernels/fill.ts'
 import {
@@ -11,7 +12,7 @@ import {
   type Tensor,
   tensor,
 } from '../../src/node/index.ts'
-import { DivergedError, evaluate, Meter, type RunOptions, run } from '../../src/train/index.ts'
+import { DivergedError, evaluate, type FitOptions, fit, Meter } from '../../src/train/index.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 
 let gpu: Gpu
@@ -68,24 +69,27 @@ class Faulty extends nn.Module {
 
 const NOTHING: Fault = { at: 0, what: 'none', value: (t) => t }
 
-async function diverges(fault: Fault, options: Partial<RunOptions> = {}, lrAt = (_: number) => 0.01) {
+async function diverges(fault: Fault, options: Partial<FitOptions> = {}, lrAt = (_: number) => 0.01) {
   const net = new Faulty(fault)
   const optimizer = new optim.SGD(net.parameters(), { lr: 0.01 })
-  const train = batches()
+  const [train, test] = [batches(), batches()]
   const seen: number[] = []
   try {
-    await run({
-      net,
+    await fit(net, {
+      data: { train, test },
       optimizer,
-      train,
-      test: train,
       epochs: 1,
       seed: 1,
-      rates: { schedule: lrAt, per: 'step', timing: 'before-epoch', lr: 0.01 },
+      schedule: lrAt,
+      schedulePer: 'step',
       capture: fault === NOTHING, // a fault comes at one call of forward
-      onBatch: ({ step }) => {
-        seen.push(step)
-      },
+      callbacks: [
+        {
+          onProgress: ({ step }) => {
+            seen.push(step)
+          },
+        },
+      ],
       ...options,
     })
   } catch (error) {
@@ -94,7 +98,7 @@ async function diverges(fault: Fault, options: Partial<RunOptions> = {}, lrAt = 
   } finally {
     optimizer.dispose()
     net.dispose()
-    train.dispose()
+    for (const set of [train, test]) set.dispose()
   }
   return expect.fail('nothing was thrown')
 }

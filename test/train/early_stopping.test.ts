@@ -32,7 +32,7 @@ afterAll(() => data.dispose())
 function stops(options: EarlyStoppingOptions, values: readonly number[]): [number | null, number | null] {
   const stopping = earlyStopping({ ...options, restoreBest: false })
   const run = {} as FitRun
-  stopping.onBegin!(run)
+  stopping.onBegin!(run, null)
   const metric = options.metric ?? 'testAcc'
   const at = values.findIndex(
     (value, epoch) => stopping.onEpoch!({ epoch, [metric]: value } as unknown as FitEpoch, run) === 'stop',

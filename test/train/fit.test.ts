@@ -355,12 +355,12 @@ describe('what callbacks may be', () => {
   }
   it.each([() => 'stop', earlyStopping, null, [], 'onEpoch'])('%o is none', async (callback) => {
     expect(await refused(callback)).toBe(
-      'TypeError: fit: callback 1 must be an object with any of onBegin, onBatch, onEpoch, onEnd, dispose, such as earlyStopping()',
+      'TypeError: fit: callback 1 must be an object with any of onBegin, onBatch, onProgress, onRecord, onEpoch, onEnd, stateDict, dispose, such as earlyStopping()',
     )
   })
 
   it('names a hook that there is not, in objects and classes, and lets all else be', async () => {
-    const known = 'fit knows onBegin, onBatch, onEpoch, onEnd, dispose'
+    const known = 'fit knows onBegin, onBatch, onProgress, onRecord, onEpoch, onEnd, stateDict, dispose'
     class Mine {
       onEpochEnd() {}
     }

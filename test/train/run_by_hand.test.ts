@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noFocusedTests: fit is what is tested
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   crossEntropy,
@@ -11,7 +12,7 @@ import {
   type Tensor,
   tensor,
 } from '../../src/node/index.ts'
-import { type HistoryRecord, run } from '../../src/train/index.ts'
+import { fit, type HistoryRecord } from '../../src/train/index.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
 import { testGpu } from '../support/gpu.ts'
 
@@ -107,20 +108,19 @@ async function byHand(epochs: number, seed: number) {
   return { records, parameters: await parametersOf(net) }
 }
 
-describe('run', () => {
+describe('fit', () => {
   it('is the loop written out: the same bits, and the means it should record', async () => {
     const { net, optimizer } = start()
     const records: HistoryRecord[] = []
     const lrs: number[] = []
-    const result = await run({
-      ...batches,
-      net,
+    const result = await fit(net, {
+      data: batches,
       optimizer,
       epochs: 3,
       seed: 5,
-      rates,
-      onBatch: ({ lr }) => void lrs.push(lr),
-      onRecord: (record) => void records.push(record),
+      schedule: rates.schedule,
+      schedulePer: 'step',
+      callbacks: [{ onProgress: ({ lr }) => void lrs.push(lr), onRecord: (record) => void records.push(record) }],
     })
     const expected = await byHand(3, 5)
     expect(await parametersOf(net)).toEqual(expected.parameters)
@@ -142,7 +142,7 @@ describe('run', () => {
     const weight = Float32Array.from({ length: 160 }, (_, i) => (i % 16 > 0 ? 0 : i === 0 ? -3e38 : 3e38))
     net.loadStateDict({ 'classify.weight': tensor(weight, [10, 16]), 'classify.bias': tensor(new Float32Array(10)) })
     const train = new ImageBatches(white, { batchSize: 4 })
-    const training = run({ train, test: batches.test, net, optimizer, epochs: 1, seed: 5, rates })
+    const training = fit(net, { data: { train, test: batches.test }, optimizer, epochs: 1, seed: 5 })
     await expect(training).rejects.toMatchObject({ name: 'DivergedError' })
     train.dispose()
   })

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noFocusedTests: fit is what is tested
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import {
   crossEntropy,
@@ -12,7 +13,7 @@ import {
   scope,
   type Tensor,
 } from '../../src/node/index.ts'
-import { momentumAt, run } from '../../src/train/index.ts'
+import { fit, momentumAt } from '../../src/train/index.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
 import { testGpu } from '../support/gpu.ts'
 
@@ -55,7 +56,6 @@ const schedule = sched.oneCycleLR({ maxLr: 0.1, totalSteps: 2 * STEPS })
 it.each(['step', 'epoch'] as const)(
   'a momentum per %s is that of the loop written out, captured or not',
   async (per) => {
-    const rates = { schedule, per, timing: 'before-epoch', lr: 9 } as const
     const hand = start()
     for (let step = 0; step < 2 * STEPS; step++) {
       const epoch = Math.floor(step / STEPS)
@@ -73,7 +73,9 @@ it.each(['step', 'epoch'] as const)(
     const want = await bitsOf(hand.net)
     for (const capture of [true, false]) {
       const own = start()
-      await run({ ...own, train: train!, test: test!, epochs: 2, seed: 5, rates, capture })
+      const { net, optimizer } = own
+      const data = { train: train!, test: test! }
+      await fit(net, { data, optimizer, epochs: 2, seed: 5, schedule, schedulePer: per, capture })
       expect(await bitsOf(own.net)).toEqual(want)
     }
   },

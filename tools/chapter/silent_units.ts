@@ -23,7 +23,7 @@ const layers = net.namedChildren().map(([, layer]) => layer)
 for (const run of process.argv.slice(2)) {
   const folder = join(run, CHECKPOINTS)
   const file = join(folder, readdirSync(folder).sort().at(-1) ?? '')
-  const { parameters } = decodeCheckpoint(readFileSync(file), file)
+  const { network: parameters } = decodeCheckpoint(readFileSync(file), file)
   net.loadStateDict(new Map([...parameters].map(([name, { data, shape }]) => [name, tensor(data, shape)])))
   const found: Uint8Array[] = []
   for (let batch = 0; batch < BATCHES; batch++) {

@@ -1,7 +1,7 @@
 // Loses its device in the middle of an epoch. Prints what the run threw and after how many milliseconds, and neither
 // closes the device nor exits; with the argument 'uncaught' it lets the error go.
 import { ImageBatches, nn, open, optim } from '../../../src/node/index.ts'
-import { run } from '../../../src/train/index.ts'
+import { fit } from '../../../src/train/index.ts'
 
 const gpu = await open()
 const count = 4000
@@ -13,20 +13,21 @@ const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 3))
 let lost = 0
 let steps = 0
 try {
-  await run({
-    net,
+  // biome-ignore lint/suspicious/noFocusedTests: this is the library's fit
+  await fit(net, {
+    data: batches,
     optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }),
-    train: batches,
-    test: batches,
     epochs: 3,
-    seed: 0,
-    rates: { schedule: () => 0.1, per: 'epoch', timing: 'before-epoch', lr: 0.1 },
-    onBatch: ({ step }) => {
-      steps = step
-      if (step !== 777) return
-      lost = performance.now()
-      gpu.device.destroy()
-    },
+    callbacks: [
+      {
+        onProgress: ({ step }) => {
+          steps = step
+          if (step !== 777) return
+          lost = performance.now()
+          gpu.device.destroy()
+        },
+      },
+    ],
   })
 } catch (error) {
   if (process.argv[2] === 'uncaught') throw error

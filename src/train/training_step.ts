@@ -1,3 +1,4 @@
+// One update of a network: its batches, their gradients, and the optimizer's step.
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
@@ -5,7 +6,7 @@ import type { Optimizer } from '../optim/index.ts'
 import { tensor } from '../tensor/create.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
 import type { Meter } from './meter.ts'
-import { type Steps, stepsOf } from './steps.ts'
+import { type Stepper, stepperOf, stepperOver } from './stepper.ts'
 
 /** What an update is made of. */
 export interface UpdateOptions extends Clipping {
@@ -30,37 +31,22 @@ export function checkUpdate(operation: string, options: UpdateOptions): void {
   checkClipping(operation, options)
 }
 
-/** The updates of a run, from where its batches stand. */
-export function updateSteps(options: UpdateOptions, meter: Meter, captured: boolean): Steps {
+/** The updates of an epoch, from where its batches stand. */
+export function updateStepper(options: UpdateOptions, meter: Meter, captured: boolean): Stepper {
   const { train, optimizer, accumulate = 1 } = options
+  const { gpu } = meter.watch
   const scales: Tensor[] = []
-  const made: Steps[] = []
-  const dispose = () => {
-    for (const part of [...made, ...scales]) part.dispose()
-  }
-  const of = (batches: number) => {
+  const stepper = stepperOver(train, accumulate, (batches) => {
     // The gradient of loss / batches; null for 1, which the loss has at hand.
-    const dLoss = batches === 1 ? null : tensor(1 / batches, [], { gpu: meter.watch.gpu, name: 'share' }).keep()
+    const dLoss = batches === 1 ? null : tensor(1 / batches, [], { gpu, name: 'share' }).keep()
     if (dLoss) scales.push(dLoss)
-    const steps = stepsOf(() => update(options, meter, batches, dLoss), train, optimizer, captured)
-    made.push(steps)
-    return steps
-  }
-  try {
-    const left = train.length % accumulate
-    const whole = train.length < accumulate ? null : of(accumulate)
-    const last = left === 0 ? null : of(left)
-    return {
-      run: (count, lr) => {
-        const full = Math.min(count, Math.floor((train.length - train.position) / accumulate))
-        if (full > 0) whole!.run(full, lr?.slice(0, full))
-        if (count > full) last!.run(1, lr?.slice(full))
-      },
-      dispose,
-    }
-  } catch (error) {
-    dispose()
-    throw error
+    return stepperOf(() => update(options, meter, batches, dLoss), { gpu, optimizer, captured })
+  })
+  return {
+    run: (count, lr) => stepper.run(count, lr),
+    dispose: () => {
+      for (const part of [stepper, ...scales]) part.dispose()
+    },
   }
 }
 

@@ -1,0 +1,66 @@
+// Where `fit` keeps its checkpoints, and how it names them.
+import { requireOptions } from '../tensor/options.ts'
+import type { SavedState } from './saved_state.ts'
+
+/** A place for checkpoints: a folder under Node, or anything else that keeps a state under a name. */
+export interface CheckpointStore {
+  /** Keeps a state whole or not at all, in place of one of the same name. */
+  save(name: string, state: SavedState): Promise<void>
+  load(name: string): Promise<SavedState>
+  /** The names of all that are kept, in any order. */
+  list(): Promise<readonly string[]>
+  remove(name: string): Promise<void>
+}
+
+/** What `fit` is told of its checkpoints. */
+export interface CheckpointOptions {
+  readonly store: CheckpointStore
+  /** Save after every so many updates; at the start, at the end of every epoch and at a stop in any case. */
+  readonly every?: number | undefined
+  /** So many are kept, the newest: 3 unless given. */
+  readonly keep?: number | undefined
+}
+
+const PATTERN = /^step-(\d{8,15})$/
+
+/** The name of the checkpoint after so many updates: 'step-00000235'. */
+export function checkpointName(step: number): string {
+  return `step-${String(step).padStart(8, '0')}`
+}
+
+/** The checkpoints of a store, the newest first. What has another name is somebody else's. */
+async function stepsIn(store: CheckpointStore): Promise<number[]> {
+  const steps = (await store.list()).flatMap((name) => PATTERN.exec(name)?.[1] ?? []).map(Number)
+  return steps.sort((a, b) => b - a)
+}
+
+/** The newest state of a store; null where it has none. */
+export async function lastState(store: CheckpointStore): Promise<SavedState | null> {
+  const [newest] = await stepsIn(store)
+  return newest === undefined ? null : await store.load(checkpointName(newest))
+}
+
+/** Saves a state, then removes older ones, up to as many as are kept. */
+export async function saveState({ store, keep = 3 }: CheckpointOptions, state: SavedState): Promise<void> {
+  const { step } = state.position
+  await store.save(checkpointName(step), state)
+  const older = (await stepsIn(store)).filter((other) => other < step)
+  for (const old of older.slice(keep - 1)) await store.remove(checkpointName(old))
+}
+
+/** Throws TypeError or RangeError for options that do not fit. */
+export function checkCheckpoint(checkpoint: CheckpointOptions | undefined): void {
+  if (checkpoint === undefined) return
+  requireOptions('fit: checkpoint', checkpoint, ['store', 'every', 'keep'])
+  const { store, every = 1, keep = 1 } = checkpoint
+  const missing = (['save', 'load', 'list', 'remove'] as const).find((name) => typeof store?.[name] !== 'function')
+  if (missing !== undefined) {
+    throw new TypeError(
+      `fit: checkpoint.store has no ${missing}; it must be a CheckpointStore, such as checkpointFolder('checkpoints')`,
+    )
+  }
+  for (const [name, value] of Object.entries({ every, keep })) {
+    if (Number.isSafeInteger(value) && value >= 1) continue
+    throw new RangeError(`fit: checkpoint.${name} must be a whole number, 1 or more, not ${String(value)}`)
+  }
+}

@@ -1,0 +1,281 @@
+// The loop of `fit`: submits, records, evaluations, checkpoints, and where it continues.
+import type { ImageBatches } from '../data/batches.ts'
+import { setMode } from '../nn/module.ts'
+import { permutation } from '../tensor/random.ts'
+import type { FitCallback, FitEpoch, FitProgress, FitResult, FitRun } from './callbacks.ts'
+import { type CheckpointOptions, saveState } from './checkpoint_store.ts'
+import { batchOf, divergedInTraining } from './diverged.ts'
+import { evaluateBy, evaluationStepper } from './evaluate.ts'
+import { type HistoryRecord, isRecorded } from './history.ts'
+import { METER_WORDS, Meter, type Totals } from './meter.ts'
+import { momentumAt, type RateOptions, rateAt } from './rates.ts'
+import { type Figures, type Position, type SavedSettings, type SavedState, valuesOf } from './saved_state.ts'
+import type { Stepper } from './stepper.ts'
+import { type UpdateOptions, updateStepper, updatesOf } from './training_step.ts'
+
+/**
+ * How long the steps of one submit should take, in milliseconds, and how many there may be. While one is computed the next
+ * is on its way, so the progress shown is at most twice as old.
+ */
+const SUBMIT_MS = 125
+const MAX_STEPS = 64
+
+/** What a hook returns to end the run; anything else lets it continue. */
+const STOP = 'stop'
+
+const NO_FIGURES: Figures = { trainLoss: Number.NaN, trainAcc: Number.NaN, testLoss: Number.NaN, testAcc: Number.NaN }
+
+/** The options of `fit`, checked and complete. */
+export interface LoopOptions extends UpdateOptions {
+  readonly test: ImageBatches | null
+  readonly epochs: number
+  /** null: the rates and the momentum are those of the optimizer's groups. */
+  readonly rates: RateOptions | null
+  readonly capture: boolean
+  readonly settings: SavedSettings
+  readonly checkpoint: CheckpointOptions | undefined
+  readonly signal: AbortSignal | undefined
+  readonly callbacks: readonly FitCallback[]
+}
+
+export class Loop {
+  readonly #options: LoopOptions
+  readonly #about: FitRun
+  readonly #from: SavedState | null
+  /** Updates in an epoch. */
+  readonly #updates: number
+  readonly #meter: Meter
+  readonly #steps: Stepper
+  readonly #evaluation: Stepper | null
+  readonly #history: HistoryRecord[]
+  #figures: Figures
+  #epoch: number
+  #step: number
+  #trainSeconds: number
+
+  /** @param from where the run continues; network and optimizer have their state already */
+  constructor(options: LoopOptions, from: SavedState | null) {
+    const { net, optimizer, epochs, test, capture } = options
+    this.#options = options
+    this.#from = from
+    this.#updates = updatesOf(options)
+    this.#about = { net, optimizer, epochs, stepsPerEpoch: this.#updates }
+    this.#history = [...(from?.history ?? [])]
+    this.#figures = from?.figures ?? NO_FIGURES
+    this.#epoch = from?.position.epoch ?? 0
+    this.#step = from?.position.step ?? 0
+    this.#trainSeconds = from?.position.trainSeconds ?? 0
+    this.#meter = new Meter(net.parameters()[0]!.gpu)
+    this.#steps = updateStepper(options, this.#meter, capture)
+    this.#evaluation = test && evaluationStepper(net, test, this.#meter, capture)
+  }
+
+  async run(): Promise<FitResult> {
+    const { net, epochs } = this.#options
+    let stopped = await this.#begin()
+    const restoreModes = setMode(net, true)
+    try {
+      if (this.#from === null && !stopped) await this.#save(this.#position())
+      while (!stopped && this.#epoch < epochs) stopped = await this.#runEpoch()
+    } finally {
+      restoreModes()
+    }
+    const result = {
+      ...this.#figures,
+      steps: this.#step,
+      epochs: this.#epoch,
+      stopped,
+      trainSeconds: this.#trainSeconds,
+      history: this.#history,
+    }
+    await this.#each((callback) => callback.onEnd?.(result, this.#about))
+    return result
+  }
+
+  dispose(): void {
+    for (const part of [this.#steps, this.#evaluation, this.#meter]) part?.dispose()
+  }
+
+  /** Calls a hook of every callback, one after the other; tells whether one asked to stop. */
+  async #each(call: (callback: FitCallback) => unknown): Promise<boolean> {
+    let stopped = false
+    for (const callback of this.#options.callbacks) stopped = (await call(callback)) === STOP || stopped
+    return stopped
+  }
+
+  async #begin(): Promise<boolean> {
+    let stopped = false
+    for (const [i, callback] of this.#options.callbacks.entries()) {
+      const answer = await callback.onBegin?.(this.#about, this.#from?.callbacks?.[i] ?? null)
+      stopped ||= answer === STOP
+    }
+    return stopped
+  }
+
+  /** Trains an epoch, evaluates, records and saves. Tells whether the run ends here. */
+  async #runEpoch(): Promise<boolean> {
+    const { test, net, train, epochs, signal } = this.#options
+    const epoch = this.#epoch
+    const trained = await this.#trainEpoch()
+    this.#trainSeconds += trained.seconds
+    if (trained.totals === null) return true
+    const { lr, totals } = trained
+    const before = performance.now()
+    const { loss: testLoss, accuracy: testAcc } = this.#evaluation
+      ? await evaluateBy(this.#evaluation, { net, batches: test!, meter: this.#meter, epoch })
+      : { loss: Number.NaN, accuracy: Number.NaN }
+    const testSeconds = (performance.now() - before) / 1000
+    const figures = { trainLoss: totals.loss, trainAcc: totals.accuracy, testLoss, testAcc }
+    const step = (epoch + 1) * this.#updates
+    const { trainLoss, trainAcc } = figures
+    await this.#record({ kind: 'epoch', epoch, step, lr, trainLoss, trainAcc, testAcc })
+    const seconds = { trainSeconds: trained.seconds, testSeconds }
+    const report: FitEpoch = { epoch, step, lr, images: train.size, ...figures, ...seconds }
+    const stopped = await this.#each((callback) => callback.onEpoch?.(report, this.#about))
+    this.#figures = figures
+    this.#epoch = epoch + 1
+    await this.#save(this.#position())
+    // With the last epoch done the run has ended by itself.
+    return stopped || (signal?.aborted === true && this.#epoch < epochs)
+  }
+
+  /** Trains what is left of the epoch; `totals` is null if the run was stopped before its end. */
+  async #trainEpoch(): Promise<{ totals: Totals | null; lr: number; seconds: number }> {
+    const { train, settings, accumulate = 1, callbacks, signal } = this.#options
+    const [epoch, updates] = [this.#epoch, this.#updates]
+    const began = performance.now()
+    const before = epoch * updates
+    const continues = this.#from?.position.epoch === epoch && this.#step > before ? this.#from.position : null
+    train.setOrder(permutation(settings.seed, epoch, train.size))
+    train.position = Math.min(train.length, (this.#step - before) * accumulate)
+    if (continues) this.#meter.restore(continues.words)
+    else this.#meter.reset()
+    const seconds = () => (continues?.epochSeconds ?? 0) + (performance.now() - began) / 1000
+    // What `onBatch` sees after an update must not be a later one.
+    const isWatched = callbacks.some(({ onBatch }) => onBatch !== undefined)
+    let totals: Totals | null = null
+    let stopped = false
+    let lr = this.#rateAt(Math.max(0, this.#step - 1))
+    let most = 1
+    let since = performance.now()
+    /** Waits for the steps of a submit and tells of them. */
+    const report = async (first: number, lrs: readonly number[], reading: Promise<Totals>) => {
+      totals = await reading
+      const now = performance.now()
+      most = Math.min(MAX_STEPS, Math.max(1, Math.round((SUBMIT_MS * lrs.length) / (now - since))))
+      since = now
+      const last = first + lrs.length - 1
+      const means = { trainLoss: totals.loss, trainAcc: totals.accuracy }
+      const perUpdate = train.batchSize * accumulate
+      for (const [i, rate] of lrs.entries()) {
+        const images = Math.min(perUpdate, train.size - (first + i) * perUpdate)
+        const step = before + first + i + 1
+        const progress: FitProgress = { epoch, step, images, lr: rate, ...(first + i === last && means) }
+        const answered = await this.#each(async (callback) => {
+          const answer = await callback.onProgress?.(progress, this.#about)
+          const other = isWatched && (await callback.onBatch?.({ ...progress, ...means }, this.#about))
+          return answer === STOP ? answer : other
+        })
+        stopped ||= answered
+      }
+      lr = lrs.at(-1)!
+      if (isRecorded(last)) await this.#record({ kind: 'batch', epoch, step: before + last + 1, lr, ...means })
+    }
+    // One submit is computed while the next is on its way.
+    let reported: Promise<void> | null = null
+    let done = this.#step - before
+    while (done < updates && !stopped) {
+      const first = done
+      const count = this.#stepsUntilPause(first, isWatched ? 1 : most)
+      const lrs = Array.from({ length: count }, (_, i) => this.#rateAt(before + first + i))
+      this.#setMomentum(before + first)
+      this.#steps.run(count, this.#options.rates ? lrs : undefined)
+      done = first + count
+      const reading = this.#readFinite()
+      reading.catch(() => undefined) // it is thrown where it is waited for
+      await reported
+      reported = report(first, lrs, reading)
+      reported.catch(() => undefined)
+      this.#step = before + done
+      const isDue = this.#isDue(this.#step)
+      if (done === updates || !(isWatched || isDue || signal?.aborted)) continue
+      await reported
+      stopped ||= signal?.aborted === true
+      if (stopped || isDue) await this.#save(this.#position((await this.#readFinite()).words, seconds()))
+      if (stopped) return { totals: null, lr, seconds: seconds() }
+    }
+    await reported
+    totals ??= await this.#readFinite()
+    if (!stopped) return { totals, lr, seconds: seconds() }
+    await this.#save(this.#position(totals.words, seconds()))
+    return { totals: null, lr, seconds: seconds() }
+  }
+
+  /**
+   * How many steps from update `first` on may go out at once: up to the next record, the next pause or the epoch's end. The
+   * steps of one submit have one momentum: if it changes with every step, they go out one by one.
+   */
+  #stepsUntilPause(first: number, most: number): number {
+    const before = this.#epoch * this.#updates
+    const left = Math.min(most, this.#updates - first)
+    if (this.#options.signal?.aborted) return 1
+    const momentum = this.#momentumAt(before + first)
+    for (let count = 1; count < left; count++) {
+      if (isRecorded(first + count - 1) || this.#isDue(before + first + count)) return count
+      if (this.#momentumAt(before + first + count) !== momentum) return count
+    }
+    return left
+  }
+
+  /** Whether a checkpoint is to be saved after so many updates, besides those at the ends of epochs. */
+  #isDue(step: number): boolean {
+    const every = this.#options.checkpoint?.every
+    return every !== undefined && step % every === 0
+  }
+
+  /** Gives every group the schedule's momentum, if it has one. */
+  #setMomentum(step: number): void {
+    const momentum = this.#momentumAt(step)
+    if (momentum === undefined) return
+    for (const group of this.#options.optimizer.paramGroups) Object.assign(group, { momentum })
+  }
+
+  #momentumAt(step: number): number | undefined {
+    const { rates } = this.#options
+    return rates ? momentumAt(rates, this.#epoch, step) : undefined
+  }
+
+  /** The rate in force at an update of this epoch: without a schedule that of the first group. */
+  #rateAt(step: number): number {
+    const { rates, optimizer } = this.#options
+    return rates ? rateAt(rates, this.#epoch, step) : optimizer.paramGroups[0]!.lr
+  }
+
+  /** The loop runs ahead of the reading: the step is that of the batch in which the device saw it, not the last one. */
+  async #readFinite(): Promise<Totals> {
+    const [epoch, totals] = [this.#epoch, await this.#meter.read()]
+    if (!totals.notFinite) return totals
+    const { train, accumulate = 1 } = this.#options
+    const step = epoch * this.#updates + Math.floor(batchOf(totals.notFinite, train) / accumulate)
+    throw divergedInTraining(totals.notFinite, this.#options, { epoch, step: step + 1, lr: this.#rateAt(step) })
+  }
+
+  async #record(record: HistoryRecord): Promise<void> {
+    this.#history.push(record)
+    await this.#each((callback) => callback.onRecord?.(record, this.#about))
+  }
+
+  #position(words = new Int32Array(METER_WORDS), epochSeconds = 0): Position {
+    return { epoch: this.#epoch, step: this.#step, words, trainSeconds: this.#trainSeconds, epochSeconds }
+  }
+
+  async #save(position: Position): Promise<void> {
+    const { checkpoint, net, optimizer, settings, callbacks } = this.#options
+    if (!checkpoint) return
+    const values = await valuesOf(net, optimizer, position.step)
+    const states = []
+    for (const callback of callbacks) states.push((await callback.stateDict?.()) ?? null)
+    const about = { settings, figures: this.#figures, history: [...this.#history] }
+    await saveState(checkpoint, { position, ...values, ...about, callbacks: states })
+  }
+}

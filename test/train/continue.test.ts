@@ -1,0 +1,227 @@
+// biome-ignore-all lint/suspicious/noFocusedTests: fit is what is tested
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  evaluate,
+  type FitCallback,
+  type FitOptions,
+  fit,
+  ImageBatches,
+  manualSeed,
+  maxPool2d,
+  nn,
+  optim,
+  sched,
+  type Tensor,
+  tensor,
+} from '../../src/node/index.ts'
+import { checkpointName, type SavedState, valuesOf } from '../../src/train/index.ts'
+import { mulberry32 } from '../support/arbitraries.ts'
+import { testGpu } from '../support/gpu.ts'
+import { memoryStore } from '../support/store.ts'
+
+/** Batches of 4, the last one of 3. */
+function batches(count: number, seed: number): ImageBatches {
+  const next = mulberry32(seed)
+  const images = Uint8Array.from({ length: count * 784 }, () => next() % 256)
+  const labels = Uint8Array.from({ length: count }, () => next() % 10)
+  return new ImageBatches({ images, labels, count, channels: 1, height: 28, width: 28, classes: [] }, { batchSize: 4 })
+}
+
+class Plain extends nn.Module {
+  readonly hidden = new nn.Linear(16, 6)
+  readonly classify = new nn.Linear(6, 10)
+
+  override forward(x: Tensor): Tensor {
+    return this.classify.forward(this.hidden.forward(maxPool2d(x, { kernelSize: 7 }).flatten()))
+  }
+}
+
+/** With a buffer that is another one in every network. It notes the mode of every forward pass. */
+class Buffered extends Plain {
+  readonly level = nn.buffer(tensor([Math.random()]))
+  readonly modes: boolean[] = []
+
+  override forward(x: Tensor): Tensor {
+    this.modes.push(this.training)
+    return super.forward(x)
+  }
+}
+
+let data: Record<'train' | 'test', ImageBatches>
+beforeAll(async () => {
+  await testGpu()
+  data = { train: batches(23, 1), test: batches(6, 2) }
+})
+afterAll(() => {
+  for (const set of Object.values(data)) set.dispose()
+})
+
+type Make = (net: nn.Module) => optim.Optimizer
+interface Case {
+  readonly net?: () => nn.Module
+  readonly make: Make
+  readonly options?: Partial<FitOptions>
+}
+
+const groups = (net: nn.Module) => {
+  const [first, ...others] = net.parameters()
+  return [{ params: others, lr: 0.2 }, { params: [first!] }]
+}
+const sgd: Make = (net) => new optim.SGD(net.parameters(), { lr: 0.1, momentum: 0.9 })
+const perStep = { schedule: (t: number) => 0.1 / (t + 1), schedulePer: 'step' } as const
+const cycle = sched.oneCycleLR({ maxLr: 0.2, totalSteps: 40 })
+
+const CASES: [string, Case][] = [
+  ['SGD with momentum', { make: sgd }],
+  ['a schedule, the first rate being the own', { make: sgd, options: { ...perStep, lrTiming: 'after-epoch' } }],
+  ['a schedule with a momentum', { make: sgd, options: { schedule: cycle, schedulePer: 'step' } }],
+  ['two batches an update', { make: sgd, options: { ...perStep, accumulate: 2, clipGradNorm: 1 } }],
+  ['AdamW in groups', { make: (net) => new optim.AdamW(groups(net), { lr: 0.01 }) }],
+  ['SGLD', { make: (net) => new optim.SGLD(net.parameters(), { lr: 0.1, temperature: 0.001, seed: 3 }) }],
+  ['a network with a buffer', { net: () => new Buffered(), make: sgd }],
+]
+
+function start({ net = () => new Plain(), make }: Case, seed = 3) {
+  manualSeed(seed)
+  const made = net()
+  return { net: made, optimizer: make(made) }
+}
+
+describe('a run that continues from a saved state ends with the bits of one that nothing interrupted', () => {
+  it.each(CASES)('%s', async (_, one) => {
+    for (const capture of [true, false]) {
+      const options = { data, epochs: 3, seed: 7, capture, ...one.options }
+      const whole = start(one)
+      const store = memoryStore()
+      const want = await fit(whole.net, {
+        ...options,
+        optimizer: whole.optimizer,
+        checkpoint: { store, every: 1, keep: 99 },
+      })
+      const values = await valuesOf(whole.net, whole.optimizer, 0)
+      const updates = one.options?.accumulate === 2 ? 3 : 6
+      expect(store.states.size).toBe(3 * updates + 1)
+      // The beginning, the middle of an epoch, before its last update, its end, and the run's.
+      for (const step of [0, 2, updates - 1, updates, updates + 1, 3 * updates]) {
+        const other = start(one, 99) // another network, and another optimizer's steps
+        const from = store.states.get(checkpointName(step))!
+        const result = await fit(other.net, { ...options, optimizer: other.optimizer, from })
+        expect(await valuesOf(other.net, other.optimizer, 0)).toEqual(values)
+        const { trainSeconds: __, ...figures } = result
+        const { trainSeconds: ___, ...wanted } = want
+        expect(figures).toEqual(wanted)
+        for (const part of [other.optimizer, other.net]) part.dispose()
+      }
+      for (const part of [whole.optimizer, whole.net]) part.dispose()
+    }
+  })
+})
+
+describe('what ends a run early leaves a checkpoint, and ‘last’ continues there', () => {
+  const plain: Case = { make: sgd }
+  const uninterrupted = async () => {
+    const { net, optimizer } = start(plain)
+    await fit(net, { data, optimizer, epochs: 2 })
+    return await valuesOf(net, optimizer, 0)
+  }
+  const stopAt = (at: number): FitCallback => ({ onBatch: ({ step }) => (step === at ? 'stop' : undefined) })
+  const abortAt = (at: number, controller: AbortController): FitCallback => ({
+    onBatch: ({ step }) => {
+      if (step === at) controller.abort()
+    },
+  })
+
+  it.each([2, 6, 7])('a callback that returns stop after update %d', async (step) => {
+    const store = memoryStore()
+    const first = start(plain)
+    const checkpoint = { store }
+    const begun = { data, optimizer: first.optimizer, epochs: 2, checkpoint, callbacks: [stopAt(step)] }
+    expect(await fit(first.net, { ...begun, from: 'last' })).toMatchObject({ stopped: true, steps: step })
+    expect((await store.list()).at(-1)).toBe(checkpointName(step))
+    const second = start(plain, 99)
+    const result = await fit(second.net, { data, optimizer: second.optimizer, epochs: 2, checkpoint, from: 'last' })
+    expect(result).toMatchObject({ stopped: false, epochs: 2, steps: 12 })
+    expect(result.history).toHaveLength(2)
+    expect(await valuesOf(second.net, second.optimizer, 0)).toEqual(await uninterrupted())
+  })
+
+  it('a signal', async () => {
+    const store = memoryStore()
+    const controller = new AbortController()
+    const { net, optimizer } = start(plain)
+    const callbacks = [abortAt(4, controller)]
+    const stopped = fit(net, {
+      data,
+      optimizer,
+      epochs: 2,
+      checkpoint: { store },
+      signal: controller.signal,
+      callbacks,
+    })
+    expect(await stopped).toMatchObject({ stopped: true, steps: 4, epochs: 0 })
+    await fit(net, { data, optimizer, epochs: 2, checkpoint: { store }, from: 'last' })
+    expect(await valuesOf(net, optimizer, 0)).toEqual(await uninterrupted())
+  })
+
+  it('keeps the newest, and leaves what has another name', async () => {
+    const store = memoryStore()
+    const { net, optimizer } = start(plain)
+    store.states.set('best', {} as SavedState)
+    await fit(net, { data, optimizer, epochs: 2, checkpoint: { store, every: 4, keep: 2 } })
+    expect([...store.states.keys()]).toEqual(['best', checkpointName(8), checkpointName(12)])
+  })
+})
+
+describe('what does not fit is refused before anything is changed', () => {
+  const plain: Case = { make: sgd }
+  it('another seed, data set, optimizer, place, and options that are none', async () => {
+    const { net, optimizer } = start(plain)
+    const store = memoryStore()
+    await fit(net, { data, optimizer, epochs: 1, checkpoint: { store } })
+    const saved = store.states.get(checkpointName(6))!
+    const before = await valuesOf(net, optimizer, 0)
+    const refused = (options: Partial<FitOptions>) => fit(net, { data, optimizer, epochs: 2, ...options }).catch(String)
+    expect(await refused({ from: saved, seed: 1 })).toBe(
+      'RangeError: fit: from: the saved run had seed 0, this one has 1; give both the same',
+    )
+    expect(await refused({ from: saved, accumulate: 2 })).toContain('had accumulate 1, this one has 2')
+    expect(await refused({ from: { ...saved, position: { ...saved.position, step: 13 } } })).toBe(
+      "RangeError: fit: from: a run of 6 steps an epoch can't be at epoch 1, step 13",
+    )
+    const adamw = new optim.AdamW(net.parameters())
+    expect(await refused({ from: saved, optimizer: adamw })).toBe(
+      'DataError: fit: from: its optimizer is SGD, not AdamW; continue with SGD',
+    )
+    expect(await refused({ from: 'last' })).toBe("TypeError: fit: from 'last' needs a checkpoint: { store } to look in")
+    expect(await refused({ checkpoint: { store: {} as never } })).toBe(
+      "TypeError: fit: checkpoint.store has no save; it must be a CheckpointStore, such as checkpointFolder('checkpoints')",
+    )
+    expect(await refused({ checkpoint: { store, every: 0 } })).toBe(
+      'RangeError: fit: checkpoint.every must be a whole number, 1 or more, not 0',
+    )
+    expect(await refused({ optimizer: adamw, schedule: cycle })).toBe(
+      'TypeError: fit: the schedule sets a momentum, and optim.AdamW has none; use optim.SGD, or another schedule ' +
+        '(oneCycleLR and cyclicLR set none with cycleMomentum: false)',
+    )
+    expect(await valuesOf(net, optimizer, 0)).toEqual(before)
+  })
+})
+
+describe('modes', () => {
+  it('are training in updates, evaluation in evaluations, and each module’s own before and after', async () => {
+    const { net, optimizer } = start({ net: () => new Buffered(), make: sgd })
+    const { modes, hidden } = net as Buffered
+    hidden.eval()
+    const seen: boolean[] = []
+    const onEpoch = () => void seen.push(net.training, hidden.training)
+    await fit(net, { data, optimizer, epochs: 2, capture: false, callbacks: [{ onEpoch }] })
+    const epoch = [...new Array<boolean>(6).fill(true), false, false]
+    expect(modes).toEqual([...epoch, ...epoch])
+    expect(seen).toEqual([true, true, true, true])
+    expect([net.training, hidden.training]).toEqual([true, false])
+    net.train()
+    modes.length = 0
+    await evaluate(net, data.test)
+    expect([...modes, net.training]).toEqual([false, false, true])
+  })
+})
