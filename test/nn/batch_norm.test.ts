@@ -315,7 +315,7 @@ describe('what keeps a network’s parameters keeps its statistics', () => {
     const net = new nn.Sequential(seen())
     const run = { net } as unknown as FitRun
     const stopping = earlyStopping({ metric: 'trainLoss' })
-    await stopping.onBegin!(run)
+    await stopping.onBegin!(run, null)
     await stopping.onEpoch!({ epoch: 0, trainLoss: 1 } as FitEpoch, run)
     const best = await stateOf(net)
     scope(() => net.forward(tensor(fill(8, 7, 'normal'), [1, 2, 2, 2])))
