@@ -2,7 +2,8 @@
 // dispatched (pipelines.ts), so nothing here needs one.
 import { type Binding, reflect } from './reflect.ts'
 
-type Numbers = Readonly<Record<string, number>>
+/** Numbers by name. */
+export type Numbers = Readonly<Record<string, number>>
 
 /** What a kernel is compiled with. */
 export interface KernelOptions {

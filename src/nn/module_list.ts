@@ -36,6 +36,7 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
     return this
   }
 
+  /** The modules in their order. */
   [Symbol.iterator](): Iterator<T> {
     return this.#modules[Symbol.iterator]()
   }

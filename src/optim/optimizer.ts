@@ -40,6 +40,7 @@ export interface Rule<G extends ParamGroup> {
   readonly defaults: { readonly [K in keyof Omit<G, 'params'>]: G[K] | undefined }
   /** Throws for options that do not fit. */
   check(group: G): void
+  /** What a group with its present options is updated by. */
   variant(group: G): Variant
   /** The kernel's settings for a group at its update t, counted from 1; as many numbers for every group. */
   settings(group: G, t: number): readonly number[]
@@ -80,6 +81,7 @@ interface Update<G extends ParamGroup> {
   readonly variant: Variant
 }
 
+/** What all optimizers have in common; `optim.SGD` and the others add a rule. */
 export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   readonly paramGroups: G[]
   /** @internal */

@@ -164,6 +164,30 @@ describe('decodeSafetensors accepts', () => {
 const one = (rest: string) => `{"w":{${rest}}}`
 const entry = (start: number, end: number) => `{"dtype":"U8","shape":[${end - start}],"data_offsets":[${start},${end}]}`
 
+describe('decodeSafetensors reads integers of 64 bits', () => {
+  const of = (...values: bigint[]) => {
+    const bytes = file(`{"n":{"dtype":"I64","shape":[${values.length}],"data_offsets":[0,${8 * values.length}]}}`)
+    const body = new Uint8Array(BigInt64Array.from(values).buffer)
+    return Uint8Array.from([...bytes, ...body])
+  }
+
+  it('as int32 where they fit', () => {
+    const { tensors } = decodeSafetensors(of(0n, -1n, 2n ** 31n - 1n, -(2n ** 31n)))
+    expect(tensors.get('n')).toEqual({
+      dtype: 'int32',
+      shape: [4],
+      data: Int32Array.of(0, -1, 2 ** 31 - 1, -(2 ** 31)),
+    })
+    expect(decodeSafetensors(of()).tensors.get('n')!.data).toEqual(new Int32Array(0))
+  })
+
+  it.each([2n ** 31n, -(2n ** 31n) - 1n, 2n ** 62n])('and refuses %d', (value) => {
+    expect(messageOf(() => decodeSafetensors(of(1n, value), 'a'))).toBe(
+      `a: tensor "n" is of dtype "I64" and has ${value} at 1; only integers of 32 bits are supported`,
+    )
+  })
+})
+
 describe('decodeSafetensors refuses', () => {
   it.each<[string, Uint8Array, string]>([
     ['nothing', new Uint8Array(0), 'cut off: 0 bytes, but a safetensors file has at least 10'],
@@ -227,12 +251,12 @@ describe('decodeSafetensors refuses', () => {
     [
       'another dtype',
       file(one('"dtype":"BF16","shape":[0],"data_offsets":[0,0]')),
-      'tensor "w" has dtype "BF16"; only F32, I32 and U8 are supported',
+      'tensor "w" has dtype "BF16"; only F32, I32, I64 and U8 are supported',
     ],
     [
       'a dtype that every object has',
       file(one('"dtype":"constructor","shape":[0],"data_offsets":[0,0]')),
-      'tensor "w" has dtype "constructor"; only F32, I32 and U8 are supported',
+      'tensor "w" has dtype "constructor"; only F32, I32, I64 and U8 are supported',
     ],
     [
       'a shape of texts',

@@ -102,7 +102,7 @@ describe('gradcheck', () => {
   })
 
   it('raises no alarm in 1,000 right cases', async () => {
-    const each = 1000 / rows.length
+    const each = Math.ceil(1000 / rows.length)
     const tried = { cases: 0 }
     for (const row of rows) {
       const cases = fc.sample(casesOf(row, 40), { seed: 11, numRuns: each })
@@ -120,7 +120,7 @@ describe('gradcheck', () => {
         )
       }
     }
-    expect(tried.cases).toBe(1000)
+    expect(tried.cases).toBeGreaterThanOrEqual(1000)
   })
 
   it.each(rows.map((row) => [row.name, row] as const))(

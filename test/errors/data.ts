@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { FASHION_MNIST_FILES, fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { decodeIdx } from '../../src/data/idx.ts'
 import { findFashionMnist } from '../../src/node/fashion_mnist.ts'
-import { capture, ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
+import { batchNorm, capture, ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
 import { idxFile, tinyFashionMnist, writeTinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, HASH, PATH, type Place } from './refusal.ts'
 
@@ -306,6 +306,16 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
         const plan = capture(() => batches.next())
         batches.position = 0
         plan.run()
+      },
+    },
+    {
+      title: 'ImageBatches: a batch filled up with zeros, where an operation looks across it',
+      error: 'RangeError',
+      text: `ImageBatches: batchNorm in training looks across the batch, and of the 2 rows of batch 1 only 1 are images, the others zeros. Train with fit, which makes a separate plan for the last batch, or train on a multiple of 2 images: take(set, 2)`,
+      cure: 'Or capture a plan of your own for the last batch: set position to it before the capture.',
+      run: () => {
+        const batches = new ImageBatches(set(), { batchSize: 2 })
+        capture(() => batchNorm(batches.next().images, { training: true })).run(2)
       },
     },
     {

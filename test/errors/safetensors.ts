@@ -134,9 +134,19 @@ export const safetensors: Area = {
     {
       title: 'safetensors: another dtype',
       error: 'DataError',
-      text: 'weights.safetensors: tensor "a" has dtype "F64"; only F32, I32 and U8 are supported',
+      text: 'weights.safetensors: tensor "a" has dtype "F64"; only F32, I32, I64 and U8 are supported',
       cure: 'Convert the tensors before saving, in PyTorch by t.float().',
       run: () => decode({ a: entry({ dtype: 'F64' }) }),
+    },
+    {
+      title: 'safetensors: an integer beyond 32 bits',
+      error: 'DataError',
+      text: 'weights.safetensors: tensor "a" is of dtype "I64" and has 4294967296 at 0; only integers of 32 bits are supported',
+      run: () => {
+        const bytes = file({ a: { dtype: 'I64', shape: [1], data_offsets: [0, 8] } }, 8)
+        bytes[bytes.length - 4] = 1
+        return decodeSafetensors(bytes, NAME)
+      },
     },
     {
       title: 'safetensors: a shape that is none',

@@ -52,6 +52,7 @@ describe('backward', () => {
     relu(apply(op, [y], null)).backward()
     expect(seen).toEqual([true, false, false])
     // The leaf has a copy: clipping it in place leaves the 1 as it is.
+    expect(isOne(x.grad!)).toBe(false)
     optim.clipGradValue([x], 0.5)
     expect(await gradient(x)).toEqual([0.5])
     const z = leaf(4)
