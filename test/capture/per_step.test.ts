@@ -219,6 +219,6 @@ it('one optimizer that is used twice in a step, each time for other parameters, 
     }
   }
   expect(messageOf(() => capture(step))).toBe(
-    'capture: a step uses one optimizer twice, each time for other parameters; make two optimizers',
+    'capture: a step uses one optimizer twice, each time for different parameters; make two optimizers',
   )
 })
