@@ -1,8 +1,8 @@
 // The update of AdamW: one dispatch over all parameters.
 import { perStepWords } from '../src/capture/per_step.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
-import { adamStep } from '../src/kernels/adam.ts'
 import { emitUpdate, updateTable } from '../src/kernels/update.ts'
+import { adamStep } from '../src/optim/adamw.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { type Case, check, disposeAll, type Prepared, randomInput, within } from './support.ts'
 

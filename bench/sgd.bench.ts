@@ -2,8 +2,8 @@
 import { perStepWords } from '../src/capture/per_step.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import type { Storage } from '../src/gpu/pool.ts'
-import { sgdStep, sgdStepMomentum } from '../src/kernels/sgd.ts'
 import { emitUpdate, updateTable } from '../src/kernels/update.ts'
+import { sgdStep, sgdStepMomentum } from '../src/optim/sgd.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { type Case, check, disposeAll, type Expected, type Prepared, randomInput, within } from './support.ts'
 

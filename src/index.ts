@@ -15,6 +15,7 @@ export type { GpuInfo, GpuMemory } from './gpu/info.ts'
 export { Kernel, KernelFile, type KernelOptions, type Numbers } from './gpu/kernel.ts'
 export type { Storage } from './gpu/pool.ts'
 export { add } from './kernels/add.ts'
+export { type BatchNormOptions, batchNorm } from './kernels/batch_norm.ts'
 export { type Conv2dOptions, conv2d } from './kernels/conv2d.ts'
 export { conv2dReluMaxPool2d } from './kernels/conv2d_relu_max_pool2d.ts'
 export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.ts'
@@ -49,4 +50,5 @@ export type {
   SavedSettings,
   SavedState,
 } from './train/saved_state.ts'
+export { updateBatchNorm } from './train/update_batch_norm.ts'
 export type { Tuning, TuningEntry } from './tune/file.ts'

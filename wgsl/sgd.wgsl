@@ -12,7 +12,7 @@
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of lr, momentum, dampening, weight_decay,
 //             nesterov, maximize (0 or 1)
-//   watch     [5]  u32, as finite.wgsl describes it; looked at only where watched is 1
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step           A workgroup updates what its row says, a thread PER elements; no momentum. Where watched is 1, a gradient
 //                or a new parameter that is not finite is noted in the watch.

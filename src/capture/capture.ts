@@ -77,7 +77,7 @@ export class Plan<T = unknown> {
 
   /** Gives the plan's memory back, that of its result and of the gradients in it included. */
   dispose(): void {
-    if (this.#disposed) throw new Error('plan.dispose: the plan was disposed before')
+    if (this.#disposed) throw new Error('plan.dispose: the plan was already disposed')
     this.#disposed = true
     for (const tensor of tensorsIn(this.result)) tensor.release('its plan was disposed')
     const { pool } = this.#recording.memory
@@ -94,14 +94,14 @@ export class Plan<T = unknown> {
     }
     const { members, traits } = this.#made
     if (lr !== undefined && ![...members.values()].some(({ takesRates }) => takesRates)) {
-      throw new Error('plan.run: lr is given, and the captured function has no optimizer.step()')
+      throw new Error('plan.run: lr is given, but the captured function has no optimizer.step()')
     }
     if (typeof lr === 'object' && lr.length !== steps) {
       throw new RangeError(`plan.run: ${lr.length} rates are given for ${steps} steps`)
     }
     if (this.#recording.moved()) {
       throw new Error(
-        'plan.run: an optimiser made after the capture has moved parameters; make optimisers first, then capture',
+        'plan.run: an optimizer made after the capture has moved parameters; make optimizers first, then capture',
       )
     }
     for (const member of members.values()) member.check(steps, rateOf, traits)
@@ -137,15 +137,15 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     const difference = first.recording.difference(recording)
     if (difference) {
       throw new Error(
-        `capture: the function did not do the same twice: ${difference}. It may not depend on values of the host, and ` +
-          'a step begins with zeroGrad()',
+        `capture: the function did different things in two runs: ${difference}. It must not depend on values from the host, and ` +
+          'a step must begin with zeroGrad()',
       )
     }
     if (recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
     for (const tensor of tensorsIn(result)) unregister(tensor)
     return new Plan(gpu, last, leaves)
   } catch (error) {
-    forgetGradients(leaves, 'it was made in a capture that failed, which computes nothing')
+    forgetGradients(leaves, 'it was made in a failed capture, which computes nothing')
     gpu.dropPlanMemory(memory)
     throw error
   }
@@ -181,8 +181,8 @@ export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Pr
 /** Checks what `capture` and `warmUp` are called with, and returns the device, with nothing left to be sent to it. */
 function begin(what: 'capture' | 'warmUp', fn: unknown, options: { gpu?: Gpu }): Gpu {
   requireOptions(what, options, ['gpu'])
-  if (typeof fn !== 'function') throw new TypeError(`${what}: a function is needed, not ${typeof fn}`)
-  if (isAnyCapturing()) throw new Error(`${what}: a function is being captured already`)
+  if (typeof fn !== 'function') throw new TypeError(`${what}: fn must be a function, not ${typeof fn}`)
+  if (isAnyCapturing()) throw new Error(`${what}: another function is already being captured`)
   const refuses = observing().find((observer) => observer.refusesCapture !== undefined)
   if (refuses) throw new Error(`${what}: ${refuses.refusesCapture}`)
   const gpu = options.gpu ?? defaultGpu()

@@ -62,7 +62,9 @@ export class PerStep {
     }
     const member = recording.members.get(this) ?? new Uses(source, this.#writer)
     if (!(member instanceof Uses) || member.source.key !== source.key) {
-      throw new Error('capture: a step uses one optimizer twice, each time for other parameters; make two optimizers')
+      throw new Error(
+        'capture: a step uses one optimizer twice, each time for different parameters; make two optimizers',
+      )
     }
     recording.members.set(this, member)
     return member.calls++

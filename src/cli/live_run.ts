@@ -36,8 +36,8 @@ export class LiveRun {
     now = () => performance.now(),
   ): Promise<LiveRun> {
     const server = await LiveServer.open(info, port).catch((error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'is taken' : `can't be had (${error.code})`
-      throw new UsageError(`option '--live': port ${port} of 127.0.0.1 ${why}; without a number any free one is taken`)
+      const why = error.code === 'EADDRINUSE' ? 'is taken' : `can't be used (${error.code})`
+      throw new UsageError(`option '--live': port ${port} of 127.0.0.1 ${why}; leave the number out to use a free port`)
     })
     for (const record of records) server.record(record, { imagesPerSecond: null, secondsLeft: null })
     process.stdout.write(`live: ${server.url}\n`)

@@ -35,11 +35,15 @@ const SHARED = ['batchSize', 'optimizer', 'momentum', 'weightDecay', 'seed', 'li
 /** `dawngrad lr-find`. `load` gives the data. */
 export function lrFindCommand(load = loadFashionMnist): Command {
   const command = new Command('lr-find')
-    .description('train LeNet for a moment at ever higher rates, draw the loss, and suggest learning rates')
+    .description('train LeNet briefly at ever higher rates, draw the loss, and suggest learning rates')
     .addOption(new Option('--min-lr <rate>', 'the first rate').argParser(number()).default(0.001))
     .addOption(new Option('--max-lr <rate>', 'the last rate').argParser(number()).default(10))
     .addOption(new Option('--steps <n>', 'updates (default: one pass over the images)').argParser(wholeNumber(2)))
-    .addOption(new Option('--smoothing <s>', 'what each loss leaves of the average').argParser(number(1)).default(0.9))
+    .addOption(
+      new Option('--smoothing <s>', 'weight of earlier losses in the running average')
+        .argParser(number(1))
+        .default(0.9),
+    )
     .addOption(new Option('--svg <file>', 'write the figure to this file as well'))
   for (const option of DECIDING) if (SHARED.includes(option.attributeName())) command.addOption(option)
   return command.action(async (given: Given) => {

@@ -23,7 +23,9 @@ export function plotScheduleCommand(): Command {
     .argument('<spec...>', "schedules, such as 'cosine(baseLr=0.3, maxUpdate=20)'; several share the axes")
     .addOption(new Option('--range <n>', 'draw t = 0 … n − 1').argParser(wholeNumber(2, MOST_POINTS)).default(30))
     .addOption(
-      new Option('--lr <rate>', 'base rate of schedules that name none, as in train').argParser(number()).default(0.3),
+      new Option('--lr <rate>', 'base rate of schedules that do not set one, as in train')
+        .argParser(number())
+        .default(0.3),
     )
     .addOption(new Option('--svg <file>', 'write the figure to this file as well'))
     .action(async (specs: string[], { range, lr, svg }: Given) => {

@@ -8,9 +8,9 @@ import { checkSetup, removeSetup, setup } from '../provision/setup.ts'
 /** `dawngrad setup`. */
 export function setupCommand(): Command {
   return new Command('setup')
-    .description('bring the data set, and a driver where there is no adapter, into the cache folder; needs no root')
+    .description('install the data set, and a driver if there is no adapter, into the cache folder; needs no root')
     .addOption(new Option('--check', 'only report what is missing; exit code 1 if something is'))
-    .addOption(new Option('--remove', 'remove all that setup has brought').conflicts('check'))
+    .addOption(new Option('--remove', 'remove everything that setup has installed').conflicts('check'))
     .action(async ({ check, remove }: { check?: boolean; remove?: boolean }) => {
       const report = reportTo(process.stdout, process.env)
       if (remove) report.line(`${megabytes(await removeSetup({ report }))} freed`)

@@ -71,11 +71,11 @@ const collect = (text: string, before: readonly string[]) => [...before, text]
 /** The options that `Asked` has. */
 export const ASKED: readonly Option[] = [
   new Option('--jobs <n>', 'runs at a time').argParser(wholeNumber(1)).default(1),
-  new Option('--list', 'print the points and how far they are, and run none').conflicts('index'),
-  new Option('--index <n>', `run this point alone, counted from 0; env: that of ${INDEX_VARIABLES.join(' or ')}`)
+  new Option('--list', 'print the points and their state; run nothing').conflicts('index'),
+  new Option('--index <n>', `run only this point, counted from 0; env: take it from ${INDEX_VARIABLES.join(' or ')}`)
     .argParser(parseIndex)
     .conflicts('list'),
-  new Option('--no-wait', `with --index: leave a point alone that another process has, exit code ${EXIT_HELD}`),
+  new Option('--no-wait', `with --index: skip a point that another process is running, exit code ${EXIT_HELD}`),
   new Option('--quiet', 'with --index: print the last lines only'),
 ]
 
@@ -88,7 +88,7 @@ export function sweepCommand(load = loadFashionMnist): Command {
         .argParser(collect)
         .default([], 'none'),
     )
-    .addOption(new Option('--out <dir>', 'folder of the runs; those finished in it are not run again').default('sweep'))
+    .addOption(new Option('--out <dir>', 'folder for the runs; finished runs in it are not run again').default('sweep'))
   for (const option of [...ASKED, ...DECIDING, ...SAVING]) command.addOption(option)
   return command.action(async (given: Given) => {
     const { axes, ...sweep } = sweepOf(command, given)
@@ -122,7 +122,7 @@ function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep & { re
   const axes = grid.map((text) => pointing("option '--grid'", () => parseAxis(text, options)))
   for (const { name } of axes) {
     if (command.getOptionValueSource(named.get(name)!.attributeName()) !== 'cli') continue
-    throw new UsageError(`option '--${name}': --grid varies it; give it in one of the two`)
+    throw new UsageError(`option '--${name}': --grid varies it; give it in only one of the two`)
   }
   const defaults = Object.fromEntries(DECIDING.map((one) => [one.attributeName(), one.defaultValue ?? null]))
   const points = pointsIn(axes).map((point, index): SweepPoint => {
@@ -255,7 +255,7 @@ async function runAll({ out, points }: Sweep, jobs: number, then: () => Promise<
     children.release()
   }
   if (children.stopped !== null) {
-    stdout.write(`stopped by ${children.stopped}; the same command goes on\n`)
+    stdout.write(`stopped by ${children.stopped}; the same command continues\n`)
     process.exitCode = exitCodeOf(children.stopped)
     return
   }

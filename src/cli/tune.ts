@@ -23,12 +23,16 @@ interface TuneCommand {
 /** `dawngrad tune`. */
 export function tuneCommand(): Command {
   return new Command('tune')
-    .description('look for numbers that make kernels faster here, with the same bits, and write them to a file')
-    .addOption(new Option('--filter <kernel>', 'only kernels whose names contain this'))
+    .description(
+      'find constants that make kernels faster on this adapter, with the same results to the bit, and write them to a file',
+    )
+    .addOption(new Option('--filter <kernel>', 'only kernels whose name contains this'))
     .addOption(new Option('--shapes <set>', 'layers to search for').choices(['lenet', 'big', 'all']).default('lenet'))
     .addOption(new Option('--batch-size <n>', "of LeNet's layers").argParser(wholeNumber(1)).default(256))
     .addOption(new Option('--out <file>', 'the file to write').default('tuning.json'))
-    .addOption(new Option('--budget <seconds>', 'no candidate is begun after this').argParser(number()).default(300))
+    .addOption(
+      new Option('--budget <seconds>', 'try no further candidate after this time').argParser(number()).default(300),
+    )
     .action(async (options: TuneCommand) => {
       const { filter = '', out } = options
       if (!TUNABLES.some(({ kernel }) => kernel.includes(filter))) {
@@ -62,7 +66,7 @@ async function search({ filter = '', shapes, batchSize, out, budget }: TuneComma
       },
     })
     await writeTuning(out, tuning)
-    const late = searched < pairs ? `; the time was enough for ${searched} of ${pairs} pairs of kernel and shape` : ''
+    const late = searched < pairs ? `; there was only time for ${searched} of ${pairs} pairs of kernel and shape` : ''
     const count = tuning.entries.length
     stdout.write(`${count} ${count === 1 ? 'entry' : 'entries'} in ${out}${late}\n`)
   } finally {

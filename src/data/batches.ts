@@ -78,7 +78,7 @@ export class ImageBatches {
    */
   setOrder(order: Uint32Array): void {
     if (order.length !== this.size) {
-      throw new RangeError(`ImageBatches: an order of ${order.length} does not fit ${this.size} images`)
+      throw new RangeError(`ImageBatches: the order has ${order.length} entries, but there are ${this.size} images`)
     }
     for (const image of order) {
       if (image >= this.size)
@@ -153,7 +153,7 @@ export class ImageBatches {
     if (only !== null && this.#position !== only) {
       throw new RangeError(
         `ImageBatches: the plan was captured for the last batch, of ${rows} rows; it can only run at position ${only}, not at ` +
-          `${this.#position}. For batches of ${this.batchSize} rows capture another at an earlier position`,
+          `${this.#position}. For batches of ${this.batchSize} rows, capture another plan at an earlier position`,
       )
     }
     if (only === null && across !== null && this.#isRagged(end - 1)) {
@@ -161,7 +161,7 @@ export class ImageBatches {
       const cut = whole > 0 ? `a multiple of ${this.batchSize} images: take(set, ${whole})` : 'smaller batches'
       throw new RangeError(
         `ImageBatches: ${across} looks across the batch, and of the ${this.batchSize} rows of batch ${end - 1} only ${rows} are ` +
-          `images, the others zeros. Train with fit, which gives the last batch a plan of its own, or train on ${cut}`,
+          `images, the others zeros. Train with fit, which makes a separate plan for the last batch, or train on ${cut}`,
       )
     }
   }
@@ -183,7 +183,7 @@ export class ImageBatches {
   #over(wanted: number): RangeError {
     const left = this.length - this.#position
     return new RangeError(
-      `ImageBatches: ${wanted} batches are wanted, the epoch has ${left} left; setOrder begins another`,
+      `ImageBatches: ${wanted} batches are needed, but the epoch has ${left} left; setOrder begins a new epoch`,
     )
   }
 }

@@ -104,7 +104,7 @@ export function fashionMnistFromBytes(
 export function take(dataset: ImageDataset, n: number): ImageDataset {
   const { count, channels, height, width } = dataset
   if (!Number.isInteger(n) || n < 1 || n > count) {
-    throw new RangeError(`take: n is ${n}, it must be an integer from 1 to ${count} (the examples in the data set)`)
+    throw new RangeError(`take: n is ${n}, but must be an integer from 1 to ${count} (the examples in the data set)`)
   }
   const images = dataset.images.subarray(0, n * channels * height * width)
   return { ...dataset, images, labels: dataset.labels.subarray(0, n), count: n }
@@ -139,7 +139,9 @@ function checkLabels({ shape, data }: IdxArray, name: string, count: number, ima
     throw new DataError(`${name}: sizes [${shape.join(', ')}], but labels must be [n]`)
   }
   if (data.length !== count) {
-    throw new DataError(`${name}: ${data.length} labels, but ${imageName} holds ${count} images: they must be as many`)
+    throw new DataError(
+      `${name}: ${data.length} labels, but ${imageName} holds ${count} images: there must be one label per image`,
+    )
   }
   const last = FASHION_MNIST_CLASSES.length - 1
   const bad = data.findIndex((label) => label > last)

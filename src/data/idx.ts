@@ -69,8 +69,6 @@ function checkLength(length: number, headerBytes: number, shape: readonly number
   const wanted = headerBytes + (shape.includes(0) ? 0 : capacity)
   if (length !== wanted) {
     const problem = length < wanted ? 'cut off' : 'bytes after the end'
-    throw new DataError(
-      `${name}: ${problem}: ${length} bytes, but the IDX sizes [${shape.join(', ')}] ask for ${wanted}`,
-    )
+    throw new DataError(`${name}: ${problem}: ${length} bytes, but the IDX sizes [${shape.join(', ')}] need ${wanted}`)
   }
 }

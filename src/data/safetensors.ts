@@ -21,6 +21,8 @@ export interface SafetensorsFile {
 }
 
 const DTYPES = { F32: 'float32', I32: 'int32', U8: 'uint8' } as const satisfies Record<string, DType>
+/** What is read besides: PyTorch's counts, such as a batch norm's num_batches_tracked, as int32. */
+const READABLE = { ...DTYPES, I64: 'int32' } as const satisfies Record<string, DType>
 const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } as const
 /** The tensor order of the format's own writer: by decreasing alignment, then by name. */
 const ORDER: readonly DType[] = ['float32', 'int32', 'uint8']
@@ -69,12 +71,13 @@ export function encodeSafetensors(
 }
 
 /**
- * Reads a safetensors file of float32 (F32), int32 (I32) and uint8 (U8) tensors. The data is copied.
+ * Reads a safetensors file of float32 (F32), int32 (I32) and uint8 (U8) tensors, and of 64-bit integers (I64) that fit int32.
+ * The data is copied.
  *
  * @param bytes the whole file
  * @param name the file's name, for messages
  * @throws DataError for every deviation from the format: lengths, JSON, duplicate names, sizes that do not fit the bytes,
- *   overlaps, gaps, trailing bytes; for other dtypes; and for names that would lead out of a folder
+ *   overlaps, gaps, trailing bytes; for other dtypes, and integers beyond 32 bits; and for names that would lead out of a folder
  */
 export function decodeSafetensors(bytes: Uint8Array, name = 'safetensors'): SafetensorsFile {
   const fail: Fail = (what) => {
@@ -105,12 +108,25 @@ export function decodeSafetensors(bytes: Uint8Array, name = 'safetensors'): Safe
   }
   if (end !== body.length) fail(`${body.length - end} bytes after the end of the last tensor`)
   const tensors = new Map<string, HostTensor>()
-  for (const { name: key, dtype, shape, start: from, end: to } of entries) {
+  for (const { name: key, stored, shape, start: from, end: to } of entries) {
+    const dtype = READABLE[stored]
     // Copied, since the data may not be aligned. All JavaScript engines are little-endian, like the format.
-    const data = new ARRAYS[dtype](body.buffer.slice(body.start + from, body.start + to) as ArrayBuffer)
+    const copied = body.buffer.slice(body.start + from, body.start + to) as ArrayBuffer
+    const data = stored === 'I64' ? narrowed(key, new BigInt64Array(copied), fail) : new ARRAYS[dtype](copied)
     tensors.set(key, { dtype, shape, data })
   }
   return { tensors, metadata }
+}
+
+/** 64-bit integers as 32-bit ones, if they fit. */
+function narrowed(name: string, values: BigInt64Array, fail: Fail): Int32Array {
+  const wrong = values.findIndex((value) => BigInt.asIntN(32, value) !== value)
+  if (wrong >= 0) {
+    fail(
+      `tensor ${shown(name)} is of dtype "I64" and has ${values[wrong]} at ${wrong}; only integers of 32 bits are supported`,
+    )
+  }
+  return Int32Array.from(values, Number)
 }
 
 type Fail = (what: string) => never
@@ -120,29 +136,29 @@ function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    return fail('its header is no UTF-8')
+    return fail('its header is not UTF-8')
   }
   const problem = checkHeaderText(text)
   if (problem !== null) fail(`its header ${problem}`)
   try {
     return JSON.parse(text) as Record<string, unknown>
   } catch {
-    return fail('its header is no JSON') // the engine's message differs from version to version
+    return fail('its header is not JSON') // the engine's message differs from version to version
   }
 }
 
 function decodeMetadata(value: unknown, fail: Fail): Map<string, string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    fail(`${METADATA} must be an object of texts`)
+    fail(`${METADATA} must be an object of strings`)
   const pairs = Object.entries(value)
   const wrong = pairs.find(([, text]) => typeof text !== 'string')
-  if (wrong) fail(`${METADATA} has ${shown(wrong[0])}, which is no text`)
+  if (wrong) fail(`${METADATA} has ${shown(wrong[0])}, which is not a string`)
   return new Map(pairs as [string, string][])
 }
 
 interface Entry {
   readonly name: string
-  readonly dtype: DType
+  readonly stored: keyof typeof READABLE
   readonly shape: number[]
   readonly start: number
   readonly end: number
@@ -153,16 +169,17 @@ function decodeEntry(name: string, value: unknown, bodyBytes: number, fail: Fail
   const refused = nameProblem(name)
   if (refused !== null) fail(`${tensor}: ${refused}`)
   const keys = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : []
-  if (keys.sort().join() !== 'data_offsets,dtype,shape') fail(`${tensor} must have dtype, shape and data_offsets alone`)
+  if (keys.sort().join() !== 'data_offsets,dtype,shape')
+    fail(`${tensor} must have dtype, shape and data_offsets and nothing else`)
   const { dtype, shape, data_offsets: offsets } = value as Record<string, unknown>
-  if (typeof dtype !== 'string') fail(`${tensor}: its dtype must be a text`)
-  if (!isSupported(dtype)) return fail(`${tensor} is of dtype ${shown(dtype)}; F32, I32 and U8 are supported`)
+  if (typeof dtype !== 'string') fail(`${tensor}: its dtype must be a string`)
+  if (!isSupported(dtype)) return fail(`${tensor} has dtype ${shown(dtype)}; only F32, I32, I64 and U8 are supported`)
   if (!areCounts(shape)) fail(`${tensor}: its shape must be a list of whole numbers below 2^53`)
   if (!areCounts(offsets) || offsets.length !== 2) fail(`${tensor}: its data_offsets must be two whole numbers`)
   const [start, end] = offsets as [number, number]
-  const own = DTYPES[dtype]
+  const width = dtype === 'I64' ? 8 : bytesPerElement[READABLE[dtype]]
   // A size of 0 must not hide an overflow of the others. A product of integers that was rounded exceeds 2^53.
-  const capacity = shape.reduce((product, size) => product * Math.max(size, 1), bytesPerElement[own])
+  const capacity = shape.reduce((product, size) => product * Math.max(size, 1), width)
   if (capacity > Number.MAX_SAFE_INTEGER) fail(`${tensor}: its sizes overflow, their product must be below 2^53`)
   const wanted = shape.includes(0) ? 0 : capacity
   if (end < start) fail(`${tensor}: its bytes end at ${end}, before their start at ${start}`)
@@ -170,11 +187,11 @@ function decodeEntry(name: string, value: unknown, bodyBytes: number, fail: Fail
   if (end - start !== wanted) {
     fail(`${tensor}: ${end - start} bytes, but ${dtype} [${sizesOf(shape)}] has ${wanted}`)
   }
-  return { name, dtype: own, shape, start, end }
+  return { name, stored: dtype, shape, start, end }
 }
 
-function isSupported(dtype: string): dtype is keyof typeof DTYPES {
-  return Object.hasOwn(DTYPES, dtype)
+function isSupported(dtype: string): dtype is keyof typeof READABLE {
+  return Object.hasOwn(READABLE, dtype)
 }
 
 function areCounts(value: unknown): value is number[] {
@@ -183,9 +200,9 @@ function areCounts(value: unknown): value is number[] {
 
 /** Why a tensor can't have this name, or null. Names may become file names, or properties of an object. */
 function nameProblem(name: string): string | null {
-  if (name === METADATA || name === '__proto__') return 'no tensor can be called that'
-  if (/\p{Cc}/u.test(name)) return 'a name must not hold control characters'
-  if (/[\ud800-\udfff]/u.test(name)) return 'a name must not hold half a character'
+  if (name === METADATA || name === '__proto__') return 'a tensor must not have this name'
+  if (/\p{Cc}/u.test(name)) return 'a name must not contain control characters'
+  if (/[\ud800-\udfff]/u.test(name)) return 'a name must not contain half a character'
   const leadsOut = /^([/\\]|[a-z]:[/\\])/i.test(name) || name.split(/[/\\]/).includes('..')
   return leadsOut ? 'a name must not be a path that leads out of a folder' : null
 }
@@ -196,7 +213,7 @@ function checkHostTensor(name: string, dtype: DType, shape: Shape, data: TypedAr
   const size = shape.reduce((product, n) => product * n, 1)
   if (!Object.hasOwn(ARRAYS, dtype) || !(data instanceof ARRAYS[dtype]) || data.length !== size) {
     const given = `a ${Object.prototype.toString.call(data).slice(8, -1)} of ${data?.length}`
-    throw new TypeError(`safetensors: tensor ${shown(name)}: ${dtype} [${sizesOf(shape)}] can't be ${given}`)
+    throw new TypeError(`safetensors: tensor ${shown(name)}: ${dtype} [${sizesOf(shape)}] can't hold ${given}`)
   }
 }
 

@@ -26,7 +26,7 @@ export function checkHeaderText(text: string): string | null {
       if (open.push(c === '{' ? new Set() : null) > MAX_DEPTH) return `is nested more than ${MAX_DEPTH} deep`
     } else if (c === '}' || c === ']') open.pop()
     else if (!ALLOWED.test(c)) {
-      return `has ${shown(c)} at character ${at}; there may be objects, texts, lists and whole numbers alone`
+      return `has ${shown(c)} at character ${at}; only objects, strings, lists and whole numbers are allowed`
     }
   }
   return null

@@ -55,7 +55,7 @@ interface Watched {
 
 /** Every tensor gets the next number for its code; the clock of the watches stands still. */
 class AnomalyDetector implements Observer {
-  readonly refusesCapture = 'anomalies are looked for one operation at a time; do it without that'
+  readonly refusesCapture = 'anomaly detection checks one operation at a time; turn it off here'
   readonly #devices = new Map<Gpu, Watched>()
   /** Memory that was looked at, and its version then. */
   readonly #seen = new WeakMap<Storage, number>()
@@ -74,7 +74,7 @@ class AnomalyDetector implements Observer {
 
   start(gradient: Tensor): void {
     const at = { operation: 'backward', direction: 'backward', layer: null } as const
-    this.#check(gradient, { ...at, part: 'the gradient to start with' })
+    this.#check(gradient, { ...at, part: 'the starting gradient' })
   }
 
   backward(node: TapeNode | null): void {
@@ -199,7 +199,7 @@ export function isAnomalyEnabled(): boolean {
  */
 export async function detectAnomaly<T>(fn: () => T | Promise<T>): Promise<T> {
   if (typeof fn !== 'function') {
-    throw new TypeError(`detectAnomaly: a function is needed, not ${String(fn)}; setDetectAnomaly takes true or false`)
+    throw new TypeError(`detectAnomaly: fn must be a function, not ${String(fn)}; setDetectAnomaly takes true or false`)
   }
   const before = isAnomalyEnabled()
   setDetectAnomaly(true)

@@ -137,7 +137,7 @@ async function judge(
   const by = mismatch.element ? `at ${formatShape(mismatch.element)}` : 'in a random direction'
   throw new GradcheckError(
     `gradcheck: the gradient of ${of} by input ${input}, ${x.label}, ${by} is ${backward} by backward and ` +
-      `${differences} by differences; they may differ by ${bound}. ${wrong} of ${count} comparisons are out of bounds.`,
+      `${differences} by differences; they may differ by at most ${bound}. ${wrong} of ${count} comparisons are out of bounds.`,
     mismatch,
   )
 }
@@ -153,7 +153,7 @@ function checkInputs(fn: unknown, inputs: readonly Tensor[]): void {
     const what = `gradcheck: input ${i}, ${x.label},`
     if (x.dtype !== 'float32') throw new TypeError(`${what} must be float32, it is ${x.dtype}`)
     if (!x.requiresGrad)
-      throw new TypeError(`${what} requires no gradient; what is not to be checked fn can use itself`)
+      throw new TypeError(`${what} does not require a gradient; let fn use it directly if it needs no check`)
     if (x.size === 0) throw new TypeError(`${what} has no elements to check`)
   }
 }
@@ -182,7 +182,7 @@ function checkReturned(returned: unknown): readonly Tensor[] {
     throw new TypeError('gradcheck: fn must be synchronous, it returned a promise')
   }
   const outputs: readonly unknown[] = Array.isArray(returned) ? returned : [returned]
-  if (outputs.length === 0) throw new TypeError('gradcheck: fn returned no tensor')
+  if (outputs.length === 0) throw new TypeError('gradcheck: fn must return at least one tensor')
   for (const [k, out] of outputs.entries()) {
     if (!(out instanceof Tensor)) throw new TypeError(`gradcheck: output ${k} must be a tensor, not ${typeof out}`)
     if (out.dtype !== 'float32') throw new TypeError(`gradcheck: output ${k} must be float32, it is ${out.dtype}`)
@@ -195,7 +195,7 @@ function checkConnected({ inputs, outputs }: ReturnType<Call>): void {
   for (const [k, out] of outputs.entries()) {
     if (!out.requiresGrad) {
       throw new TypeError(
-        `gradcheck: output ${k}, ${out.label}, requires no gradient: it was not computed from the inputs`,
+        `gradcheck: output ${k}, ${out.label}, does not require a gradient: it was not computed from the inputs`,
       )
     }
     const leaves = leavesOf([out])
@@ -222,7 +222,7 @@ function checkRepeats(first: readonly Value[], second: readonly Value[]): void {
     const i = before.findIndex((word, e) => word !== after[e])
     if (i < 0 && data.length === again.length) continue
     const where = i < 0 ? '' : ` at ${formatShape(placeOf(i, shape))} is ${data[i]}, then ${again[i]}`
-    throw new Error(`gradcheck: fn gives other values when it is run again: output ${k}${where}`)
+    throw new Error(`gradcheck: fn gives different values when it is run again: output ${k}${where}`)
   }
 }
 

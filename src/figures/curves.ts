@@ -46,5 +46,5 @@ function isFinitePoint([x, y]: CurvePoint): boolean {
 function gapNote(label: string, points: readonly CurvePoint[]): string[] {
   const gaps = points.filter((point) => !isFinitePoint(point)).length
   if (gaps === 0) return []
-  return [`${label}: ${gaps} of ${points.length} points left out, not finite`]
+  return [`${label}: ${gaps} of ${points.length} points left out because they are not finite`]
 }

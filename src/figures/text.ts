@@ -38,7 +38,7 @@ type Cell = { dots: number; line: number; letter: string }
 export function drawText(figure: Figure, options: TextOptions = {}): string {
   const { columns: given = 80, rows = 16, color = false } = options
   const columns = given > 0 ? given : 80
-  if (columns < NARROWEST) return `no figure: it needs ${NARROWEST} columns, here are ${columns}\n`
+  if (columns < NARROWEST) return `no figure: it needs ${NARROWEST} columns, but has ${columns}\n`
   const yTicks = niceTicks(figure.y, Math.max(2, Math.round(rows / 4)))
   const yLabels = tickLabels(yTicks)
   const left = Math.max(...yLabels.map((label) => label.length))

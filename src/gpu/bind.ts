@@ -47,7 +47,7 @@ export function bind(
     const { binding, name, minBytes } = declared
     if (declared.perStep) return { binding, resource: { buffer: steps.buffer, size: minBytes } }
     const value = values[name]
-    if (value === undefined) throw new Error(`${kernel.name}: nothing is given for its binding ${name}`)
+    if (value === undefined) throw new Error(`${kernel.name}: binding ${name} is missing`)
     if (declared.members) {
       if (value === null) throw new Error(`${kernel.name}: ${name} takes numbers, not null`)
       if (value instanceof Storage) throw new Error(`${kernel.name}: ${name} takes numbers, not a buffer`)

@@ -41,7 +41,7 @@ export class Gpu {
     } catch (cause) {
       throw new GpuError(
         'unavailable',
-        `the adapter ${adapterInfo(adapter.info).name} gives no device: ${String(cause)}`,
+        `the adapter ${adapterInfo(adapter.info).name} gave no device: ${String(cause)}`,
       )
     }
     return new Gpu(device, { ...adapterInfo(adapter.info), ...noted })
@@ -92,7 +92,7 @@ export class Gpu {
   emit(kernel: Kernel, values: BindingValues, groups: number): void {
     this.check()
     if (!Number.isSafeInteger(groups) || groups < 0)
-      throw new Error(`${kernel.name}: ${groups} is no count of workgroups`)
+      throw new Error(`${kernel.name}: ${groups} is not a number of workgroups`)
     checkNames(kernel, values)
     if (groups === 0) return
     const recording = this.#recording
@@ -176,7 +176,9 @@ export class Gpu {
     this.check()
     if (data.byteLength === 0) return
     if (this.#recording?.purpose === 'capture')
-      this.#recording.refuse('values from the host would be the same in every step; make such tensors beforehand')
+      this.#recording.refuse(
+        'values from the host would be the same in every step; make such tensors before the capture',
+      )
     const { buffer } = storage
     const offset = storage.offset + at
     if (this.#recorder.touches(buffer)) this.#recorder.submit()
@@ -193,7 +195,7 @@ export class Gpu {
   /** Copies the first `bytes` bytes of one storage to another. @internal */
   copy(from: Place, to: Place, bytes: number): void {
     this.check()
-    this.#recording?.refuse('the function copies memory; do so outside of it')
+    this.#recording?.refuse('the function copies memory; copy it outside the function')
     const whole = Math.ceil(bytes / 4) * 4
     if (whole === 0) return
     if (from.buffer !== to.buffer) this.#recorder.copy(from, to, whole)
@@ -209,7 +211,7 @@ export class Gpu {
   /** Waits for all work recorded so far and returns the first `bytes` bytes of the storage: a sync point. */
   async read(storage: Storage, bytes = storage.byteLength): Promise<ArrayBuffer> {
     this.check()
-    this.#recording?.refuse('the function reads values back; read them outside of it, those of a plan after plan.run()')
+    this.#recording?.refuse('the function reads values back; read them outside the function, or after plan.run()')
     if (bytes === 0) return new ArrayBuffer(0)
     const size = Math.ceil(bytes / 4) * 4
     const staging = this.#takeStaging(size)

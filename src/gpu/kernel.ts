@@ -82,7 +82,7 @@ function tuned(file: string, code: string, tune: Numbers): string {
   let result = code
   for (const [name, value] of Object.entries(tune)) {
     if (!Number.isSafeInteger(value) || value < 0)
-      throw new Error(`${file}.wgsl: ${name} = ${value} is no whole number`)
+      throw new Error(`${file}.wgsl: ${name} = ${value} is not a whole number`)
     const line = new RegExp(`^(const ${name}: u32 = )\\d+(u; // tune)`, 'm')
     if (!line.test(result)) throw new Error(`${file}.wgsl has no line "const ${name}: u32 = …u; // tune"`)
     result = result.replace(line, `$1${value}$2`)

@@ -24,12 +24,12 @@ export function packParams(kernel: string, binding: Binding, values: Readonly<Re
   const ints = new Int32Array(words.buffer)
   members.forEach(({ name, type }, i) => {
     const value = values[name]
-    if (value === undefined) throw new Error(`${kernel}: ${binding.name} lacks ${name}`)
+    if (value === undefined) throw new Error(`${kernel}: ${binding.name} has no value for ${name}`)
     if (type === 'f32') floats[i] = value
     else {
       const [low, high] = type === 'u32' ? [0, 0xffffffff] : [-0x80000000, 0x7fffffff]
       if (!Number.isInteger(value) || value < low || value > high) {
-        throw new Error(`${kernel}: ${binding.name}.${name} = ${value} is no ${type}`)
+        throw new Error(`${kernel}: ${binding.name}.${name} = ${value} is not of type ${type}`)
       }
       if (type === 'u32') words[i] = value
       else ints[i] = value

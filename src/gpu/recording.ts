@@ -89,15 +89,15 @@ export class Recording {
 function differs(a: Entry | undefined, b: Entry | undefined, own: BufferPool): string | null {
   const name = (entry: Entry | undefined) => entry?.kernel.name ?? 'nothing'
   if (!a || !b || a.kernel !== b.kernel) return `was ${name(a)}, then ${name(b)}`
-  if (a.words !== b.words) return `(${name(a)}) had other numbers: ${a.words.trim()}, then ${b.words.trim()}`
-  if (a.grid[0] !== b.grid[0] || a.grid[1] !== b.grid[1]) return `(${name(a)}) had another size`
+  if (a.words !== b.words) return `(${name(a)}) had different numbers: ${a.words.trim()}, then ${b.words.trim()}`
+  if (a.grid[0] !== b.grid[0] || a.grid[1] !== b.grid[1]) return `(${name(a)}) had a different size`
   for (const [i, storage] of a.storages.entries()) {
     const now = b.storages[i]!
     const same =
       storage.pool === own || now.pool === own
         ? storage.pool === now.pool && storage.byteLength === now.byteLength
         : a.buffers[i] === b.buffers[i] && storage.offset === now.offset
-    if (!same) return `(${name(a)}) used another tensor`
+    if (!same) return `(${name(a)}) used a different tensor`
   }
   return null
 }

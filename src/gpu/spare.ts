@@ -1,4 +1,4 @@
-// The memory behind bindings that are null: WebGPU wants a buffer for every binding, also where the kernel looks at none.
+// The memory behind bindings that are null: WebGPU wants a buffer for every binding, even where the kernel looks at none.
 import { BufferPool, type Storage } from './pool.ts'
 
 const WRITTEN_BYTES = 256

@@ -90,7 +90,8 @@ function change(
     const { table, rows } = deviceTable(gpu, buffer)
     emit(gpu, { table, g: buffer.whole }, rows)
   }
-  for (const { storage } of tensors) storage.version++
+  // The dispatches say so of what they are bound to: the whole of which these may be parts.
+  for (const { storage } of tensors) if (storage.whole !== storage) storage.version++
 }
 
 /** Multiplies in place by min(maxNorm / (norm + 1e-6), 1): what torch.nn.utils.clip_grad_norm_ does once it has the norm. */

@@ -92,11 +92,8 @@ function backwardWeight(
   withScratch(gpu, NAME, parts * (weights + F), (partial) => {
     const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
     const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
-    gpu.emit(
-      file.entry('backward_weight', pick(tune, ...names), { WG: tune.WG }),
-      { ...inputs, partial },
-      groupsFor(threads, tune.WG),
-    )
+    const kernel = file.entry('backward_weight', pick(tune, ...names), { WG: tune.WG })
+    gpu.emit(kernel, { ...inputs, partial }, groupsFor(threads, tune.WG))
     const reduce = file.entry(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
     const bindings = { params, sums: partial, dw: dw.storage, ...(db && { db: db.storage }) }
     gpu.emit(reduce, bindings, groupsFor(db ? weights + F : weights))
@@ -110,7 +107,7 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
     const { shape, lines } = conv2dShape(NAME, inputs, attributes)
     const [N, F, height, width] = shape as [number, number, number, number]
     if (height < 2 || width < 2) {
-      throw new ShapeError(NAME, `the convolution's ${height} × ${width} cells hold no window of 2 × 2`, lines)
+      throw new ShapeError(NAME, `the convolution's ${height} × ${width} cells are too few for a 2 × 2 window`, lines)
     }
     return [N, F, Math.floor(height / 2), Math.floor(width / 2)]
   },

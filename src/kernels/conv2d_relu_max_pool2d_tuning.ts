@@ -1,7 +1,6 @@
-// The `// tune` numbers of conv2d_relu_max_pool2d.wgsl, from the table in tuning.ts. They change the speed only: every result
-// and every partial sum is added up in the same order with all of them, but for IMAGES, which is the same everywhere, LANES,
-// which is the same on all adapters of a class, and KW_FIXED, which depends on the layer alone (in dx, 0 takes filters before
-// rows).
+// The `// tune` numbers of conv2d_relu_max_pool2d.wgsl, chosen by the table in tuning.ts. They change only the speed: the order
+// in which anything is added up depends on just three of them, IMAGES, which is the same everywhere, LANES, which is the same on
+// all adapters of a class, and KW_FIXED, which depends on the layer alone (in dx, 0 takes filters before rows).
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 /** One number for each `// tune` line; what they mean is told there. */

@@ -1,6 +1,6 @@
-// The `// tune` numbers of conv2d.wgsl, from the table in tuning.ts. They change the speed only: every output and every
-// partial sum is added up in the same order with all of them, but for IMAGES, which is the same everywhere, and LANES, which
-// is the same on all adapters of a class.
+// The `// tune` numbers of conv2d.wgsl, chosen by the table in tuning.ts. They change only the speed: the order in which
+// anything is added up depends on just two of them, IMAGES, which is the same everywhere, and LANES, which is the same on all
+// adapters of a class.
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 /** For pack_*, forward and backward_input. */

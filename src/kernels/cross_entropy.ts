@@ -79,7 +79,7 @@ function requireTarget(
   const wrong = range?.find((label) => Number.isFinite(label) && isWrong(label)) // of no labels the range is infinite
   if (N > 0 && wrong !== undefined) {
     const classes = C === 0 ? 'no classes' : `${C} classes, 0 to ${C - 1}`
-    throw new RangeError(`crossEntropy: label ${wrong} is no class; logits have ${classes}`)
+    throw new RangeError(`crossEntropy: label ${wrong} is not a class; logits have ${classes}`)
   }
 }
 
@@ -95,7 +95,7 @@ export function readOptions(operation: string, options: CrossEntropyOptions): Re
 
 function readIgnoreIndex({ ignoreIndex = IGNORED }: CrossEntropyOptions): number {
   if (Number.isInteger(ignoreIndex) && ignoreIndex === (ignoreIndex | 0)) return ignoreIndex
-  throw new RangeError(`crossEntropy: ignoreIndex must be a whole number of 32 bits, not ${String(ignoreIndex)}`)
+  throw new RangeError(`crossEntropy: ignoreIndex must be a 32-bit whole number, not ${String(ignoreIndex)}`)
 }
 
 const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {

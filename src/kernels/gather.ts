@@ -45,7 +45,7 @@ function check({ images, labels, index }: Source, { first, count, batches }: Sel
   }
   const inside = batches !== undefined || first + count <= index.size
   if (!Number.isInteger(first) || !Number.isInteger(count) || first < 0 || count < 0 || !inside) {
-    throw new RangeError(`gather: entries ${first} to ${first + count - 1} do not lie in a list of ${index.size}`)
+    throw new RangeError(`gather: entries ${first} to ${first + count - 1} lie outside the list of ${index.size}`)
   }
 }
 

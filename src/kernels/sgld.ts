@@ -4,9 +4,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import * as wgsl from './generated/wgsl.ts'
 
-const file = new KernelFile('sgld', wgsl.sgld)
-
-const addNoise = file.entry('add_noise')
+const addNoise = new KernelFile('sgld', wgsl.sgld).entry('add_noise')
 
 /** Words of a row of settings. */
 export const SGLD_WORDS = 4

@@ -73,7 +73,7 @@ export function requireType(
 /** Throws ShapeError when a tensor has the wrong number of dimensions. */
 export function requireRank(operation: string, role: string, shape: Shape, rank: number, letters: string): void {
   if (shape.length !== rank) {
-    const sentence = `${role} has ${shape.length} dimensions, ${rank} are needed (${letters})`
+    const sentence = `${role} has ${shape.length} dimensions, it must have ${rank} (${letters})`
     throw new ShapeError(operation, sentence, [[role, shape]])
   }
 }

@@ -1,9 +1,9 @@
-// Where the numbers come from that decide how kernels divide their work: a row for each kernel, a column for each class of
-// adapter. `cpu` is measured, on lavapipe with two cores. `gpu` is not: nobody has run it on a GPU yet. It is reasoned: a GPU
-// wants many threads of few registers, a processor few threads that use each load often.
+// The table of numbers that decide how kernels divide their work: a row for each kernel, a column for each class of adapter.
+// `cpu` was measured, on lavapipe with two cores. `gpu` was not: nobody has run it on a GPU yet. It follows from reasoning: a
+// GPU wants many threads with few registers, a processor few threads that use each load often.
 //
-// None of these numbers changes the order in which anything is added up, but for LANES, which therefore stays what it is
-// here: no file of `dawngrad tune` may change it, nor IMAGES or KW_FIXED, which are not chosen by class at all.
+// Except for LANES, none of these numbers changes the order in which anything is added up. So no file of `dawngrad tune` may
+// change LANES, nor IMAGES and KW_FIXED, which do not depend on the class.
 import type { GpuInfo } from '../gpu/info.ts'
 
 export type AdapterClass = GpuInfo['adapterClass']

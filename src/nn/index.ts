@@ -1,4 +1,5 @@
 // What `nn` offers.
+export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
   Conv2d,
   type Conv2dLayerOptions,

@@ -10,7 +10,8 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
 import { Module } from './module.ts'
 
-function requireCount(layer: string, name: string, value: number): void {
+/** Throws ShapeError for a number of channels or features that is not one. */
+export function requireCount(layer: string, name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${value}`)
   }

@@ -99,8 +99,8 @@ export async function readWhole(path: string, most: number): Promise<Buffer | st
     // Opening a pipe without a writer would wait for one.
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const info = await handle.stat()
-    if (!info.isFile()) return 'no regular file'
-    if (info.size > most) return `too long: ${info.size} bytes, it must have at most ${most}`
+    if (!info.isFile()) return 'not a regular file'
+    if (info.size > most) return `too long: ${info.size} bytes, but must be at most ${most}`
     return await handle.readFile()
   } catch (error) {
     return `cannot be read (${(error as NodeJS.ErrnoException).code})`

@@ -23,13 +23,13 @@ export async function saveSafetensors(
   }
   const given = tensors instanceof Map ? [...(tensors as ReadonlyMap<string, Tensor>)] : Object.entries(tensors)
   const wrong = given.find(([, value]) => !(value instanceof Tensor))
-  if (wrong) throw new TypeError(`saveSafetensors: ${JSON.stringify(wrong[0])} is no tensor`)
+  if (wrong) throw new TypeError(`saveSafetensors: ${JSON.stringify(wrong[0])} is not a tensor`)
   await writeWhole(path, encodeSafetensors(await toHost(given)))
 }
 
 /**
- * Reads a safetensors file of float32 (F32), int32 (I32) and uint8 (U8) tensors, by their names:
- * `net.loadStateDict(await loadSafetensors(path))`. The tensors are on the GPU, and live until they are disposed.
+ * Reads a safetensors file of float32 (F32), int32 (I32) and uint8 (U8) tensors, and of 64-bit integers (I64) that fit int32,
+ * by their names: `net.loadStateDict(await loadSafetensors(path))`. The tensors are on the GPU, and live until they are disposed.
  *
  * @throws DataError if the file can't be read, or deviates from the format
  */

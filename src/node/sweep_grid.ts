@@ -51,7 +51,7 @@ export function parseAxis(text: string, options: readonly GridOption[]): Axis {
     } catch (error) {
       return fail(at, `${name}: '${part.trim()}' is invalid. ${(error as Error).message}`)
     }
-    if (values.includes(value)) fail(at, `${name}: ${value} is there twice`)
+    if (values.includes(value)) fail(at, `${name}: ${value} is given twice`)
     values.push(value)
   }
   return { name, values }
@@ -66,11 +66,11 @@ function split(text: string, start: number, fail: (at: number, what: string) => 
     if (OPENING.includes(c)) open.push(i)
     else if (CLOSING.includes(c)) {
       const at = open.pop()
-      if (at === undefined) fail(i, `there is a '${c}' that nothing opened`)
+      if (at === undefined) fail(i, `'${c}' was never opened`)
       else if (OPENING.indexOf(text[at]!) !== CLOSING.indexOf(c)) fail(i, `'${text[at]}' is closed by '${c}'`)
     } else if (open.length === 0 && (c === '|' || c === ',')) cuts[c].push(i)
   }
-  if (open.length > 0) fail(open[0]!, `this '${text[open[0]!]}' has no end`)
+  if (open.length > 0) fail(open[0]!, `'${text[open[0]!]}' is never closed`)
   const at = cuts['|'].length > 0 ? cuts['|'] : cuts[',']
   const ends = [...at, text.length]
   return ends.map((end, i) => {
@@ -89,7 +89,7 @@ export function pointsOf(axes: readonly Axis[]): Point[] {
   const twice = names.find((name, i) => names.indexOf(name) < i)
   if (twice !== undefined) throw new RangeError(`${twice} is varied twice; give all of its values at once`)
   const count = axes.reduce((product, { values }) => product * values.length, 1)
-  if (count > MOST_POINTS) throw new RangeError(`the grid has ${count} points, it may have ${MOST_POINTS}`)
+  if (count > MOST_POINTS) throw new RangeError(`the grid has ${count} points, but may have at most ${MOST_POINTS}`)
   let points: [string, string | number][][] = [[]]
   for (const { name, values } of axes) {
     points = points.flatMap((point) => values.map((value): typeof point => [...point, [name, value]]))

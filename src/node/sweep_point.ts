@@ -35,14 +35,16 @@ export async function resultOf(folder: string, options: RecordedOptions): Promis
   const result = summaryFrom(await readWhole(path, MOST_RESULT_BYTES))
   if (!result)
     throw new DataError(
-      `${path}: damaged; remove it, and the run goes on from its newest checkpoint, or remove its folder, and the run begins anew`,
+      `${path}: damaged; remove it to continue the run from its newest checkpoint, or remove its folder to start the run again`,
     )
   // A run from before there was a choice was of SGD.
   const found: RecordedOptions = { optimizer: 'sgd', ...result.options, seed: result.seed }
   const other = Object.keys(options).find((name) => (found[name] ?? null) !== (options[name] ?? null))
   if (other !== undefined) {
     const [has, wanted] = [found[other] ?? null, options[other] ?? null].map((value) => JSON.stringify(value))
-    throw new DataError(`${path}: it is of another run: its ${other} is ${has}, not ${wanted}; choose another --out`)
+    throw new DataError(
+      `${path}: it belongs to another run: its ${other} is ${has}, not ${wanted}; choose another --out`,
+    )
   }
   return result
 }

@@ -1,5 +1,6 @@
 // Adam with decoupled weight decay.
-import { adamStep, adamStepAmsgrad } from '../kernels/adam.ts'
+import { KernelFile } from '../gpu/kernel.ts'
+import * as wgsl from '../kernels/generated/wgsl.ts'
 import { checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -24,6 +25,11 @@ export type AdamWGroup = ParamGroup & Required<AdamWOptions>
 
 /** The state of an AdamW: `state` holds `expAvg`, `expAvgSq` and, with amsgrad, `maxExpAvgSq`. */
 export type AdamWState = OptimizerState<AdamWGroup>
+
+const file = new KernelFile('adam', wgsl.adam)
+
+export const adamStep = file.entry('step')
+export const adamStepAmsgrad = file.entry('step_amsgrad')
 
 const PLAIN = { name: 'without amsgrad', kernel: adamStep, state: ['expAvg', 'expAvgSq'] } as const
 const AMSGRAD = { name: 'with amsgrad', kernel: adamStepAmsgrad, state: ['expAvg', 'expAvgSq', 'maxExpAvgSq'] } as const

@@ -22,7 +22,8 @@ export interface AverageState {
 /**
  * A running average of parameters along the path of training, a ← a + w (p − a), as PyTorch's
  * `torch.optim.swa_utils.AveragedModel` keeps it; the first update copies the parameters. It leaves them alone until
- * `swap` or `withAverages` puts the averages in their place, to evaluate them.
+ * `swap` or `withAverages` puts the averages in their place, to evaluate them. Buffers, such as the running statistics of batch
+ * norm, are not averaged and not exchanged: they stay those of the last step, which `updateBatchNorm` takes anew.
  *
  * In this order of operations a parameter that stays leaves its average as it is, bit for bit, and an update is off by at
  * most u |a| + 3 u w |p − a| for float32's unit roundoff u = 2⁻²⁴. An error that was made weighs 1 − w as much after the

@@ -1,4 +1,5 @@
 // What `optim` offers.
+export { Adagrad, type AdagradGroup, type AdagradOptions, type AdagradState } from './adagrad.ts'
 export { AdamW, type AdamWGroup, type AdamWOptions, type AdamWState } from './adamw.ts'
 export { type AverageState, EMA, SWA } from './average.ts'
 export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip.ts'

@@ -1,5 +1,6 @@
 // Stochastic gradient descent.
-import { NO_MOMENTUM, sgdStep, sgdStepMomentum } from '../kernels/sgd.ts'
+import { KernelFile } from '../gpu/kernel.ts'
+import * as wgsl from '../kernels/generated/wgsl.ts'
 import { checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -19,6 +20,14 @@ export type SGDGroup = ParamGroup & Required<SGDOptions>
 
 /** The state of an SGD: `state.momentum` holds the momentum buffers. */
 export type SGDState = OptimizerState<SGDGroup>
+
+const file = new KernelFile('sgd', wgsl.sgd)
+
+export const sgdStep = file.entry('step')
+export const sgdStepMomentum = file.entry('step_momentum')
+
+/** What a momentum buffer holds, in every element, before the first step with momentum: the bits of a NaN. */
+export const NO_MOMENTUM = 0x7fc00b0e
 
 const PLAIN = { name: 'without momentum', kernel: sgdStep, state: [] } as const
 const MOMENTUM = { name: 'with momentum', kernel: sgdStepMomentum, state: ['momentum'] } as const

@@ -10,7 +10,7 @@ import { nameOf, type Probed, preload, probe, sourceOf } from './probe.ts'
 /** The result of trying one driver. */
 export interface Attempt {
   readonly driver: Driver
-  /** 'present': it gives an adapter; 'missing': it is not there; 'untried': not wanted, or not needed. */
+  /** 'present': it gives an adapter; 'missing': it does not exist; 'untried': not wanted, or not needed. */
   readonly state: 'present' | 'missing' | 'failed' | 'untried'
   /** Where the adapter comes from, if it gives one. */
   readonly adapterSource: AdapterSource | null
@@ -26,7 +26,7 @@ export interface OpenAdapter {
 
 type Prober = (driver: Driver) => Promise<Probed>
 
-const UNPROBED = 'not tried in a process of its own'
+const UNPROBED = 'not tried in a separate process'
 
 /**
  * Tries drivers in their order until no later one promises a better adapter than the best one found. With `forced`, only
@@ -125,7 +125,7 @@ export async function openAdapter(fast = false): Promise<OpenAdapter> {
       if (probed) remember(env, key, choice.id)
       return opened
     }
-    const missing = 'it gives an adapter to a process of its own, but none to this one'
+    const missing = 'it gives an adapter to a separate process, but not to this one'
     drivers = drivers.map((driver) => (driver === choice ? { ...driver, missing } : driver))
   }
 }
@@ -191,7 +191,7 @@ export function noAdapter(
   return [...lines, ...remedies(forced, platform)].join('\n')
 }
 
-const SETUP = [commandLine('setup'), 'a driver for the processor, into the cache folder; no root needed'] as const
+const SETUP = [commandLine('setup'), 'puts a driver for the processor into the cache folder; needs no root'] as const
 const APT = [
   ['apt-get install mesa-vulkan-drivers libvulkan1', 'Debian 13, Ubuntu 24.04 and newer'],
   ['apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1', 'Debian 12'],
@@ -209,7 +209,7 @@ function remedies(forced: AdapterSource | null, platform: string): string[] {
   return [
     'Any of these helps:',
     ...columns([SETUP, ...APT]),
-    "On Debian 12 the suite bookworm-backports must be among apt's sources: its own Mesa, 22.3, is too old.",
+    "On Debian 12, add bookworm-backports to apt's sources: Debian 12's own Mesa, 22.3, is too old.",
     ...(forced ? [] : [GPU_DRIVER]),
   ]
 }

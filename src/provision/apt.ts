@@ -192,7 +192,7 @@ function failure(command: string, { code, stdout, stderr }: CommandResult): Setu
   const lines = `${stderr}\n${stdout}`.split('\n').map((line) => line.trim())
   const reason =
     lines.find((line) => line.startsWith('E: ')) ?? lines.find((line) => line.startsWith('W: ')) ?? lines.find(Boolean)
-  const status = code === null ? 'was ended by a signal' : `failed with status ${code}`
+  const status = code === null ? 'was killed by a signal' : `failed with status ${code}`
   return new SetupError(`${command} ${status}${reason === undefined ? '' : `: ${reason}`}`)
 }
 

@@ -76,9 +76,9 @@ export async function problemOf(
     return `the SHA-256 of its ${bytes.length} decompressed bytes is ${found}, but must be ${file.sha256}`
   } catch (error) {
     const code = codeOf(error)
-    if (code === 'ENOENT') return 'it is not there'
+    if (code === 'ENOENT') return 'it does not exist'
     if (code === 'ERR_BUFFER_TOO_LARGE') return `it decompresses to more than the ${file.bytes} bytes of ${file.stem}`
-    return code.startsWith('Z_') ? `it is no whole gzip file (${code})` : `it cannot be read (${code})`
+    return code.startsWith('Z_') ? `it is not a complete gzip file (${code})` : `it cannot be read (${code})`
   }
 }
 
@@ -160,8 +160,8 @@ async function fromApt(
   failures: string[],
 ): Promise<void> {
   try {
-    if (openApt === null) throw new SetupError("apt-get: not on this machine, so Debian's package is no help")
-    context.report.line(`no mirror can be used; apt-get brings Debian's package ${DATASET_PACKAGE} instead`)
+    if (openApt === null) throw new SetupError("apt-get: not on this machine, so Debian's package can't be used")
+    context.report.line(`no mirror works; apt-get fetches Debian's package ${DATASET_PACKAGE} instead`)
     const apt = await openApt()
     const root = await apt.unpack(await apt.download([DATASET_PACKAGE], DATASET_BYTES), 'data')
     const folder = join(root, 'usr/share/datasets/fashion-mnist')
@@ -178,7 +178,7 @@ async function fromApt(
         'Fashion-MNIST could not be fetched:',
         ...[...failures, error.message].map((text) => `  ${text}`),
         'Either of these helps:',
-        '  a network in which one of these places can be reached',
+        '  a network that reaches one of these places',
         '  export FASHION_MNIST_DIR=/folder/with/the/four/files',
       ].join('\n'),
       { cause: error },

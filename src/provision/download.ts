@@ -73,7 +73,7 @@ async function transfer(options: DownloadOptions, have: number): Promise<void> {
     await receive(options, state, abort.signal, () => timer.refresh())
   } catch (error) {
     if (!(error instanceof NetworkFault)) throw error
-    const reason = abort.signal.aborted ? `silent for ${patience / 1000} s` : reasonOf(error.cause)
+    const reason = abort.signal.aborted ? `no data for ${patience / 1000} s` : reasonOf(error.cause)
     const { done, total } = state
     if (total === undefined && done === have) {
       throw new DownloadError(`${url}: no connection (${reason})`, true, { cause: error })
@@ -141,8 +141,8 @@ async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): 
 
 function checkHead({ url, magic, kind }: DownloadOptions, response: Response, chunk: Uint8Array): void {
   if (magic.every((byte, i) => i >= chunk.length || chunk[i] === byte)) return
-  const type = response.headers.get('content-type')?.split(';')[0] ?? 'a file of no stated type'
-  const cause = /html/.test(type) ? ', as networks do that want a login first' : ''
+  const type = response.headers.get('content-type')?.split(';')[0] ?? 'a file without a content type'
+  const cause = /html/.test(type) ? ' (perhaps a login page of the network)' : ''
   throw new DownloadError(`${url}: the server sent ${type}${cause}, but must send ${kind}`, false)
 }
 
@@ -157,7 +157,7 @@ function tooLong(url: string, bytes: number, most: number): DownloadError {
 
 function brokenOff(url: string, done: number, total: number | undefined, reason: string): string {
   const of = total === undefined ? '' : ` of ${megabytes(total)}`
-  return `${url}: the connection broke off after ${megabytes(done)}${of} (${reason}): run setup again to go on from there`
+  return `${url}: the connection broke off after ${megabytes(done)}${of} (${reason}): run setup again to continue from there`
 }
 
 /** The position of the first byte of a partial answer. */

@@ -142,7 +142,7 @@ function readCache(folder: string): Found {
     const ready = JSON.parse(text) as Record<string, unknown> | null
     if (ready?.version !== 1) throw new Error('its version is not 1')
     const { icd, libraries = [], libvulkan } = ready
-    if (!Array.isArray(libraries)) throw new Error('its libraries are no list')
+    if (!Array.isArray(libraries)) throw new Error('its libraries are not a list')
     return {
       icd: fileIn(folder, icd),
       libraries: libraries.map((path) => fileIn(folder, path)),
@@ -156,7 +156,7 @@ function readCache(folder: string): Found {
 }
 
 function fileIn(folder: string, path: unknown): string {
-  if (typeof path !== 'string') throw new Error(`${JSON.stringify(path)} is no path`)
+  if (typeof path !== 'string') throw new Error(`${JSON.stringify(path)} is not a path`)
   const full = resolve(folder, path)
   const inside = relative(folder, full)
   if (inside === '..' || inside.startsWith(`..${sep}`)) throw new Error(`${path} lies outside the folder`)

@@ -21,7 +21,7 @@ export async function needRoom(path: string, bytes: number, what: string): Promi
   const free = bavail * bsize
   if (free >= bytes) return
   throw new SetupError(
-    `${path}: the disk is too full for ${what}: ${megabytes(bytes)} are needed for a while, ` +
+    `${path}: the disk is too full for ${what}: ${megabytes(bytes)} are needed temporarily, ` +
       `but ${megabytes(free)} are free: ${elsewhere('make room')}`,
   )
 }

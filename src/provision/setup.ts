@@ -107,13 +107,13 @@ async function bringDriver(context: SetupContext, plan: SetupPlan, openApt: () =
       if (!(error instanceof SetupError) || isFull(error)) throw error
       failures.push(`  ${driver}: ${error.message}`)
       if (plan.better || i + 1 < plan.drivers.length) {
-        context.report.line(`  ${driver} cannot be had: ${error.message}`)
+        context.report.line(`  ${driver} could not be installed: ${error.message}`)
       }
     }
   }
   if (failures.length === 0) return
   if (plan.better) return context.report.line('SwiftShader stays in use.')
-  throw new SetupError(['no driver for an adapter could be brought:', ...failures].join('\n'))
+  throw new SetupError(['no driver could be installed:', ...failures].join('\n'))
 }
 
 /** Removes everything that setup has fetched, and nothing else. Returns the bytes freed. */
@@ -122,7 +122,7 @@ export async function removeSetup(changes: Partial<SetupContext> = {}): Promise<
   const { cache, report } = context
   const names = await readdir(cache).catch(() => [])
   if (names.length === 0) {
-    report.line(`nothing to remove: ${cache} is empty or not there`)
+    report.line(`nothing to remove: ${cache} is empty or does not exist`)
     return 0
   }
   const freed = await withLock(join(cache, LOCK), async () => {

@@ -12,19 +12,19 @@ import { SWIFTSHADER_BYTES, SWIFTSHADER_KEPT } from './swiftshader_source.ts'
 const WORDS: Readonly<Record<Bringable, string>> = {
   lavapipe:
     `lavapipe, Mesa's driver for the processor: up to ${megabytes(LISTS_BYTES + LAVAPIPE_BYTES)} by apt-get, ` +
-    `of which up to ${megabytes(LAVAPIPE_KEPT)} stay unpacked`,
+    `of which up to ${megabytes(LAVAPIPE_KEPT)} stay on disk`,
   swiftshader:
     `SwiftShader, a slower driver for the processor: ${megabytes(SWIFTSHADER_BYTES)} by npm, ` +
-    `of which ${megabytes(SWIFTSHADER_KEPT)} stay unpacked`,
+    `of which ${megabytes(SWIFTSHADER_KEPT)} stay on disk`,
 }
 
 /** What will be fetched, how large it is, and where it goes. */
 export function announcement(context: SetupContext, plan: SetupPlan): string[] {
   const hosts = context.mirrors.map((mirror) => new URL(mirror).host)
   const places = [...hosts, ...(context.has('apt-get') ? [`Debian's package ${DATASET_PACKAGE}`] : [])]
-  const data = `Fashion-MNIST, the data set: ${megabytes(DATASET_BYTES)} from ${places.join(', or else ')}`
+  const data = `Fashion-MNIST, the data set: ${megabytes(DATASET_BYTES)} from ${places.join(', or ')}`
   return [
-    `setup brings into ${context.cache}, and nowhere else:`,
+    `setup installs into ${context.cache}, and nowhere else:`,
     ...(plan.data ? [`  ${data}`] : []),
     ...plan.drivers.map((driver, i) => `  ${i === 0 ? '' : 'or else '}${WORDS[driver]}`),
   ]
@@ -57,11 +57,12 @@ export function checkLines(context: SetupContext, { adapter, data }: SetupState,
 /** Why setup fetches no driver, and what helps. */
 export function nothingToBring({ platform, arch, env }: SetupContext, adapter: AdapterState): string {
   if (adapter.bringable.length > 0) return `run \`${commandLine('doctor')}\` to see why`
-  if (env.DAWNGRAD_ADAPTER === 'hardware') return "setup brings no hardware driver: install the vendor's"
-  if (env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES) return 'without that variable setup can bring one'
-  if (platform !== 'linux') return `setup brings none to ${platform}: install the graphics driver of the maker`
+  if (env.DAWNGRAD_ADAPTER === 'hardware') return "setup installs no hardware driver: install the vendor's"
+  if (env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES) return 'without that variable setup can install one'
+  if (platform !== 'linux')
+    return `setup has no driver for ${platform}: install the graphics driver of the manufacturer`
   return (
-    `setup brings none to this machine, which is linux ${arch} without apt-get: ` +
-    "install Mesa's Vulkan drivers (mesa-vulkan-drivers, vulkan-swrast or mesa-vulkan-swrast) with the system's own tool"
+    `setup has no driver for this machine (linux ${arch} without apt-get): ` +
+    "install Mesa's Vulkan drivers (mesa-vulkan-drivers, vulkan-swrast or mesa-vulkan-swrast) with the system's package manager"
   )
 }

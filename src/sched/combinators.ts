@@ -52,7 +52,7 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
   const { milestones } = readOptions('sequence', SEQUENCE_OPTIONS, options)
   if (milestones.length !== parts.length - 1) {
     const count = `${parts.length - 1} for ${parts.length} schedules`
-    throw new RangeError(`sequence: milestones must be one less than the schedules, ${count}, got ${show(milestones)}`)
+    throw new RangeError(`sequence: milestones must be one fewer than the schedules, ${count}, got ${show(milestones)}`)
   }
   const without = parts.findIndex(({ momentum }) => momentum === undefined)
   const within = parts.findIndex(({ momentum }) => momentum !== undefined)

@@ -19,7 +19,7 @@ const MAX_DEPTH = 32
  * `defaults` is wrong.
  */
 export function parse(text: string, defaults: { readonly lr?: number } = {}): Schedule {
-  if (typeof text !== 'string') throw new TypeError(`parse: a schedule must be a text, got ${show(text)}`)
+  if (typeof text !== 'string') throw new TypeError(`parse: a schedule must be a string, got ${show(text)}`)
   onlyKnown('parse', ['lr'], defaults)
   if (defaults.lr !== undefined) check('parse', 'lr', 'number', defaults.lr)
   return new Parser(text).all(defaults.lr)
@@ -103,7 +103,7 @@ class Parser {
       const at = this.#skip()
       let arg = this.#match(/[A-Za-z_]\w*(?=\s*=)/y)
       if (arg === undefined) {
-        if (named) this.#fail(at, `${name}: an argument without a name must come before those with one`, right)
+        if (named) this.#fail(at, `${name}: an argument without a name must come before the named ones`, right)
         arg = Object.keys(args)[given.size]
         if (arg === undefined) this.#fail(at, `${name}: too many arguments`, right)
       } else {

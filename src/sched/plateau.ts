@@ -121,14 +121,15 @@ export class ReduceLROnPlateau {
 
 /** Why something is not a state of a plateau over so many groups, or null. */
 export function plateauStateProblem(state: unknown, groups: number): string | null {
-  const shape = 'the state must be { best, badEpochs, cooldownLeft, lr }, as stateDict gives it'
+  const shape = 'the state must be { best, badEpochs, cooldownLeft, lr }, as stateDict() returns it'
   const given = (typeof state === 'object' && state !== null ? state : {}) as Readonly<Record<string, unknown>>
   if (Object.keys(given).sort().join() !== 'badEpochs,best,cooldownLeft,lr') {
     return `${shape}, got ${JSON.stringify(state) ?? String(state)}`
   }
   const { best, badEpochs, cooldownLeft, lr } = given
   if (best !== null && !Number.isFinite(best)) return `best must be a finite number or null, got ${show(best)}`
-  if (!Array.isArray(lr) || lr.length !== groups) return `lr must be a list of ${groups}, one a group, got ${show(lr)}`
+  if (!Array.isArray(lr) || lr.length !== groups)
+    return `lr must be a list of ${groups}, one per group, got ${show(lr)}`
   const problems = [
     ...Object.entries({ badEpochs, cooldownLeft }).map(([name, n]) => fault('', name, { kind: 'count' }, n)),
     ...lr.map((rate, i) => fault('', `lr[${i}]`, { kind: 'number' }, rate)),
@@ -143,7 +144,7 @@ const METRIC = { metric: { kind: 'choice', of: ['testAcc', 'trainLoss'], default
  * metric. The empty text means all defaults. Throws SyntaxError as `parse` does.
  */
 export function parsePlateau(text: string): { metric: 'testAcc' | 'trainLoss'; options: PlateauOptions } {
-  if (typeof text !== 'string') throw new TypeError(`parsePlateau: the rules must be a text, got ${show(text)}`)
+  if (typeof text !== 'string') throw new TypeError(`parsePlateau: the rules must be a string, got ${show(text)}`)
   const { metric, ...options } = readOptions('plateau', METRIC, parseArguments('plateau', METRIC, text))
   return { metric, options: { ...options, mode: metric === 'trainLoss' ? 'min' : 'max' } }
 }

@@ -26,7 +26,7 @@ export class Scheduler {
     checkOptimiser('Scheduler', optimiser)
     for (const schedule of Array.isArray(schedules) ? schedules : [schedules]) {
       if (typeof schedule !== 'function') {
-        const cure = typeof schedule === 'string' ? '; sched.parse makes one of a text' : ''
+        const cure = typeof schedule === 'string' ? '; sched.parse makes one from a string' : ''
         throw new TypeError(`Scheduler: a schedule must be a function of t, got ${show(schedule)}${cure}`)
       }
     }
@@ -55,7 +55,7 @@ export class Scheduler {
     const keys = typeof state === 'object' && state !== null ? Object.keys(state) : []
     if (keys.length !== 1 || keys[0] !== 't') {
       const got = JSON.stringify(state) ?? String(state)
-      throw new TypeError(`Scheduler.loadStateDict: the state must be { t }, as stateDict gives it, got ${got}`)
+      throw new TypeError(`Scheduler.loadStateDict: the state must be { t }, as stateDict() returns it, got ${got}`)
     }
     check('Scheduler.loadStateDict', 't', 'count', state.t)
     this.#moveTo(state.t)
@@ -67,13 +67,13 @@ export class Scheduler {
     const schedules = this.#schedules
     if (typeof schedules !== 'function' && schedules.length !== groups.length) {
       const counts = `${schedules.length} schedules for ${groups.length} parameter groups`
-      throw new TypeError(`Scheduler: ${counts}; give one schedule for all groups, or a list with one a group`)
+      throw new TypeError(`Scheduler: ${counts}; give one schedule for all groups, or a list with one per group`)
     }
     const moved = groups.map(({ momentum: own }, i) => {
       const { rate, momentum } = at(typeof schedules === 'function' ? schedules : schedules[i]!, t, `group ${i}`)
       if (momentum !== undefined && own === undefined) {
-        const cure = 'set cycleMomentum to false, or take an optimiser that has one'
-        throw new TypeError(`Scheduler: the schedule sets the momentum, which group ${i} has not; ${cure}`)
+        const cure = 'set cycleMomentum to false, or use an optimizer that has one'
+        throw new TypeError(`Scheduler: the schedule sets the momentum, but group ${i} has none; ${cure}`)
       }
       return { lr: rate, ...(momentum !== undefined && { momentum }) }
     })
@@ -88,7 +88,7 @@ export function checkOptimiser(owner: string, optimiser: HasParamGroups): void {
   const groups: unknown = optimiser?.paramGroups
   if (Array.isArray(groups) && groups.every((group) => typeof group?.lr === 'number')) return
   throw new TypeError(
-    `${owner}: the optimiser must have paramGroups, each with its lr, as optim.SGD has them, got ${show(optimiser)}`,
+    `${owner}: the optimizer must have paramGroups, each with an lr, as optim.SGD does, got ${show(optimiser)}`,
   )
 }
 

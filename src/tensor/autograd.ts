@@ -87,7 +87,7 @@ export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: 
   const gpu = present[0]!.gpu
   for (const t of present) {
     t.checkUsable(op.name)
-    if (t.gpu !== gpu) throw new Error(`${op.name}: its tensors live on two devices`)
+    if (t.gpu !== gpu) throw new Error(`${op.name}: its tensors are on two devices`)
   }
   const shape = op.shape(inputs, attributes)
   gpu.check()
@@ -122,7 +122,7 @@ export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boo
     for (const observer of observing()) observer.start?.(start)
     if (!root.node) {
       accumulateLeaf(root, start)
-      return start.release('it was the gradient to start with')
+      return start.release('it was the starting gradient')
     }
     // Gradients on their way, one for each operation not yet walked; each is released as soon as it has been used.
     const waiting = new Map<TapeNode, Tensor>([[root.node, start.keep()]])
@@ -154,7 +154,7 @@ function step(root: Tensor, node: TapeNode, dy: Tensor, waiting: Map<TapeNode, T
   edges.forEach((edge, i) => {
     if (!edge) return
     const dx = gradients[i]
-    if (!dx) throw new Error(`${op.name}: backward gave no gradient for input ${i}`)
+    if (!dx) throw new Error(`${op.name}: backward returned no gradient for input ${i}`)
     if ('leaf' in edge) accumulateLeaf(edge.leaf, dx)
     else {
       const before = waiting.get(edge.node)
@@ -211,7 +211,7 @@ function checkSaved(order: readonly TapeNode[]): void {
   for (const { saved, op } of order) {
     const changed = saved?.find(({ storage, version }) => storage.version !== version)
     if (saved && !changed) continue
-    const released = `the values that ${op.name} saved were released by an earlier backward; pass { retainGraph: true } to that one`
+    const released = `the values that ${op.name} saved were released by an earlier backward; pass { retainGraph: true } to the earlier one`
     const late = `${changed?.label}, saved by ${op.name}, was changed in place since; run backward before the update`
     throw new Error(`backward: ${saved ? late : released}`)
   }

@@ -115,7 +115,7 @@ function convert(
   const typed = dtype === 'int32' ? new Int32Array(values) : new Uint8Array(values)
   for (let i = 0; i < typed.length; i++) {
     if (typed[i] !== values[i])
-      throw new RangeError(`tensor: ${values[i]} at index ${i} is no ${dtype}, ${INTEGERS[dtype]}`)
+      throw new RangeError(`tensor: ${values[i]} at index ${i} does not fit ${dtype}: it must be ${INTEGERS[dtype]}`)
   }
   return typed
 }

@@ -25,7 +25,7 @@ function withGrad<T>(value: boolean, fn: () => T): T {
 export function refusePromise<T>(name: string, result: T): T {
   if (result instanceof Promise) {
     result.catch(() => undefined)
-    throw new TypeError(`${name}(fn) takes a synchronous function; await the reading of values outside of it`)
+    throw new TypeError(`${name}(fn) takes a synchronous function; read values outside of it`)
   }
   return result
 }

@@ -217,9 +217,9 @@ export function forgetGradients(tensors: Iterable<Tensor>, reason: string): void
 /** Throws unless backward can start at `root` with this gradient. */
 function checkStart(root: Tensor, gradient: Tensor | null): void {
   if (!root.requiresGrad) {
-    throw new Error(`backward: ${root.label} requires no gradient: none of what it was computed from does`)
+    throw new Error(`backward: ${root.label} does not require a gradient, nor does anything it was computed from`)
   }
-  if (gradient && gradient.gpu !== root.gpu) throw new Error('backward: its tensors live on two devices')
+  if (gradient && gradient.gpu !== root.gpu) throw new Error('backward: its tensors are on two devices')
   if (gradient && gradient.dtype !== 'float32') {
     throw new TypeError(`backward: the gradient must be float32, it is ${gradient.dtype}`)
   }

@@ -44,7 +44,7 @@ export function flattenShape(x: Tensor, startDim: number): Shape {
   if (x.shape.length === 0 && (startDim === 0 || startDim === -1)) return [1]
   const start = startDim < 0 ? startDim + x.shape.length : startDim
   if (!Number.isInteger(startDim) || start < 0 || start >= x.shape.length) {
-    throw new ShapeError('flatten', `startDim ${startDim} is no dimension of the tensor`, [['tensor', x.shape]])
+    throw new ShapeError('flatten', `startDim ${startDim} is not a dimension of the tensor`, [['tensor', x.shape]])
   }
   return [...x.shape.slice(0, start), sizeOf(x.shape.slice(start))]
 }

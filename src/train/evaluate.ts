@@ -18,9 +18,9 @@ export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter)
 
 /**
  * Mean loss and accuracy of a network over a data set, in the set's own order, in evaluation mode. Changes no parameter and no
- * buffer, puts every module back into the mode that it had, and leaves the batches where they stood. A sync point. Rejects
- * with TypeError for what is not a network with parameters, or not ImageBatches; with DivergedError when the loss or the
- * logits are not finite.
+ * buffer, puts every module back into the mode that it had, and leaves the batches where they stood. A sync point. Rejects with
+ * TypeError for what is not a network with parameters, or not one ImageBatches; with DivergedError when the loss or the logits
+ * are not finite.
  *
  * It calls the network for every batch, where `fit` replays a plan, to the same bits: a plan would be captured for one use,
  * and can't be captured of a network that uploads values, reads them back or varies.

@@ -51,7 +51,8 @@ export function machineOf({ info }: Pick<Gpu, 'info'>): Pick<Tuning, 'adapter' |
 type Fields = Readonly<Record<string, unknown>>
 
 function requireFields(value: unknown, fields: Readonly<Record<string, string>>, where: string): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new DataError(`${where}: no object`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new DataError(`${where}: not an object`)
   const given = value as Fields
   const unknown = Object.keys(given).find((key) => !Object.hasOwn(fields, key))
   if (unknown !== undefined) throw new DataError(`${where}: ${JSON.stringify(unknown)} is unknown`)
@@ -92,7 +93,7 @@ export function checkTuning(value: unknown, name: string): Tuning {
   const format = (value as { format?: unknown } | null)?.format
   if (format !== TUNING_FORMAT) {
     const found = format === undefined ? 'missing' : JSON.stringify(format)
-    throw new DataError(`${name}: no tuning that this version reads: its format is ${found}, not "${TUNING_FORMAT}"`)
+    throw new DataError(`${name}: its format is ${found}, this version reads "${TUNING_FORMAT}"`)
   }
   const file = requireFields(value, FILE, name)
   if (!Array.isArray(file.entries)) throw new DataError(`${name}: entries must be an array`)
@@ -130,15 +131,14 @@ export async function applyTuning(
   for (const [i, { kernel, shape, tune, kernelHash: hash }] of tuning.entries.entries()) {
     const tunable = TUNABLES.find((one) => one.kernel === kernel)
     if (!tunable) ignored.set(kernel, 'this version has no such kernel')
-    else if (hash !== (await kernelHash(tunable))) ignored.set(kernel, 'it was found for another text of this kernel')
+    else if (hash !== (await kernelHash(tunable)))
+      ignored.set(kernel, 'it was found for a different text of this kernel')
     else {
       const where = `${name}: entries[${i}]`
       const known = requireShape(tunable, shape, where)
       const allowed = tunable.candidates(known, gpu.info.adapterClass)
       if (!allowed.some((candidate) => sameNumbers(candidate, tune))) {
-        throw new DataError(
-          `${where}: tune ${JSON.stringify(tune)} is none of the candidates of ${kernel} at this shape`,
-        )
+        throw new DataError(`${where}: tune ${JSON.stringify(tune)} is not a candidate of ${kernel} at this shape`)
       }
       chosen.set(keyOf(kernel, known), tune)
     }

@@ -47,7 +47,7 @@ export interface TuneOptions {
   readonly version: string
   /** No candidate is started after so many seconds. */
   readonly budget: number
-  /** Search only kernels whose names contain this; default: all. */
+  /** Search only kernels whose name contains this; default: all. */
   readonly filter?: string
   readonly tunables?: readonly Tunable[]
   readonly onFinding?: (finding: Finding) => void
@@ -200,7 +200,7 @@ function differenceOf(actual: readonly Uint32Array[], right: readonly Uint32Arra
       first = `the first, at ${at}: ${found} instead of ${wanted}`
     })
   })
-  return count === 0 ? null : `${count} of ${all} values have other bits than the table's, ${first}`
+  return count === 0 ? null : `${count} of ${all} values differ from the table's, ${first}`
 }
 
 /** Milliseconds of one run: the average of so many between two fences. */

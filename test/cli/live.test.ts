@@ -94,7 +94,7 @@ describe('dawngrad train --live', () => {
     const { code, stderr } = await train(scratch.folder, [...TINY, '--out', 'taken', '--live', String(port)])
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: `error: UsageError: option '--live': port ${port} of 127.0.0.1 is taken; without a number any free one is taken\n`,
+      stderr: `error: UsageError: option '--live': port ${port} of 127.0.0.1 is taken; leave the number out to use a free port\n`,
     })
     expect(existsSync(join(scratch.folder, 'taken'))).toBe(false)
     other.close()
@@ -102,8 +102,8 @@ describe('dawngrad train --live', () => {
 })
 
 it.each([
-  ['EADDRINUSE', "option '--live': port 80 of 127.0.0.1 is taken; without a number any free one is taken"],
-  ['EACCES', "option '--live': port 80 of 127.0.0.1 can't be had (EACCES); without a number any free one is taken"],
+  ['EADDRINUSE', "option '--live': port 80 of 127.0.0.1 is taken; leave the number out to use a free port"],
+  ['EACCES', "option '--live': port 80 of 127.0.0.1 can't be used (EACCES); leave the number out to use a free port"],
 ])('says what is wrong with a port, %s', async (code, text) => {
   const refused = vi.spyOn(LiveServer, 'open').mockRejectedValue(Object.assign(new Error('listen'), { code }))
   await expect(LiveRun.start({ title: '', epochs: 1, stepsPerEpoch: 1 }, 80, [])).rejects.toThrow(new UsageError(text))

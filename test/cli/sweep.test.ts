@@ -163,7 +163,7 @@ describe('dawngrad sweep', () => {
     const { code, stdout } = await ended
     expect({ code, stdout }).toEqual({
       code: 143,
-      stdout: '2 points in b, 0 of them finished before\nstopped by SIGTERM; the same command goes on\n',
+      stdout: '2 points in b, 0 of them finished before\nstopped by SIGTERM; the same command continues\n',
     })
     expect(existsSync(join(scratch, folder!, 'result.json'))).toBe(false)
     expect(existsSync(join(scratch, `${folder}.lock`))).toBe(false)

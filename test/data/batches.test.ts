@@ -65,7 +65,7 @@ describe('ImageBatches', () => {
       [6],
       3,
     ])
-    const over = 'ImageBatches: 1 batches are wanted, the epoch has 0 left; setOrder begins another'
+    const over = 'ImageBatches: 1 batches are needed, but the epoch has 0 left; setOrder begins a new epoch'
     expect(messageOf(() => batches.next())).toBe(over)
     batches.setOrder(Uint32Array.of(6, 5, 4, 3, 2, 1, 0))
     expect(await next()).toEqual([6, 5, 4])
@@ -100,10 +100,10 @@ describe('ImageBatches', () => {
     expect(last.slice(PIXELS)).toEqual(new Float32Array(PIXELS))
     expect(last[0]).toBe(Math.fround(42 * Math.fround(1 / 255)))
     expect(messageOf(() => plan.run())).toBe(
-      'ImageBatches: 2 batches are wanted, the epoch has 0 left; setOrder begins another',
+      'ImageBatches: 2 batches are needed, but the epoch has 0 left; setOrder begins a new epoch',
     )
     batches.position = 3
-    expect(messageOf(() => plan.run())).toContain('2 batches are wanted, the epoch has 1 left')
+    expect(messageOf(() => plan.run())).toContain('2 batches are needed, but the epoch has 1 left')
     batches.setOrder(Uint32Array.of(6, 5, 4, 3, 2, 1, 0))
     plan.run(2)
     expect(await labels()).toEqual([
@@ -121,20 +121,20 @@ describe('ImageBatches', () => {
     expect([plan.result.size, plan.result.images.shape, batches.position]).toEqual([1, [1, 1, 28, 28], 2])
     plan.run()
     expect([[...(await plan.result.labels.data())], batches.position]).toEqual([[6], 3])
-    expect(messageOf(() => plan.run())).toContain('1 batches are wanted, the epoch has 0 left')
+    expect(messageOf(() => plan.run())).toContain('1 batches are needed, but the epoch has 0 left')
     batches.setOrder(Uint32Array.of(6, 5, 4, 3, 2, 1, 0))
     expect(messageOf(() => plan.run())).toBe(
       'ImageBatches: the plan was captured for the last batch, of 1 rows; it can only run at position 2, not at 0. ' +
-        'For batches of 3 rows capture another at an earlier position',
+        'For batches of 3 rows, capture another plan at an earlier position',
     )
     plan.run(0)
     batches.position = 2
-    expect(messageOf(() => plan.run(2))).toContain('2 batches are wanted, the epoch has 1 left')
+    expect(messageOf(() => plan.run(2))).toContain('2 batches are needed, but the epoch has 1 left')
     plan.run()
     expect([...(await plan.result.labels.data())]).toEqual([0])
     batches.position = 2
     expect(messageOf(() => capture(() => [batches.next(), batches.next()]))).toBe(
-      'ImageBatches: 2 batches are wanted, the epoch has 1 left; setOrder begins another',
+      'ImageBatches: 2 batches are needed, but the epoch has 1 left; setOrder begins a new epoch',
     )
     // A step of several batches that ends with the last one.
     batches.position = 1
@@ -156,7 +156,7 @@ describe('ImageBatches', () => {
     const plan = capture(step)
     const refused =
       'ImageBatches: a test looks across the batch, and of the 3 rows of batch 2 only 1 are images, the others zeros. ' +
-      'Train with fit, which gives the last batch a plan of its own, or train on a multiple of 3 images: take(set, 6)'
+      'Train with fit, which makes a separate plan for the last batch, or train on a multiple of 3 images: take(set, 6)'
     expect(messageOf(() => plan.run(3))).toBe(refused)
     expect(batches.position).toBe(0)
     plan.run(2)
@@ -185,7 +185,7 @@ describe('ImageBatches', () => {
     }
     for (const length of [0, 6, 8]) {
       expect(messageOf(() => batches.setOrder(new Uint32Array(length)))).toBe(
-        `ImageBatches: an order of ${length} does not fit 7 images`,
+        `ImageBatches: the order has ${length} entries, but there are 7 images`,
       )
     }
     expect(messageOf(() => batches.setOrder(Uint32Array.of(0, 1, 2, 3, 4, 5, 7)))).toBe(

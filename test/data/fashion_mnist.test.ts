@@ -70,7 +70,7 @@ describe('fashionMnistFromBytes', () => {
     [
       'other numbers of images and labels',
       { testLabels: idxFile([3], [1, 2, 3]) },
-      't10k-labels-idx1-ubyte: 3 labels, but t10k-images-idx3-ubyte holds 2 images: they must be as many',
+      't10k-labels-idx1-ubyte: 3 labels, but t10k-images-idx3-ubyte holds 2 images: there must be one label per image',
     ],
     [
       'a label that names no class',
@@ -93,7 +93,7 @@ describe('fashionMnistFromBytes', () => {
     const names = { trainImages: 'a', trainLabels: 'b', testImages: 'c', testLabels: 'd' }
     const bytes = { ...tinyFashionMnist(), testLabels: idxFile([1], [0]) }
     expect(() => fashionMnistFromBytes(bytes, names)).toThrow(
-      new DataError('d: 1 labels, but c holds 2 images: they must be as many'),
+      new DataError('d: 1 labels, but c holds 2 images: there must be one label per image'),
     )
   })
 
@@ -143,7 +143,7 @@ describe('take', () => {
 
   test.each([0, 4, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('refuses n = %s', (n) => {
     expect(() => take(train, n)).toThrow(
-      new RangeError(`take: n is ${n}, it must be an integer from 1 to 3 (the examples in the data set)`),
+      new RangeError(`take: n is ${n}, but must be an integer from 1 to 3 (the examples in the data set)`),
     )
   })
 })

@@ -117,22 +117,18 @@ describe('decodeIdx', () => {
     ['rank 0', [0, 0, 8, 0, 7], 'f: IDX rank 0 is not supported, it must be 1 to 4'],
     ['rank 5', [0, 0, 8, 5], 'f: IDX rank 5 is not supported, it must be 1 to 4'],
     ['half a header', [0, 0, 8, 3, 0, 0, 0, 1, 0], 'f: cut off: 9 bytes, but an IDX header of rank 3 has 16'],
-    ['too few elements', idxFile([2, 3], [1, 2, 3, 4, 5]), 'f: cut off: 17 bytes, but the IDX sizes [2, 3] ask for 18'],
+    ['too few elements', idxFile([2, 3], [1, 2, 3, 4, 5]), 'f: cut off: 17 bytes, but the IDX sizes [2, 3] need 18'],
     [
       'too many elements',
       idxFile([2, 3], [1, 2, 3, 4, 5, 6, 7]),
-      'f: bytes after the end: 19 bytes, but the IDX sizes [2, 3] ask for 18',
+      'f: bytes after the end: 19 bytes, but the IDX sizes [2, 3] need 18',
     ],
     [
       'elements where there are none',
       idxFile([0, 3], [1]),
-      'f: bytes after the end: 13 bytes, but the IDX sizes [0, 3] ask for 12',
+      'f: bytes after the end: 13 bytes, but the IDX sizes [0, 3] need 12',
     ],
-    [
-      'a huge size',
-      idxFile([0xffffffff], []),
-      'f: cut off: 8 bytes, but the IDX sizes [4294967295] ask for 4294967303',
-    ],
+    ['a huge size', idxFile([0xffffffff], []), 'f: cut off: 8 bytes, but the IDX sizes [4294967295] need 4294967303'],
     [
       'an overflow to 0 in 64 bits',
       idxFile([2 ** 31, 2 ** 31, 4], []),

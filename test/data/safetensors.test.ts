@@ -49,32 +49,32 @@ describe('encodeSafetensors', () => {
     [
       'another size',
       new Map([['w', f32([3], [1])]]),
-      'safetensors: tensor "w": float32 [3] can\'t be a Float32Array of 1',
+      'safetensors: tensor "w": float32 [3] can\'t hold a Float32Array of 1',
     ],
     [
       'another type',
       new Map([['w', { ...f32([1], [1]), dtype: 'int32' }]]),
-      'safetensors: tensor "w": int32 [1] can\'t be a Float32Array of 1',
+      'safetensors: tensor "w": int32 [1] can\'t hold a Float32Array of 1',
     ],
     [
       'an unknown type',
       new Map([['w', { ...f32([1], [1]), dtype: 'toString' as 'int32' }]]),
-      'safetensors: tensor "w": toString [1] can\'t be a Float32Array of 1',
+      'safetensors: tensor "w": toString [1] can\'t hold a Float32Array of 1',
     ],
     [
       "metadata's name",
       new Map([['__metadata__', f32([], [1])]]),
-      'safetensors: tensor "__metadata__": no tensor can be called that',
+      'safetensors: tensor "__metadata__": a tensor must not have this name',
     ],
     [
       'the name of the prototype',
       new Map([['__proto__', f32([], [1])]]),
-      'safetensors: tensor "__proto__": no tensor can be called that',
+      'safetensors: tensor "__proto__": a tensor must not have this name',
     ],
     [
       'half a character',
       new Map([['\ud83d', f32([], [1])]]),
-      'safetensors: tensor "\\ud83d": a name must not hold half a character',
+      'safetensors: tensor "\\ud83d": a name must not contain half a character',
     ],
     [
       'a way out of the folder',
@@ -164,6 +164,30 @@ describe('decodeSafetensors accepts', () => {
 const one = (rest: string) => `{"w":{${rest}}}`
 const entry = (start: number, end: number) => `{"dtype":"U8","shape":[${end - start}],"data_offsets":[${start},${end}]}`
 
+describe('decodeSafetensors reads integers of 64 bits', () => {
+  const of = (...values: bigint[]) => {
+    const bytes = file(`{"n":{"dtype":"I64","shape":[${values.length}],"data_offsets":[0,${8 * values.length}]}}`)
+    const body = new Uint8Array(BigInt64Array.from(values).buffer)
+    return Uint8Array.from([...bytes, ...body])
+  }
+
+  it('as int32 where they fit', () => {
+    const { tensors } = decodeSafetensors(of(0n, -1n, 2n ** 31n - 1n, -(2n ** 31n)))
+    expect(tensors.get('n')).toEqual({
+      dtype: 'int32',
+      shape: [4],
+      data: Int32Array.of(0, -1, 2 ** 31 - 1, -(2 ** 31)),
+    })
+    expect(decodeSafetensors(of()).tensors.get('n')!.data).toEqual(new Int32Array(0))
+  })
+
+  it.each([2n ** 31n, -(2n ** 31n) - 1n, 2n ** 62n])('and refuses %d', (value) => {
+    expect(messageOf(() => decodeSafetensors(of(1n, value), 'a'))).toBe(
+      `a: tensor "n" is of dtype "I64" and has ${value} at 1; only integers of 32 bits are supported`,
+    )
+  })
+})
+
 describe('decodeSafetensors refuses', () => {
   it.each<[string, Uint8Array, string]>([
     ['nothing', new Uint8Array(0), 'cut off: 0 bytes, but a safetensors file has at least 10'],
@@ -181,10 +205,10 @@ describe('decodeSafetensors refuses', () => {
     ['no header', file(''), 'its header must start with {'],
     ['a header that starts with a space', file(' {}'), 'its header must start with {'],
     ['a byte order mark', file('\ufeff{}'), 'its header must start with {'],
-    ['no UTF-8', file('{"\u00e9":1}').map((byte) => (byte === 0xc3 ? 0xff : byte)), 'its header is no UTF-8'],
-    ['an open object', file('{"w":{'), 'its header is no JSON'],
-    ['an open text', file('{"w'), 'its header is no JSON'],
-    ['two objects', file('{}{}'), 'its header is no JSON'],
+    ['no UTF-8', file('{"\u00e9":1}').map((byte) => (byte === 0xc3 ? 0xff : byte)), 'its header is not UTF-8'],
+    ['an open object', file('{"w":{'), 'its header is not JSON'],
+    ['an open text', file('{"w'), 'its header is not JSON'],
+    ['two objects', file('{}{}'), 'its header is not JSON'],
     ['a name twice', file(`{"w":${entry(0, 1)},"w":${entry(1, 2)}}`, 2), 'its header names "w" twice'],
     ['a name twice, once in other letters', file('{"w":1,"\\u0077"  \t :2}'), 'its header names "w" twice'],
     ['a key twice', file(one('"dtype":"U8","dtype":"F32"')), 'its header names "dtype" twice'],
@@ -195,44 +219,44 @@ describe('decodeSafetensors refuses', () => {
     [
       'a negative size',
       file(one('"dtype":"U8","shape":[-1],"data_offsets":[0,0]')),
-      'its header has "-" at character 28; there may be objects, texts, lists and whole numbers alone',
+      'its header has "-" at character 28; only objects, strings, lists and whole numbers are allowed',
     ],
     [
       'a fraction',
       file(one('"dtype":"U8","shape":[1.5],"data_offsets":[0,0]')),
-      'its header has "." at character 29; there may be objects, texts, lists and whole numbers alone',
+      'its header has "." at character 29; only objects, strings, lists and whole numbers are allowed',
     ],
     [
       'null',
       file('{"w":null}'),
-      'its header has "n" at character 5; there may be objects, texts, lists and whole numbers alone',
+      'its header has "n" at character 5; only objects, strings, lists and whole numbers are allowed',
     ],
-    ['a number for a tensor', file('{"w":5}'), 'tensor "w" must have dtype, shape and data_offsets alone'],
-    ['a list for a tensor', file('{"w":[]}'), 'tensor "w" must have dtype, shape and data_offsets alone'],
+    ['a number for a tensor', file('{"w":5}'), 'tensor "w" must have dtype, shape and data_offsets and nothing else'],
+    ['a list for a tensor', file('{"w":[]}'), 'tensor "w" must have dtype, shape and data_offsets and nothing else'],
     [
       'no shape',
       file(one('"dtype":"U8","data_offsets":[0,0]')),
-      'tensor "w" must have dtype, shape and data_offsets alone',
+      'tensor "w" must have dtype, shape and data_offsets and nothing else',
     ],
     [
       'an unknown key',
       file(one('"dtype":"U8","shape":[0],"data_offsets":[0,0],"x":1')),
-      'tensor "w" must have dtype, shape and data_offsets alone',
+      'tensor "w" must have dtype, shape and data_offsets and nothing else',
     ],
     [
       'a dtype that is a number',
       file(one('"dtype":5,"shape":[0],"data_offsets":[0,0]')),
-      'tensor "w": its dtype must be a text',
+      'tensor "w": its dtype must be a string',
     ],
     [
       'another dtype',
       file(one('"dtype":"BF16","shape":[0],"data_offsets":[0,0]')),
-      'tensor "w" is of dtype "BF16"; F32, I32 and U8 are supported',
+      'tensor "w" has dtype "BF16"; only F32, I32, I64 and U8 are supported',
     ],
     [
       'a dtype that every object has',
       file(one('"dtype":"constructor","shape":[0],"data_offsets":[0,0]')),
-      'tensor "w" is of dtype "constructor"; F32, I32 and U8 are supported',
+      'tensor "w" has dtype "constructor"; only F32, I32, I64 and U8 are supported',
     ],
     [
       'a shape of texts',
@@ -279,9 +303,9 @@ describe('decodeSafetensors refuses', () => {
     ['an overlap', file(`{"a":${entry(0, 2)},"b":${entry(1, 3)}}`, 3), 'tensor "b" overlaps with "a"'],
     ['the same bytes twice', file(`{"a":${entry(0, 2)},"b":${entry(0, 2)}}`, 2), 'tensor "b" overlaps with "a"'],
     ['bytes after the last', file(`{"a":${entry(0, 2)}}`, 3), '1 bytes after the end of the last tensor'],
-    ['metadata that is a list', file('{"__metadata__":[]}'), '__metadata__ must be an object of texts'],
-    ['metadata of numbers', file('{"__metadata__":{"a":1}}'), '__metadata__ has "a", which is no text'],
-    ['NUL in a name', file('{"a\\u0000b":5}'), 'tensor "a\\u0000b": a name must not hold control characters'],
+    ['metadata that is a list', file('{"__metadata__":[]}'), '__metadata__ must be an object of strings'],
+    ['metadata of numbers', file('{"__metadata__":{"a":1}}'), '__metadata__ has "a", which is not a string'],
+    ['NUL in a name', file('{"a\\u0000b":5}'), 'tensor "a\\u0000b": a name must not contain control characters'],
     [
       'an absolute path',
       file('{"/etc/passwd":5}'),
@@ -292,7 +316,7 @@ describe('decodeSafetensors refuses', () => {
     [
       'a long name, which is cut in the message',
       file(`{"${'x'.repeat(5000)}":5}`),
-      `tensor "${'x'.repeat(100)}…" must have dtype, shape and data_offsets alone`,
+      `tensor "${'x'.repeat(100)}…" must have dtype, shape and data_offsets and nothing else`,
     ],
   ])('%s', (_, bytes, message) => {
     expect(() => decodeSafetensors(bytes, 'x.safetensors')).toThrow(DataError)

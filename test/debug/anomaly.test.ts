@@ -151,11 +151,11 @@ describe('the first operation, in the order of recording,', () => {
     )
   })
 
-  it('may be the gradient to start with, or a sum of gradients', async () => {
+  it('may be the starting gradient, or a sum of gradients', async () => {
     const x = parameter([1], [1])
     const start = await anomalyOf(() => relu(x).backward(tensor([inf])))
     expect(start.message).toBe(
-      'backward, backward: the gradient to start with is the first tensor with a NaN or infinite value',
+      'backward, backward: the starting gradient is the first tensor with a NaN or infinite value',
     )
     const sum = await anomalyOf(() => add(relu(x), relu(x)).backward(tensor([3e38])))
     expect(sum).toMatchObject({ operation: 'add', direction: 'backward', layer: null })
@@ -258,7 +258,7 @@ describe('switching', () => {
       'setDetectAnomaly: mode must be true or false, not () => 1; detectAnomaly takes a function',
     )
     await expect(detectAnomaly(true as unknown as () => number)).rejects.toThrow(
-      new TypeError('detectAnomaly: a function is needed, not true; setDetectAnomaly takes true or false'),
+      new TypeError('detectAnomaly: fn must be a function, not true; setDetectAnomaly takes true or false'),
     )
   })
 

@@ -102,7 +102,7 @@ describe('gradcheck', () => {
   })
 
   it('raises no alarm in 1,000 right cases', async () => {
-    const each = 1000 / rows.length
+    const each = Math.ceil(1000 / rows.length)
     const tried = { cases: 0 }
     for (const row of rows) {
       const cases = fc.sample(casesOf(row, 40), { seed: 11, numRuns: each })
@@ -120,7 +120,7 @@ describe('gradcheck', () => {
         )
       }
     }
-    expect(tried.cases).toBe(1000)
+    expect(tried.cases).toBeGreaterThanOrEqual(1000)
   })
 
   it.each(rows.map((row) => [row.name, row] as const))(
@@ -153,7 +153,7 @@ describe('gradcheck', () => {
     expect(error.name).toBe('GradcheckError')
     expect(error.message).toBe(
       `gradcheck: the gradient of output 0 [2, 2] at [${worst.outputElement!.join(', ')}] by input 0, tensor [2, 3], at ` +
-        `${place} is ${worst.backward} by backward and ${worst.differences} by differences; they may differ by ` +
+        `${place} is ${worst.backward} by backward and ${worst.differences} by differences; they may differ by at most ` +
         `${worst.bound}. 2 of 48 comparisons are out of bounds.`,
     )
     expect(worst).toMatchObject({ input: 0, element: [Math.floor(at / 3), at % 3], output: 0 })
@@ -318,7 +318,7 @@ describe('gradcheck refuses', () => {
     [
       'an input that requires no gradient',
       () => gradcheck(same, [tensor([1, 2])]),
-      'TypeError: gradcheck: input 0, tensor [2], requires no gradient; what is not to be checked fn can use itself',
+      'TypeError: gradcheck: input 0, tensor [2], does not require a gradient; let fn use it directly if it needs no check',
     ],
     [
       'an input without elements',
@@ -328,7 +328,7 @@ describe('gradcheck refuses', () => {
     [
       'an output that requires no gradient',
       () => gradcheck((a) => [relu(a), a.detach()], [x()]),
-      'TypeError: gradcheck: output 1, tensor [2], requires no gradient: it was not computed from the inputs',
+      'TypeError: gradcheck: output 1, tensor [2], does not require a gradient: it was not computed from the inputs',
     ],
     [
       'an output of something else',
@@ -338,7 +338,7 @@ describe('gradcheck refuses', () => {
       },
       'TypeError: gradcheck: output 0, tensor [2], was not computed from the tensors that fn was given',
     ],
-    ['no output', () => gradcheck(() => [], [x()]), 'TypeError: gradcheck: fn returned no tensor'],
+    ['no output', () => gradcheck(() => [], [x()]), 'TypeError: gradcheck: fn must return at least one tensor'],
     [
       'a number as output',
       () => gradcheck(() => 1 as never, [x()]),
@@ -360,7 +360,7 @@ describe('gradcheck refuses', () => {
         let calls = 0
         return gradcheck((a) => add(a, tensor([0, calls++])), [parameter([1, 2], [2])])
       },
-      'Error: gradcheck: fn gives other values when it is run again: output 0 at [1] is 3, then 4',
+      'Error: gradcheck: fn gives different values when it is run again: output 0 at [1] is 3, then 4',
     ],
     [
       'an option it does not have',

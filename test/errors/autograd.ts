@@ -35,7 +35,7 @@ export const autograd: Area = {
     {
       title: 'detectAnomaly: a switch where a function belongs',
       error: 'TypeError',
-      text: 'detectAnomaly: a function is needed, not true; setDetectAnomaly takes true or false',
+      text: 'detectAnomaly: fn must be a function, not true; setDetectAnomaly takes true or false',
       run: () => detectAnomaly(loose(true)),
     },
     {
@@ -77,7 +77,7 @@ Pass the gradient of this tensor, or reduce it to one element first.`,
     {
       title: 'backward: a gradient of another device',
       error: 'Error',
-      text: 'backward: its tensors live on two devices',
+      text: 'backward: its tensors are on two devices',
       cure: 'Make the gradient on the device of the tensor, by the option gpu.',
       run: async ({ ownGpu, gpu }) => {
         const y = relu(tensor([1], [1], { requiresGrad: true, gpu }))
@@ -87,14 +87,14 @@ Pass the gradient of this tensor, or reduce it to one element first.`,
     {
       title: 'backward of what depends on no parameter',
       error: 'Error',
-      text: 'backward: tensor [1] requires no gradient: none of what it was computed from does',
+      text: 'backward: tensor [1] does not require a gradient, nor does anything it was computed from',
       cure: 'Set requiresGrad on a leaf before the operations, and run them outside of noGrad() and without detach().',
       run: () => relu(tensor([1])).backward(),
     },
     {
       title: 'backward a second time',
       error: 'Error',
-      text: 'backward: the values that relu saved were released by an earlier backward; pass { retainGraph: true } to that one',
+      text: 'backward: the values that relu saved were released by an earlier backward; pass { retainGraph: true } to the earlier one',
       run: () => {
         const loss = relu(leaf(1))
         loss.backward()
@@ -117,12 +117,12 @@ Pass the gradient of this tensor, or reduce it to one element first.`,
     {
       title: "backward through one's own operation that gives no gradient",
       error: 'Error',
-      text: 'careless: backward gave no gradient for input 0',
+      text: 'careless: backward returned no gradient for input 0',
       cure: 'The backward of an Op returns a tensor for every input that `needs` names.',
       run: () => apply(careless, [leaf(1)], null).backward(),
     },
     {
-      title: 'grad set to something that is no tensor',
+      title: 'grad set to something that is not a tensor',
       error: 'TypeError',
       text: 'tensor [1]: grad must be a tensor or null',
       run: () => {

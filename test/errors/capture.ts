@@ -39,19 +39,19 @@ export const captures: Area = {
     {
       title: 'capture: no function',
       error: 'TypeError',
-      text: 'capture: a function is needed, not object',
+      text: 'capture: fn must be a function, not object',
       run: () => capture(loose({})),
     },
     {
       title: 'capture within a capture',
       error: 'Error',
-      text: 'capture: a function is being captured already',
+      text: 'capture: another function is already being captured',
       run: () => capture(() => capture(() => undefined)),
     },
     {
       title: 'capture while anomalies are looked for',
       error: 'Error',
-      text: 'capture: anomalies are looked for one operation at a time; do it without that',
+      text: 'capture: anomaly detection checks one operation at a time; turn it off here',
       run: () => detectAnomaly(async () => capture(() => undefined)),
     },
     {
@@ -63,13 +63,13 @@ export const captures: Area = {
     {
       title: 'a captured function that makes a tensor of values',
       error: 'Error',
-      text: 'capture: values from the host would be the same in every step; make such tensors beforehand',
+      text: 'capture: values from the host would be the same in every step; make such tensors before the capture',
       run: () => capture(() => relu(tensor([1, 2]))),
     },
     {
       title: 'a captured function that reads',
       error: 'Error',
-      text: 'capture: the function reads values back; read them outside of it, those of a plan after plan.run()',
+      text: 'capture: the function reads values back; read them outside the function, or after plan.run()',
       run: () => {
         const x = tensor([1, 2])
         capture(() => {
@@ -82,7 +82,7 @@ export const captures: Area = {
     {
       title: 'a captured function that copies',
       error: 'Error',
-      text: 'capture: the function copies memory; do so outside of it',
+      text: 'capture: the function copies memory; copy it outside the function',
       run: ({ gpu }: Place) => {
         const [x, y] = [tensor([1, 2]), tensor([3, 4])]
         capture(() => gpu.copy(x.storage, y.storage, 8))
@@ -92,8 +92,8 @@ export const captures: Area = {
       title: 'a captured function that depends on the host: another operation',
       error: 'Error',
       text:
-        'capture: the function did not do the same twice: dispatch 1 was nothing, then relu.forward. ' +
-        'It may not depend on values of the host, and a step begins with zeroGrad()',
+        'capture: the function did different things in two runs: dispatch 1 was nothing, then relu.forward. ' +
+        'It must not depend on values from the host, and a step must begin with zeroGrad()',
       run: () => {
         const x = tensor([1, 2])
         let times = 0
@@ -107,8 +107,8 @@ export const captures: Area = {
       title: 'a captured function that depends on the host: other numbers',
       error: 'Error',
       text:
-        'capture: the function did not do the same twice: dispatch 0 (relu.forward) had other numbers: 3,0,0,0, ' +
-        'then 2,0,0,0. It may not depend on values of the host, and a step begins with zeroGrad()',
+        'capture: the function did different things in two runs: dispatch 0 (relu.forward) had different numbers: 3,0,0,0, ' +
+        'then 2,0,0,0. It must not depend on values from the host, and a step must begin with zeroGrad()',
       run: () => {
         const sizes = [tensor([1, 2, 3]), tensor([1, 2])]
         capture(() => relu(sizes.shift()!))
@@ -118,8 +118,8 @@ export const captures: Area = {
       title: 'a captured function that depends on the host: another tensor',
       error: 'Error',
       text:
-        'capture: the function did not do the same twice: dispatch 0 (relu.forward) used another tensor. ' +
-        'It may not depend on values of the host, and a step begins with zeroGrad()',
+        'capture: the function did different things in two runs: dispatch 0 (relu.forward) used a different tensor. ' +
+        'It must not depend on values from the host, and a step must begin with zeroGrad()',
       run: () => {
         const batches = [tensor([1, 2]), tensor([3, 4])]
         capture(() => relu(batches.shift()!))
@@ -129,8 +129,8 @@ export const captures: Area = {
       title: 'a captured function that depends on the host: another size',
       error: 'Error',
       text:
-        'capture: the function did not do the same twice: dispatch 0 (own.main) had another size. ' +
-        'It may not depend on values of the host, and a step begins with zeroGrad()',
+        'capture: the function did different things in two runs: dispatch 0 (own.main) had a different size. ' +
+        'It must not depend on values from the host, and a step must begin with zeroGrad()',
       run: ({ gpu }: Place) => {
         const out = tensor([1])
         let groups = 0
@@ -141,8 +141,8 @@ export const captures: Area = {
       title: 'a captured step that adds to the gradients of the one before',
       error: 'Error',
       text:
-        'capture: the function did not do the same twice: dispatch <n> (linear.backward) used another tensor. ' +
-        'It may not depend on values of the host, and a step begins with zeroGrad()',
+        'capture: the function did different things in two runs: dispatch <n> (linear.backward) used a different tensor. ' +
+        'It must not depend on values from the host, and a step must begin with zeroGrad()',
       varies: { '<n>': /\d+/ },
       cure: 'Call optimizer.zeroGrad() inside the function.',
       run: () => {
@@ -153,19 +153,19 @@ export const captures: Area = {
     {
       title: 'warmUp: no function',
       error: 'TypeError',
-      text: 'warmUp: a function is needed, not undefined',
+      text: 'warmUp: fn must be a function, not undefined',
       run: () => warmUp(loose(undefined)),
     },
     {
       title: 'warmUp while anomalies are looked for',
       error: 'Error',
-      text: 'warmUp: anomalies are looked for one operation at a time; do it without that',
+      text: 'warmUp: anomaly detection checks one operation at a time; turn it off here',
       run: () => detectAnomaly(async () => await warmUp(() => undefined)),
     },
     {
       title: 'warmUp of a function that reads',
       error: 'Error',
-      text: 'warmUp: the function reads values back; read them outside of it, those of a plan after plan.run()',
+      text: 'warmUp: the function reads values back; read them outside the function, or after plan.run()',
       run: () => {
         const x = tensor([1, 2])
         return warmUp(() => {
@@ -196,7 +196,7 @@ export const captures: Area = {
     {
       title: 'plan.run: a rate where nothing takes one',
       error: 'Error',
-      text: 'plan.run: lr is given, and the captured function has no optimizer.step()',
+      text: 'plan.run: lr is given, but the captured function has no optimizer.step()',
       run: () => evaluation().run(1, { lr: 0.1 }),
     },
     {
@@ -219,7 +219,7 @@ export const captures: Area = {
     {
       title: 'plan.run: parameters moved by an optimiser',
       error: 'Error',
-      text: 'plan.run: an optimiser made after the capture has moved parameters; make optimisers first, then capture',
+      text: 'plan.run: an optimizer made after the capture has moved parameters; make optimizers first, then capture',
       run: () => {
         const [w, x] = [weight(), tensor([[1, 2]])]
         const made = capture(() => linear(x, w))
@@ -240,7 +240,7 @@ export const captures: Area = {
     {
       title: 'plan.dispose twice',
       error: 'Error',
-      text: 'plan.dispose: the plan was disposed before',
+      text: 'plan.dispose: the plan was already disposed',
       run: () => {
         const made = plan()
         made.dispose()

@@ -134,7 +134,7 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint that is damaged',
       error: 'DataError',
-      text: 'step-00000002.safetensors: damaged: the SHA-256 of its 828 bytes is <sha256>, it must be <sha256-stored>',
+      text: 'step-00000002.safetensors: damaged: the SHA-256 of its 844 bytes is <sha256>, it must be <sha256-stored>',
       cure: 'Remove it, and --resume takes the one before.',
       varies: { '<sha256>': HASH, '<sha256-stored>': HASH },
       run: () => decodeCheckpoint(encodeCheckpoint(checkpoint()).fill(7, -1), FILE),
@@ -188,7 +188,7 @@ export const checkpoints: Area = {
       title: 'a checkpoint that is no file',
       error: 'DataError',
       text: `<folder>/checkpoints: no checkpoint is of use:
-  <folder>/checkpoints/step-00000002.safetensors: no regular file`,
+  <folder>/checkpoints/step-00000002.safetensors: not a regular file`,
       varies: folder,
       cure: 'Remove what has its name.',
       run: async (place) => {
@@ -347,7 +347,7 @@ export const checkpoints: Area = {
       title: 'a checkpoint that is too long',
       error: 'DataError',
       text: `<folder>/checkpoints: no checkpoint is of use:
-  <folder>/checkpoints/step-00000002.safetensors: too long: 268435457 bytes, it must have at most 268435456`,
+  <folder>/checkpoints/step-00000002.safetensors: too long: 268435457 bytes, but must be at most 268435456`,
       varies: folder,
       cure: 'It is no checkpoint: remove what has its name.',
       run: async (place) => {

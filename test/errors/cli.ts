@@ -41,13 +41,13 @@ export const cli: Area = {
     {
       title: 'a port of the live page that another program has',
       error,
-      text: "error: option '--live': port 80 of 127.0.0.1 is taken; without a number any free one is taken",
+      text: "error: option '--live': port 80 of 127.0.0.1 is taken; leave the number out to use a free port",
       pinnedBy: 'test/cli/live.test.ts',
     },
     {
       title: 'a port of the live page that this user may not have',
       error,
-      text: "error: option '--live': port 80 of 127.0.0.1 can't be had (EACCES); without a number any free one is taken",
+      text: "error: option '--live': port 80 of 127.0.0.1 can't be used (EACCES); leave the number out to use a free port",
       pinnedBy: 'test/cli/live.test.ts',
     },
     {

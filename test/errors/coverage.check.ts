@@ -86,8 +86,8 @@ describe('the search for errors in the source', () => {
       [null, 'no such thing'],
       [null, 'another thing'],
     ])
-    expect(found("function why(x: X): Promise<string | null> { return x ? 'it is not there' : null }")).toEqual([
-      [null, 'it is not there'],
+    expect(found("function why(x: X): Promise<string | null> { return x ? 'it does not exist' : null }")).toEqual([
+      [null, 'it does not exist'],
     ])
     expect(found("function label(x: X): string { return 'no error at all' }")).toEqual([])
     expect(found(`problems.push(\`missing: \${x}\`)`)).toEqual([[null, 'missing: …']])

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { FASHION_MNIST_FILES, fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { decodeIdx } from '../../src/data/idx.ts'
 import { findFashionMnist } from '../../src/node/fashion_mnist.ts'
-import { capture, ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
+import { batchNorm, capture, ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
 import { idxFile, tinyFashionMnist, writeTinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, HASH, PATH, type Place } from './refusal.ts'
 
@@ -222,7 +222,7 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'IDX: fewer or more bytes than the sizes ask for',
       error: 'DataError',
-      text: 'train-labels-idx1-ubyte: cut off: 17 bytes, but the IDX sizes [2, 3] ask for 18',
+      text: 'train-labels-idx1-ubyte: cut off: 17 bytes, but the IDX sizes [2, 3] need 18',
       cure: 'Fetch the file again.',
       run: () => decodeIdx(idxFile([2, 3], [1, 2, 3, 4, 5]), NAME),
     },
@@ -243,7 +243,7 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'not one label an image',
       error: 'DataError',
-      text: 'train-labels-idx1-ubyte: 2 labels, but train-images-idx3-ubyte holds 3 images: they must be as many',
+      text: 'train-labels-idx1-ubyte: 2 labels, but train-images-idx3-ubyte holds 3 images: there must be one label per image',
       cure: 'Take both files from one data set.',
       run: () => fashionMnistFromBytes({ ...tinyFashionMnist(), trainLabels: idxFile([2], [1, 2]) }),
     },
@@ -257,7 +257,7 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'take: more examples than there are',
       error: 'RangeError',
-      text: 'take: n is 4, it must be an integer from 1 to 3 (the examples in the data set)',
+      text: 'take: n is 4, but must be an integer from 1 to 3 (the examples in the data set)',
       run: () => take(set(), 4),
     },
     {
@@ -269,7 +269,7 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'ImageBatches: an order of another length',
       error: 'RangeError',
-      text: 'ImageBatches: an order of 2 does not fit 3 images',
+      text: 'ImageBatches: the order has 2 entries, but there are 3 images',
       cure: 'Give an image number for each image of the set: permutation(seed, epoch, batches.size).',
       run: () => new ImageBatches(set()).setOrder(Uint32Array.of(0, 1)),
     },
@@ -288,7 +288,7 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'ImageBatches: more batches than the epoch has left',
       error: 'RangeError',
-      text: 'ImageBatches: 1 batches are wanted, the epoch has 0 left; setOrder begins another',
+      text: 'ImageBatches: 1 batches are needed, but the epoch has 0 left; setOrder begins a new epoch',
       run: () => {
         const batches = new ImageBatches(set(), { batchSize: 3 })
         batches.next()
@@ -298,7 +298,7 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'ImageBatches: a plan for the last batch, run at another',
       error: 'RangeError',
-      text: `ImageBatches: the plan was captured for the last batch, of 1 rows; it can only run at position 1, not at 0. For batches of 2 rows capture another at an earlier position`,
+      text: `ImageBatches: the plan was captured for the last batch, of 1 rows; it can only run at position 1, not at 0. For batches of 2 rows, capture another plan at an earlier position`,
       cure: 'A plan captured where a last batch of fewer rows stands takes exactly those rows.',
       run: () => {
         const batches = new ImageBatches(set(), { batchSize: 2 })
@@ -306,6 +306,16 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
         const plan = capture(() => batches.next())
         batches.position = 0
         plan.run()
+      },
+    },
+    {
+      title: 'ImageBatches: a batch filled up with zeros, where an operation looks across it',
+      error: 'RangeError',
+      text: `ImageBatches: batchNorm in training looks across the batch, and of the 2 rows of batch 1 only 1 are images, the others zeros. Train with fit, which makes a separate plan for the last batch, or train on a multiple of 2 images: take(set, 2)`,
+      cure: 'Or capture a plan of your own for the last batch: set position to it before the capture.',
+      run: () => {
+        const batches = new ImageBatches(set(), { batchSize: 2 })
+        capture(() => batchNorm(batches.next().images, { training: true })).run(2)
       },
     },
     {

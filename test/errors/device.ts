@@ -65,7 +65,7 @@ export const device: Area = {
       title: 'a tensor larger than a buffer may be',
       error: 'GpuError',
       kind: 'out-of-memory',
-      text: 'conv2d [<n>] needs <bytes> bytes; this adapter takes at most <limit> in one buffer',
+      text: 'conv2d [<n>] needs <bytes> bytes; this adapter allows at most <limit> in one buffer',
       cure: 'Use smaller batches, or split the tensor.',
       varies: { '<n>': COUNT, '<bytes>': COUNT, '<limit>': COUNT },
       run: ({ gpu }) => {
@@ -109,7 +109,7 @@ export const device: Area = {
       title: 'an adapter that gives no device',
       error: 'GpuError',
       kind: 'unavailable',
-      text: 'the adapter Model 1 gives no device: Error: out of handles',
+      text: 'the adapter Model 1 gave no device: Error: out of handles',
       cure: 'The limits asked for are its own, so this is a fault of the driver: update it, or choose another by DAWNGRAD_ADAPTER.',
       run: async () => {
         const limits = { maxStorageBufferBindingSize: 1, maxBufferSize: 1 }
@@ -149,10 +149,10 @@ export const device: Area = {
   the cache folder's lavapipe:     its driver crashed (SIGSEGV)
   the cache folder's SwiftShader:  no adapter
 Any of these helps:
-  npm run setup                                                         a driver for the processor, into the cache folder; no root needed
+  npm run setup                                                         puts a driver for the processor into the cache folder; needs no root
   apt-get install mesa-vulkan-drivers libvulkan1                        Debian 13, Ubuntu 24.04 and newer
   apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1  Debian 12
-On Debian 12 the suite bookworm-backports must be among apt's sources: its own Mesa, 22.3, is too old.
+On Debian 12, add bookworm-backports to apt's sources: Debian 12's own Mesa, 22.3, is too old.
 A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the system has.`,
       pinnedBy: ADAPTERS,
     },
@@ -224,8 +224,8 @@ On this system adapters come from Metal: a newer system or graphics driver may h
     },
     ...[
       ['its version is not 1', 'a ready.json of another version'],
-      ['its libraries are no list', 'a ready.json with other libraries'],
-      ['7 is no path', 'a ready.json without a path'],
+      ['its libraries are not a list', 'a ready.json with other libraries'],
+      ['7 is not a path', 'a ready.json without a path'],
       ['../swiftshader/../../x lies outside the folder', 'a ready.json that leads out of its folder'],
       ['gone.json is not there', 'a ready.json that names a file that is gone'],
     ].map(([why, title]) => ({

@@ -148,6 +148,6 @@ export const BY_HAND: readonly (Place & { readonly texts: readonly string[] })[]
   {
     file: 'src/provision/apt.ts',
     code: `new SetupError(\`\${command} \${status}`,
-    texts: ['…apt-get … failed with status …: …', '…apt-get … was ended by a signal'],
+    texts: ['…apt-get … failed with status …: …', '…apt-get … was killed by a signal'],
   },
 ]

@@ -142,14 +142,14 @@ export const exercises: Area = {
       title: 'sweep: a value that the option does not take',
       ...grid('lr=0.1,fast', "lr: 'fast' is invalid. It must be a number, 0 or more.", 7),
     },
-    { title: 'sweep: a value twice', ...grid('lr=0.1,0.3,0.10', 'lr: 0.1 is there twice', 11) },
+    { title: 'sweep: a value twice', ...grid('lr=0.1,0.3,0.10', 'lr: 0.1 is given twice', 11) },
     {
       title: 'sweep: a bracket that is not closed',
-      ...grid('schedule=cosine(5|constant', "this '(' has no end", 15),
+      ...grid('schedule=cosine(5|constant', "'(' is never closed", 15),
     },
     {
       title: 'sweep: a bracket that is not opened',
-      ...grid('schedule=cosine(5))', "there is a ')' that nothing opened", 18),
+      ...grid('schedule=cosine(5))', "')' was never opened", 18),
     },
     {
       title: 'sweep: brackets that do not belong together',
@@ -170,7 +170,7 @@ export const exercises: Area = {
     {
       title: 'sweep: more points than anyone waits for',
       error,
-      text: "error: option '--grid': the grid has 10201 points, it may have 10000",
+      text: "error: option '--grid': the grid has 10201 points, but may have at most 10000",
       args: ['sweep', ...['seed', 'epochs'].flatMap((name) => ['--grid', `${name}=${HUNDRED_AND_ONE}`])],
     },
     {
@@ -182,13 +182,13 @@ export const exercises: Area = {
     {
       title: 'sweep: the points of long axes',
       error: 'RangeError',
-      text: 'the grid has 20000 points, it may have 10000',
+      text: 'the grid has 20000 points, but may have at most 10000',
       run: () => pointsOf([{ name: 'seed', values: new Array<number>(20_000).fill(1) }]),
     },
     {
       title: 'sweep: an option that is varied and given',
       error,
-      text: "error: option '--lr': --grid varies it; give it in one of the two",
+      text: "error: option '--lr': --grid varies it; give it in only one of the two",
       args: ['sweep', '--grid', 'lr=0.1,0.3', '--lr', '0.2'],
     },
     {
@@ -216,7 +216,7 @@ export const exercises: Area = {
     {
       title: 'sweep: a result that is damaged',
       error: 'DataError',
-      text: '<folder>/result.json: damaged; remove it, and the run goes on from its newest checkpoint, or remove its folder, and the run begins anew',
+      text: '<folder>/result.json: damaged; remove it to continue the run from its newest checkpoint, or remove its folder to start the run again',
       varies: { '<folder>': PATH },
       run: async ({ folder }) => {
         await writeFile(join(folder, 'result.json'), '{')
@@ -226,7 +226,7 @@ export const exercises: Area = {
     {
       title: 'sweep: a result of another run',
       error: 'DataError',
-      text: '<folder>/result.json: it is of another run: its lr is 0.3, not 0.1; choose another --out',
+      text: '<folder>/result.json: it belongs to another run: its lr is 0.3, not 0.1; choose another --out',
       varies: { '<folder>': PATH },
       run: async ({ folder }) => {
         await mkdir(folder, { recursive: true })

@@ -23,7 +23,7 @@ export const gradchecks: Area = {
     {
       title: 'gradcheck: a gradient that is wrong',
       error: 'GradcheckError',
-      text: 'gradcheck: the gradient of output 0 [1] at [0] by input 0, x [1], at [0] is 0 by backward and 1 by differences; they may differ by <numbers>. 1 of 1 comparisons are out of bounds.',
+      text: 'gradcheck: the gradient of output 0 [1] at [0] by input 0, x [1], at [0] is 0 by backward and 1 by differences; they may differ by at most <numbers>. 1 of 1 comparisons are out of bounds.',
       cure: 'Look for the fault in the backward of what fn calls; near kinks such as that of relu, take other inputs.',
       varies: { '<numbers>': /.+/ },
       run: () => gradcheck((t) => apply(wrong, [t], null), [x(1)]),
@@ -41,7 +41,7 @@ export const gradchecks: Area = {
       run: () => gradcheck(relu, []),
     },
     {
-      title: 'gradcheck: an input that is no tensor',
+      title: 'gradcheck: an input that is not a tensor',
       error: 'TypeError',
       text: 'gradcheck: input 0 must be a tensor, not number',
       cure: 'Make one of it by tensor(…, …, { requiresGrad: true }).',
@@ -57,7 +57,7 @@ export const gradchecks: Area = {
     {
       title: 'gradcheck: an input without a gradient',
       error: 'TypeError',
-      text: 'gradcheck: input 0, tensor [1], requires no gradient; what is not to be checked fn can use itself',
+      text: 'gradcheck: input 0, tensor [1], does not require a gradient; let fn use it directly if it needs no check',
       run: () => gradcheck(relu, [tensor([1])]),
     },
     {
@@ -86,7 +86,7 @@ export const gradchecks: Area = {
     {
       title: 'gradcheck: a function that returns nothing',
       error: 'TypeError',
-      text: 'gradcheck: fn returned no tensor',
+      text: 'gradcheck: fn must return at least one tensor',
       cure: 'Return the result, or a list of results.',
       run: () => gradcheck(() => [], [x(1)]),
     },
@@ -111,7 +111,7 @@ export const gradchecks: Area = {
     {
       title: 'gradcheck: a result that needs no gradient',
       error: 'TypeError',
-      text: 'gradcheck: output 0, tensor [1], requires no gradient: it was not computed from the inputs',
+      text: 'gradcheck: output 0, tensor [1], does not require a gradient: it was not computed from the inputs',
       cure: 'Compute it from the tensors that fn is given, outside of noGrad().',
       run: () => gradcheck((t) => t.detach(), [x(1)]),
     },
@@ -135,7 +135,7 @@ export const gradchecks: Area = {
     {
       title: 'gradcheck: a function of more than its inputs',
       error: 'Error',
-      text: 'gradcheck: fn gives other values when it is run again: output 0 at [0] is 1, then 5',
+      text: 'gradcheck: fn gives different values when it is run again: output 0 at [0] is 1, then 5',
       cure: 'fn must give the same bits each time: draw random numbers before.',
       run: () => {
         let n = 0

@@ -46,7 +46,7 @@ export const kernels: Area = {
     {
       title: 'a tuned number that is none',
       error: 'Error',
-      text: 'own.wgsl: PER = 0.5 is no whole number',
+      text: 'own.wgsl: PER = 0.5 is not a whole number',
       cure: 'Give a whole number, 0 or more.',
       run: () => kernel({ PER: 0.5 }),
     },
@@ -89,7 +89,7 @@ export const kernels: Area = {
     {
       title: 'emit: a binding left out',
       error: 'Error',
-      text: 'own.main: nothing is given for its binding out',
+      text: 'own.main: binding out is missing',
       cure: 'Give every variable that the entry point reaches a storage, or the numbers of its struct.',
       run: (place) => emit({ params, x: one() })(place),
     },
@@ -134,7 +134,7 @@ export const kernels: Area = {
     {
       title: 'emit: a member of the struct left out',
       error: 'Error',
-      text: 'own.main: params lacks value',
+      text: 'own.main: params has no value for value',
       cure: 'Give every member a number.',
       run: (place) => emit({ params: { size: 0 }, x: one(), out: one() })(place),
     },
@@ -148,14 +148,14 @@ export const kernels: Area = {
     {
       title: 'emit: a number that the member cannot hold',
       error: 'Error',
-      text: 'own.main: params.size = -1 is no u32',
+      text: 'own.main: params.size = -1 is not of type u32',
       cure: 'u32 takes whole numbers from 0 to 4294967295, i32 from -2147483648 to 2147483647.',
       run: (place) => emit({ params: { size: -1, value: 1 }, x: one(), out: one() })(place),
     },
     {
       title: 'emit: no count of workgroups',
       error: 'Error',
-      text: 'own.main: 0.5 is no count of workgroups',
+      text: 'own.main: 0.5 is not a number of workgroups',
       cure: 'Give a whole number, 0 or more; Math.ceil(threads / 64) rounds up.',
       run: (place) => emit({ params, x: one(), out: one() }, 0.5)(place),
     },

@@ -1,5 +1,6 @@
 import {
   add,
+  batchNorm,
   conv2d,
   conv2dReluMaxPool2d,
   crossEntropy,
@@ -21,7 +22,7 @@ export const operations: Area = {
   title: 'Operations',
   refusals: [
     {
-      title: 'something given that is no tensor',
+      title: 'something that is not a tensor',
       error: 'TypeError',
       text: 'relu: input must be a tensor, not an array',
       cure: 'Make one of it by tensor(…).',
@@ -37,7 +38,7 @@ export const operations: Area = {
     {
       title: 'another number of dimensions',
       error: 'ShapeError',
-      text: `conv2d: input has 3 dimensions, 4 are needed (N C H W)
+      text: `conv2d: input has 3 dimensions, it must have 4 (N C H W)
   input [1, 28, 28]`,
       cure: 'Add the missing dimension by reshape: one image [C, H, W] becomes a batch [1, C, H, W].',
       run: () => conv2d(zeros(1, 28, 28), zeros(6, 1, 5, 5)),
@@ -45,7 +46,7 @@ export const operations: Area = {
     {
       title: 'tensors of two devices in one operation',
       error: 'Error',
-      text: 'add: its tensors live on two devices',
+      text: 'add: its tensors are on two devices',
       cure: 'Make all of them on one device: give tensor() the option gpu, or open() only once.',
       run: async ({ gpu, ownGpu }) => {
         const near = tensor([1], [1], { gpu })
@@ -118,7 +119,7 @@ Channels are dimension 1; reshape for anything else.`,
     {
       title: 'conv2dReluMaxPool2d: nothing to pool',
       error: 'ShapeError',
-      text: `conv2dReluMaxPool2d: the convolution's 1 × 4 cells hold no window of 2 × 2
+      text: `conv2dReluMaxPool2d: the convolution's 1 × 4 cells are too few for a 2 × 2 window
   input  [1, 1, 5, 8]  N C H W
   weight [6, 1, 5, 5]  F C KH KW`,
       cure: 'The images are too small for this many layers: pad them, or take a smaller kernel or a network with less pooling.',
@@ -213,14 +214,14 @@ Channels are dimension 1; reshape for anything else.`,
     {
       title: 'crossEntropy: a label that is no class',
       error: 'RangeError',
-      text: 'crossEntropy: label 3 is no class; logits have 3 classes, 0 to 2',
+      text: 'crossEntropy: label 3 is not a class; logits have 3 classes, 0 to 2',
       cure: 'Labels count from 0; the network needs as many outputs as there are classes.',
       run: () => crossEntropy(zeros(2, 3), labels(0, 3)),
     },
     {
       title: 'crossEntropy: an ignoreIndex that no label can be',
       error: 'RangeError',
-      text: 'crossEntropy: ignoreIndex must be a whole number of 32 bits, not 0.5',
+      text: 'crossEntropy: ignoreIndex must be a 32-bit whole number, not 0.5',
       run: () => crossEntropy(zeros(2, 3), labels(0, 1), { ignoreIndex: 0.5 }),
     },
     {
@@ -228,6 +229,109 @@ Channels are dimension 1; reshape for anything else.`,
       error: 'TypeError',
       text: "crossEntropy: reduction must be 'mean', 'sum' or 'none', not 'avg'",
       run: () => crossEntropy(zeros(2, 3), labels(0, 1), { reduction: loose('avg') }),
+    },
+    {
+      title: 'batchNorm: a vector, which has no channels',
+      error: 'ShapeError',
+      text: `batchNorm: input has 1 dimensions, 2 or more are needed (N C …)
+  input [3]`,
+      run: () => batchNorm(zeros(3), { training: true }),
+    },
+    {
+      title: 'batchNorm: one value a channel',
+      error: 'ShapeError',
+      text: `batchNorm: in training every channel needs more than one value; the input has one
+  input [1, 3]  N C
+Take larger batches, or net.eval() to use the running ones.`,
+      run: () => batchNorm(zeros(1, 3), { training: true }),
+    },
+    {
+      title: 'batchNorm: a weight for other channels',
+      error: 'ShapeError',
+      text: `batchNorm: weight must have one value for each of the input's 3 channels
+  input  [2, 3]  N C
+  weight [2]`,
+      run: () => batchNorm(zeros(2, 3), { weight: zeros(2), training: true }),
+    },
+    {
+      title: 'batchNorm: a count that is more than one number',
+      error: 'ShapeError',
+      text: `batchNorm: numBatchesTracked must be one number
+  numBatchesTracked [2]`,
+      run: () => {
+        const numBatchesTracked = tensor(new Int32Array(2))
+        return batchNorm(zeros(2, 3), { runningMean: zeros(3), runningVar: zeros(3), numBatchesTracked })
+      },
+    },
+    {
+      title: 'batchNorm: running statistics that require a gradient',
+      error: 'TypeError',
+      text: 'batchNorm: runningVar requires a gradient, and gets none',
+      cure: 'Make them without requiresGrad, or give x.detach().',
+      run: () => {
+        const runningVar = tensor([1, 1, 1], [3], { requiresGrad: true })
+        return batchNorm(zeros(2, 3), { runningMean: zeros(3), runningVar })
+      },
+    },
+    {
+      title: 'batchNorm: no statistics to normalise by',
+      error: 'TypeError',
+      text: 'batchNorm: without training runningMean and runningVar must be given',
+      run: () => batchNorm(zeros(2, 3)),
+    },
+    {
+      title: 'batchNorm: one running statistic of two',
+      error: 'TypeError',
+      text: 'batchNorm: runningMean and runningVar are given together or not at all',
+      run: () => batchNorm(zeros(2, 3), { runningMean: zeros(3) }),
+    },
+    {
+      title: 'batchNorm: the average of all batches without their count',
+      error: 'TypeError',
+      text: 'batchNorm: with momentum null numBatchesTracked must be given, which counts the batches',
+      run: () => {
+        const statistics = { runningMean: zeros(3), runningVar: zeros(3) }
+        return batchNorm(zeros(2, 3), { ...statistics, training: true, momentum: null })
+      },
+    },
+    {
+      title: 'batchNorm: a mode that is neither true nor false',
+      error: 'TypeError',
+      text: 'batchNorm: training must be true or false, not 1',
+      run: () => batchNorm(zeros(2, 3), { training: loose(1) }),
+    },
+    {
+      title: 'batchNorm, nn.BatchNorm2d: a momentum that is not a number',
+      error: 'RangeError',
+      text: 'batchNorm: momentum must be a number, or null for the average of all batches, not NaN',
+      run: () => batchNorm(zeros(2, 3), { training: true, momentum: Number.NaN }),
+    },
+    {
+      title: 'batchNorm, nn.BatchNorm2d: a negative eps',
+      error: 'RangeError',
+      text: 'nn.BatchNorm2d: eps must be a number, 0 or more, not -1',
+      run: () => new nn.BatchNorm2d(3, { eps: -1 }),
+    },
+    {
+      title: 'nn.BatchNorm1d, nn.BatchNorm2d: an input of another rank',
+      error: 'ShapeError',
+      text: `nn.BatchNorm2d: the layer is for inputs N C H W, this one has 2 dimensions
+  input [2, 3]`,
+      cure: 'nn.BatchNorm1d takes [N, C] and [N, C, L].',
+      run: () => new nn.BatchNorm2d(3).forward(zeros(2, 3)),
+    },
+    {
+      title: 'nn.BatchNorm1d, nn.BatchNorm2d: other channels',
+      error: 'ShapeError',
+      text: `nn.BatchNorm1d: the layer is for 3 channels, the input has 4
+  input [2, 4]  N C`,
+      run: () => new nn.BatchNorm1d(3).forward(zeros(2, 4)),
+    },
+    {
+      title: 'nn.BatchNorm1d, nn.BatchNorm2d: an option that is neither true nor false',
+      error: 'TypeError',
+      text: 'nn.BatchNorm2d: affine must be true or false, not 1',
+      run: () => new nn.BatchNorm2d(3, { affine: loose(1) }),
     },
   ],
 }

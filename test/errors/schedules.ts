@@ -56,7 +56,7 @@ export const schedules: Area = {
     {
       title: 'sequence: not one milestone between each two schedules',
       error: 'RangeError',
-      text: 'sequence: milestones must be one less than the schedules, 1 for 2 schedules, got [5, 10]',
+      text: 'sequence: milestones must be one fewer than the schedules, 1 for 2 schedules, got [5, 10]',
       run: () => sched.sequence([sched.constant(0.1), sched.constant(0.2)], { milestones: [5, 10] }),
     },
     {
@@ -97,7 +97,7 @@ export const schedules: Area = {
     {
       title: 'parse: something that is no text',
       error: 'TypeError',
-      text: 'parse: a schedule must be a text, got 0.3',
+      text: 'parse: a schedule must be a string, got 0.3',
       run: () => parse(loose(0.3)),
     },
     {
@@ -150,7 +150,7 @@ it is warmup(schedule, steps, beginLr=0)`,
     {
       title: 'grammar: a name before what has none',
       error: 'SyntaxError',
-      text: `cosine: an argument without a name must come before those with one
+      text: `cosine: an argument without a name must come before the named ones
   cosine(maxUpdate=20, 0.3)
                        ^
 it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`,
@@ -231,25 +231,25 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
     {
       title: 'Scheduler, ReduceLROnPlateau: no optimiser',
       error: 'TypeError',
-      text: 'Scheduler: the optimiser must have paramGroups, each with its lr, as optim.SGD has them, got undefined',
+      text: 'Scheduler: the optimizer must have paramGroups, each with an lr, as optim.SGD does, got undefined',
       run: () => new sched.Scheduler(loose(undefined), sched.constant(0.1)),
     },
     {
       title: 'Scheduler: a text in place of a schedule',
       error: 'TypeError',
-      text: "Scheduler: a schedule must be a function of t, got 'cosine(20)'; sched.parse makes one of a text",
+      text: "Scheduler: a schedule must be a function of t, got 'cosine(20)'; sched.parse makes one from a string",
       run: () => new sched.Scheduler(groups(1), loose('cosine(20)')),
     },
     {
       title: 'Scheduler: not one schedule a group',
       error: 'TypeError',
-      text: 'Scheduler: 1 schedules for 2 parameter groups; give one schedule for all groups, or a list with one a group',
+      text: 'Scheduler: 1 schedules for 2 parameter groups; give one schedule for all groups, or a list with one per group',
       run: () => new sched.Scheduler(groups(2), [sched.constant(0.1)]),
     },
     {
       title: 'Scheduler: a momentum for an optimiser without',
       error: 'TypeError',
-      text: 'Scheduler: the schedule sets the momentum, which group 0 has not; set cycleMomentum to false, or take an optimiser that has one',
+      text: 'Scheduler: the schedule sets the momentum, but group 0 has none; set cycleMomentum to false, or use an optimizer that has one',
       run: () => new sched.Scheduler(groups(1), sched.oneCycleLR({ maxLr: 0.5, totalSteps: 100 })),
     },
     {
@@ -262,7 +262,7 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
     {
       title: 'Scheduler.loadStateDict: no state',
       error: 'TypeError',
-      text: 'Scheduler.loadStateDict: the state must be { t }, as stateDict gives it, got {"lastLr":[0.1]}',
+      text: 'Scheduler.loadStateDict: the state must be { t }, as stateDict() returns it, got {"lastLr":[0.1]}',
       run: () => new sched.Scheduler(groups(1), sched.constant(0.1)).loadStateDict(loose({ lastLr: [0.1] })),
     },
     {
@@ -283,7 +283,7 @@ it is metric=testAcc, factor=0.1, patience=10, threshold=0.0001, thresholdMode=r
     {
       title: 'parsePlateau: something that is no text',
       error: 'TypeError',
-      text: 'parsePlateau: the rules must be a text, got an object',
+      text: 'parsePlateau: the rules must be a string, got an object',
       run: () => sched.parsePlateau(loose({ factor: 0.5 })),
     },
     {
@@ -295,7 +295,7 @@ it is metric=testAcc, factor=0.1, patience=10, threshold=0.0001, thresholdMode=r
     {
       title: 'ReduceLROnPlateau.loadStateDict: no state',
       error: 'TypeError',
-      text: 'ReduceLROnPlateau.loadStateDict: the state must be { best, badEpochs, cooldownLeft, lr }, as stateDict gives it, got {"best":0.5}',
+      text: 'ReduceLROnPlateau.loadStateDict: the state must be { best, badEpochs, cooldownLeft, lr }, as stateDict() returns it, got {"best":0.5}',
       run: () => new sched.ReduceLROnPlateau(groups(1)).loadStateDict(loose({ best: 0.5 })),
     },
     {
@@ -310,7 +310,7 @@ it is metric=testAcc, factor=0.1, patience=10, threshold=0.0001, thresholdMode=r
     {
       title: 'ReduceLROnPlateau.loadStateDict: not one rate a group',
       error: 'TypeError',
-      text: 'ReduceLROnPlateau.loadStateDict: lr must be a list of 2, one a group, got [0.1]',
+      text: 'ReduceLROnPlateau.loadStateDict: lr must be a list of 2, one per group, got [0.1]',
       run: () =>
         new sched.ReduceLROnPlateau(groups(2)).loadStateDict({ best: 1, badEpochs: 0, cooldownLeft: 0, lr: [0.1] }),
     },

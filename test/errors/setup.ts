@@ -16,8 +16,8 @@ const DISK = 'test/provision/disk.test.ts'
 const CLI = 'test/provision/cli.test.ts'
 const error = 'SetupError'
 const url = { '<url>': /\S+/ }
-const NO_DRIVER = 'no driver for an adapter could be brought:\n  lavapipe: '
-const NO_SWIFTSHADER = 'no driver for an adapter could be brought:\n  swiftshader: '
+const NO_DRIVER = 'no driver could be installed:\n  lavapipe: '
+const NO_SWIFTSHADER = 'no driver could be installed:\n  swiftshader: '
 const done = { code: 0, stdout: '', stderr: '' }
 
 /** `setup` in a small world of its own: its server has the data, and no driver gives an adapter. */
@@ -85,9 +85,9 @@ export const setups: Area = {
       text: `Fashion-MNIST could not be fetched:
   http://<host>/a/train-images-idx3-ubyte.gz: the server answered 404 Not Found, but must send the file
   http://<host>/b/train-images-idx3-ubyte.gz: the server answered 404 Not Found, but must send the file
-  apt-get: not on this machine, so Debian's package is no help
+  apt-get: not on this machine, so Debian's package can't be used
 Either of these helps:
-  a network in which one of these places can be reached
+  a network that reaches one of these places
   export FASHION_MNIST_DIR=/folder/with/the/four/files`,
       cure: 'What follows each address is its own reason, listed below.',
       varies: { '<host>': /\S+?/ },
@@ -108,7 +108,7 @@ Either of these helps:
     {
       title: 'a file of the data that is no whole gzip file',
       error,
-      text: '<url>: not the published file: it is no whole gzip file (Z_BUF_ERROR)',
+      text: '<url>: not the published file: it is not a complete gzip file (Z_BUF_ERROR)',
       varies: url,
       cure: 'Run it again, or try another network.',
       pinnedBy: DATASET,
@@ -127,9 +127,9 @@ Either of these helps:
       text: `Fashion-MNIST could not be fetched:
   http://<host>/a/train-images-idx3-ubyte.gz: the server answered 404 Not Found, but must send the file
   http://<host>/b/train-images-idx3-ubyte.gz: the server answered 404 Not Found, but must send the file
-  package dataset-fashion-mnist, train-images-idx3-ubyte.gz: it is not there
+  package dataset-fashion-mnist, train-images-idx3-ubyte.gz: it does not exist
 Either of these helps:
-  a network in which one of these places can be reached
+  a network that reaches one of these places
   export FASHION_MNIST_DIR=/folder/with/the/four/files`,
       cure: "It is not the distribution's own package: look at apt's sources.",
       varies: { '<host>': /\S+?/ },
@@ -143,7 +143,7 @@ Either of these helps:
   http://<host>/b/train-images-idx3-ubyte.gz: the server answered 404 Not Found, but must send the file
   package dataset-fashion-mnist, train-images-idx3-ubyte.gz: it is longer than 5760 bytes
 Either of these helps:
-  a network in which one of these places can be reached
+  a network that reaches one of these places
   export FASHION_MNIST_DIR=/folder/with/the/four/files`,
       cure: "It is not the distribution's own package: look at apt's sources.",
       varies: { '<host>': /\S+?/ },
@@ -152,7 +152,7 @@ Either of these helps:
     {
       title: 'a page in the place of a file',
       error,
-      text: '<url>: the server sent text/html, as networks do that want a login first, but must send a gzip file',
+      text: '<url>: the server sent text/html (perhaps a login page of the network), but must send a gzip file',
       varies: url,
       cure: 'Open a browser and log in to the network.',
       pinnedBy: DOWNLOAD,
@@ -184,7 +184,7 @@ Either of these helps:
     {
       title: 'a connection that broke off',
       error,
-      text: '<url>: the connection broke off after 5.0 kB of 50.0 kB (UND_ERR_SOCKET): run setup again to go on from there',
+      text: '<url>: the connection broke off after 5.0 kB of 50.0 kB (UND_ERR_SOCKET): run setup again to continue from there',
       varies: url,
       pinnedBy: DOWNLOAD,
     },
@@ -198,7 +198,7 @@ Either of these helps:
     {
       title: 'a disk that is too full',
       error,
-      text: '<cache>/fashion-mnist.partial: the disk is too full for Fashion-MNIST: 30.9 MB are needed for a while, but 1.0 MB are free: make room, or set XDG_CACHE_HOME to a folder elsewhere',
+      text: '<cache>/fashion-mnist.partial: the disk is too full for Fashion-MNIST: 30.9 MB are needed temporarily, but 1.0 MB are free: make room, or set XDG_CACHE_HOME to a folder elsewhere',
       varies: { '<cache>': /.+/ },
       pinnedBy: DISK,
     },
@@ -219,15 +219,15 @@ Either of these helps:
     {
       title: 'apt-get that is ended',
       error,
-      text: `no driver for an adapter could be brought:
-  lavapipe: apt-get update was ended by a signal`,
+      text: `no driver could be installed:
+  lavapipe: apt-get update was killed by a signal`,
       cure: 'Run it again.',
       run: () => setupIn(() => ({ ...packages({}), run: async () => ({ ...done, code: null }) })),
     },
     {
       title: "Mesa's package without the driver",
       error,
-      text: `no driver for an adapter could be brought:
+      text: `no driver could be installed:
   lavapipe: package mesa-vulkan-drivers has no libvulkan_lvp.so`,
       cure: "It is not the distribution's own package: look at apt's sources.",
       run: () => setupIn(() => packages({})),
@@ -235,7 +235,7 @@ Either of these helps:
     {
       title: "Mesa's package without the driver's description",
       error,
-      text: `no driver for an adapter could be brought:
+      text: `no driver could be installed:
   lavapipe: package mesa-vulkan-drivers has no lvp_icd.json`,
       cure: "It is not the distribution's own package: look at apt's sources.",
       run: () =>
@@ -288,7 +288,7 @@ Either of these helps:
     {
       title: 'a package without its bundle',
       error,
-      text: `no driver for an adapter could be brought:
+      text: `no driver could be installed:
   swiftshader: carrier@1.0.0: the package has no package/bin/s.tar.br`,
       cure: "Look at npm's registry: it serves another package under this name.",
       run: () => setupIn(() => carrier({ 'package/package.json': '{}' })),
@@ -332,25 +332,25 @@ Either of these helps:
     {
       title: 'no driver for this machine',
       error,
-      text: "adapter: no driver of this machine gives one; setup brings none to this machine, which is linux arm64 without apt-get: install Mesa's Vulkan drivers (mesa-vulkan-drivers, vulkan-swrast or mesa-vulkan-swrast) with the system's own tool",
+      text: "adapter: no driver of this machine gives one; setup has no driver for this machine (linux arm64 without apt-get): install Mesa's Vulkan drivers (mesa-vulkan-drivers, vulkan-swrast or mesa-vulkan-swrast) with the system's package manager",
       pinnedBy: DRIVERS,
     },
     {
       title: 'no driver for another system than Linux',
       error,
-      text: 'adapter: no driver of this machine gives one; setup brings none to darwin: install the graphics driver of the maker',
+      text: 'adapter: no driver of this machine gives one; setup has no driver for darwin: install the graphics driver of the manufacturer',
       pinnedBy: DRIVERS,
     },
     {
       title: 'no driver under DAWNGRAD_ADAPTER=hardware',
       error,
-      text: "adapter: no driver of this machine gives one, and DAWNGRAD_ADAPTER is hardware; setup brings no hardware driver: install the vendor's",
+      text: "adapter: no driver of this machine gives one, and DAWNGRAD_ADAPTER is hardware; setup installs no hardware driver: install the vendor's",
       pinnedBy: DRIVERS,
     },
     {
       title: 'no driver where VK_DRIVER_FILES names others',
       error,
-      text: 'adapter: no driver of this machine gives one, and VK_DRIVER_FILES names the only drivers; without that variable setup can bring one',
+      text: 'adapter: no driver of this machine gives one, and VK_DRIVER_FILES names the only drivers; without that variable setup can install one',
       pinnedBy: CLI,
     },
   ],

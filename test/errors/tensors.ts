@@ -58,7 +58,7 @@ export const tensors: Area = {
     {
       title: 'tensor: a number that the integer type cannot hold',
       error: 'RangeError',
-      text: 'tensor: 257 at index 1 is no uint8, a whole number from 0 to 255',
+      text: 'tensor: 257 at index 1 does not fit uint8: it must be a whole number from 0 to 255',
       cure: 'Round it before, or use float32.',
       run: () => tensor([1, 257], [2], { dtype: 'uint8' }),
     },
@@ -125,7 +125,7 @@ export const tensors: Area = {
     {
       title: 'flatten: a dimension that the tensor does not have',
       error: 'ShapeError',
-      text: `flatten: startDim 1 is no dimension of the tensor
+      text: `flatten: startDim 1 is not a dimension of the tensor
   tensor [2]`,
       cure: 'Count from 0 for the first, or from -1 for the last; an image without its batch needs reshape([1, …]).',
       run: () => tensor([1, 2]).flatten(),
@@ -155,13 +155,13 @@ export const tensors: Area = {
     {
       title: 'an asynchronous function given to scope()',
       error: 'TypeError',
-      text: 'scope(fn) takes a synchronous function; await the reading of values outside of it',
+      text: 'scope(fn) takes a synchronous function; read values outside of it',
       run: () => scope(async () => tensor([1]).item()),
     },
     {
       title: 'an asynchronous function given to noGrad()',
       error: 'TypeError',
-      text: 'noGrad(fn) takes a synchronous function; await the reading of values outside of it',
+      text: 'noGrad(fn) takes a synchronous function; read values outside of it',
       run: () => noGrad(async () => tensor([1]).item()),
     },
     {

@@ -49,7 +49,7 @@ export const tunings: Area = {
     {
       title: 'a tuning of another format',
       error: 'DataError',
-      text: 'tuning.json: no tuning that this version reads: its format is "dawngrad tuning 2", not "dawngrad tuning 1"',
+      text: 'tuning.json: its format is "dawngrad tuning 2", this version reads "dawngrad tuning 1"',
       cure: 'Run `dawngrad tune` of this version.',
       run: check({ format: 'dawngrad tuning 2' }),
     },
@@ -63,7 +63,7 @@ export const tunings: Area = {
     {
       title: 'an entry of a tuning that is none',
       error: 'DataError',
-      text: 'tuning.json: entries[0]: no object',
+      text: 'tuning.json: entries[0]: not an object',
       cure,
       run: check({ entries: [3] }),
     },
@@ -105,7 +105,7 @@ export const tunings: Area = {
     {
       title: 'a tuning with numbers that the search would not try',
       error: 'DataError',
-      text: 'tuning.json: entries[0]: tune {"DIRECT":7} is none of the candidates of linear.forward at this shape',
+      text: 'tuning.json: entries[0]: tune {"DIRECT":7} is not a candidate of linear.forward at this shape',
       cure,
       run: apply({ tune: { DIRECT: 7 } }),
     },

@@ -127,7 +127,7 @@ describe('drawCurves', () => {
     const svg = drawCurves({ ...empty, trainLoss: losses.map((y, k) => [k, y]) }, { epochs: 8 })
     expect(paths(svg, blue).map((path) => path.length)).toEqual([2, 3])
     expect(dots(svg, blue)).toBe(1)
-    expect(texts(svg).at(-1)).toBe('train loss: 2 of 8 points left out, not finite')
+    expect(texts(svg).at(-1)).toBe('train loss: 2 of 8 points left out because they are not finite')
     expect(svg).not.toMatch(/NaN|Infinity/)
     expect(svg).toContain('height="367"')
     render(svg)

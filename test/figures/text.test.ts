@@ -50,7 +50,7 @@ test('a rate that is none leaves a gap; all rates 0 have an axis', () => {
 
 test('below 20 columns it says so, in one line', () => {
   const figure = scheduleFigure(drawn('constant(0.3)'), 30)
-  expect(drawText(figure, { columns: 19 })).toBe('no figure: it needs 20 columns, here are 19\n')
+  expect(drawText(figure, { columns: 19 })).toBe('no figure: it needs 20 columns, but has 19\n')
   expect(drawText(figure, { columns: 0 })).toBe(drawText(figure, { columns: 80 }))
 })
 

@@ -143,7 +143,7 @@ describe('memory beyond the limit', () => {
     const error = errorOf(() => empty(shared, [size], 'float32', 'conv2d'))
     const numbers = [4 * size, limit].map((n) => n.toLocaleString('en'))
     expect(error.message).toBe(
-      `conv2d [${size}] needs ${numbers[0]} bytes; this adapter takes at most ${numbers[1]} in one buffer`,
+      `conv2d [${size}] needs ${numbers[0]} bytes; this adapter allows at most ${numbers[1]} in one buffer`,
     )
     expect(error.kind).toBe('out-of-memory')
     expect(shared.memory()).toEqual(before)
@@ -312,7 +312,7 @@ describe('the default device', () => {
   it('may differ from that of a tensor; two do not mix in one operation', async () => {
     await onOwnDevice(async () => {
       const far = tensor([2], [1], { gpu: shared })
-      expect(messageOf(() => add(tensor([1]), far))).toBe('add: its tensors live on two devices')
+      expect(messageOf(() => add(tensor([1]), far))).toBe('add: its tensors are on two devices')
       expect(await add(far, far).item()).toBe(4)
     })
   })
@@ -322,7 +322,7 @@ describe('the default device', () => {
       await onOwnDevice(async () => {
         const y = relu(tensor([1], [1], { requiresGrad: true }))
         const far = tensor([2], [1], { gpu: other })
-        expect(messageOf(() => y.backward(far))).toBe('backward: its tensors live on two devices')
+        expect(messageOf(() => y.backward(far))).toBe('backward: its tensors are on two devices')
       })
     })
   })

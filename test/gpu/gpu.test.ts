@@ -149,7 +149,7 @@ describe('info', () => {
     await expect(Gpu.fromAdapter(refusing(info))).rejects.toMatchObject({
       name: 'GpuError',
       kind: 'unavailable',
-      message: `the adapter ${name} gives no device: Error: no`,
+      message: `the adapter ${name} gave no device: Error: no`,
     })
   })
 })

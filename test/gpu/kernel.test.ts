@@ -56,7 +56,7 @@ describe('Kernel', () => {
     [
       'a negative number',
       () => new Kernel('sample', code, 'forward', { tune: { PER: -1 } }),
-      'sample.wgsl: PER = -1 is no whole number',
+      'sample.wgsl: PER = -1 is not a whole number',
     ],
   ])('refuses %s', (_, make, message) => {
     expect(messageOf(make)).toBe(message)
@@ -140,11 +140,11 @@ describe('emit', () => {
     const cases: [Parameters<Gpu['emit']>[1], string][] = [
       [{ params, x, output: out }, 'sample.forward has no binding output; it has params, x, out'],
       [{ params, x, out, table: x }, 'sample.forward has no binding table; it has params, x, out'],
-      [{ params, x }, 'sample.forward: nothing is given for its binding out'],
-      [{ x, out }, 'sample.forward: nothing is given for its binding params'],
+      [{ params, x }, 'sample.forward: binding out is missing'],
+      [{ x, out }, 'sample.forward: binding params is missing'],
       [{ params: x, x, out }, 'sample.forward: params takes numbers, not a buffer'],
       [{ params, x, out: { size: 1 } }, 'sample.forward: out takes a buffer, not numbers'],
-      [{ params: { size: 1 }, x, out }, 'sample.forward: params lacks value'],
+      [{ params: { size: 1 }, x, out }, 'sample.forward: params has no value for value'],
       [{ params, x, out, bias: null }, 'sample.forward has no binding bias; it has params, x, out'],
       [{ params: null, x, out }, 'sample.forward: params takes numbers, not null'],
     ]
@@ -152,7 +152,7 @@ describe('emit', () => {
     for (const [values, message] of cases) expect(messageOf(() => gpu.emit(forward, values, 1))).toBe(message)
     for (const groups of [-1, 0.5, Number.NaN]) {
       expect(messageOf(() => gpu.emit(forward, { params, x, out }, groups))).toBe(
-        `sample.forward: ${groups} is no count of workgroups`,
+        `sample.forward: ${groups} is not a number of workgroups`,
       )
     }
     expect(gpu.dispatches).toBe(dispatches)
@@ -274,7 +274,7 @@ fn main() {
         gpu.emit(main, values, 1)
       }),
     )
-    expect(message).toContain('dispatch 0 (sum.main) used another tensor')
+    expect(message).toContain('dispatch 0 (sum.main) used a different tensor')
   })
 
   it('is refused where a uniform array is larger than any may be', () => {

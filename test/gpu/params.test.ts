@@ -52,11 +52,11 @@ describe('packParams', () => {
     ['i32', -0.5],
     ['i32', Number.POSITIVE_INFINITY],
   ])('refuses as %s the number %s', (type, value) => {
-    expect(messageOf(() => pack([type], { m0: value }))).toBe(`file.main: params.m0 = ${value} is no ${type}`)
+    expect(messageOf(() => pack([type], { m0: value }))).toBe(`file.main: params.m0 = ${value} is not of type ${type}`)
   })
 
   it('refuses members that are missing or unknown', () => {
-    expect(messageOf(() => pack(['u32', 'f32'], { m0: 1 }))).toBe('file.main: params lacks m1')
+    expect(messageOf(() => pack(['u32', 'f32'], { m0: 1 }))).toBe('file.main: params has no value for m1')
     expect(messageOf(() => pack(['u32'], { m0: 1, size: 2 }))).toBe('file.main: params has no size')
   })
 })

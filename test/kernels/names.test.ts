@@ -9,6 +9,9 @@ const names = readdirSync(new URL('wgsl/', root))
   .filter((file) => file.endsWith('.wgsl'))
   .map((file) => file.replace('.wgsl', ''))
 
+// An optimizer's file holds its kernels too; Adam's are those of more than one.
+const optimizers = readdirSync(new URL('src/optim/', root)).map((file) => `src/optim/${file}`)
+
 /** WGSL without its comments. */
 function codeOf(name: string): string {
   return read(`wgsl/${name}.wgsl`).replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, ' ')
@@ -20,7 +23,7 @@ describe('every wgsl/NAME.wgsl', () => {
   })
 
   it.each(names)('%s has its namesakes', (name) => {
-    const namesakes = [`src/kernels/${name}.ts`, `test/kernels/${name}`, `bench/${name}.bench.ts`]
+    const namesakes = [`test/kernels/${name}`, `bench/${name}.bench.ts`]
     expect(namesakes.filter((path) => !existsSync(new URL(path, root)))).toEqual([])
   })
 
@@ -29,9 +32,11 @@ describe('every wgsl/NAME.wgsl', () => {
     expect(files.filter((file) => file === 'row.ts' || file.endsWith('.test.ts'))).not.toEqual([])
   })
 
-  it.each(names)('%s is snake_case and is what its namesake compiles', (name) => {
+  it.each(names)('%s is snake_case and is compiled in one place: by its namesake, or by an optimizer', (name) => {
     expect(name).toMatch(/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/)
-    expect(read(`src/kernels/${name}.ts`)).toMatch(new RegExp(`new Kernel(File)?\\('${name}', wgsl\\.${name}[,)]`))
+    const compiles = new RegExp(`new KernelFile\\('${name}', wgsl\\.${name}[,)]`)
+    const places = [`src/kernels/${name}.ts`, ...optimizers].filter((path) => existsSync(new URL(path, root)))
+    expect(places.filter((path) => compiles.test(read(path)))).toHaveLength(1)
   })
 
   it.each(names)('%s is whole and portable: no templates, no extensions, no float atomics', (name) => {

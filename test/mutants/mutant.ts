@@ -78,7 +78,8 @@ const DECLARES = /^(?:fn|function|class|const|let)$/
 const BEFORE_CALL = /^(?:await|case|new|return|throw|typeof|void|yield|[^\w\s{};,)\]'"`])$/
 
 function isDeclaration(tokens: readonly Token[], at: number): boolean {
-  const before = tokens[at - 1]?.text ?? ''
+  // The name of a private method follows '#', that of a call to one another '.'.
+  const before = tokens[tokens[at - 1]?.text === '#' ? at - 2 : at - 1]?.text ?? ''
   if (DECLARES.test(before)) return true
   let next = at + 1
   if (tokens[next]?.text === '<') next = closing(tokens, next) + 1

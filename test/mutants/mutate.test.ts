@@ -84,6 +84,7 @@ describe('mutate', () => {
     ['a function', 'one', 'export function one<T>({ p }: { p: number }): { q: T } { x }'],
     ['a method', 'one', 'a = 1\n  async one(p = { q: 1 }): Promise<{ q: number }[]> { x }'],
     ['a method without a type', 'one', `get one() { \`\${p}\` ; x }`],
+    ['a private method', 'one', 'this.#one() ? this.#one(x) : 1\n  #one(): void { x } this.#one()'],
     ['a constant', 'one', 'const one = (p: number): number => { return x }'],
     ['a class', 'one', 'class one extends two { three() { x } }'],
     ['a piece of source', 'fn one(', 'fn  one (p: u32) { x }'],

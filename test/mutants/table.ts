@@ -10,6 +10,7 @@ import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
 import { exercises } from './table/exercises.ts'
 import { matrices } from './table/matrices.ts'
+import { norm } from './table/norm.ts'
 import { optimisation } from './table/optimiser.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
 import { schedules } from './table/schedules.ts'
@@ -22,6 +23,7 @@ export const areas: readonly Area[] = [
   conv2dReluMaxPool2d,
   matrices,
   poolAndLoss,
+  norm,
   elementwise,
   tuning,
   tensors,

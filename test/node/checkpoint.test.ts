@@ -306,7 +306,7 @@ describe('a folder of checkpoints', () => {
     const { checkpoint, path, history: kept, passedOver } = await found()
     expect([checkpoint.position.step, path, new TextDecoder().decode(kept)]).toEqual([1, at(1), 'one\n'])
     expect(passedOver.map(({ why }) => why.replaceAll(folder, 'F').replaceAll(/[0-9a-f]{64}/g, 'HASH'))).toEqual([
-      'F/step-00000007.safetensors: no regular file',
+      'F/step-00000007.safetensors: not a regular file',
       'F/step-00000006.safetensors: its name does not go with its content, which is of step 2',
       'F/step-00000005.safetensors: of no use: F/history.jsonl has 8 bytes, but had 14',
       'F/step-00000004.safetensors: of no use: the first 8 bytes of F/history.jsonl have been changed',
@@ -348,8 +348,8 @@ describe('a folder of checkpoints', () => {
     truncateSync(join(folder, 'step-00000001.safetensors'), 2 ** 40)
     if (process.platform !== 'win32') execFileSync('mkfifo', [join(folder, 'step-00000002.safetensors')])
     const { message } = await fails(found())
-    expect(message).toContain('too long: 1099511627776 bytes, it must have at most 268435456')
-    if (process.platform !== 'win32') expect(message).toContain('step-00000002.safetensors: no regular file')
+    expect(message).toContain('too long: 1099511627776 bytes, but must be at most 268435456')
+    if (process.platform !== 'win32') expect(message).toContain('step-00000002.safetensors: not a regular file')
   })
 })
 

@@ -44,7 +44,7 @@ describe('refusals', () => {
   test('damage inside IDX is reported with the path', async () => {
     await writeTinyFashionMnist(dir)
     await writeFile(join(dir, SL), tiny.testLabels.subarray(0, 9))
-    await fails(load(), `${dir}/${SL}: cut off: 9 bytes, but the IDX sizes [2] ask for 10`)
+    await fails(load(), `${dir}/${SL}: cut off: 9 bytes, but the IDX sizes [2] need 10`)
   })
 
   test('not the published bytes', async () => {

@@ -82,7 +82,7 @@ it('what can’t be saved is refused, and nothing is left behind', async () => {
   expect(await message({ '../t': t })).toBe(
     'safetensors: tensor "../t": a name must not be a path that leads out of a folder',
   )
-  expect(await message({ t: 5 })).toBe('saveSafetensors: "t" is no tensor')
+  expect(await message({ t: 5 })).toBe('saveSafetensors: "t" is not a tensor')
   expect(await message(null)).toBe('saveSafetensors: the tensors must be a map or an object, such as net.stateDict()')
   const nowhere = join(folder, 'nowhere', 'x')
   expect(await message({ t }, nowhere)).toMatch(/^\S+\/nowhere\/x can't be written: ENOENT: /)
@@ -99,7 +99,7 @@ it('what can’t be loaded is told by name, and no tensor is left', async () => 
   for (const [file, message] of [
     [path, 'its header would have 8367800735126286190 bytes, but 8 follow'],
     [join(folder, 'absent'), 'cannot be read (ENOENT)'],
-    [folder, 'no regular file'],
+    [folder, 'not a regular file'],
   ] as const) {
     const error = await failure(loadSafetensors(file))
     expect(error).toBeInstanceOf(DataError)

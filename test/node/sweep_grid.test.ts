@@ -39,9 +39,9 @@ describe('parseAxis', () => {
     ['lr=', 'lr: a value is missing', 3],
     ['lr=1,,2', 'lr: a value is missing', 5],
     ['lr=1, fast', "lr: 'fast' is invalid. It must be a number.", 6],
-    ['lr=0.1,0.2,0.10', 'lr: 0.1 is there twice', 11],
-    ['schedule=cosine(5|constant', "this '(' has no end", 15],
-    ['schedule=a(b)), c', "there is a ')' that nothing opened", 13],
+    ['lr=0.1,0.2,0.10', 'lr: 0.1 is given twice', 11],
+    ['schedule=cosine(5|constant', "'(' is never closed", 15],
+    ['schedule=a(b)), c', "')' was never opened", 13],
     ['schedule=a([b)], c', "'[' is closed by ')'", 13],
   ])('%j: the mark is under the mistake', (text, what, at) => {
     expect(() => parse(text)).toThrow(new SyntaxError(`${what}\n  ${text}\n  ${' '.repeat(at)}^\n${RIGHT}`))
@@ -82,7 +82,7 @@ describe('pointsOf', () => {
     expect(() => pointsOf([lr, lr])).toThrow('lr is varied twice; give all of its values at once')
     const values = Array.from({ length: 101 }, (_, i) => i)
     const two = ['lr', 'seed'].map((name) => ({ name, values }))
-    expect(() => pointsOf(two)).toThrow('the grid has 10201 points, it may have 10000')
+    expect(() => pointsOf(two)).toThrow('the grid has 10201 points, but may have at most 10000')
   })
 })
 

@@ -1,6 +1,7 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
 import { addRow } from '../kernels/add/row.ts'
+import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
 import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
@@ -20,6 +21,7 @@ export const table: readonly Row[] = [
   conv2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,
+  batchNormRow,
   crossEntropyRow,
   reshapeRow,
 ]

@@ -125,12 +125,12 @@ describe('the drivers of a machine', () => {
     ['{"version":1,"icd":', /^Unexpected end of JSON input$/],
     ['null', 'its version is not 1'],
     ['{"version":2,"icd":"vk.json"}', 'its version is not 1'],
-    ['{"version":1}', 'undefined is no path'],
+    ['{"version":1}', 'undefined is not a path'],
     ['{"version":1,"icd":"gone.json"}', 'gone.json is not there'],
     ['{"version":1,"icd":"../swiftshader/../../x"}', '../swiftshader/../../x lies outside the folder'],
-    ['{"version":1,"icd":"vk.json","libraries":"all"}', 'its libraries are no list'],
+    ['{"version":1,"icd":"vk.json","libraries":"all"}', 'its libraries are not a list'],
     ['{"version":1,"icd":"vk.json","libraries":["liba.so"]}', 'liba.so is not there'],
-    ['{"version":1,"icd":"vk.json","libvulkan":7}', '7 is no path'],
+    ['{"version":1,"icd":"vk.json","libvulkan":7}', '7 is not a path'],
   ])('are missing where ready.json is damaged: %s', (text, why) => {
     const cache = folder({ ...SWIFTSHADER, 'dawngrad/swiftshader/ready.json': text })
     const missing = findDrivers(environment(folder(), folder(), cache), 'linux')[3]?.missing ?? ''
@@ -280,10 +280,10 @@ A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the 
 `
     expect(noAdapter(attempts, env, 'linux')).toBe(
       `${tried}Any of these helps:
-  npm run setup                                                         a driver for the processor, into the cache folder; no root needed
+  npm run setup                                                         puts a driver for the processor into the cache folder; needs no root
   apt-get install mesa-vulkan-drivers libvulkan1                        Debian 13, Ubuntu 24.04 and newer
   apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1  Debian 12
-On Debian 12 the suite bookworm-backports must be among apt's sources: its own Mesa, 22.3, is too old.
+On Debian 12, add bookworm-backports to apt's sources: Debian 12's own Mesa, 22.3, is too old.
 A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the system has.`,
     )
     expect(noAdapter(attempts, env, 'darwin')).toBe(

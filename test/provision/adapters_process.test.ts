@@ -107,10 +107,10 @@ const hasLavapipe = present('system-lavapipe') || present('cache-lavapipe')
 const isBare = linux && icdFiles(bare()).length === 0
 
 const HELP = `Any of these helps:
-  npm run setup                                                         a driver for the processor, into the cache folder; no root needed
+  npm run setup                                                         puts a driver for the processor into the cache folder; needs no root
   apt-get install mesa-vulkan-drivers libvulkan1                        Debian 13, Ubuntu 24.04 and newer
   apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1  Debian 12
-On Debian 12 the suite bookworm-backports must be among apt's sources: its own Mesa, 22.3, is too old.
+On Debian 12, add bookworm-backports to apt's sources: Debian 12's own Mesa, 22.3, is too old.
 A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the system has.`
 
 describe.skipIf(chosen)('open()', () => {

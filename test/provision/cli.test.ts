@@ -37,7 +37,7 @@ function dawngrad(...args: string[]): Promise<{ code: unknown; stdout: string; s
 describe('dawngrad setup', () => {
   const adapter =
     'no driver of this machine gives one, and VK_DRIVER_FILES names the only drivers; ' +
-    'without that variable setup can bring one'
+    'without that variable setup can install one'
   const data = 'not all four files are in FOLDER, which FASHION_MNIST_DIR names'
 
   test('--check reports on stdout and leaves with 1 if something is missing', async () => {

@@ -29,8 +29,8 @@ const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).di
 const tiny = (stem: string): Uint8Array => TINY.get(`${stem}.gz`) ?? new Uint8Array()
 const kilobytes = (stem: string): string => `${(tiny(stem).length / 1000).toFixed(1)} kB`
 const ANNOUNCED = [
-  'setup brings into CACHE, and nowhere else:',
-  '  Fashion-MNIST, the data set: 30.9 MB from HOST, or else HOST',
+  'setup installs into CACHE, and nowhere else:',
+  '  Fashion-MNIST, the data set: 30.9 MB from HOST, or HOST',
 ]
 const READY = ['adapter: hardware: test adapter (a hardware adapter)', 'data: CACHE/fashion-mnist']
 
@@ -118,10 +118,10 @@ describe('setup of the data set', () => {
 describe('setup of the data set that fails', () => {
   const help = [
     'Either of these helps:',
-    '  a network in which one of these places can be reached',
+    '  a network that reaches one of these places',
     '  export FASHION_MNIST_DIR=/folder/with/the/four/files',
   ]
-  const noApt = "  apt-get: not on this machine, so Debian's package is no help"
+  const noApt = "  apt-get: not on this machine, so Debian's package can't be used"
   const nothingThere = async () => expect(await readdir(world.cache)).toEqual(['adapter.json'])
 
   test('a wrong checksum', async () => {
@@ -148,8 +148,8 @@ describe('setup of the data set that fails', () => {
     expect(await fails(setup(world.context()))).toBe(
       [
         'SetupError: Fashion-MNIST could not be fetched:',
-        `  URL/a/${TI}.gz: the server sent text/html, as networks do that want a login first, but must send a gzip file`,
-        `  URL/b/${TI}.gz: not the published file: it is no whole gzip file (Z_BUF_ERROR)`,
+        `  URL/a/${TI}.gz: the server sent text/html (perhaps a login page of the network), but must send a gzip file`,
+        `  URL/b/${TI}.gz: not the published file: it is not a complete gzip file (Z_BUF_ERROR)`,
         noApt,
         ...help,
       ].join('\n'),
@@ -235,7 +235,7 @@ describe('--remove', () => {
     expect(await readdir(join(world.folder, 'cache'))).toEqual([])
     world.lines.length = 0
     expect(await removeSetup(world.context())).toBe(0)
-    expect(said()).toEqual(['nothing to remove: CACHE is empty or not there'])
+    expect(said()).toEqual(['nothing to remove: CACHE is empty or does not exist'])
   })
 })
 

@@ -41,7 +41,7 @@ describe.skipIf(!root || process.platform !== 'linux')('a full disk', () => {
   test('is told before anything is fetched', async ({ skip }) => {
     if (!(await mountCache('size=1m'))) skip()
     expect(await fails(setup(world.context()))).toMatch(
-      /^SetupError: CACHE\/fashion-mnist\.partial: the disk is too full for Fashion-MNIST: 30\.9 MB are needed for a while, but 1\.0 MB are free: make room, or set XDG_CACHE_HOME to a folder elsewhere$/,
+      /^SetupError: CACHE\/fashion-mnist\.partial: the disk is too full for Fashion-MNIST: 30\.9 MB are needed temporarily, but 1\.0 MB are free: make room, or set XDG_CACHE_HOME to a folder elsewhere$/,
     )
     expect(world.requests).toEqual([])
     expect(await removeSetup(world.context())).toBeGreaterThan(0)

@@ -93,7 +93,7 @@ describe('a download that fails', () => {
   test('a page of HTML with status 200', async () => {
     world.answers.set('f', sends(Buffer.from('<!doctype html><title>Log in</title>'), 'text/html; charset=utf-8'))
     expect(await fails(get('f'))).toBe(
-      'SetupError: URL/f: the server sent text/html, as networks do that want a login first, but must send a gzip file',
+      'SetupError: URL/f: the server sent text/html (perhaps a login page of the network), but must send a gzip file',
     )
   })
 
@@ -153,7 +153,7 @@ describe('a download that fails', () => {
 
   test('a server that says nothing', async () => {
     world.answers.set('f', () => {})
-    expect(await fails(get('f', { patience: 200 }))).toBe('SetupError: URL/f: no connection (silent for 0.2 s)')
+    expect(await fails(get('f', { patience: 200 }))).toBe('SetupError: URL/f: no connection (no data for 0.2 s)')
   })
 
   test('a server that falls silent; what came stays', async () => {
@@ -162,8 +162,8 @@ describe('a download that fails', () => {
       response.write(FILE.subarray(0, 30_000))
     })
     expect(await fails(get('f', { patience: 300 }))).toBe(
-      'SetupError: URL/f: the connection broke off after 30.0 kB of 50.0 kB (silent for 0.3 s): ' +
-        'run setup again to go on from there',
+      'SetupError: URL/f: the connection broke off after 30.0 kB of 50.0 kB (no data for 0.3 s): ' +
+        'run setup again to continue from there',
     )
     expect(await readFile(path)).toEqual(FILE.subarray(0, 30_000))
   })
@@ -172,7 +172,7 @@ describe('a download that fails', () => {
     world.answers.set('f', breaks(FILE, 1000))
     expect(await fails(get('f'))).toBe(
       'SetupError: URL/f: the connection broke off after 5.0 kB of 50.0 kB (UND_ERR_SOCKET): ' +
-        'run setup again to go on from there',
+        'run setup again to continue from there',
     )
     expect(world.requests).toHaveLength(5)
     expect(await readFile(path)).toEqual(FILE.subarray(0, 5000))

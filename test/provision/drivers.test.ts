@@ -113,10 +113,10 @@ describe('lavapipe by apt-get', () => {
     expect(icd).toEqual({ ...ICD, ICD: { ...ICD.ICD, library_path: './libvulkan_lvp.so' } })
     const lines = said().filter((line) => !line.includes('-ubyte.gz'))
     expect(lines).toEqual([
-      'setup brings into CACHE, and nowhere else:',
-      "  Fashion-MNIST, the data set: 30.9 MB from HOST, or else HOST, or else Debian's package dataset-fashion-mnist",
-      "  lavapipe, Mesa's driver for the processor: up to 63.9 MB by apt-get, of which up to 190 MB stay unpacked",
-      '  or else SwiftShader, a slower driver for the processor: 68.3 MB by npm, of which 6.8 MB stay unpacked',
+      'setup installs into CACHE, and nowhere else:',
+      "  Fashion-MNIST, the data set: 30.9 MB from HOST, or HOST, or Debian's package dataset-fashion-mnist",
+      "  lavapipe, Mesa's driver for the processor: up to 63.9 MB by apt-get, of which up to 190 MB stay on disk",
+      '  or else SwiftShader, a slower driver for the processor: 68.3 MB by npm, of which 6.8 MB stay on disk',
       '  lists of packages: 2500 kB',
       '  1 packages, 2.5 MB',
       '  mesa-vulkan-drivers and what it needs: 2500 kB',
@@ -145,7 +145,7 @@ describe('lavapipe by apt-get', () => {
     const message = await fails(setup(withApt([], { probe, arch: 'arm64' })))
     expect(message).toBe(
       [
-        'SetupError: no driver for an adapter could be brought:',
+        'SetupError: no driver could be installed:',
         '  lavapipe: lavapipe was unpacked, but gives no adapter here: no adapter',
       ].join('\n'),
     )
@@ -158,7 +158,9 @@ describe('lavapipe by apt-get', () => {
     const [apt, npm] = [fakeApt([]), fakeNpm(archive)]
     const run: RunCommand = (command, args, options) => (command === 'npm' ? npm : apt)(command, args, options)
     await setup(withApt([], { probe, run, has: () => true, swiftshader: sourceOf(archive) }))
-    expect(said()).toContain('  lavapipe cannot be had: lavapipe was unpacked, but gives no adapter here: no adapter')
+    expect(said()).toContain(
+      '  lavapipe could not be installed: lavapipe was unpacked, but gives no adapter here: no adapter',
+    )
     expect((await readdir(world.cache)).sort()).toEqual(['adapter.json', 'fashion-mnist', 'swiftshader'])
   })
 
@@ -169,7 +171,7 @@ describe('lavapipe by apt-get', () => {
         : null
     expect(await fails(setup(withApt([], { run: fakeApt([], broken), arch: 'arm64' })))).toBe(
       [
-        'SetupError: no driver for an adapter could be brought:',
+        'SetupError: no driver could be installed:',
         "  lavapipe: apt-get install failed with status 100: E: You don't have enough free space in /x.",
       ].join('\n'),
     )
@@ -250,7 +252,7 @@ describe('SwiftShader by npm', () => {
     const other = packageOf({ ...KEPT, 'libvulkan.so.1': 'changed' })
     expect(await fails(setup(withNpm({ run: fakeNpm(other) })))).toBe(
       [
-        'SetupError: no driver for an adapter could be brought:',
+        'SetupError: no driver could be installed:',
         '  swiftshader: npm pack carrier@1.0.0: not the published package: its integrity is ' +
           `${sourceOf(other).integrity}, but must be ${sourceOf(packageOf(KEPT)).integrity}`,
       ].join('\n'),
@@ -262,7 +264,7 @@ describe('SwiftShader by npm', () => {
     const changed = packageOf({ ...KEPT, 'libvulkan.so.1': 'changed' })
     expect(await fails(setup(withNpm({ run: fakeNpm(changed), swiftshader: sourceOf(changed) })))).toBe(
       [
-        'SetupError: no driver for an adapter could be brought:',
+        'SetupError: no driver could be installed:',
         `  swiftshader: carrier@1.0.0: libvulkan.so.1: its SHA-256 is ${hash('changed')}, but must be ${hash('loader')}`,
       ].join('\n'),
     )
@@ -278,7 +280,7 @@ describe('SwiftShader by npm', () => {
     const stderr = 'npm error code ENOTFOUND\nnpm error syscall getaddrinfo\nnpm error request to the registry failed\n'
     expect(await fails(setup(withNpm({ run: async () => ({ code: 1, stdout: '', stderr }) })))).toBe(
       [
-        'SetupError: no driver for an adapter could be brought:',
+        'SetupError: no driver could be installed:',
         '  swiftshader: npm pack carrier@1.0.0 failed with status 1: request to the registry failed',
       ].join('\n'),
     )
@@ -301,9 +303,9 @@ describe('SwiftShader by npm', () => {
     world.lines.length = 0
     await setup(withApt([], { run: async () => ({ code: 100, stdout: '', stderr: 'E: no network' }) }))
     expect(said()).toEqual([
-      'setup brings into CACHE, and nowhere else:',
-      "  lavapipe, Mesa's driver for the processor: up to 63.9 MB by apt-get, of which up to 190 MB stay unpacked",
-      '  lavapipe cannot be had: apt-get update failed with status 100: E: no network',
+      'setup installs into CACHE, and nowhere else:',
+      "  lavapipe, Mesa's driver for the processor: up to 63.9 MB by apt-get, of which up to 190 MB stay on disk",
+      '  lavapipe could not be installed: apt-get update failed with status 100: E: no network',
       'SwiftShader stays in use.',
       "adapter: swiftshader: SwiftShader (the cache folder's SwiftShader)",
       'data: CACHE/fashion-mnist',
@@ -318,8 +320,8 @@ describe('a driver that setup cannot bring', () => {
   test('a machine with neither apt-get nor a processor that SwiftShader is made for', async () => {
     const context = none({ arch: 'arm64' })
     const help =
-      'setup brings none to this machine, which is linux arm64 without apt-get: install ' +
-      "Mesa's Vulkan drivers (mesa-vulkan-drivers, vulkan-swrast or mesa-vulkan-swrast) with the system's own tool"
+      'setup has no driver for this machine (linux arm64 without apt-get): install ' +
+      "Mesa's Vulkan drivers (mesa-vulkan-drivers, vulkan-swrast or mesa-vulkan-swrast) with the system's package manager"
     expect(await checkSetup(context)).toBe(false)
     expect(said()[0]).toBe(`adapter: missing: no driver of this machine gives one; ${help}`)
     expect(await fails(setup(context))).toBe(`SetupError: adapter: no driver of this machine gives one; ${help}`)
@@ -328,18 +330,18 @@ describe('a driver that setup cannot bring', () => {
   test('macOS and Windows use their own', async () => {
     expect(await fails(setup(none({ platform: 'darwin', has: () => true })))).toBe(
       'SetupError: adapter: no driver of this machine gives one; ' +
-        'setup brings none to darwin: install the graphics driver of the maker',
+        'setup has no driver for darwin: install the graphics driver of the manufacturer',
     )
   })
 
   test('the environment asks for another', async () => {
     expect(await fails(setup(withEnv({ DAWNGRAD_ADAPTER: 'hardware' })))).toBe(
       'SetupError: adapter: no driver of this machine gives one, and DAWNGRAD_ADAPTER is hardware; ' +
-        "setup brings no hardware driver: install the vendor's",
+        "setup installs no hardware driver: install the vendor's",
     )
     expect(await fails(setup(withEnv({ VK_DRIVER_FILES: '/none.json' })))).toBe(
       'SetupError: adapter: no driver of this machine gives one, and VK_DRIVER_FILES names the only drivers; ' +
-        'without that variable setup can bring one',
+        'without that variable setup can install one',
     )
   })
 })

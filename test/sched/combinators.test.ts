@@ -60,7 +60,7 @@ describe('refused', () => {
     [
       'sequence',
       [[tens, tens], { milestones: [] }],
-      'sequence: milestones must be one less than the schedules, 1 for 2 schedules, got []',
+      'sequence: milestones must be one fewer than the schedules, 1 for 2 schedules, got []',
     ],
     [
       'sequence',

@@ -144,8 +144,8 @@ describe('Scheduler', () => {
   test('refuses a group without momentum, and a momentum that is none; nothing has changed', () => {
     const without = { paramGroups: [{ lr: 9 }] }
     const message =
-      'Scheduler: the schedule sets the momentum, which group 0 has not; set cycleMomentum to false, or take an ' +
-      'optimiser that has one'
+      'Scheduler: the schedule sets the momentum, but group 0 has none; set cycleMomentum to false, or use an ' +
+      'optimizer that has one'
     expect(() => new sched.Scheduler(without, cyclic)).toThrow(new TypeError(message))
     const optimiser = { paramGroups: [{ lr: 9, momentum: 0.5 }] }
     const odd = Object.assign((): number => 1, { momentum: (): number => Number.NaN })

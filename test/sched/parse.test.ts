@@ -115,7 +115,7 @@ describe('the base rate', () => {
     const wrong = { rate: 1 } as object
     expect(() => parse('constant', wrong)).toThrow(new TypeError("parse: unknown option 'rate'; it takes lr"))
     const text = 5 as unknown as string
-    expect(() => parse(text)).toThrow(new TypeError('parse: a schedule must be a text, got 5'))
+    expect(() => parse(text)).toThrow(new TypeError('parse: a schedule must be a string, got 5'))
   })
 })
 
@@ -244,7 +244,7 @@ describe('mistakes are pointed at', () => {
     [
       'sequence([constant(1), constant(2)], [5, 6])',
       37,
-      'sequence: milestones must be one less than the schedules, 1 for 2 schedules, got [5, 6]',
+      'sequence: milestones must be one fewer than the schedules, 1 for 2 schedules, got [5, 6]',
       SEQUENCE,
     ],
     [

@@ -118,7 +118,7 @@ describe('errors', () => {
     expect(before).toEqual({ best: 3, badEpochs: 0, cooldownLeft: 0, lr: [1] })
     const step = () => plateau.step('0.5' as unknown as number)
     expect(step).toThrow(new TypeError("ReduceLROnPlateau.step: the metric must be a number, got '0.5'"))
-    const shape = 'the state must be { best, badEpochs, cooldownLeft, lr }, as stateDict gives it, got'
+    const shape = 'the state must be { best, badEpochs, cooldownLeft, lr }, as stateDict() returns it, got'
     const states: [unknown, string][] = [
       [null, `${shape} null`],
       [{ best: 1 }, `${shape} {"best":1}`],
@@ -126,7 +126,7 @@ describe('errors', () => {
       [{ ...before, best: Number.NaN }, 'best must be a finite number or null, got NaN'],
       [{ ...before, badEpochs: -1 }, 'badEpochs must be an integer ≥ 0, got -1'],
       [{ ...before, cooldownLeft: '1' }, "cooldownLeft must be an integer ≥ 0, got '1'"],
-      [{ ...before, lr: [1, 1] }, 'lr must be a list of 1, one a group, got [1, 1]'],
+      [{ ...before, lr: [1, 1] }, 'lr must be a list of 1, one per group, got [1, 1]'],
       [{ ...before, lr: [Infinity] }, 'lr[0] must be a finite number ≥ 0, got Infinity'],
     ]
     for (const [state, message] of states) {
@@ -161,13 +161,13 @@ describe('parsePlateau', () => {
     ['mode=min', 0, "plateau: unknown argument 'mode'"],
     ['factor=0.1 patience=3', 11, "plateau: expected ',' or the end, got 'patience'"],
     ['factor=0.1,', 10, 'plateau: an argument must follow the comma, got the end'],
-    ['factor=0.1, 3', 12, 'plateau: an argument without a name must come before those with one'],
+    ['factor=0.1, 3', 12, 'plateau: an argument without a name must come before the named ones'],
   ])('%s', (text, column, what) => {
     const message = `${what}\n  ${text}\n  ${' '.repeat(column)}^\n${right}`
     expect(() => sched.parsePlateau(text)).toThrow(new SyntaxError(message))
   })
   test('something that is no text', () => {
-    const message = 'parsePlateau: the rules must be a text, got 3'
+    const message = 'parsePlateau: the rules must be a string, got 3'
     expect(() => sched.parsePlateau(3 as unknown as string)).toThrow(new TypeError(message))
   })
 })
@@ -176,7 +176,7 @@ test.each([undefined, null, {}, { paramGroups: [{}] }])(
   'neither it nor a Scheduler takes %o for an optimiser',
   (other) => {
     const shown = other ? 'an object' : String(other)
-    const text = `the optimiser must have paramGroups, each with its lr, as optim.SGD has them, got ${shown}`
+    const text = `the optimizer must have paramGroups, each with an lr, as optim.SGD does, got ${shown}`
     expect(() => new sched.ReduceLROnPlateau(other as never)).toThrow(new TypeError(`ReduceLROnPlateau: ${text}`))
     expect(() => new sched.Scheduler(other as never, () => 0.1)).toThrow(new TypeError(`Scheduler: ${text}`))
   },

@@ -57,7 +57,7 @@ test('resumes at every t, forwards and backwards', () => {
 
 describe('errors', () => {
   const count = (n: number, m: number): string =>
-    `Scheduler: ${n} schedules for ${m} parameter groups; give one schedule for all groups, or a list with one a group`
+    `Scheduler: ${n} schedules for ${m} parameter groups; give one schedule for all groups, or a list with one per group`
   test('a wrong number of schedules', () => {
     const o = optimiser(9, 8)
     expect(() => new sched.Scheduler(o, [cosine])).toThrow(new TypeError(count(1, 2)))
@@ -69,7 +69,7 @@ describe('errors', () => {
   })
   test('something that is no schedule', () => {
     const text = 'cosine' as unknown as sched.Schedule
-    const message = "Scheduler: a schedule must be a function of t, got 'cosine'; sched.parse makes one of a text"
+    const message = "Scheduler: a schedule must be a function of t, got 'cosine'; sched.parse makes one from a string"
     expect(() => new sched.Scheduler(optimiser(9), text)).toThrow(new TypeError(message))
     const number = [0.1] as unknown as sched.Schedule[]
     const other = 'Scheduler: a schedule must be a function of t, got 0.1'
@@ -92,7 +92,7 @@ describe('errors', () => {
     expect(load({ t: -1 })).toThrow(new RangeError(`${where}: t must be an integer ≥ 0, got -1`))
     expect(load({ t: 1.5 })).toThrow(new RangeError(`${where}: t must be an integer ≥ 0, got 1.5`))
     expect(load({ t: '3' })).toThrow(new RangeError(`${where}: t must be an integer ≥ 0, got '3'`))
-    const shape = `${where}: the state must be { t }, as stateDict gives it, got `
+    const shape = `${where}: the state must be { t }, as stateDict() returns it, got `
     expect(load({})).toThrow(new TypeError(`${shape}{}`))
     expect(load({ t: 1, last: 2 })).toThrow(new TypeError(`${shape}{"t":1,"last":2}`))
     expect(load(null)).toThrow(new TypeError(`${shape}null`))

@@ -1,7 +1,7 @@
 // Comparing tensors with the reference, and their bits.
 import { expect } from 'vitest'
 import { expectClose } from './close.ts'
-import { type Tensor, tensor, values } from './gpu.ts'
+import { type Gpu, type Tensor, tensor, values } from './gpu.ts'
 import type { Ref, Result } from './ref.ts'
 
 /** Holds a tensor to the oracle's: the shape, and every element within its bound. */
@@ -20,8 +20,8 @@ export async function expectExact(t: Tensor | null, expected: Ref, what: string)
 export type Hold = (t: Tensor | null, expected: Result, what: string) => Promise<void>
 
 /** A float32 tensor of these values. */
-export function tensorOf({ shape, data }: Ref): Tensor {
-  return tensor(Float32Array.from(data), shape)
+export function tensorOf({ shape, data }: Ref, gpu?: Gpu): Tensor {
+  return tensor(Float32Array.from(data), shape, gpu ? { gpu } : {})
 }
 
 /** The bit patterns of a tensor's values: equal only if the values are the same to the last bit. */

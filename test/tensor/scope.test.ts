@@ -103,7 +103,7 @@ describe('scope', () => {
   })
 
   it('refuses an asynchronous function, and releases what it made until its first await', async () => {
-    const text = 'scope(fn) takes a synchronous function; await the reading of values outside of it'
+    const text = 'scope(fn) takes a synchronous function; read values outside of it'
     expect(
       left(() =>
         expect(

@@ -141,27 +141,27 @@ describe('tensor() refuses, and takes no memory,', () => {
     [
       '257 as a byte',
       () => tensor([1, 257], [2], { dtype: 'uint8' }),
-      'tensor: 257 at index 1 is no uint8, a whole number from 0 to 255',
+      'tensor: 257 at index 1 does not fit uint8: it must be a whole number from 0 to 255',
     ],
     [
       '-1 as a byte',
       () => tensor([-1], [1], { dtype: 'uint8' }),
-      'tensor: -1 at index 0 is no uint8, a whole number from 0 to 255',
+      'tensor: -1 at index 0 does not fit uint8: it must be a whole number from 0 to 255',
     ],
     [
       '1.5 as an integer',
       () => tensor([1.5], [1], { dtype: 'int32' }),
-      'tensor: 1.5 at index 0 is no int32, a whole number from -2147483648 to 2147483647',
+      'tensor: 1.5 at index 0 does not fit int32: it must be a whole number from -2147483648 to 2147483647',
     ],
     [
       'NaN as an integer',
       () => tensor([Number.NaN], [1], { dtype: 'int32' }),
-      'tensor: NaN at index 0 is no int32, a whole number from -2147483648 to 2147483647',
+      'tensor: NaN at index 0 does not fit int32: it must be a whole number from -2147483648 to 2147483647',
     ],
     [
       '2 ** 31',
       () => tensor([2 ** 31], [1], { dtype: 'int32' }),
-      'tensor: 2147483648 at index 0 is no int32, a whole number from -2147483648 to 2147483647',
+      'tensor: 2147483648 at index 0 does not fit int32: it must be a whole number from -2147483648 to 2147483647',
     ],
     [
       'an unknown option',

@@ -105,7 +105,7 @@ describe('noGrad', () => {
 
   it('refuses an asynchronous function, and the tape is on again', async () => {
     expect(messageOf(() => noGrad(async () => Promise.reject(new Error('late'))))).toBe(
-      'noGrad(fn) takes a synchronous function; await the reading of values outside of it',
+      'noGrad(fn) takes a synchronous function; read values outside of it',
     )
     expect(relu(parameter([1], [1])).requiresGrad).toBe(true)
     await new Promise((resolve) => setTimeout(resolve, 0)) // the rejection goes nowhere: it must not end the process

@@ -228,12 +228,12 @@ describe('a run that can not be read', () => {
     [
       'result.json',
       () => '{',
-      /result\.json: damaged; remove it, and the run goes on from its newest checkpoint, or remove its folder, and the run begins anew$/,
+      /result\.json: damaged; remove it to continue the run from its newest checkpoint, or remove its folder to start the run again$/,
     ],
     [
       'result.json',
       (text: string) => text.replace('after-epoch', 'before-epoch'),
-      /result\.json: it is of another run: its lrTiming is "before-epoch", not "after-epoch"; choose another --out$/,
+      /result\.json: it belongs to another run: its lrTiming is "before-epoch", not "after-epoch"; choose another --out$/,
     ],
     ['history.jsonl', (text: string) => text.slice(0, -1), /history\.jsonl: cut off: its last line has no end$/],
     [

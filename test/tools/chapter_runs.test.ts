@@ -74,6 +74,6 @@ it('keeps the whole runs from being mixed with shortened ones, and names a damag
   const longer = await chapter(['--out', 'a', ...SHORT, '--epochs', '3', '--index', '11'])
   expect(longer.code).toBe(1)
   expect(longer.stderr).toMatch(
-    /^error: a\/warmup-cosine-seed-1\/result\.json: it is of another run: its epochs is 2, not 3; /,
+    /^error: a\/warmup-cosine-seed-1\/result\.json: it belongs to another run: its epochs is 2, not 3; /,
   )
 })

@@ -71,7 +71,7 @@ describe('a tuning', () => {
     expect(await apply({ ...tuning, entries: [stale, stale, unknown] })).toEqual({
       applied: 0,
       notices: [
-        't.json: ignored for linear.forward: it was found for another text of this kernel',
+        't.json: ignored for linear.forward: it was found for a different text of this kernel',
         't.json: ignored for conv3d.forward: this version has no such kernel',
       ],
     })
@@ -87,20 +87,20 @@ describe('a tuning', () => {
       { ...entry, tune: { DIRECT: 7 } },
     ]
     await expect(apply({ ...tuning, entries })).rejects.toThrow(
-      't.json: entries[1]: tune {"DIRECT":7} is none of the candidates of linear.forward at this shape',
+      't.json: entries[1]: tune {"DIRECT":7} is not a candidate of linear.forward at this shape',
     )
     expect([found(), found(larger)]).toEqual([other, undefined])
   })
 
   it.each([
-    [null, 't.json: no tuning that this version reads: its format is missing, not "dawngrad tuning 1"'],
-    [[], 't.json: no tuning that this version reads: its format is missing, not "dawngrad tuning 1"'],
+    [null, 't.json: its format is missing, this version reads "dawngrad tuning 1"'],
+    [[], 't.json: its format is missing, this version reads "dawngrad tuning 1"'],
     [
       { format: 'dawngrad tuning 2' },
-      't.json: no tuning that this version reads: its format is "dawngrad tuning 2", not "dawngrad tuning 1"',
+      't.json: its format is "dawngrad tuning 2", this version reads "dawngrad tuning 1"',
     ],
     [{ entries: {} }, 't.json: entries must be an array'],
-    [{ entries: [null] }, 't.json: entries[0]: no object'],
+    [{ entries: [null] }, 't.json: entries[0]: not an object'],
     [{ driver: 3 }, 't.json: driver must be a string, it is 3'],
     [{ driver: undefined }, 't.json: driver must be a string, it is missing'],
     [{ extra: 1 }, 't.json: "extra" is unknown'],

@@ -99,7 +99,7 @@ describe('tune', () => {
     expect(result.tuning.entries).toEqual([])
     expect(finding?.refused).toHaveLength(1)
     expect(finding?.refused[0]?.why).toMatch(
-      /^\d+ of 155232 values have other bits than the table's, the first, at 0: -?[\d.e-]+ instead of -?[\d.e-]+$/,
+      /^\d+ of 155232 values differ from the table's, the first, at 0: -?[\d.e-]+ instead of -?[\d.e-]+$/,
     )
   })
 

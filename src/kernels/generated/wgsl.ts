@@ -1,5 +1,127 @@
 // Written by `npm run embed` from wgsl/*.wgsl. Do not edit.
 
+export const adagrad = `// adagrad: the update of many parameters in one dispatch, as torch.optim.Adagrad defines it for each.
+//
+//   g = (maximize ? -dp : dp) + weight_decay * p
+//   sum += first + g * g;  p -= rate * g / (sqrt(sum) + eps)
+//
+// where rate = lr / (1 + (t - 1) * lr_decay), and first is the initial value of sum in the first step, later 0.
+// The parameters lie side by side in p, their sums at the same places in sum, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   sum       f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and sum), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of rate, weight_decay, first, eps,
+//             maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; looked at only where watched is 1
+//
+// step  A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//       that is not finite is noted in the watch.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> sum: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 5u;
+
+struct Settings {
+  rate: f32, weight_decay: f32, first: f32, eps: f32, maximize: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(setting(0u), setting(1u), setting(2u), setting(3u), setting(4u) != 0.0);
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn updated(s: Settings, at: u32, given: f32) -> f32 {
+  let before = p[at];
+  var g = select(given, -given, s.maximize);
+  if (s.weight_decay != 0.0) { g += s.weight_decay * before; }
+  let squares = sum[at] + s.first + g * g;
+  sum[at] = squares;
+  return before - s.rate * (g / (root_of(squares) + s.eps));
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, row.at + i, given);
+    p[row.at + i] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
 export const adam = `// adam: the update of many parameters in one dispatch, as torch.optim.AdamW defines it for each.
 //
 //   g = maximize ? -dp : dp;  p *= keep
@@ -15,7 +137,7 @@ export const adam = `// adam: the update of many parameters in one dispatch, as 
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of step_size, keep, 1 - beta1, beta2,
 //             1 - beta2, eps, root, maximize (0 or 1)
-//   watch     [5]  u32, as finite.wgsl describes it; looked at only where watched is 1
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step          A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
 //               parameter that is not finite is noted in the watch.
@@ -305,6 +427,375 @@ fn update(
       average += weight * (parameter - average);
     }
     a[at_a + i] = average;
+  }
+}
+`
+
+export const batch_norm = `// batch_norm: normalises each channel by the mean and the variance of its values, those of the batch or running ones.
+//
+//   out[n, c, s] = (x[n, c, s] - mean[c]) * scale[c] * weight[c] + bias[c],   scale[c] = 1 / sqrt(var[c] + eps)
+//
+//   of the batch   mean[c] = sum of x / M,   var[c] = sum of (x - mean)^2 / M,   M = N*S values a channel
+//   running        running_mean[c] = (1 - f) * running_mean[c] + f * mean[c]
+//                  running_var[c]  = (1 - f) * running_var[c]  + f * var[c] * M / (M - 1)
+//                  f is the momentum or, where cumulative = 1, 1 / (batches + 1); then batches[0] += 1
+//
+//   xhat[n, c, s] = (x - mean) * scale
+//   dbias[c] = sum of dy        dweight[c] = sum of dy * xhat
+//   dx = weight * scale * (dy - dbias / M - xhat * dweight / M)      of the batch
+//   dx = weight * scale * dy                                         running
+//
+//   x, out, dy, dx                             [N, C, S]; S is the product of the dimensions after the channel
+//   weight, bias, running_mean, running_var,
+//   given_mean, given_var, dweight, dbias      [C]
+//   batches                                    [1]
+//   shares, partial                            [blocks of 32 rows, C, lanes]
+//   stats                                      [C]
+//
+// Every sum over the batch is made alike. Of a channel in a block of 32 rows each lane takes every lanes-th value of a row, row
+// by row; then the lanes of a block are added in order, and the blocks in order. A block is the same rows whatever N is.
+//
+// A mean has the rounding errors of a long sum, which would be lost digits of the variance where the mean is large. So each lane
+// takes its own mean and then adds up the deviations from it, which are small and nearly exact, plainly and squared. From these
+// follow the same sums for the distances from any other number k. With k near the mean the plain sum says what k lacks (the mean
+// becomes two numbers, k and the rest), and that much is taken off the sum of squares.
+//
+// lane_shares             shares. A thread takes one lane of a channel in a block.
+// finish                  stats. One workgroup; a thread takes every 256th channel.
+// finish_tracked          The same, and the running statistics.
+// of_running              stats of given_mean and given_var. A thread takes one channel.
+// normalise               out. A thread takes PER neighbours.
+// lane_gradients          partial: what a lane adds to dbias and dweight. A thread takes one lane of a channel in a block.
+// backward_reduce         dweight and dbias. A thread takes one channel.
+// backward_input          dx where the statistics are the batch's. A thread takes PER neighbours.
+// backward_input_running  dx where they are not.
+
+struct Params {
+  N: u32,
+  C: u32,
+  S: u32,
+  lanes: u32, // at most S, if that is not 0
+  eps: f32,
+  momentum: f32,
+  cumulative: u32,
+  hasWeight: u32, // 0 for a weight of 1
+  hasBias: u32,   // 0 for a bias of 0
+}
+
+// What a lane knows of its values.
+struct Share {
+  mean: f32,    // as computed
+  plain: f32,   // the sum of the deviations from it
+  squared: f32, // of their squares
+}
+
+struct Stats {
+  mean: f32,
+  rest: f32, // mean + rest is the mean
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> shares_out: array<Share>;
+@group(0) @binding(3) var<storage, read> shares: array<Share>;
+@group(0) @binding(4) var<storage, read_write> stats_out: array<Stats>;
+@group(0) @binding(5) var<storage, read> stats: array<Stats>;
+@group(0) @binding(6) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(7) var<storage, read_write> running_var: array<f32>;
+@group(0) @binding(8) var<storage, read_write> batches: array<i32>;
+@group(0) @binding(9) var<storage, read> given_mean: array<f32>;
+@group(0) @binding(10) var<storage, read> given_var: array<f32>;
+@group(0) @binding(11) var<storage, read> weight: array<f32>;
+@group(0) @binding(12) var<storage, read> bias: array<f32>;
+@group(0) @binding(13) var<storage, read_write> out: array<f32>;
+@group(0) @binding(14) var<storage, read> dy: array<f32>;
+@group(0) @binding(15) var<storage, read_write> partial_out: array<vec2f>; // of dbias, of dweight
+@group(0) @binding(16) var<storage, read> partial: array<vec2f>;
+@group(0) @binding(17) var<storage, read_write> dweight_out: array<f32>;
+@group(0) @binding(18) var<storage, read_write> dbias_out: array<f32>;
+@group(0) @binding(19) var<storage, read> dweight: array<f32>;
+@group(0) @binding(20) var<storage, read> dbias: array<f32>;
+@group(0) @binding(21) var<storage, read_write> dx: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits
+const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
+
+// Blocks of rows that have values.
+fn blocks() -> u32 {
+  return select((params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK, 0u, params.S == 0u);
+}
+
+fn values_of_channel() -> f32 {
+  return f32(params.N * params.S);
+}
+
+// One lane of a channel in a block of rows.
+struct Lane {
+  lane: u32,
+  c: u32,
+  first: u32, // of its rows
+  end: u32,
+}
+
+fn lane_of(i: u32) -> Lane {
+  let row = i / params.lanes;
+  let block = row / params.C;
+  let first = block * ROWS_PER_BLOCK;
+  return Lane(i - row * params.lanes, row - block * params.C, first, min(first + ROWS_PER_BLOCK, params.N));
+}
+
+// Values of a lane.
+fn count_of(lane: Lane) -> f32 {
+  return f32((lane.end - lane.first) * ((params.S - lane.lane + params.lanes - 1u) / params.lanes));
+}
+
+// The place of a channel's row.
+fn row_at(n: u32, c: u32) -> u32 {
+  return (n * params.C + c) * params.S;
+}
+
+@compute @workgroup_size(WG)
+fn lane_shares(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + local;
+  if (i >= blocks() * params.C * params.lanes) { return; }
+  let lane = lane_of(i);
+  var mean = 0.0;
+  for (var n = lane.first; n < lane.end; n++) {
+    let row = row_at(n, lane.c);
+    for (var s = lane.lane; s < params.S; s += params.lanes) {
+      mean += x[row + s];
+    }
+  }
+  mean /= count_of(lane);
+  var plain = 0.0;
+  var squared = 0.0;
+  for (var n = lane.first; n < lane.end; n++) {
+    let row = row_at(n, lane.c);
+    for (var s = lane.lane; s < params.S; s += params.lanes) {
+      let d = x[row + s] - mean;
+      plain += d;
+      squared += d * d;
+    }
+  }
+  shares_out[i] = Share(mean, plain, squared);
+}
+
+// The stats of a channel; its mean, and the sum of the squared deviations from it.
+fn finish_channel(c: u32) -> vec2f {
+  var k = 0.0;
+  for (var block = 0u; block < blocks(); block++) {
+    let first = (block * params.C + c) * params.lanes;
+    var sum = 0.0;
+    for (var i = first; i < first + params.lanes; i++) {
+      sum += count_of(lane_of(i)) * shares[i].mean;
+    }
+    k += sum;
+  }
+  k /= values_of_channel();
+  var plain = 0.0;
+  var squared = 0.0;
+  for (var block = 0u; block < blocks(); block++) {
+    let first = (block * params.C + c) * params.lanes;
+    var sum = vec2f();
+    for (var i = first; i < first + params.lanes; i++) {
+      let share = shares[i];
+      let d = share.mean - k;
+      let moved = count_of(lane_of(i)) * d;
+      sum += vec2f(share.plain + moved, share.squared + (2.0 * share.plain + moved) * d);
+    }
+    plain += sum.x;
+    squared += sum.y;
+  }
+  let rest = plain / values_of_channel();
+  let difference = squared - plain * rest;
+  let squares = select(difference, 0.0, difference < 0.0); // a NaN stays one
+  stats_out[c] = Stats(k, rest, inverseSqrt(squares / values_of_channel() + params.eps));
+  return vec2f(k + rest, squares);
+}
+
+@compute @workgroup_size(GROUP)
+fn finish(@builtin(local_invocation_index) local: u32) {
+  for (var c = local; c < params.C; c += GROUP) {
+    finish_channel(c);
+  }
+}
+
+@compute @workgroup_size(GROUP)
+fn finish_tracked(@builtin(local_invocation_index) local: u32) {
+  let before = batches[0];
+  storageBarrier(); // every thread has read it
+  if (local == 0u) { batches[0] = before + 1; }
+  var f = params.momentum;
+  if (params.cumulative == 1u) { f = 1.0 / f32(before + 1); }
+  for (var c = local; c < params.C; c += GROUP) {
+    let found = finish_channel(c);
+    running_mean[c] = (1.0 - f) * running_mean[c] + f * found.x;
+    running_var[c] = (1.0 - f) * running_var[c] + f * (found.y / (values_of_channel() - 1.0));
+  }
+}
+
+@compute @workgroup_size(WG)
+fn of_running(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let c = (group.y * groups.x + group.x) * WG + local;
+  if (c >= params.C) { return; }
+  stats_out[c] = Stats(given_mean[c], 0.0, inverseSqrt(given_var[c] + params.eps));
+}
+
+// What x - mean is multiplied with.
+fn gain(c: u32) -> f32 {
+  var scale = stats[c].scale;
+  if (params.hasWeight == 1u) { scale *= weight[c]; }
+  return scale;
+}
+
+fn shift(c: u32) -> f32 {
+  if (params.hasBias == 1u) { return bias[c]; }
+  return 0.0;
+}
+
+// The channel of an element and its place in it; of the next one, without a division.
+struct Channel {
+  c: u32,
+  s: u32,
+}
+
+fn channel_of(i: u32) -> Channel {
+  let row = i / params.S;
+  return Channel(row % params.C, i - row * params.S);
+}
+
+fn next_channel(c: u32) -> u32 {
+  return select(c + 1u, 0u, c + 1u == params.C);
+}
+
+fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return ((group.y * groups.x + group.x) * WG + local) * PER;
+}
+
+fn size() -> u32 {
+  return params.N * params.C * params.S;
+}
+
+@compute @workgroup_size(WG)
+fn normalise(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let first = first_element(group, groups, local);
+  if (first >= size()) { return; }
+  var at = channel_of(first);
+  var stat = stats[at.c];
+  var scale = gain(at.c);
+  var offset = shift(at.c);
+  for (var i = first; i < min(first + PER, size()); i++) {
+    out[i] = (x[i] - stat.mean - stat.rest) * scale + offset;
+    at.s++;
+    if (at.s == params.S) {
+      at = Channel(next_channel(at.c), 0u);
+      stat = stats[at.c];
+      scale = gain(at.c);
+      offset = shift(at.c);
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn lane_gradients(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + local;
+  if (i >= blocks() * params.C * params.lanes) { return; }
+  let lane = lane_of(i);
+  let stat = stats[lane.c];
+  var sum = vec2f();
+  for (var n = lane.first; n < lane.end; n++) {
+    let row = row_at(n, lane.c);
+    for (var s = lane.lane; s < params.S; s += params.lanes) {
+      let xhat = (x[row + s] - stat.mean - stat.rest) * stat.scale;
+      sum += vec2f(dy[row + s], dy[row + s] * xhat);
+    }
+  }
+  partial_out[i] = sum;
+}
+
+@compute @workgroup_size(WG)
+fn backward_reduce(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let c = (group.y * groups.x + group.x) * WG + local;
+  if (c >= params.C) { return; }
+  var total = vec2f();
+  for (var block = 0u; block < blocks(); block++) {
+    let first = (block * params.C + c) * params.lanes;
+    var sum = vec2f();
+    for (var i = first; i < first + params.lanes; i++) {
+      sum += partial[i];
+    }
+    total += sum;
+  }
+  dbias_out[c] = total.x;
+  dweight_out[c] = total.y;
+}
+
+@compute @workgroup_size(WG)
+fn backward_input(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let first = first_element(group, groups, local);
+  if (first >= size()) { return; }
+  let count = values_of_channel();
+  var at = channel_of(first);
+  var stat = stats[at.c];
+  var scale = gain(at.c);
+  var means = vec2f(dbias[at.c], dweight[at.c]) / count;
+  for (var i = first; i < min(first + PER, size()); i++) {
+    let xhat = (x[i] - stat.mean - stat.rest) * stat.scale;
+    dx[i] = (dy[i] - means.x - xhat * means.y) * scale;
+    at.s++;
+    if (at.s == params.S) {
+      at = Channel(next_channel(at.c), 0u);
+      stat = stats[at.c];
+      scale = gain(at.c);
+      means = vec2f(dbias[at.c], dweight[at.c]) / count;
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward_input_running(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let first = first_element(group, groups, local);
+  if (first >= size()) { return; }
+  var at = channel_of(first);
+  var scale = gain(at.c);
+  for (var i = first; i < min(first + PER, size()); i++) {
+    dx[i] = dy[i] * scale;
+    at.s++;
+    if (at.s == params.S) {
+      at = Channel(next_channel(at.c), 0u);
+      scale = gain(at.c);
+    }
   }
 }
 `
@@ -3139,7 +3630,7 @@ export const sgd = `// sgd: the update of many parameters in one dispatch, as to
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of lr, momentum, dampening, weight_decay,
 //             nesterov, maximize (0 or 1)
-//   watch     [5]  u32, as finite.wgsl describes it; looked at only where watched is 1
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step           A workgroup updates what its row says, a thread PER elements; no momentum. Where watched is 1, a gradient
 //                or a new parameter that is not finite is noted in the watch.

@@ -1,9 +1,9 @@
 // The kernels of AdamW's update, held to float64 for one step at a time.
 import { describe, expect, it } from 'vitest'
 import { perStepWords } from '../../../src/capture/per_step.ts'
-import { adamStep, adamStepAmsgrad } from '../../../src/kernels/adam.ts'
 import { newWatch } from '../../../src/kernels/finite.ts'
 import { emitUpdate, updateTable } from '../../../src/kernels/update.ts'
+import { adamStep, adamStepAmsgrad } from '../../../src/optim/adamw.ts'
 import { fill } from '../../support/arbitraries.ts'
 import { expectClose, gamma, SMALLEST_NORMAL } from '../../support/close.ts'
 import { tensor, testGpu, values } from '../../support/gpu.ts'

@@ -65,7 +65,7 @@ export const addRow: Row<AddCase> = {
     ['a of integers', [integers(2), zeros(2)], add, TypeError, 'add: a must be float32, it is int32'],
     ['b of bytes', [zeros(2), bytes(2)], add, TypeError, 'add: b must be float32, it is uint8'],
     [
-      'what is no tensor',
+      'a value that is not a tensor',
       [zeros(2)],
       (a) => add(a, [1, 2] as never),
       TypeError,

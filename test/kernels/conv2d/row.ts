@@ -126,14 +126,14 @@ export const conv2dRow: Row<ConvCase> = {
       [zeros(1, 6, 5), kernel],
       (x, w) => conv2d(x, w),
       ShapeError,
-      'conv2d: input has 3 dimensions, 4 are needed (N C H W)\n  input [1, 6, 5]',
+      'conv2d: input has 3 dimensions, it must have 4 (N C H W)\n  input [1, 6, 5]',
     ],
     [
       'a weight of two dimensions',
       [image, zeros(3, 3)],
       (x, w) => conv2d(x, w),
       ShapeError,
-      'conv2d: weight has 2 dimensions, 4 are needed (F C KH KW)\n  weight [3, 3]',
+      'conv2d: weight has 2 dimensions, it must have 4 (F C KH KW)\n  weight [3, 3]',
     ],
     [
       'channels that differ',

@@ -158,7 +158,7 @@ export const conv2dReluMaxPool2dRow: Row<ConvCase> = {
       [image, zeros(4, 1, 3, 5)],
       (x, w) => conv2dReluMaxPool2d(x, w),
       ShapeError,
-      "conv2dReluMaxPool2d: the convolution's 4 × 1 cells hold no window of 2 × 2\n" +
+      "conv2dReluMaxPool2d: the convolution's 4 × 1 cells are too few for a 2 × 2 window\n" +
         '  input  [2, 1, 6, 5]  N C H W\n  weight [4, 1, 3, 5]  F C KH KW',
     ],
     [
@@ -166,7 +166,7 @@ export const conv2dReluMaxPool2dRow: Row<ConvCase> = {
       [image, zeros(4, 1, 6, 3)],
       (x, w) => conv2dReluMaxPool2d(x, w),
       ShapeError,
-      "conv2dReluMaxPool2d: the convolution's 1 × 3 cells hold no window of 2 × 2\n" +
+      "conv2dReluMaxPool2d: the convolution's 1 × 3 cells are too few for a 2 × 2 window\n" +
         '  input  [2, 1, 6, 5]  N C H W\n  weight [4, 1, 6, 3]  F C KH KW',
     ],
     [

@@ -304,10 +304,10 @@ describe('crossEntropy refuses', () => {
     const logits = tensorOf(ref([2, 3]))
     const message = (target: Tensor) => messageOf(() => crossEntropy(logits, target))
     expect(message(tensor(Uint8Array.of(0, 255)))).toBe(
-      'crossEntropy: label 255 is no class; logits have 3 classes, 0 to 2',
+      'crossEntropy: label 255 is not a class; logits have 3 classes, 0 to 2',
     )
     expect(message(gathered([0, 1, 9], [2, 0]))).toBe(
-      'crossEntropy: label 9 is no class; logits have 3 classes, 0 to 2',
+      'crossEntropy: label 9 is not a class; logits have 3 classes, 0 to 2',
     )
   })
 })

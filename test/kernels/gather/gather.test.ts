@@ -156,17 +156,17 @@ describe('gather refuses', () => {
     [
       'entries past the end of the list',
       () => gather(index(0, 1, 2), { first: 2, count: 2 }),
-      'gather: entries 2 to 3 do not lie in a list of 3',
+      'gather: entries 2 to 3 lie outside the list of 3',
     ],
     [
       'entries before its start',
       () => gather(index(0, 1, 2), { first: -1, count: 2 }),
-      'gather: entries -1 to 0 do not lie in a list of 3',
+      'gather: entries -1 to 0 lie outside the list of 3',
     ],
     [
       'half an entry',
       () => gather(index(0, 1, 2), { first: 0.5, count: 1 }),
-      'gather: entries 0.5 to 0.5 do not lie in a list of 3',
+      'gather: entries 0.5 to 0.5 lie outside the list of 3',
     ],
   ])('%s', (_, run, message) => {
     expect(messageOf(run)).toBe(message)

@@ -127,14 +127,14 @@ export const linearRow: Row<LinearCase> = {
       [zeros(), zeros(3, 4)],
       linear,
       ShapeError,
-      'linear: input has 0 dimensions, 2 are needed (N I)\n  input []',
+      'linear: input has 0 dimensions, it must have 2 (N I)\n  input []',
     ],
     [
       'a weight of one dimension',
       [zeros(2, 4), zeros(4)],
       linear,
       ShapeError,
-      'linear: weight has 1 dimensions, 2 are needed (O I)\n  weight [4]',
+      'linear: weight has 1 dimensions, it must have 2 (O I)\n  weight [4]',
     ],
     [
       'features that differ',

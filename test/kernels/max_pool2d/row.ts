@@ -65,7 +65,7 @@ export const maxPool2dRow: Row<PoolCase> = {
       [zeros(3, 4, 5)],
       (x) => maxPool2d(x, { kernelSize: 2 }),
       ShapeError,
-      'maxPool2d: input has 3 dimensions, 4 are needed (N C H W)\n  input [3, 4, 5]',
+      'maxPool2d: input has 3 dimensions, it must have 4 (N C H W)\n  input [3, 4, 5]',
     ],
     [
       'an input without rows, whose windows would hold padding alone',

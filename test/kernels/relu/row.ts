@@ -38,6 +38,12 @@ export const reluRow: Row<ReluCase> = {
   refused: [
     ['integers', [integers(2)], relu, TypeError, 'relu: input must be float32, it is int32'],
     ['bytes', [bytes(2)], relu, TypeError, 'relu: input must be float32, it is uint8'],
-    ['what is no tensor', [], () => relu(1 as never), TypeError, 'relu: input must be a tensor, not a number'],
+    [
+      'a value that is not a tensor',
+      [],
+      () => relu(1 as never),
+      TypeError,
+      'relu: input must be a tensor, not a number',
+    ],
   ],
 }

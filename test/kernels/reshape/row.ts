@@ -85,7 +85,7 @@ export const reshapeRow: Row<ReshapeCase> = {
         [zeros(2, 3)],
         (x) => x.flatten(startDim),
         ShapeError,
-        `flatten: startDim ${startDim} is no dimension of the tensor\n  tensor [2, 3]`,
+        `flatten: startDim ${startDim} is not a dimension of the tensor\n  tensor [2, 3]`,
       ],
     ),
   ],

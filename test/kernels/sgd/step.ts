@@ -1,9 +1,9 @@
 // One update by the kernel of SGD, as the tests of it need it.
 import { perStepWords } from '../../../src/capture/per_step.ts'
 import type { Storage } from '../../../src/gpu/pool.ts'
-import { sgdStep as kernel, NO_MOMENTUM, sgdStepMomentum } from '../../../src/kernels/sgd.ts'
 import { emitUpdate, updateTable } from '../../../src/kernels/update.ts'
 import type { SGDOptions } from '../../../src/optim/index.ts'
+import { sgdStep as kernel, NO_MOMENTUM, sgdStepMomentum } from '../../../src/optim/sgd.ts'
 import { type Tensor, tensor } from '../../support/gpu.ts'
 
 export type SgdUpdate = Required<SGDOptions>

@@ -25,8 +25,8 @@ const averages = [
   ...mutantsOf('wgsl/average.wgsl', tests.averages, [
     {
       id: 'average-step',
-      find: 'min(replay.step, u32(weights[0]) - 1u)',
-      replace: 'min(0u, u32(weights[0]) - 1u)',
+      find: 'min(replay.step * weights[1], weights[0] - 1u)',
+      replace: 'min(0u, weights[0] - 1u)',
       breaks: 'Every step of a run has the weight of the first.',
     },
   ]),
@@ -39,8 +39,8 @@ const averages = [
     },
     {
       id: 'rows-end',
-      find: 'Math.min(size - first, most)',
-      replace: 'most',
+      find: 'Math.min(tensor.size - first, ELEMENTS_A_WORKGROUP)',
+      replace: 'ELEMENTS_A_WORKGROUP',
       breaks: 'The last workgroup of a parameter goes on past its end.',
     },
   ]),
@@ -59,27 +59,21 @@ const averages = [
     },
     {
       id: 'average-first',
-      find: 'count === 0 ? 1 :',
-      replace: 'count < 0 ? 1 :',
+      find: 'this.#count + use === 0 ? 1 :',
+      replace: 'this.#count + use < 0 ? 1 :',
       breaks: 'The first update takes in what was in memory.',
     },
     {
       id: 'average-count-plan',
-      find: 'this.#count += steps',
+      find: 'this.#count += uses',
       replace: 'this.#count += 1',
       breaks: 'A run of many steps counts as one.',
-    },
-    {
-      id: 'average-same-weights',
-      find: 'weights.at(-1) === weights.at(-2)',
-      replace: 'weights.length > 1',
-      breaks: 'All steps of a run have the weight of the first.',
     },
     {
       id: 'average-swap-version',
       find: 'storage.version++',
       replace: '',
-      breaks: 'Packed copies of weights are evaluated instead of the averages.',
+      breaks: 'A backward does not notice that the averages came after its forward.',
     },
     {
       id: 'average-swap-back',
@@ -159,18 +153,6 @@ const langevin = [
       breaks: 'Every parameter, and every workgroup, has the same noise.',
     },
     {
-      id: 'sgld-copies',
-      find: 'copies[table[places + 2u * (i + j)]] = parameter;',
-      replace: '',
-      breaks: 'A convolution computes with weights that lack the noise.',
-    },
-    {
-      id: 'sgld-copies-second',
-      find: 'copies[table[places + 2u * (i + j) + 1u]] = parameter;',
-      replace: '',
-      breaks: "The gradient of a convolution's input is computed with weights that lack the noise.",
-    },
-    {
       id: 'sgld-scale-zero',
       find: ' || scale == 0.0',
       replace: '',
@@ -180,21 +162,15 @@ const langevin = [
   ...mutantsOf('wgsl/sgld.wgsl', tests.langevin, [
     {
       id: 'sgld-step',
-      find: 'replay.step * settings[2]',
-      replace: 'settings[2]',
+      find: 'replay.step * settings[1] + params.which',
+      replace: 'params.which',
       breaks: 'All steps of a run have the same noise.',
     },
     {
       id: 'sgld-call',
-      find: ' + params.call',
+      find: ' + params.which',
       replace: '',
       breaks: 'Several steps captured together have the same noise.',
-    },
-    {
-      id: 'sgld-rate',
-      find: 'min(replay.step, settings[0] - 1u)',
-      replace: 'min(0u, settings[0] - 1u)',
-      breaks: 'All steps of a run have the noise of the first rate.',
     },
   ]),
   ...mutantsOf('src/optim/sgld.ts', tests.langevin, [
@@ -205,34 +181,24 @@ const langevin = [
       breaks: 'The samples come from half the temperature.',
     },
     {
-      id: 'sgld-packed-again',
-      find: 'storage.written(copy)',
-      replace: 'storage.written(null)',
-      breaks: 'Weights are packed anew in every step, though the noise was added to their copies.',
-    },
-    {
       id: 'sgld-number',
-      find: 'number += 4 * Math.ceil(size / 4)',
+      find: 'number += 4 * Math.ceil(p.size / 4)',
       replace: '',
       breaks: 'All parameters have the same noise.',
     },
     {
       id: 'sgld-resume',
-      find: 'this.#step = step\n',
-      replace: '\n',
-      breaks: 'A resumed run begins its noise again.',
+      find: 'this.stepsTaken + use',
+      replace: 'use',
+      breaks: 'Every step, and every run of a plan, begins its noise again.',
     },
+  ]),
+  ...mutantsOf('src/optim/optimizer.ts', tests.langevin, [
     {
       id: 'sgld-frozen',
-      find: 'if (!grad) continue',
+      find: 'if (!p.grad) continue',
       replace: '',
-      breaks: 'A parameter without a gradient is shaken all the same.',
-    },
-    {
-      id: 'sgld-stepped',
-      find: 'steps * use.calls)',
-      replace: 'steps)',
-      breaks: 'A plan of several steps repeats its noise.',
+      breaks: 'A parameter without a gradient is shaken.',
     },
   ]),
 ]

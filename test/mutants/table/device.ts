@@ -272,7 +272,7 @@ const plans = [
       breaks: 'A plan goes on with memory that its parameters have left.',
     },
   ]),
-  ...mutantsOf('src/tensor/capture.ts', tests.capture, [
+  ...mutantsOf('src/capture/capture.ts', tests.capture, [
     {
       id: 'capture-retain',
       find: 'for (const storage of recording.externals()) storage.retain()',
@@ -281,17 +281,44 @@ const plans = [
     },
     {
       id: 'capture-chunk',
-      find: 'options.lr.slice(done, done + count)',
-      replace: 'options.lr.slice(0, count)',
+      find: 'rateOf(done + step)',
+      replace: 'rateOf(step)',
       breaks: 'From the second submit of a run on, the rates begin anew.',
     },
     {
       id: 'capture-refused',
-      find: `      if (recording.refused) throw recording.refused // whoever caught it
-      return`,
-      replace: '      return',
+      find: 'if (recording.refused) throw recording.refused return',
+      replace: 'return',
       breaks: 'A refusal that the function caught is forgotten.',
       tests: tests.captureRefusals,
+    },
+  ]),
+  ...mutantsOf('src/capture/per_step.ts', tests.capture, [
+    {
+      id: 'per-step-written',
+      find: 'this.#written?.length === words.length && words.every',
+      replace: 'this.#written?.length === words.length || words.every',
+      breaks: 'Numbers that have changed since are not uploaded.',
+    },
+    {
+      id: 'per-step-last-row',
+      find: 'count > 1 && sameRow(words, count - 1, count - 2, width)',
+      replace: 'count > 1',
+      breaks: 'All steps of a run have the numbers of the first.',
+    },
+    {
+      id: 'per-step-equal',
+      find: 'words[HEAD + a * width + i] !== words[HEAD + b * width + i]',
+      replace: 'words[HEAD + a * width] !== words[HEAD + b * width]',
+      breaks: 'Rows are taken for equal if their first words are.',
+      tests: tests.perStep,
+    },
+    {
+      id: 'per-step-advance',
+      find: 'advance(steps * this.calls',
+      replace: 'advance(steps',
+      breaks: 'Several uses in a captured step count as one.',
+      tests: tests.langevin,
     },
   ]),
 ]

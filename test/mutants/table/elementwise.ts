@@ -167,9 +167,9 @@ const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
     breaks: 'Bytes above 127 lose their highest bit.',
   },
   {
-    id: 'gather-cursor',
-    find: 'params.stride * (cursor[0] + cursor[1] * replay.step)',
-    replace: 'params.stride * cursor[0]',
+    id: 'gather-step',
+    find: 'replay.step * batches[1] + params.which',
+    replace: 'params.which',
     breaks: 'All steps of a run have the same batch.',
     tests: tests.batches,
   },
@@ -199,20 +199,20 @@ const gatherHost = [
   ...mutantsOf('src/data/batches.ts', tests.batches, [
     {
       id: 'batches-position',
-      find: 'this.#position += steps * use.calls',
+      find: 'this.#position += uses',
       replace: '',
       breaks: 'Every run of a plan begins at the same batch.',
     },
     {
       id: 'batches-calls',
-      find: 'this.batchSize * this.#use.calls++',
-      replace: '0 * this.#use.calls++',
+      find: 'Uint32Array.of(this.#position + use)',
+      replace: 'Uint32Array.of(this.#position)',
       breaks: 'The second batch of a step is the first again.',
     },
     {
       id: 'batches-over',
-      find: 'steps * use.calls > this.length',
-      replace: 'steps * use.calls > this.length + 1',
+      find: 'end > this.length',
+      replace: 'end > this.length + 1',
       breaks: 'A run goes on past the end of the epoch.',
     },
   ]),
@@ -263,16 +263,16 @@ const meaning = mutantsOf('src/kernels/finite.ts', tests.finite, [
 const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   {
     id: 'sgd-watch-parameter',
-    in: 'step_watched',
+    in: 'step',
     find: 'bad_p || not_finite(parameter)',
     replace: 'bad_p || not_finite(given)',
     breaks: 'A parameter that overflows is not noted.',
   },
   {
     id: 'sgd-watch-gradient',
-    in: 'step_momentum_watched',
-    find: 'if (bad_dp) { note(row.code_dp); }',
-    replace: '',
+    in: 'step_momentum',
+    find: 'bad_dp || not_finite(given)',
+    replace: 'bad_dp',
     breaks: 'With momentum, a gradient that is not finite is taken for a parameter.',
   },
 ])

@@ -43,7 +43,7 @@ export const exercises: Area = {
       },
       {
         id: 'lr-find-parameters',
-        find: 'net.loadStateDict(parameters)',
+        find: 'net.loadStateDict(parts)',
         replace: '',
         breaks: 'The network stays as the sweep left it.',
       },

@@ -40,13 +40,13 @@ const kernel = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   },
   {
     id: 'sgd-buffer',
-    find: 'b[row.at + i] = bitcast<u32>(m);',
-    replace: 'b[row.at + i] = bitcast<u32>(g);',
+    find: 'momentum[row.at + i] = bitcast<u32>(m);',
+    replace: 'momentum[row.at + i] = bitcast<u32>(g);',
     breaks: 'The momentum buffer forgets all but the last gradient.',
   },
 ])
 
-const host = mutantsOf('src/kernels/sgd.ts', tests.sgdKernel, [
+const host = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   {
     id: 'sgd-host-nesterov',
     find: 'nesterov ? 1 : 0',
@@ -59,167 +59,72 @@ const host = mutantsOf('src/kernels/sgd.ts', tests.sgdKernel, [
     replace: 'dampening, dampening, nesterov ?',
     breaks: 'Dampening is taken for weight decay.',
   },
-])
-
-const keptInKernel = mutantsOf('wgsl/sgd.wgsl', tests.kept, [
   {
-    id: 'sgd-sums-stride',
-    find: 'k * row.stride',
-    replace: 'k',
-    breaks: 'Neighbours are added up instead of the partial sums of one weight.',
+    id: 'optim-momentum-off',
+    find: 'momentum === 0 ? PLAIN : MOMENTUM',
+    replace: 'momentum <= 0.5 ? PLAIN : MOMENTUM',
+    breaks: 'A small momentum is ignored.',
   },
   {
-    id: 'sgd-sums-gradient',
-    find: 'dp[row.at_dp + i] = sum;',
-    replace: '',
-    breaks: 'The gradient that the update has made is nowhere to be read.',
-  },
-  {
-    id: 'sgd-copies-second',
-    find: 'copies[table[row.places + 2u * i + 1u]] = parameter;',
-    replace: '',
-    breaks: 'The copy for the gradient of the input stays behind.',
+    id: 'optim-nesterov-check',
+    find: 'momentum === 0 || dampening !== 0',
+    replace: 'momentum === 0 && dampening !== 0',
+    breaks: 'Nesterov momentum without a momentum, or with dampening, is accepted.',
   },
 ])
 
-const keptOnHost = [
-  ...mutantsOf('src/kernels/sgd.ts', tests.kept, [
-    {
-      id: 'sgd-host-sums-row',
-      find: 'partial.at + first, partial.stride',
-      replace: 'partial.at, partial.stride',
-      breaks: "Every row of a large weight adds up the first row's sums.",
-    },
-  ]),
-  ...mutantsOf('src/kernels/rows.ts', tests.kept, [
-    {
-      id: 'sgd-host-places-row',
-      find: 'end + 2 * first : 0',
-      replace: 'end : 0',
-      breaks: "Every row of a large weight is copied to the first row's places.",
-    },
-  ]),
-  ...mutantsOf('src/kernels/packed_weight.ts', tests.kept, [
-    {
-      id: 'copy-version',
-      find: 'if (copy.version === storage.version) return',
-      replace: 'if (copy.version >= 0) return',
-      breaks: 'A parameter that was loaded is not packed again.',
-    },
-    {
-      id: 'copy-before-run',
-      find: 'before: refresh,',
-      replace: 'before: () => undefined,',
-      breaks: 'A plan computes with the parameters of when it last ran.',
-    },
-    {
-      id: 'copy-layout',
-      find: 'if (copy?.layout !== layout.name) return null',
-      replace: 'if (!copy) return null',
-      breaks: 'A weight used at two sizes is read in the order of the other.',
-    },
-  ]),
-  ...mutantsOf('src/kernels/conv2d_relu_max_pool2d.ts', tests.kept, [
-    {
-      id: 'copy-places-dx',
-      find: '(c % DX_C)',
-      replace: '0',
-      breaks: 'The copy for the gradient of the input has all channels in one.',
-    },
-    {
-      id: 'deferred-bias',
-      find: 'at: parts * weights, stride: F',
-      replace: 'at: weights, stride: F',
-      breaks: "The bias's sums are looked for among those of the weights.",
-    },
-  ]),
-  ...mutantsOf('src/optim/arena.ts', tests.kept, [
-    {
-      id: 'sums-place',
-      find: 'this.#sumsEnd += alignedSize(bytes)',
-      replace: '',
-      breaks: 'Two layers write their partial sums to the same place.',
-    },
-    {
-      id: 'sums-again',
-      find: 'if (this.#sumsHeld === 0) this.#sumsEnd = 0',
-      replace: '',
-      breaks: 'After some steps there is no memory for partial sums left.',
-      equivalent: 'Then each layer adds them up in a dispatch of its own: the same bits, more dispatches.',
-    },
-  ]),
-  ...mutantsOf('src/gpu/bind.ts', tests.kept, [
-    {
-      id: 'copy-written',
-      find: 'value.dropCopy()',
-      replace: '',
-      breaks: "Another kernel's writes are not in the copy.",
-    },
-  ]),
-  ...mutantsOf('src/gpu/gpu.ts', tests.kept, [
-    {
-      id: 'deferred-emit',
-      find: 'storages.some((storage) => sums.concerns(storage))',
-      replace: 'false',
-      breaks: 'A gradient is added to before it is made.',
-    },
-    {
-      id: 'deferred-read',
-      in: 'read',
-      find: 'this.#settle()',
-      replace: '',
-      breaks: 'A gradient is read before it is made.',
-    },
-    {
-      id: 'deferred-recording',
-      find: `      const result = fn()
-      this.#settle()`,
-      replace: '      const result = fn()',
-      breaks: 'A plan without an optimiser leaves its last gradient unmade.',
-    },
-  ]),
-  ...mutantsOf('src/gpu/pool.ts', tests.kept, [
-    {
-      id: 'copy-stepped',
-      find: 'if (copy && current) copy.version = this.version',
-      replace: '',
-      breaks: 'A copy is packed anew in every step, though the update has written it.',
-    },
-  ]),
-  ...mutantsOf('src/optim/sgd.ts', tests.kept, [
-    {
-      id: 'copy-of-another',
-      find: 'p.storage.written(copy)',
-      replace: 'p.storage.written(p.storage.copy)',
-      breaks: "A plan's update is taken to be in a copy that was made after the plan.",
-    },
-    {
-      id: 'deferred-groups',
-      find: 'sums.results.every(',
-      replace: 'sums.results.some(',
-      breaks: 'Gradients that belong to another group are taken for made.',
-    },
-  ]),
-]
+const adam = mutantsOf('wgsl/adam.wgsl', tests.adamKernel, [
+  {
+    id: 'adam-first-average',
+    find: 'm + s.take1 * (g - m)',
+    replace: 'm + s.take1 * g',
+    breaks: 'The average of the gradient forgets nothing.',
+  },
+  {
+    id: 'adam-second-average',
+    find: 's.take2 * g * g',
+    replace: 's.take2 * g',
+    breaks: 'The second average is that of the gradient, not of its square.',
+  },
+  {
+    id: 'adam-decay',
+    find: 'p[at] * s.keep',
+    replace: 'p[at]',
+    breaks: 'There is no weight decay.',
+  },
+  {
+    id: 'adam-correction',
+    find: 'root_of(v) / s.root',
+    replace: 'root_of(v)',
+    breaks: 'The second average is not corrected for its start at 0.',
+  },
+  {
+    id: 'adam-largest',
+    find: 'maxExpAvgSq[at], v, v > maxExpAvgSq[at] || not_finite(v)',
+    replace: 'v, v, v > maxExpAvgSq[at] || not_finite(v)',
+    breaks: 'amsgrad divides by the second average of now.',
+  },
+  {
+    id: 'adam-table-place',
+    in: 'read_row',
+    find: 'table[i], table[i + 1u], table[i + 2u]',
+    replace: 'table[0], table[i + 1u], table[i + 2u]',
+    breaks: 'Every workgroup updates the first parameters.',
+  },
+])
 
-const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
+const optimiser = mutantsOf('src/optim/optimizer.ts', tests.optimiser, [
   {
     id: 'optim-version',
-    find: 'p.storage.written(copy)',
+    find: 'parameter.storage.version++',
     replace: '',
     breaks: 'An update in place is not noticed by the tape.',
     tests: tests.capture,
   },
   {
-    id: 'optim-momentum-off',
-    find: 'own, group.momentum !== 0,',
-    replace: 'own, group.momentum > 0.5,',
-    breaks: 'A small momentum is ignored.',
-  },
-  {
     id: 'optim-group-options',
-    find: '{ ...defined(options), ...defined(group) }',
-    replace: '{ ...defined(group), ...defined(options) }',
+    find: '...defined(options), ...defined(group)',
+    replace: '...defined(group), ...defined(options)',
     breaks: "A group's own options are overridden by the common ones.",
   },
   {
@@ -236,44 +141,67 @@ const optimiser = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   },
   {
     id: 'optim-check-before-step',
-    in: 'step',
-    find: 'checkGroup(group)',
+    in: 'step(watch',
+    find: 'this.#check(group)',
     replace: '',
     breaks: 'Options set wrong between steps are used.',
   },
   {
     id: 'optim-load-options',
-    find: 'Object.assign(this.paramGroups[i]!, options)',
-    replace: '',
+    find: 'void Object.assign(this.paramGroups[i]!, options)',
+    replace: 'void i',
     breaks: 'Loading a state leaves the options as they were.',
   },
   {
     id: 'optim-load-size',
     find: '4 * p.size)',
     replace: 'p.size)',
-    breaks: 'A quarter of each momentum buffer is loaded.',
+    breaks: 'A quarter of each state is loaded.',
   },
   {
     id: 'optim-new-checked',
-    find: 'checkParameters(this.parameters())',
+    find: 'checkParameters(this.parameters(), this.#rule.name)',
     replace: '',
     breaks: 'What is put into a group later is taken as it is.',
   },
   {
     id: 'optim-load-null',
-    find: 'arena.forgetMomentum(p)',
+    find: 'this.#flatOf(p).clearState(key, initial, p)',
     replace: '{}',
     breaks: 'Loading a state without momentum leaves the momentum in memory, and it is used.',
+  },
+  {
+    id: 'optim-load-steps',
+    find: 'step - (skipped?.[i] ?? 0)',
+    replace: '0',
+    breaks: 'A resumed run counts its steps from the beginning.',
+    tests: tests.langevin,
+  },
+  {
+    id: 'optim-rate-of-run',
+    find: 'rateOf(uses - 1) ?? group.lr',
+    replace: 'group.lr',
+    breaks: 'A rate that a run of a plan was given is not that of the group afterwards.',
+    tests: tests.capture,
+  },
+  {
+    id: 'optim-rate-in-row',
+    in: 'sourceOf',
+    find: '{ ...group, lr } return Float32Array',
+    replace: 'group\n        return Float32Array',
+    breaks: 'The rates that a run of a plan is given are not used.',
+    tests: tests.capture,
+  },
+  {
+    id: 'optim-elsewhere',
+    in: 'dispatch',
+    find: 'gradient.storage.whole === flat.gradients ? flat.gradients : gradient.storage',
+    replace: 'gradient.storage',
+    breaks: 'A gradient among the others is looked for in its own memory, at its place among them.',
   },
 ])
 
 const checks = mutantsOf('src/optim/check.ts', tests.optimiser, [
-  {
-    id: 'optim-nesterov-check',
-    find: 'group.momentum === 0 || group.dampening !== 0',
-    replace: 'group.momentum === 0 && group.dampening !== 0',
-    breaks: 'Nesterov momentum without a momentum, or with dampening, is accepted.',
-  },
   {
     id: 'optim-twice',
     find: 'seen.add(p).add(p.storage)',
@@ -289,34 +217,32 @@ const checks = mutantsOf('src/optim/check.ts', tests.optimiser, [
 ])
 
 const places = [
-  ...mutantsOf('src/optim/arena.ts', tests.optimiser, [
+  ...mutantsOf('src/optim/flat_parameters.ts', tests.optimiser, [
     {
-      id: 'arena-empty',
-      find: '.fill(NO_MOMENTUM)',
+      id: 'flat-initial',
+      find: 'for (const p of this.parameters) clear(made.storage, p, initial)',
       replace: '',
-      breaks: 'The first step of momentum is dampened: it starts from zero.',
+      breaks: 'The first step with momentum reads what was in memory.',
     },
     {
-      id: 'arena-copy',
+      id: 'flat-copy',
       find: 'gpu.copy(storage, { buffer: whole.storage.buffer, offset }, 4 * size)',
       replace: '',
-      breaks: 'An optimiser loses the values of its parameters.',
+      breaks: 'An optimizer loses the values of its parameters.',
     },
   ]),
-  ...mutantsOf('src/optim/group_update.ts', tests.optimiser, [
+  ...mutantsOf('src/tensor/autograd.ts', tests.optimiser, [
     {
-      id: 'group-update-written',
-      find: 'this.#written?.length === words.length &&',
-      replace: 'this.#written?.length === words.length ||',
-      breaks: 'Options that are changed later are not used.',
+      id: 'grad-home-taken',
+      find: 'home?.holders === 1',
+      replace: 'home',
+      breaks: 'A gradient that somebody holds is overwritten by the next.',
     },
     {
-      id: 'group-update-elsewhere',
-      find: 'inPlace ? gradient.storage.offset / 4 : 0',
-      replace: 'gradient.storage.offset / 4',
-      breaks: 'A gradient in a place of its own is read from a place among the others.',
-      equivalent:
-        'A gradient elsewhere begins at the start of its buffer, unless it lies among those of another optimiser.',
+      id: 'grad-home-free',
+      find: 'home?.holders === 1',
+      replace: 'home?.holders === 0',
+      breaks: 'Gradients lie anywhere, and each needs a dispatch for its update.',
     },
   ]),
   ...mutantsOf('src/kernels/table_cache.ts', tests.optimiser, [
@@ -331,20 +257,6 @@ const places = [
       find: 'this.#tables.clear()',
       replace: '',
       breaks: 'A table is used after its memory was given back.',
-    },
-  ]),
-  ...mutantsOf('src/tensor/parameter_place.ts', tests.optimiser, [
-    {
-      id: 'grad-place-taken',
-      find: 'this.#taken = true',
-      replace: '',
-      breaks: 'A gradient that somebody holds is overwritten by the next.',
-    },
-    {
-      id: 'grad-place-free',
-      find: 'this.#taken = false\n    })',
-      replace: '})',
-      breaks: 'From the second step on gradients lie anywhere, and each needs a dispatch of its own.',
     },
   ]),
 ]
@@ -459,22 +371,21 @@ const clipping = [
   ...mutantsOf('src/optim/clip.ts', tests.clip, [
     {
       id: 'clip-shared',
-      find: 'if (!gradient.storage.shared) return gradient',
+      find: 'if (gradient.storage.holders <= own) return gradient',
       replace: 'if (gradient.size > 0) return gradient',
       breaks: 'The gradient that was given to backward is changed.',
+    },
+    {
+      id: 'clip-home',
+      find: 'p.gradientHome === gradient.storage ? 2 : 1',
+      replace: '1',
+      breaks: 'Clipped gradients leave the place where the optimizer updates them all at once.',
     },
     {
       id: 'clip-once',
       find: 'return [...new Set(own)]',
       replace: 'return own',
       breaks: 'A gradient that two parameters hold is scaled twice.',
-    },
-    {
-      id: 'clip-deferred',
-      find: 'sums.run()',
-      replace: 'sums.release()',
-      breaks: 'Gradients that are still in partial sums are never made.',
-      tests: tests.clip,
     },
     {
       id: 'clip-order',
@@ -493,5 +404,5 @@ const clipping = [
 
 export const optimisation: Area = {
   title: 'Optimiser',
-  mutants: [...kernel, ...host, ...keptInKernel, ...keptOnHost, ...optimiser, ...checks, ...places, ...clipping],
+  mutants: [...kernel, ...adam, ...host, ...optimiser, ...checks, ...places, ...clipping],
 }

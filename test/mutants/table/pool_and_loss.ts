@@ -217,7 +217,7 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-ignored-gradient',
-    find: 'if (rows[n].counts == 0u) { result = 0.0; }',
+    find: 'if (row.counts == 0u) { result = 0.0; }',
     replace: '',
     breaks: 'Ignored rows have a gradient.',
   },
@@ -248,7 +248,7 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-backward-divisor',
-    find: 'if (params.each == 0u) { g /= rows[params.N].m; }',
+    find: 'if (params.each == 0u) { g /= saved_rows[params.N].m; }',
     replace: '',
     breaks: 'The gradient of the mean is not divided by the number of rows.',
   },

@@ -4,8 +4,8 @@ import * as tests from './tests.ts'
 const backward = mutantsOf('src/tensor/autograd.ts', tests.autograd, [
   {
     id: 'autograd-leaf-accumulates',
-    find: 'const sum = before ? arithmetic!.add(before, dx) : dx.storage',
-    replace: 'const sum = dx.storage',
+    find: 'before ? arithmetic!.add(before, dx) : borrowed',
+    replace: 'borrowed',
     breaks: 'A second backward replaces the gradient instead of adding to it.',
   },
   {
@@ -39,14 +39,8 @@ const backward = mutantsOf('src/tensor/autograd.ts', tests.autograd, [
     breaks: 'retainGraph retains nothing.',
   },
   {
-    id: 'autograd-ready-unused',
-    find: '(first?.ready ? null : arithmetic!.onesLike(root))',
-    replace: 'arithmetic!.onesLike(root)',
-    breaks: 'The gradients that forward has ready are computed again.',
-  },
-  {
     id: 'autograd-frees-intermediate',
-    find: "dy?.release('it was an intermediate gradient')",
+    find: "dy.release('it was an intermediate gradient')",
     replace: '',
     breaks: 'Intermediate gradients are never released.',
   },
@@ -64,23 +58,9 @@ const backward = mutantsOf('src/tensor/autograd.ts', tests.autograd, [
   },
   {
     id: 'autograd-copies-own-memory',
-    find: 'dx.storage === leaf.storage ? arithmetic!.copy(dx) : dx.detach()',
-    replace: 'dx.detach()',
+    find: 'dx.storage === leaf.storage || isOne(dx)',
+    replace: 'isOne(dx)',
     breaks: 'A gradient may share the memory of its leaf.',
-  },
-  {
-    id: 'autograd-shape-of-gradient',
-    find: 'gradient && !sameShape(gradient.shape, root.shape)',
-    replace: 'gradient && gradient.size !== root.size',
-    breaks: 'A gradient of another shape is accepted if it has as many elements.',
-    tests: tests.autogradRefusals,
-  },
-  {
-    id: 'autograd-needs-gradient',
-    find: '!gradient && root.size !== 1',
-    replace: '!gradient && root.size === 0',
-    breaks: 'Backward from many elements starts with ones.',
-    tests: tests.autogradRefusals,
   },
   {
     id: 'autograd-keeps-gradient',
@@ -91,8 +71,42 @@ const backward = mutantsOf('src/tensor/autograd.ts', tests.autograd, [
   },
 ])
 
+const starts = mutantsOf('src/tensor/tensor.ts', tests.autogradRefusals, [
+  {
+    id: 'autograd-shape-of-gradient',
+    find: 'gradient && !sameShape(gradient.shape, root.shape)',
+    replace: 'gradient && gradient.size !== root.size',
+    breaks: 'A gradient of another shape is accepted if it has as many elements.',
+  },
+  {
+    id: 'autograd-needs-gradient',
+    find: '!gradient && root.size !== 1',
+    replace: '!gradient && root.size === 0',
+    breaks: 'Backward from many elements starts with ones.',
+  },
+])
+
+const one = [
+  ...mutantsOf('src/tensor/one.ts', tests.crossEntropy, [
+    {
+      id: 'one-recognized',
+      find: 'dy.storage === ones.get(dy.gpu)',
+      replace: 'false',
+      breaks: 'The gradient that cross-entropy computed forward is computed again.',
+    },
+  ]),
+  ...mutantsOf('src/tensor/autograd.ts', tests.autograd, [
+    {
+      id: 'autograd-copies-one',
+      find: ' || isOne(dx)',
+      replace: '',
+      breaks: 'The gradient of a leaf may be the 1 that all share.',
+    },
+  ]),
+]
+
 const tape = [
-  ...mutantsOf('src/tensor/op.ts', tests.autograd, [
+  ...mutantsOf('src/tensor/autograd.ts', tests.autograd, [
     {
       id: 'tape-no-grad',
       find: 'gradEnabled() && present.some',
@@ -112,7 +126,7 @@ const tape = [
       breaks: 'Leaves that require no gradient get one.',
     },
   ]),
-  ...mutantsOf('src/tensor/node.ts', tests.scope, [
+  ...mutantsOf('src/tensor/autograd.ts', tests.scope, [
     {
       id: 'tape-node-references',
       find: 'edge.node.#references++',
@@ -122,7 +136,7 @@ const tape = [
     },
     {
       id: 'tape-node-forgets',
-      find: '    this.#left = null\n',
+      find: 'this.saved = null',
       replace: '',
       breaks: 'What was released once can be read, and is released, once more.',
       tests: tests.autograd,
@@ -142,9 +156,17 @@ const shortScope = tests.only('^scope|^keep', tests.scope)
 const memory = [
   ...mutantsOf('src/tensor/scope.ts', shortScope, [
     {
+      id: 'scope-objects',
+      find: 'ArrayBuffer.isView(value) ? [] : Object.values(value)',
+      replace: '[]',
+      breaks: 'Tensors in a returned object are released.',
+    },
+  ]),
+  ...mutantsOf('src/tensor/owned.ts', shortScope, [
+    {
       id: 'scope-hands-on',
-      find: 'if (returned?.has(tensor)) register(tensor)',
-      replace: 'if (returned?.has(tensor)) continue',
+      find: 'if (kept?.has(tensor)) register(tensor)',
+      replace: 'if (kept?.has(tensor)) continue',
       breaks: 'What a nested scope returns is never released by the one around it.',
     },
     {
@@ -154,15 +176,9 @@ const memory = [
       breaks: 'keep() takes a tensor out of the innermost scope only.',
     },
     {
-      id: 'scope-objects',
-      find: 'ArrayBuffer.isView(value) ? [] : Object.values(value)',
-      replace: '[]',
-      breaks: 'Tensors in a returned object are released.',
-    },
-    {
       id: 'scope-after-error',
-      find: '    open.pop()\n',
-      replace: '    if (returned) open.pop()\n',
+      find: 'open.pop()',
+      replace: 'if (kept) open.pop()',
       breaks: 'A scope whose function throws stays open.',
     },
   ]),
@@ -238,17 +254,9 @@ const values = [
       breaks: 'flatten counts the leading dimensions twice.',
     },
   ]),
-  ...mutantsOf('src/kernels/add.ts', tests.autograd, [
-    {
-      id: 'arithmetic-copy',
-      find: 'x.gpu.copy(x.storage, out.storage, 4 * x.size)',
-      replace: 'x.gpu.copy(x.storage, out.storage, x.size)',
-      breaks: 'A quarter of a gradient is copied.',
-    },
-  ]),
 ]
 
 export const tensors: Area = {
   title: 'Tensors and autograd',
-  mutants: [...backward, ...tape, ...memory, ...values],
+  mutants: [...backward, ...starts, ...one, ...tape, ...memory, ...values],
 }

@@ -185,8 +185,8 @@ const stopping = mutantsOf('src/train/early_stopping.ts', tests.earlyStopping, [
   },
   {
     id: 'stopping-keep',
-    find: 'copy.gpu.copy(',
-    replace: 'void (',
+    find: 'gpu.copy(state.get(name)!.storage, storage, bytesPerElement[dtype] * size)',
+    replace: '',
     breaks: 'What is restored was never copied.',
   },
 ])

@@ -190,7 +190,7 @@ describe('capture', () => {
     expect(w.grad).not.toBe(null)
     plan.dispose()
     expect(w.grad).toBe(null)
-    expect(messageOf(() => capture(() => loss().backward()))).toContain('a step begins with zeroGrad()')
+    expect(messageOf(() => capture(() => loss().backward()))).toContain('a step must begin with zeroGrad()')
     expect(w.grad).toBe(null)
   })
 

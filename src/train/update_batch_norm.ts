@@ -1,0 +1,39 @@
+// Running statistics of batch norm, taken anew from data.
+import type { ImageBatches } from '../data/batches.ts'
+import { BatchNorm } from '../nn/batch_norm.ts'
+import type { Module } from '../nn/index.ts'
+import { setMode } from '../nn/module.ts'
+import { noGrad } from '../tensor/modes.ts'
+import { scope } from '../tensor/scope.ts'
+import { checkBatches, checkNet } from './check.ts'
+
+/**
+ * Takes the running statistics of every batch norm in a network anew, as the equal average over these batches, in training
+ * mode: PyTorch's `torch.optim.swa_utils.update_bn`. For averaged weights, whose activations the statistics of training do not
+ * fit. Modes, momentums and the batches' position are as before.
+ *
+ *     await average.withAverages(async () => {
+ *       updateBatchNorm(net, train)
+ *       return await evaluate(net, test)
+ *     })
+ *
+ * Throws TypeError for what is not a network with parameters, or not one ImageBatches.
+ */
+export function updateBatchNorm(net: Module, data: ImageBatches): void {
+  checkNet('updateBatchNorm', net)
+  checkBatches('updateBatchNorm', 'data', data)
+  const layers = [...net.namedModules().values()].filter((module) => module instanceof BatchNorm)
+  const momentums = layers.map(({ momentum }) => momentum)
+  const restoreModes = setMode(net, true)
+  try {
+    for (const layer of layers) {
+      layer.resetRunningStats()
+      layer.momentum = null
+    }
+    if (layers.length === 0) return
+    for (let i = 0; i < data.length; i++) scope(() => void noGrad(() => net.forward(data.batch(i).images)))
+  } finally {
+    for (const [i, layer] of layers.entries()) layer.momentum = momentums[i]!
+    restoreModes()
+  }
+}

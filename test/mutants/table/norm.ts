@@ -1,0 +1,92 @@
+// Mutants of normalisation.
+import { type Area, mutantsOf } from '../mutant.ts'
+import * as tests from './tests.ts'
+
+const kernel = mutantsOf('wgsl/batch_norm.wgsl', tests.batchNormOwn, [
+  {
+    id: 'batch-norm-own-mean',
+    find: 'let moved = count_of(lane_of(i)) * d;',
+    replace: 'let moved = 0.0;',
+    breaks: 'The variance lacks how far the means of the lanes are apart.',
+  },
+  {
+    id: 'batch-norm-rest',
+    in: 'normalise',
+    find: 'stat.mean - stat.rest',
+    replace: 'stat.mean',
+    breaks: 'The mean has the rounding errors of a long sum.',
+  },
+  {
+    id: 'batch-norm-unbiased',
+    find: 'found.y / (values_of_channel() - 1.0)',
+    replace: 'found.y / values_of_channel()',
+    breaks: 'The running variance is the biased one.',
+  },
+  {
+    id: 'batch-norm-momentum',
+    find: '(1.0 - f) * running_mean[c] + f * found.x',
+    replace: 'f * running_mean[c] + (1.0 - f) * found.x',
+    breaks: 'What momentum weighs is exchanged.',
+  },
+  {
+    id: 'batch-norm-cumulative',
+    find: '1.0 / f32(before + 1)',
+    replace: '1.0 / f32(before)',
+    breaks: 'The average of all batches is over one too few.',
+  },
+  {
+    id: 'batch-norm-counted',
+    find: 'if (local == 0u) { batches[0] = before + 1; }',
+    replace: '',
+    breaks: 'Batches are not counted.',
+  },
+  {
+    id: 'batch-norm-channels',
+    in: 'finish_tracked',
+    find: 'c += GROUP',
+    replace: 'c += params.C',
+    breaks: 'Of more channels than a workgroup has threads the others keep their statistics.',
+  },
+  {
+    id: 'batch-norm-nan',
+    find: 'select(difference, 0.0, difference < 0.0)',
+    replace: 'max(difference, 0.0)',
+    breaks: 'The variance of a channel with a NaN becomes 0 on adapters whose max drops it.',
+  },
+])
+
+const rows = mutantsOf('wgsl/batch_norm.wgsl', tests.batchNorm, [
+  {
+    id: 'batch-norm-weight',
+    find: 'scale *= weight[c]',
+    replace: 'scale = weight[c]',
+    breaks: 'The weight takes the place of the scale.',
+  },
+  {
+    id: 'batch-norm-next-channel',
+    find: 'select(c + 1u, 0u, c + 1u == params.C)',
+    replace: 'c + 1u',
+    breaks: 'After the last channel a thread goes on with one that is not there.',
+  },
+  {
+    id: 'batch-norm-dx-mean',
+    find: 'dy[i] - means.x - xhat * means.y',
+    replace: 'dy[i] - means.x',
+    breaks: 'dx lacks what the variance hands back.',
+  },
+  {
+    id: 'batch-norm-dweight',
+    find: 'vec2f(dy[row + s], dy[row + s] * xhat)',
+    replace: 'vec2f(dy[row + s], dy[row + s] * x[row + s])',
+    breaks: 'The gradient of the weight is taken with x instead of its normalised value.',
+  },
+  {
+    id: 'batch-norm-lanes',
+    in: 'backward_reduce',
+    find: 'i < first + params.lanes',
+    replace: 'i < first + 1u',
+    breaks: 'One lane of each block counts in the gradients.',
+  },
+])
+
+export const norm: Area = { title: 'batchNorm', mutants: [...kernel, ...rows] }

@@ -1,0 +1,54 @@
+// Float64 numbers with the error that float32 may have made on the way to them: a formula written with these bounds itself.
+import { SMALLEST_NORMAL, UNIT_ROUNDOFF } from './close.ts'
+
+/** A number, and how far a float32 computation of it may be from it at most. */
+export interface Approx {
+  readonly value: number
+  readonly error: number
+}
+
+/** A result of this value and of this error in its operands, rounded: `units` are of 2⁻²⁴, and half of a ULP is at most one. */
+function rounded(value: number, error: number, units: number): Approx {
+  // A device may answer zero below the smallest normal number.
+  return { value, error: error + units * UNIT_ROUNDOFF * (Math.abs(value) + error) + SMALLEST_NORMAL }
+}
+
+/** A number that float32 has. */
+export const exactly = (value: number): Approx => ({ value, error: 0 })
+
+/** A number that was computed in float64 and is given to the device in float32. */
+export const constant = (value: number): Approx => ({ value, error: Math.abs(Math.fround(value) - value) })
+
+export const negate = ({ value, error }: Approx): Approx => ({ value: -value, error })
+
+export const plus = (a: Approx, b: Approx): Approx => rounded(a.value + b.value, a.error + b.error, 1)
+
+export const minus = (a: Approx, b: Approx): Approx => plus(a, negate(b))
+
+export function times(a: Approx, b: Approx): Approx {
+  const error = Math.abs(a.value) * b.error + a.error * Math.abs(b.value) + a.error * b.error
+  return rounded(a.value * b.value, error, 1)
+}
+
+/** WGSL divides to 2.5 ULP. */
+export function over(a: Approx, b: Approx): Approx {
+  const least = Math.abs(b.value) - b.error
+  if (!(least > 0)) throw new RangeError(`over: the divisor ${b.value} may be 0 within its error ${b.error}`)
+  const quotient = a.value / b.value
+  return rounded(quotient, (a.error + Math.abs(quotient) * b.error) / least, 5)
+}
+
+/** WGSL's square root is 1 / inverseSqrt, which has 2 ULP, and a division: 4.5 ULP. */
+export function root({ value, error }: Approx): Approx {
+  const [low, exact, high] = [Math.max(0, value - error), value, value + error].map(Math.sqrt) as [
+    number,
+    number,
+    number,
+  ]
+  return rounded(exact, Math.max(exact - low, high - exact), 9)
+}
+
+/** The larger of two: as far off as the worse of them at most. */
+export function larger(a: Approx, b: Approx): Approx {
+  return { value: Math.max(a.value, b.value), error: Math.max(a.error, b.error) }
+}
