@@ -117,9 +117,6 @@ const below: Record<string, readonly string[]> = {
 /** The folders that know Node. */
 const NODE = ['node', 'provision', 'cli']
 
-/** Folders whose files do not all say yet, on their first line, what they are. */
-const SILENT = ['train']
-
 const portable = sources.filter(({ folder }) => !NODE.includes(folder))
 
 describe('the sources', () => {
@@ -173,7 +170,6 @@ describe('the sources', () => {
 
   it('begin with a line that says what the file is', () => {
     const wrong = sources
-      .filter(({ folder }) => !SILENT.includes(folder))
       .map(({ path, text }) => ({ path, first: text.replace(/^#!.*\n/, '').split('\n', 1)[0]! }))
       .filter(({ first }) => !/^\/\/ \S.{8,}/.test(first) || first.startsWith('// biome-ignore'))
       .map(({ path, first }) => `${path} begins with: ${first}`)

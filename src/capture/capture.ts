@@ -54,7 +54,7 @@ export class Plan<T = unknown> {
   }
 
   /**
-   * Takes so many steps; returns as soon as they are on their way to the device. `lr` is given to every optimiser in the
+   * Takes so many steps; returns as soon as they are on their way to the device. `lr` is given to every optimizer in the
    * function, as if it were assigned to its groups: one number, or one for each step. Without it the groups' own are in
    * force. Throws before anything is done: RangeError for a count or rates that do not fit, Error after `dispose()`.
    */

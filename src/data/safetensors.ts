@@ -123,7 +123,7 @@ function narrowed(name: string, values: BigInt64Array, fail: Fail): Int32Array {
   const wrong = values.findIndex((value) => BigInt.asIntN(32, value) !== value)
   if (wrong >= 0) {
     fail(
-      `tensor ${shown(name)} is of dtype "I64" and has ${values[wrong]} at ${wrong}; only integers of 32 bits are supported`,
+      `tensor ${shown(name)} has dtype "I64" and holds ${values[wrong]} at ${wrong}; only 32-bit integers are supported`,
     )
   }
   return Int32Array.from(values, Number)

@@ -163,9 +163,9 @@ let active: { readonly detector: AnomalyDetector; readonly stop: () => void } | 
 
 /**
  * Switches the search for anomalies on or off, as torch.autograd.set_detect_anomaly does. While it is on, the result of
- * every operation, every gradient and every update by an optimiser is looked at on the GPU. The first that holds NaN or
+ * every operation, every gradient and every update by an optimizer is checked on the GPU. The first that holds NaN or
  * an infinity, in the order of recording, is named by an AnomalyError that the next reading of values (`data`, `item`, or
- * `read` of a Meter) throws; after it the search goes on anew. Switching off forgets what no reading has brought up.
+ * `read` of a Meter) throws; then the search starts again. Switching off forgets what no reading has brought up.
  *
  * It costs a dispatch a tensor: for finding a fault, not for every run. Off, it costs nothing.
  */

@@ -56,7 +56,7 @@ export async function evaluate(call: Call, values: readonly Float32Array[]): Pro
   }
 }
 
-/** Gradients of every input for each of `weights`, one array an output: of Σ weight · output. Zeros where there is none. */
+/** Gradients of every input for each of `weights`, one array per output: of Σ weight · output. Zeros for an input without a gradient. */
 async function backwardOf(
   { call, at, gpu }: Problem,
   weights: readonly (readonly (Float32Array | null)[])[],

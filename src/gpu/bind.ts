@@ -25,7 +25,7 @@ export interface Bound {
   readonly perStep: boolean
 }
 
-/** Throws for a value whose name is no binding of the kernel. */
+/** Throws for a value whose name is not a binding of the kernel. */
 export function checkNames({ name: kernel, bindings }: Kernel, values: BindingValues): void {
   const names = bindings.filter((b) => !b.perStep).map((b) => b.name)
   for (const name of Object.keys(values)) {

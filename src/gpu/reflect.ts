@@ -49,7 +49,7 @@ function read(file: string, code: string): Reflection {
   return { entryPoints }
 }
 
-/** The members of the struct that a uniform variable holds, or null when its type is no struct of this file. */
+/** The members of the struct that a uniform variable holds, or null when its type is not a struct in this file. */
 function readMembers(file: string, code: string, type: string): { name: string; type: ScalarType }[] | null {
   const body = new RegExp(`\\bstruct\\s+${type}\\s*\\{([^}]*)\\}`).exec(code)?.[1]
   const lines = body?.split(',').map((line) => line.trim())

@@ -113,7 +113,7 @@ export function clampInPlace(tensors: readonly Tensor[], { limit, keep }: Keep &
   })
 }
 
-/** A copy in memory of its own, made by a kernel: it can be captured. */
+/** A copy in separate memory, made by a kernel: it can be captured. */
 export function copyOf({ gpu, storage, shape, size }: Tensor): Tensor {
   const out = empty(gpu, shape, 'float32', 'clip')
   gpu.emit(copy, { params: { ...PARAMS, size }, x: storage, g: out.storage }, groupsForElements(size))

@@ -47,7 +47,7 @@ export interface FusedLayer {
 
 const UNIFORM_BYTES = 65_536
 const LARGEST_FIXED = 7
-/** Multiply-adds an image from which a variant of its own is worth the second that it takes to compile. */
+/** Multiply-adds an image from which a separate variant is worth the second that it takes to compile. */
 const WORTH_A_VARIANT = 100_000
 
 /** `unitSteps`: whether stride and dilation are 1; `chosen` goes before the table. */

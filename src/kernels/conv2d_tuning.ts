@@ -55,7 +55,7 @@ const UNIFORM_BYTES = 65_536
 const LARGEST_FIXED = 7
 /** A row of so many taps is in one thread's block where the table allows it. */
 const LARGEST_ROW = 5
-/** Multiply-adds an image from which a variant of its own is worth the second that it takes to compile. */
+/** Multiply-adds an image from which a separate variant is worth the second that it takes to compile. */
 const WORTH_A_VARIANT = 100_000
 
 /** Products per load decide on the processor: many outputs a thread, as near as can be to a divisor of the row. */

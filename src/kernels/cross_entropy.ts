@@ -161,7 +161,7 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
  * Softmax cross-entropy of logits [N, C] with integer labels [N]: an int32 or uint8 tensor, Int32Array or Uint8Array.
  * Returns the mean over the rows, their sum, or with 'none' the loss of each, [N]. Rows whose label is `ignoreIndex`,
  * -100 unless given, do not count: the loss of such a row is 0, as is its gradient, and the mean is over the others, NaN
- * where there are none. Stable for any finite logits. Throws RangeError for a label that is no class; for labels that
+ * if no row counts. Stable for any finite logits. Throws RangeError for a label that is not a class; for labels that
  * were computed on the GPU the loss is NaN instead.
  */
 export function crossEntropy(

@@ -149,7 +149,7 @@ interface Operands {
   readonly masksInput: boolean
 }
 
-/** The bias's gradient where there are no input features: a layer of one feature that is zero has the same. */
+/** The bias's gradient for a layer without input features: a layer of one feature that is zero has the same. */
 function biasOnly(gpu: Gpu, dy: Tensor, y: Tensor | null): Tensor {
   const [N, O] = asRows(dy)
   if (dy.size === 0) return full(gpu, [O], 0)

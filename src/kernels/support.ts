@@ -46,7 +46,7 @@ export function withScratch<T>(gpu: Gpu, operation: string, floats: number, use:
   }
 }
 
-/** Throws TypeError for an argument that is no tensor, naming it. */
+/** Throws TypeError for an argument that is not a tensor, and names it. */
 export function requireTensors(operation: string, roles: Readonly<Record<string, unknown>>): void {
   for (const [role, value] of Object.entries(roles)) {
     if (!(value instanceof Tensor)) throw new TypeError(`${operation}: ${role} must be a tensor, not ${kindOf(value)}`)

@@ -32,7 +32,7 @@ export class TableCache {
     // What a function that is being captured uses must last until its plan holds it, and be the same in every recording.
     if (this.#tables.size >= MOST_TABLES && !isCapturing(gpu)) this.dispose()
     const { words, rows } = make()
-    // Always the same for this key: in a function that is captured it is no part of the step.
+    // Always the same for this key: in a function that is captured it is not part of the step.
     const tensor = gpu.during(null, () => {
       const made = empty(gpu, [words.length], 'int32', 'table').keep()
       gpu.write(made.storage, words)

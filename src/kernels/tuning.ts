@@ -61,7 +61,7 @@ export const TUNING = {
   /**
    * linear. Up to so many multiplications a layer computes from its operands as they lie: packing would cost more than it
    * saves or hardly less, and on a GPU a dispatch costs as much as many more of them. parts 1: the blocks of rows of a weight gradient are
-   * summed by threads of their own, which pays only where there are thousands of them.
+   * summed by separate threads, which pays only for thousands of them.
    */
   linear: {
     cpu: { directForward: 2 ** 24, directBackward: 2 ** 24, parts: 0 },

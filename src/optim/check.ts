@@ -1,6 +1,9 @@
 // What optimizers, averages and clipping demand of what they are given.
 import type { Storage } from '../gpu/pool.ts'
+import { requireOptions } from '../tensor/options.ts'
+import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import type { OptimizerState, ParamGroup, Rule } from './optimizer.ts'
 
 /** The entries that have a value: an option given as undefined has its default. */
 export function defined<T extends object>(options: T): T {
@@ -50,4 +53,43 @@ export function checkParameters(parameters: readonly Tensor[], name: string): vo
     if (seen.has(p.storage)) throw new TypeError(`${name}: ${p.label} shares its memory with one listed before it`)
     seen.add(p).add(p.storage)
   }
+}
+
+/** Throws for a state that an optimizer of this rule and these groups can't take over. */
+export function checkState<G extends ParamGroup>(rule: Rule<G>, given: OptimizerState<G>, groups: readonly G[]): void {
+  const { name, defaults, states } = rule
+  const parameters = groups.flatMap(({ params }) => params)
+  const isState = Array.isArray(given?.paramGroups) && typeof given.state === 'object' && given.state !== null
+  if (!isState) throw new TypeError(`${name}: a state is { step, paramGroups, state }, as stateDict() gives it`)
+  const { step, skipped = [], paramGroups, state } = given
+  for (const count of [step, ...skipped]) {
+    if (Number.isSafeInteger(count) && count >= 0 && count <= step) continue
+    throw new RangeError(`${name}: steps must be whole numbers, 0 or more, not ${String(count)}`)
+  }
+  for (const options of paramGroups) requireOptions(`${name} state`, options, Object.keys(defaults))
+  const lists = Object.entries(state)
+  const other = lists.find(([, list]) => !Array.isArray(list) || list.length !== parameters.length)
+  if (paramGroups.length !== groups.length || other) {
+    const size = other ? other[1]?.length : parameters.length
+    throw new Error(
+      `${name}: the state has ${paramGroups.length} groups and ${size} parameters, ` +
+        `this optimizer ${groups.length} and ${parameters.length}`,
+    )
+  }
+  for (const [key, list] of lists) {
+    if (!states.includes(key)) {
+      const right = states.length === 0 ? 'no state' : states.join(', ')
+      throw new Error(`${name}: the state has ${key}, this optimizer has ${right}`)
+    }
+    for (const [i, p] of parameters.entries()) {
+      const value = list[i]
+      if (!value) continue
+      if (value.dtype !== 'float32' || !sameShape(value.shape, p.shape)) {
+        const type = value.dtype === 'float32' ? '' : `${value.dtype} `
+        throw new Error(`${name}: ${key} ${i} is ${type}${formatShape(value.shape)}, its parameter ${p.label}`)
+      }
+      value.checkUsable(name)
+    }
+  }
+  paramGroups.forEach((options, i) => void rule.check({ ...groups[i]!, ...options }))
 }

@@ -8,9 +8,8 @@ import { TableCache } from '../kernels/table_cache.ts'
 import { emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { formatShape, sameShape } from '../tensor/shape.ts'
 import { forgetGradients, Tensor } from '../tensor/tensor.ts'
-import { checkParameters, defined } from './check.ts'
+import { checkParameters, checkState, defined } from './check.ts'
 import { type FlatParameters, flatten } from './flat_parameters.ts'
 
 /** Parameters that share their options. Every option may be set at any time and is in force from the next step. */
@@ -65,16 +64,25 @@ export interface OptimizerState<G extends ParamGroup = ParamGroup> {
   readonly state: Readonly<Record<string, readonly (Tensor | null)[]>>
 }
 
+/** What the optimizer has of a parameter. */
+interface Held {
+  readonly flat: FlatParameters
+  /** Steps that it has had. */
+  steps: number
+  /** The names of the states that it has. */
+  readonly states: Set<string>
+}
+
 /** One parameter's part in an update. */
 interface Part extends UpdateEntry {
   readonly parameter: Tensor
-  readonly gradient: Tensor
-  readonly flat: FlatParameters
+  readonly held: Held
+  /** What its gradient is read from, at `gradientAt`. */
+  readonly gradients: Storage
 }
 
 /** Parameters of one group that have had as many steps: they are updated by the same numbers. */
-interface Update<G extends ParamGroup> {
-  readonly group: G
+interface Update {
   readonly parts: readonly Part[]
   readonly settings: PerStep
   readonly source: RowSource
@@ -87,13 +95,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   /** @internal */
   readonly gpu: Gpu
   readonly #rule: Rule<G>
-  readonly #flat = new Map<Tensor, FlatParameters>()
+  readonly #held = new Map<Tensor, Held>()
   readonly #settings = new Map<G, PerStep[]>()
   readonly #tables: TableCache
-  /** Steps that each parameter has had. */
-  readonly #steps = new Map<Tensor, number>()
-  /** The parameters that have each state. */
-  readonly #having = new Map<string, Set<Tensor>>()
 
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(rule: Rule<G>, params: Parameters<G>, options: Partial<Omit<G, 'params'>>) {
@@ -163,45 +167,43 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const parameters = this.parameters()
     const step = this.stepsTaken
     const skipped = parameters.map((p) => step - this.#stepsOf(p))
-    const listOf = (name: string) => {
-      const having = this.#havingOf(name)
-      return parameters.map((p) => (having.has(p) ? this.#stateOf(name, p) : null))
+    const { initial, states } = this.#rule
+    const stateOf = (name: string, p: Tensor) => {
+      const held = this.#held.get(p)
+      return held?.states.has(name) ? held.flat.stateOf(name, initial, p) : null
     }
-    const state = Object.fromEntries(this.#rule.states.map((name) => [name, listOf(name)]))
+    const state = Object.fromEntries(states.map((name) => [name, parameters.map((p) => stateOf(name, p))]))
     const paramGroups = this.paramGroups.map(({ params: _, ...options }) => options)
     return { step, ...(skipped.some((n) => n > 0) && { skipped }), paramGroups, state }
   }
 
   /** Takes over steps and options and copies the state. Throws an Error if groups or shapes do not fit; nothing is changed then. */
   loadStateDict(given: OptimizerState<G>): void {
-    const { initial } = this.#rule
-    const parameters = this.parameters()
-    this.#checkState(given)
+    const { initial, states } = this.#rule
+    checkState(this.#rule, given, this.paramGroups)
     const { step, skipped, paramGroups, state } = given
     this.#adoptNew()
     paramGroups.forEach((options, i) => void Object.assign(this.paramGroups[i]!, options))
-    parameters.forEach((p, i) => void this.#steps.set(p, step - (skipped?.[i] ?? 0)))
-    for (const key of new Set([...this.#having.keys(), ...Object.keys(state)])) {
-      const having = this.#havingOf(key)
-      for (const [i, p] of parameters.entries()) {
-        const value = state[key]?.[i] ?? null
+    for (const [i, p] of this.parameters().entries()) {
+      const held = this.#heldOf(p)
+      held.steps = step - (skipped?.[i] ?? 0)
+      for (const name of states) {
+        const value = state[name]?.[i] ?? null
         if (value) {
-          const own = this.#stateOf(key, p)
+          const own = held.flat.stateOf(name, initial, p)
           if (value !== own) p.gpu.copy(value.storage, own.storage, 4 * p.size)
-          having.add(p)
-        } else if (having.delete(p)) this.#flatOf(p).clearState(key, initial, p)
+          held.states.add(name)
+        } else if (held.states.delete(name)) held.flat.clearState(name, initial, p)
       }
     }
   }
 
   /** Gives back the state, and what updates need besides the parameters. */
   dispose(): void {
-    for (const part of [...new Set(this.#flat.values()), ...[...this.#settings.values()].flat(), this.#tables])
-      part.dispose()
-    this.#flat.clear()
+    const flats = new Set([...this.#held.values()].map(({ flat }) => flat))
+    for (const part of [...flats, ...[...this.#settings.values()].flat(), this.#tables]) part.dispose()
+    this.#held.clear()
     this.#settings.clear()
-    this.#steps.clear()
-    this.#having.clear()
   }
 
   /** The parameters of all groups, in order. */
@@ -211,62 +213,59 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
 
   /** The parameters of a group that have a gradient, by the memory that they lie in. */
   protected lyingTogether(group: G): Map<FlatParameters, Tensor[]> {
-    const found = new Map<FlatParameters, Tensor[]>()
-    for (const p of group.params) {
-      if (!p.grad) continue
-      const flat = this.#flatOf(p)
-      found.set(flat, [...(found.get(flat) ?? []), p])
-    }
-    return found
+    return grouped(
+      group.params.filter((p) => p.grad),
+      (p) => this.#heldOf(p).flat,
+    )
   }
 
-  #updates(): Update<G>[] {
-    const count = this.parameters().length
-    const step = this.stepsTaken
-    let index = -1
+  #updates(): Update[] {
+    const { countsSteps, width } = this.#rule
+    const all = this.parameters()
+    const places = new Map(all.map((p, i) => [p, i]))
     return this.paramGroups.flatMap((group) => {
-      const bySkipped = new Map<number, Part[]>()
-      for (const parameter of group.params) {
-        index++
-        const { grad: gradient, size, storage } = parameter
-        if (!gradient) continue
-        const flat = this.#flatOf(parameter)
-        const inPlace = gradient.storage.whole === flat.gradients
-        const skipped = this.#rule.countsSteps ? step - this.#stepsOf(parameter) : 0
-        const parts = bySkipped.get(skipped) ?? []
-        bySkipped.set(skipped, parts)
-        parts.push({
-          parameter,
-          gradient,
-          flat,
-          at: storage.offset / 4,
-          gradientAt: inPlace ? gradient.storage.offset / 4 : 0,
-          size,
-          gradientCode: codeOf.gradient(index, count),
-          parameterCode: codeOf.parameter(index, count),
-        })
-      }
+      const parts = group.params.flatMap((p) => this.#partOf(p, places.get(p)!, all.length))
       const perStep = this.#settings.get(group) ?? []
       this.#settings.set(group, perStep)
-      return [...bySkipped.values()].map((parts, i) => {
-        const settings = perStep[i] ?? new PerStep(this.gpu, this.#rule.width, 'settings')
-        perStep[i] = settings
+      const alike = grouped(parts, ({ held }) => (countsSteps ? held.steps : 0))
+      return [...alike.values()].map((own, i) => {
+        perStep[i] ??= new PerStep(this.gpu, width, 'settings')
         const variant = this.#rule.variant(group)
-        return { group, parts, settings, variant, source: this.#sourceOf(group, parts, variant) }
+        return { parts: own, settings: perStep[i], variant, source: this.#sourceOf(group, own, variant) }
       })
     })
+  }
+
+  /** Of the parameter at this place among so many; nothing if it has no gradient. */
+  #partOf(parameter: Tensor, index: number, count: number): Part[] {
+    const { grad, size, storage } = parameter
+    if (!grad) return []
+    const held = this.#heldOf(parameter)
+    const inPlace = grad.storage.whole === held.flat.gradients
+    return [
+      {
+        parameter,
+        held,
+        gradients: inPlace ? held.flat.gradients : grad.storage,
+        at: storage.offset / 4,
+        gradientAt: inPlace ? grad.storage.offset / 4 : 0,
+        size,
+        gradientCode: codeOf.gradient(index, count),
+        parameterCode: codeOf.parameter(index, count),
+      },
+    ]
   }
 
   /** The settings of an update, step by step. In a plan the options are read before every run. */
   #sourceOf(group: G, parts: readonly Part[], variant: Variant): RowSource {
     const rule = this.#rule
-    const first = parts[0]!.parameter
+    const { held: first } = parts[0]!
     return {
       takesRates: true,
       key: keyOfEntries(parts),
       row: (use, lr) => {
         const options = lr === undefined ? group : { ...group, lr }
-        return Float32Array.from(rule.settings(options, this.#stepsOf(first) + 1 + use))
+        return Float32Array.from(rule.settings(options, first.steps + 1 + use))
       },
       check: (uses, rateOf) => {
         for (let use = 0; use < uses; use++) {
@@ -278,7 +277,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         if (now !== variant.name) {
           throw new Error(`${rule.name}: the plan was captured ${variant.name}, the group is now ${now}; capture again`)
         }
-        if (rule.countsSteps && parts.some(({ parameter }) => this.#stepsOf(parameter) !== this.#stepsOf(first))) {
+        if (rule.countsSteps && parts.some(({ held }) => held.steps !== first.steps)) {
           throw new Error(
             `${rule.name}: some parameters have had other steps since the plan was captured; capture again`,
           )
@@ -286,14 +285,14 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       },
       advance: (uses, rateOf) => {
         group.lr = rateOf(uses - 1) ?? group.lr
-        for (const { parameter, flat } of parts) {
+        for (const { parameter, held } of parts) {
           parameter.storage.version++
-          this.#steps.set(parameter, this.#stepsOf(parameter) + uses)
-          for (const name of variant.state) this.#havingOf(name).add(parameter)
+          held.steps += uses
+          for (const name of variant.state) held.states.add(name)
           for (const observer of observing()) {
             const [, short = rule.name] = rule.name.split('.')
             for (const name of variant.state) {
-              observer.update?.(flat.stateOf(name, rule.initial, parameter), short, `the ${name} of`, parameter)
+              observer.update?.(held.flat.stateOf(name, rule.initial, parameter), short, `the ${name} of`, parameter)
             }
             observer.update?.(parameter, short, 'the parameter', parameter)
           }
@@ -303,26 +302,13 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   }
 
   /** One dispatch, except for parameters whose gradient lies elsewhere. */
-  #dispatch({ parts, settings, variant }: Update<G>, use: number, watch: Storage | null): void {
-    const batches = new Map<FlatParameters, Map<Storage, Part[]>>()
-    for (const part of parts) {
-      const { flat, gradient } = part
-      const gradients = gradient.storage.whole === flat.gradients ? flat.gradients : gradient.storage
-      const own = batches.get(flat) ?? new Map<Storage, Part[]>()
-      batches.set(flat, own.set(gradients, [...(own.get(gradients) ?? []), part]))
-    }
-    for (const [flat, byGradients] of batches) {
+  #dispatch({ parts, settings, variant }: Update, use: number, watch: Storage | null): void {
+    for (const [flat, own] of grouped(parts, ({ held }) => held.flat)) {
       const states = Object.fromEntries(variant.state.map((name) => [name, flat.state(name, this.#rule.initial)]))
-      for (const [gradients, entries] of byGradients) {
+      for (const [gradients, entries] of grouped(own, (part) => part.gradients)) {
         const { tensor, rows } = this.#tables.get(keyOfEntries(entries), () => updateTable(entries))
-        const storages = {
-          table: tensor.storage,
-          settings: settings.storage,
-          parameters: flat.storage,
-          gradients,
-          states,
-          watch,
-        }
+        const [table, parameters] = [tensor.storage, flat.storage]
+        const storages = { table, settings: settings.storage, parameters, gradients, states, watch }
         emitUpdate(this.gpu, variant.kernel, storages, rows, use)
       }
     }
@@ -334,74 +320,38 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     this.#rule.check(group)
   }
 
-  #checkState(given: OptimizerState<G>): void {
-    const { name, defaults, states } = this.#rule
-    const parameters = this.parameters()
-    const isState = Array.isArray(given?.paramGroups) && typeof given.state === 'object' && given.state !== null
-    if (!isState) throw new TypeError(`${name}: a state is { step, paramGroups, state }, as stateDict() gives it`)
-    const { step, skipped = [], paramGroups, state } = given
-    for (const count of [step, ...skipped]) {
-      if (Number.isSafeInteger(count) && count >= 0 && count <= step) continue
-      throw new RangeError(`${name}: steps must be whole numbers, 0 or more, not ${String(count)}`)
-    }
-    for (const options of paramGroups) requireOptions(`${name} state`, options, Object.keys(defaults))
-    const lists = Object.entries(state)
-    const other = lists.find(([, list]) => !Array.isArray(list) || list.length !== parameters.length)
-    if (paramGroups.length !== this.paramGroups.length || other) {
-      const size = other ? other[1]?.length : parameters.length
-      throw new Error(
-        `${name}: the state has ${paramGroups.length} groups and ${size} parameters, ` +
-          `this optimizer ${this.paramGroups.length} and ${parameters.length}`,
-      )
-    }
-    for (const [key, list] of lists) {
-      if (!states.includes(key)) {
-        const right = states.length === 0 ? 'no state' : states.join(', ')
-        throw new Error(`${name}: the state has ${key}, this optimizer has ${right}`)
-      }
-      for (const [i, p] of parameters.entries()) {
-        const value = list[i]
-        if (!value) continue
-        if (value.dtype !== 'float32' || !sameShape(value.shape, p.shape)) {
-          const type = value.dtype === 'float32' ? '' : `${value.dtype} `
-          throw new Error(`${name}: ${key} ${i} is ${type}${formatShape(value.shape)}, its parameter ${p.label}`)
-        }
-        value.checkUsable(name)
-      }
-    }
-    paramGroups.forEach((options, i) => void this.#rule.check({ ...this.paramGroups[i]!, ...options }))
-  }
-
   /** Takes in parameters that were put into a group since. */
   #adoptNew(): void {
-    const strangers = this.parameters().filter((p) => !this.#flat.has(p))
+    const strangers = this.parameters().filter((p) => !this.#held.has(p))
     if (strangers.length === 0) return
     checkParameters(this.parameters(), this.#rule.name)
     for (const flat of this.gpu.during(null, () => flatten(strangers))) {
-      for (const p of flat.parameters) this.#flat.set(p, flat)
+      for (const p of flat.parameters) this.#held.set(p, { flat, steps: 0, states: new Set() })
     }
   }
 
-  #flatOf(p: Tensor): FlatParameters {
-    return this.#flat.get(p)!
-  }
-
-  #stateOf(name: string, p: Tensor): Tensor {
-    return this.#flatOf(p).stateOf(name, this.#rule.initial, p)
-  }
-
-  #havingOf(name: string): Set<Tensor> {
-    const found = this.#having.get(name) ?? new Set<Tensor>()
-    this.#having.set(name, found)
-    return found
+  #heldOf(p: Tensor): Held {
+    return this.#held.get(p)!
   }
 
   #stepsOf(p: Tensor): number {
-    return this.#steps.get(p) ?? 0
+    return this.#held.get(p)?.steps ?? 0
   }
 
   /** The steps of the parameter that has had the most. */
   protected get stepsTaken(): number {
     return Math.max(0, ...this.parameters().map((p) => this.#stepsOf(p)))
   }
+}
+
+/** Things of equal keys together, in the order in which they come. */
+function grouped<K, T>(things: readonly T[], keyOf: (thing: T) => K): Map<K, T[]> {
+  const found = new Map<K, T[]>()
+  for (const thing of things) {
+    const key = keyOf(thing)
+    const others = found.get(key)
+    if (others) others.push(thing)
+    else found.set(key, [thing])
+  }
+  return found
 }

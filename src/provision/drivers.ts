@@ -160,6 +160,6 @@ function fileIn(folder: string, path: unknown): string {
   const full = resolve(folder, path)
   const inside = relative(folder, full)
   if (inside === '..' || inside.startsWith(`..${sep}`)) throw new Error(`${path} lies outside the folder`)
-  if (!existsSync(full)) throw new Error(`${path} is not there`)
+  if (!existsSync(full)) throw new Error(`${path} does not exist`)
   return full
 }

@@ -42,10 +42,10 @@ export function dataLine({ text }: DataState): string {
 
 /** One line for the adapter and one for the data: present or missing, and whether setup can fetch it. */
 export function checkLines(context: SetupContext, { adapter, data }: SetupState, plan: SetupPlan): string[] {
-  const brings = (what: string) => `; \`${commandLine('setup')}\` brings ${what}`
+  const fetches = (what: string) => `; \`${commandLine('setup')}\` fetches ${what}`
   const [driver] = plan.drivers
-  const cure = driver === undefined ? `; ${nothingToBring(context, adapter)}` : brings(WORDS[driver])
-  const files = plan.data ? brings(`it: ${megabytes(DATASET_BYTES)}`) : ''
+  const cure = driver === undefined ? `; ${nothingToBring(context, adapter)}` : fetches(WORDS[driver])
+  const files = plan.data ? fetches(`it: ${megabytes(DATASET_BYTES)}`) : ''
   return [
     adapter.adapterSource === null
       ? `adapter: missing: ${adapter.text}${cure}`

@@ -2,7 +2,7 @@
 import { type Args, fault, type Options, show } from './kinds.ts'
 import { readOptions } from './options.ts'
 import { parseArguments } from './parse.ts'
-import { checkOptimiser, type HasParamGroups } from './scheduler.ts'
+import { checkOptimizer, type HasParamGroups } from './scheduler.ts'
 
 const RULES = {
   factor: { kind: 'shrinking', default: 0.1 },
@@ -42,21 +42,21 @@ export type PlateauState = {
  * Throws the same errors as the schedules.
  */
 export class ReduceLROnPlateau {
-  readonly #optimiser: HasParamGroups
+  readonly #optimizer: HasParamGroups
   readonly #options: ReturnType<typeof readOptions<typeof PLATEAU>>
   #best: number | null = null
   #badEpochs = 0
   #cooldownLeft = 0
 
-  constructor(optimiser: HasParamGroups, options: PlateauOptions = {}) {
-    checkOptimiser('ReduceLROnPlateau', optimiser)
+  constructor(optimizer: HasParamGroups, options: PlateauOptions = {}) {
+    checkOptimizer('ReduceLROnPlateau', optimizer)
     this.#options = readOptions('ReduceLROnPlateau', PLATEAU, options)
-    this.#optimiser = optimiser
+    this.#optimizer = optimizer
   }
 
   /** The current rates, one a group. */
   get lastLr(): number[] {
-    return this.#optimiser.paramGroups.map(({ lr }) => lr)
+    return this.#optimizer.paramGroups.map(({ lr }) => lr)
   }
 
   /**
@@ -88,7 +88,7 @@ export class ReduceLROnPlateau {
 
   /** Restores a state and sets its rates. If it throws, nothing has changed. */
   loadStateDict(state: PlateauState): void {
-    const groups = this.#optimiser.paramGroups
+    const groups = this.#optimizer.paramGroups
     const problem = plateauStateProblem(state, groups.length)
     if (problem !== null) throw new TypeError(`ReduceLROnPlateau.loadStateDict: ${problem}`)
     for (const [i, group] of groups.entries()) group.lr = state.lr[i]!
@@ -109,7 +109,7 @@ export class ReduceLROnPlateau {
   #reduce(): boolean {
     const { factor, minLr, eps } = this.#options
     let reduced = false
-    for (const group of this.#optimiser.paramGroups) {
+    for (const group of this.#optimizer.paramGroups) {
       const lr = Math.max(group.lr * factor, minLr)
       if (group.lr - lr <= eps) continue
       group.lr = lr

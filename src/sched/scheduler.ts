@@ -17,20 +17,20 @@ export type SchedulerState = { readonly t: number }
  * groups; RangeError if a rate or momentum is not a finite number ≥ 0. If it throws, nothing has changed.
  */
 export class Scheduler {
-  readonly #optimiser: HasParamGroups
+  readonly #optimizer: HasParamGroups
   readonly #schedules: Schedule | readonly Schedule[]
   #t = 0
   #lastLr: readonly number[] = []
 
-  constructor(optimiser: HasParamGroups, schedules: Schedule | readonly Schedule[]) {
-    checkOptimiser('Scheduler', optimiser)
+  constructor(optimizer: HasParamGroups, schedules: Schedule | readonly Schedule[]) {
+    checkOptimizer('Scheduler', optimizer)
     for (const schedule of Array.isArray(schedules) ? schedules : [schedules]) {
       if (typeof schedule !== 'function') {
         const cure = typeof schedule === 'string' ? '; sched.parse makes one from a string' : ''
         throw new TypeError(`Scheduler: a schedule must be a function of t, got ${show(schedule)}${cure}`)
       }
     }
-    this.#optimiser = optimiser
+    this.#optimizer = optimizer
     this.#schedules = typeof schedules === 'function' ? schedules : [...schedules]
     this.#moveTo(0)
   }
@@ -63,7 +63,7 @@ export class Scheduler {
 
   /** Computes every rate before setting the first, so that a schedule that throws changes nothing. */
   #moveTo(t: number): void {
-    const groups = this.#optimiser.paramGroups
+    const groups = this.#optimizer.paramGroups
     const schedules = this.#schedules
     if (typeof schedules !== 'function' && schedules.length !== groups.length) {
       const counts = `${schedules.length} schedules for ${groups.length} parameter groups`
@@ -84,11 +84,11 @@ export class Scheduler {
 }
 
 /** Throws TypeError for a value without parameter groups. */
-export function checkOptimiser(owner: string, optimiser: HasParamGroups): void {
-  const groups: unknown = optimiser?.paramGroups
+export function checkOptimizer(owner: string, optimizer: HasParamGroups): void {
+  const groups: unknown = optimizer?.paramGroups
   if (Array.isArray(groups) && groups.every((group) => typeof group?.lr === 'number')) return
   throw new TypeError(
-    `${owner}: the optimizer must have paramGroups, each with an lr, as optim.SGD does, got ${show(optimiser)}`,
+    `${owner}: the optimizer must have paramGroups, each with an lr, as optim.SGD does, got ${show(optimizer)}`,
   )
 }
 

@@ -5,7 +5,7 @@ import { requireOptions } from './options.ts'
 import { checkShape, formatShape, type Shape, ShapeError, sizeOf } from './shape.ts'
 import { bytesPerElement, type DType, Tensor, type TypedArray } from './tensor.ts'
 
-/** Integers up to this many are looked through for their range even where they are no list: they may be reshaped to one. */
+/** Integers up to this many are checked for their range even in a tensor that is not a list: it may be reshaped to one. */
 const LARGEST_SCANNED = 1 << 20
 
 /** Numbers in lists of equal length, however deep. */
@@ -120,7 +120,7 @@ function convert(
   return typed
 }
 
-/** The smallest and the largest of the values; the infinities where there are none. */
+/** The smallest and the largest of the values; the infinities for an empty list. */
 export function rangeOf(values: ArrayLike<number>): [number, number] {
   let low = Number.POSITIVE_INFINITY
   let high = Number.NEGATIVE_INFINITY

@@ -1,3 +1,4 @@
+// What training demands of networks, batches and optimizers.
 import { ImageBatches } from '../data/batches.ts'
 import { Module } from '../nn/index.ts'
 import { Optimizer } from '../optim/index.ts'

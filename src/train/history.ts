@@ -1,3 +1,4 @@
+// The records of a run, and what is read from them.
 /** The records of a training run, and what is read off them: the points of its curves and its closing line. */
 
 import { DataError } from '../errors.ts'

@@ -1,3 +1,4 @@
+// What the loop offers to the commands.
 export type { FitBatch, FitCallback, FitEpoch, FitProgress, FitResult, FitRun } from './callbacks.ts'
 export { type CheckpointOptions, type CheckpointStore, checkpointName } from './checkpoint_store.ts'
 export { DivergedError } from './diverged.ts'

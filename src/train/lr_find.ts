@@ -1,3 +1,4 @@
+// lrFind: the range test for learning rates.
 import { capture, type Plan } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import { crossEntropy } from '../kernels/cross_entropy.ts'

@@ -1,3 +1,4 @@
+// Loss and accuracy, summed on the device.
 import type { Gpu } from '../gpu/gpu.ts'
 import { countedCrossEntropy } from '../kernels/cross_entropy.ts'
 import { newWatch } from '../kernels/finite.ts'

@@ -1,3 +1,4 @@
+// The rate and the momentum of every update, from a schedule.
 import type { Schedule } from '../sched/index.ts'
 import { check } from '../sched/kinds.ts'
 

@@ -1,3 +1,4 @@
+// Compiles the kernels of a run beforehand.
 import { warmUp } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import { evaluationStep } from './evaluate.ts'

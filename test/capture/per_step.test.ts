@@ -68,7 +68,8 @@ describe('rows', () => {
     expect([...perStepWords(rows(1, 1, 2), 2)]).toEqual([3, 1, 1, 7, 1, 7, 2, 7])
   })
 
-  it('are told apart by their bits: 0 is not -0', () => {
+  it('are told apart by every word, and by its bits: 0 is not -0', () => {
+    expect([...perStepWords([Uint32Array.of(7, 1), Uint32Array.of(7, 2)], 2)]).toEqual([2, 1, 7, 1, 7, 2])
     const rows = [Float32Array.of(0), Float32Array.of(-0)]
     expect([...perStepWords(rows, 1)]).toEqual([2, 1, 0, 0x80000000])
   })
@@ -219,6 +220,6 @@ it('one optimizer that is used twice in a step, each time for other parameters, 
     }
   }
   expect(messageOf(() => capture(step))).toBe(
-    'capture: a step uses one optimizer twice, each time for other parameters; make two optimizers',
+    'capture: a step uses one optimizer twice, each time for different parameters; make two optimizers',
   )
 })

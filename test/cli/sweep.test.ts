@@ -136,7 +136,7 @@ describe('dawngrad sweep', () => {
     const result = join(scratch, damaged!, 'result.json')
     await mkdir(join(scratch, damaged!), { recursive: true })
     writeFileSync(result, '{"trainLoss": 1')
-    const message = `error: DataError: ${damaged}/result.json: damaged; remove it, and the run goes on`
+    const message = `error: DataError: ${damaged}/result.json: damaged; remove it to continue the run`
     for (const more of [[], ['--index', '0', '--quiet']]) {
       const { code, stdout, stderr } = await sweep([...args, ...more])
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' })

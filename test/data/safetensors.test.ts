@@ -183,7 +183,7 @@ describe('decodeSafetensors reads integers of 64 bits', () => {
 
   it.each([2n ** 31n, -(2n ** 31n) - 1n, 2n ** 62n])('and refuses %d', (value) => {
     expect(messageOf(() => decodeSafetensors(of(1n, value), 'a'))).toBe(
-      `a: tensor "n" is of dtype "I64" and has ${value} at 1; only integers of 32 bits are supported`,
+      `a: tensor "n" has dtype "I64" and holds ${value} at 1; only 32-bit integers are supported`,
     )
   })
 })

@@ -227,7 +227,7 @@ On this system adapters come from Metal: a newer system or graphics driver may h
       ['its libraries are not a list', 'a ready.json with other libraries'],
       ['7 is not a path', 'a ready.json without a path'],
       ['../swiftshader/../../x lies outside the folder', 'a ready.json that leads out of its folder'],
-      ['gone.json is not there', 'a ready.json that names a file that is gone'],
+      ['gone.json does not exist', 'a ready.json that names a file that is gone'],
     ].map(([why, title]) => ({
       title: `tried: ${title}`,
       error: 'a line of the list of what was tried',

@@ -141,7 +141,7 @@ export const safetensors: Area = {
     {
       title: 'safetensors: an integer beyond 32 bits',
       error: 'DataError',
-      text: 'weights.safetensors: tensor "a" is of dtype "I64" and has 4294967296 at 0; only integers of 32 bits are supported',
+      text: 'weights.safetensors: tensor "a" has dtype "I64" and holds 4294967296 at 0; only 32-bit integers are supported',
       run: () => {
         const bytes = file({ a: { dtype: 'I64', shape: [1], data_offsets: [0, 8] } }, 8)
         bytes[bytes.length - 4] = 1

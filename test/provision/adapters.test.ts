@@ -126,10 +126,10 @@ describe('the drivers of a machine', () => {
     ['null', 'its version is not 1'],
     ['{"version":2,"icd":"vk.json"}', 'its version is not 1'],
     ['{"version":1}', 'undefined is not a path'],
-    ['{"version":1,"icd":"gone.json"}', 'gone.json is not there'],
+    ['{"version":1,"icd":"gone.json"}', 'gone.json does not exist'],
     ['{"version":1,"icd":"../swiftshader/../../x"}', '../swiftshader/../../x lies outside the folder'],
     ['{"version":1,"icd":"vk.json","libraries":"all"}', 'its libraries are not a list'],
-    ['{"version":1,"icd":"vk.json","libraries":["liba.so"]}', 'liba.so is not there'],
+    ['{"version":1,"icd":"vk.json","libraries":["liba.so"]}', 'liba.so does not exist'],
     ['{"version":1,"icd":"vk.json","libvulkan":7}', '7 is not a path'],
   ])('are missing where ready.json is damaged: %s', (text, why) => {
     const cache = folder({ ...SWIFTSHADER, 'dawngrad/swiftshader/ready.json': text })

@@ -108,7 +108,7 @@ describe('setup of the data set', () => {
     const problem =
       `CACHE/fashion-mnist/${SL}.gz: the SHA-256 of its 5 decompressed bytes is ` +
       `${sha(Buffer.from('wrong'))}, but must be ${sha(gunzipSync(tiny(SL)))}`
-    expect(said()[1]).toBe(`data: missing: ${problem}; \`npm run setup\` brings it: 30.9 MB`)
+    expect(said()[1]).toBe(`data: missing: ${problem}; \`npm run setup\` fetches it: 30.9 MB`)
     await setup(world.context())
     expect(await readTiny(folder)).toEqual(TINY)
     expect(world.requests).toEqual([`a/${SL}.gz`])
@@ -196,7 +196,7 @@ describe('--check', () => {
     expect(await checkSetup(world.context())).toBe(false)
     expect(said()).toEqual([
       'adapter: hardware: test adapter (a hardware adapter)',
-      'data: missing: not on this machine; `npm run setup` brings it: 30.9 MB',
+      'data: missing: not on this machine; `npm run setup` fetches it: 30.9 MB',
     ])
     expect(world.requests).toEqual([])
     expect(await readdir(world.cache)).toEqual(['adapter.json'])

@@ -268,8 +268,10 @@ fn step_amsgrad(
     let at = row.at + i;
     let given = dp[row.at_dp + i];
     let v = average(s, at, given);
-    // As torch.maximum: a NaN stays, whichever of the two it is.
-    let largest = select(maxExpAvgSq[at], v, v > maxExpAvgSq[at] || not_finite(v));
+    // As torch.maximum: what is not finite stays, found by its bits.
+    let before = maxExpAvgSq[at];
+    var largest = before;
+    if (!not_finite(before) && (not_finite(v) || v > before)) { largest = v; }
     maxExpAvgSq[at] = largest;
     let parameter = updated(s, at, largest);
     p[at] = parameter;

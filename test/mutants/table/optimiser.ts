@@ -46,6 +46,33 @@ const kernel = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   },
 ])
 
+const adagrad = mutantsOf('wgsl/adagrad.wgsl', tests.adagrad, [
+  {
+    id: 'adagrad-sum',
+    find: 'sum[at] + s.first + g * g',
+    replace: 's.first + g * g',
+    breaks: 'The sum of squares forgets all but the last gradient.',
+  },
+  {
+    id: 'adagrad-first',
+    find: 'sum[at] + s.first + g * g',
+    replace: 'sum[at] + g * g',
+    breaks: 'The sum of squares starts from 0, whatever was asked for.',
+  },
+  {
+    id: 'adagrad-decay-sign',
+    find: 'g += s.weight_decay * before',
+    replace: 'g -= s.weight_decay * before',
+    breaks: 'Weight decay lets the weights grow.',
+  },
+  {
+    id: 'adagrad-maximize',
+    find: 'select(given, -given, s.maximize)',
+    replace: 'given',
+    breaks: 'maximize goes downhill.',
+  },
+])
+
 const host = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
   {
     id: 'sgd-host-nesterov',
@@ -103,6 +130,13 @@ const adam = mutantsOf('wgsl/adam.wgsl', tests.adamKernel, [
     find: 'maxExpAvgSq[at], v, v > maxExpAvgSq[at] || not_finite(v)',
     replace: 'v, v, v > maxExpAvgSq[at] || not_finite(v)',
     breaks: 'amsgrad divides by the second average of now.',
+  },
+  {
+    id: 'adam-maximize',
+    find: 'select(given, -given, s.maximize)',
+    replace: 'given',
+    breaks: 'maximize goes downhill.',
+    tests: tests.adamw,
   },
   {
     id: 'adam-table-place',
@@ -404,5 +438,5 @@ const clipping = [
 
 export const optimisation: Area = {
   title: 'Optimiser',
-  mutants: [...kernel, ...adam, ...host, ...optimiser, ...checks, ...places, ...clipping],
+  mutants: [...kernel, ...adam, ...adagrad, ...host, ...optimiser, ...checks, ...places, ...clipping],
 }

@@ -38,6 +38,8 @@ export const relu = operation('relu', 'kernels/relu/relu')
 export const batchNorm = operation('batchNorm', 'kernels/batch_norm/batch_norm')
 /** What only batch norm has: its running statistics and its numerics. */
 export const batchNormOwn = files('kernels/batch_norm/batch_norm')
+export const adagrad = files('kernels/adagrad/adagrad', 'optim/adagrad')
+export const adamw = files('optim/adamw')
 export const adamKernel = files('kernels/adam/adam')
 export const sgdKernel = files('kernels/sgd/sgd')
 export const sgldKernel = files('kernels/sgld/sgld')
