@@ -5,10 +5,10 @@
 //   scale:  g[i] = g[i] * min(limit / (norm[0] + 1e-6), 1)
 //   clamp:  g[i] = min(max(g[i], -limit), limit)
 //
-//   g      gradients, anywhere in one buffer; for copy what is made, flat
-//   table  [ROWS, 3]  u32, a row for each workgroup: the first element in g, its number, how many (at most BLOCK). Numbers
+//   g      gradients that are changed, anywhere in one buffer; for copy what is made, flat
+//   table  [ROWS, 3]  u32, a row for each workgroup: the first element in g (or x), its number, how many (at most BLOCK). Numbers
 //                     count elements, those of one gradient after those of another; each begins at a multiple of BLOCK
-//   x      [SIZE]  what is copied
+//   x      what is only read: for partial gradients, as in g; for copy [SIZE]
 //   sums   [BLOCKS]  a partial result for each BLOCK elements, in the order of their numbers, as bits: the sum of squares, or
 //                    the largest |g[i]|. So it does not matter which gradients lie together
 //   norm   [1]     as bits
@@ -96,7 +96,7 @@ fn partial(
   let row = read_row(group, groups);
   var sum = 0u;
   for (var i = local; i < row.count; i += GROUP) {
-    sum = together(sum, term(g[row.at + i]));
+    sum = together(sum, term(x[row.at + i]));
   }
   found[local] = sum;
   workgroupBarrier();

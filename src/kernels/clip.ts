@@ -73,7 +73,7 @@ export function normOf(tensors: readonly [Tensor, ...Tensor[]], normType: 2 | ty
     for (const buffer of buffers) {
       const { table, rows } = deviceTable(gpu, buffer)
       const params = { ...PARAMS, size: rows, first: buffer.first, infinite }
-      gpu.emit(partial, { params, table, g: buffer.whole, sums }, rows)
+      gpu.emit(partial, { params, table, x: buffer.whole, sums }, rows)
     }
     gpu.emit(total, { params: { ...PARAMS, size: blocks, infinite }, sums, norm: norm.storage }, 1)
   })

@@ -310,3 +310,14 @@ describe('in training', () => {
     expect(gpu.memory().bytes).toBe(before.bytes)
   })
 })
+
+it('gradients that an operation saved are clipped in other memory, and it may go back once more', async () => {
+  const logits = parameter(fill(6, 1, 'normal'), [2, 3])
+  const loss = crossEntropy(logits, tensor(Int32Array.of(0, 2)))
+  loss.backward(null, { retainGraph: true })
+  const before = await values(logits.grad!)
+  optim.clipGradNorm([logits], 0.01)
+  logits.grad = null
+  loss.backward()
+  expect(await values(logits.grad!)).toEqual(before)
+})
