@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { gradEnabled, noGrad } from './modes.ts'
 import { observing } from './observe.ts'
-import { isOne, oneOf } from './one.ts'
+import { oneOf } from './one.ts'
 import { releasing } from './owned.ts'
 import { formatShape, type Shape, sizeOf } from './shape.ts'
 import type { DType, Tensor } from './tensor.ts'
@@ -121,17 +121,18 @@ export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boo
     const start = gradient?.detach() ?? root.like(oneOf(root.gpu).retain(), root.shape)
     for (const observer of observing()) observer.start?.(start)
     if (!root.node) {
-      accumulateLeaf(root, start)
+      accumulateLeaf(root, start, start.storage)
       return start.release('it was the starting gradient')
     }
     // Gradients on their way, one for each operation not yet walked; each is released as soon as it has been used.
+    const given = start.storage
     const waiting = new Map<TapeNode, Tensor>([[root.node, start.keep()]])
     try {
       const order = topological(root.node)
       checkSaved(order)
       for (const node of order) {
         const dy = waiting.get(node)!
-        releasing(() => step(root, node, dy, waiting), NOTHING)
+        releasing(() => step({ root, given, waiting }, node, dy), NOTHING)
         waiting.delete(node)
         dy.release('it was an intermediate gradient')
         if (!retainGraph) node.releaseSaved()
@@ -143,8 +144,11 @@ export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boo
   })
 }
 
+/** A walk: where it began, the memory of the gradient that it was given, and the gradients on their way. */
+type Walk = { readonly root: Tensor; readonly given: Storage; readonly waiting: Map<TapeNode, Tensor> }
+
 /** Runs one operation's backward and hands the gradients on. */
-function step(root: Tensor, node: TapeNode, dy: Tensor, waiting: Map<TapeNode, Tensor>): void {
+function step({ root, given, waiting }: Walk, node: TapeNode, dy: Tensor): void {
   const { op, attributes, edges, saved } = node
   const tensors = saved!.map(({ storage, shape, dtype }) => root.like(storage.retain(), shape, dtype))
   const needs = edges.map((edge) => edge !== null)
@@ -155,7 +159,7 @@ function step(root: Tensor, node: TapeNode, dy: Tensor, waiting: Map<TapeNode, T
     if (!edge) return
     const dx = gradients[i]
     if (!dx) throw new Error(`${op.name}: backward returned no gradient for input ${i}`)
-    if ('leaf' in edge) accumulateLeaf(edge.leaf, dx)
+    if ('leaf' in edge) accumulateLeaf(edge.leaf, dx, given)
     else {
       const before = waiting.get(edge.node)
       waiting.set(edge.node, (before ? arithmetic!.add(before, dx) : dx.detach()).keep())
@@ -175,12 +179,12 @@ function gradientFor(root: Tensor, { op, edges, inputShapes }: TapeNode, input: 
 }
 
 /** The gradient belongs to its leaf: it outlives every scope and is released with the leaf or by `zeroGrad`. */
-function accumulateLeaf(leaf: Tensor, dx: Tensor): void {
+function accumulateLeaf(leaf: Tensor, dx: Tensor, given: Storage): void {
   if (leaf.released) return
   for (const observer of observing()) observer.leaf?.(leaf)
   const before = leaf.grad
-  // Memory that is the leaf's, or everybody's 1, would be changed with the gradient.
-  const borrowed = dx.storage === leaf.storage || isOne(dx)
+  // Memory that is the leaf's, everybody's 1, or the user's would be changed with the gradient, and it with that.
+  const borrowed = dx.storage === leaf.storage || dx.storage === given
   const sum = before ? arithmetic!.add(before, dx) : borrowed ? arithmetic!.copy(dx) : dx.detach()
   sum.name = leaf.name === '' ? '' : `${leaf.name}.grad`
   leaf.grad = sum.keep()

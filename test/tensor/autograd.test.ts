@@ -353,3 +353,12 @@ it('takes for a gradient only what an update can use', () => {
   expect(messageOf(() => (p.grad = tensor([1])))).toBe(`${text}float32 [1]`)
   expect(messageOf(() => (p.grad = tensor(new Int32Array(2))))).toBe(`${text}int32 [2]`)
 })
+
+it('a gradient that the user gives stays the user’s: what changes it later leaves the gradients of leaves alone', async () => {
+  const [a, b, given] = [parameter([1, 2], [2]), parameter([3, 4], [2]), parameter([5, 6], [2])]
+  add(a, b).backward(given)
+  given.grad = tensor([1, 1], [2])
+  new optim.SGD([given], { lr: 1 }).step()
+  expect(await values(given)).toEqual(Float32Array.of(4, 5))
+  for (const leaf of [a, b]) expect(await values(leaf.grad!)).toEqual(Float32Array.of(5, 6))
+})
