@@ -36,8 +36,8 @@ export class Plan<T = unknown> {
   readonly #gpu: Gpu
   readonly #recording: Recording
   readonly #made: Current
-  /** Memory outside of the plan that a step writes. */
-  readonly #written: readonly Storage[]
+  /** Memory that a step writes and others may have used: what lies outside of the plan, its result, gradients in it. */
+  readonly #written: ReadonlySet<Storage>
   readonly #leaves: ReadonlySet<Tensor>
   #disposed = false
 
@@ -46,8 +46,10 @@ export class Plan<T = unknown> {
     this.#gpu = gpu
     this.#recording = recording
     this.#made = made
-    this.#written = recording.written()
     this.#leaves = leaves
+    const given = [...tensorsIn(result), ...[...leaves].flatMap(({ grad }) => grad ?? [])]
+    const own = given.map(({ storage }) => storage).filter(({ whole }) => whole.pool === recording.memory.pool)
+    this.#written = new Set([...recording.written(), ...own])
     this.result = result
     this.dispatches = recording.entries.length
     for (const storage of recording.externals()) storage.retain()
@@ -130,8 +132,16 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
       if (recording.refused) throw recording.refused // whoever caught it
       return { recording, made, result }
     }
-    const first = record()
-    for (const tensor of tensorsIn(first.result)) tensor.release('it was the result of an earlier recording')
+    const discard = ({ result }: Recorded<T>) => {
+      for (const tensor of tensorsIn(result)) tensor.release('it was the result of an earlier recording')
+    }
+    let first = record()
+    discard(first)
+    if (first.recording.moved()) {
+      // An optimizer has taken in parameters that were put into its groups: what was recorded before has their old place.
+      first = record()
+      discard(first)
+    }
     const last = record()
     const { recording, result } = last
     const difference = first.recording.difference(recording)

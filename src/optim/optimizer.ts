@@ -6,6 +6,7 @@ import type { Storage } from '../gpu/pool.ts'
 import { codeOf } from '../kernels/finite.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
+import { empty } from '../tensor/create.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { forgetGradients, Tensor } from '../tensor/tensor.ts'
@@ -66,6 +67,8 @@ export interface OptimizerState<G extends ParamGroup = ParamGroup> {
 
 /** What the optimizer has of a parameter. */
 interface Held {
+  /** Tells it apart from the optimizer's other parameters. */
+  readonly id: number
   readonly flat: FlatParameters
   /** Steps that it has had. */
   steps: number
@@ -98,6 +101,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   readonly #held = new Map<Tensor, Held>()
   readonly #settings = new Map<G, PerStep[]>()
   readonly #tables: TableCache
+  /** Steps that any parameter has had. */
+  #steps = 0
+  #ids = 0
 
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(rule: Rule<G>, params: Parameters<G>, options: Partial<Omit<G, 'params'>>) {
@@ -159,13 +165,14 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
 
   /** What a captured step depends on: it must be captured again when this changes. @internal */
   get variants(): string {
-    return this.paramGroups.map((group) => this.#rule.variant(group).name).join()
+    const trained = this.parameters().map((p) => p.requiresGrad)
+    return [...this.paramGroups.map((group) => this.#rule.variant(group).name), this.#listing(), ...trained].join()
   }
 
   /** Steps, options and state; the tensors are the optimizer's own, not copies. */
   stateDict(): OptimizerState<G> {
     const parameters = this.parameters()
-    const step = this.stepsTaken
+    const step = this.#steps
     const skipped = parameters.map((p) => step - this.#stepsOf(p))
     const { initial, states } = this.#rule
     const stateOf = (name: string, p: Tensor) => {
@@ -184,18 +191,37 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const { step, skipped, paramGroups, state } = given
     this.#adoptNew()
     paramGroups.forEach((options, i) => void Object.assign(this.paramGroups[i]!, options))
+    this.#steps = step
+    const copies: Tensor[] = []
+    // The state may be made of the optimizer's own tensors in another order: those are read before any is written.
+    const sourceOf = (value: Tensor) => {
+      const own = [...this.#held.values()].some(({ flat }) => flat.holdsState(value))
+      if (!own) return value
+      const copy = empty(value.gpu, value.shape, 'float32', 'loadStateDict').keep()
+      value.gpu.copy(value.storage, copy.storage, 4 * value.size)
+      copies.push(copy)
+      return copy
+    }
+    const sources = this.parameters().map((p, i) => {
+      return states.map((name) => {
+        const value = state[name]?.[i] ?? null
+        const stays = value !== null && value === this.#heldOf(p).flat.stateOf(name, initial, p)
+        return value && !stays ? sourceOf(value) : value
+      })
+    })
     for (const [i, p] of this.parameters().entries()) {
       const held = this.#heldOf(p)
       held.steps = step - (skipped?.[i] ?? 0)
-      for (const name of states) {
-        const value = state[name]?.[i] ?? null
-        if (value) {
+      for (const [n, name] of states.entries()) {
+        const source = sources[i]![n] ?? null
+        if (source) {
           const own = held.flat.stateOf(name, initial, p)
-          if (value !== own) p.gpu.copy(value.storage, own.storage, 4 * p.size)
+          if (source !== own) p.gpu.copy(source.storage, own.storage, 4 * p.size)
           held.states.add(name)
         } else if (held.states.delete(name)) held.flat.clearState(name, initial, p)
       }
     }
+    for (const copy of copies) copy.dispose()
   }
 
   /** Gives back the state, and what updates need besides the parameters. */
@@ -204,6 +230,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     for (const part of [...flats, ...[...this.#settings.values()].flat(), this.#tables]) part.dispose()
     this.#held.clear()
     this.#settings.clear()
+    this.#steps = 0
   }
 
   /** The parameters of all groups, in order. */
@@ -223,6 +250,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const { countsSteps, width } = this.#rule
     const all = this.parameters()
     const places = new Map(all.map((p, i) => [p, i]))
+    let counts = true // the first update counts the optimizer's steps
     return this.paramGroups.flatMap((group) => {
       const parts = group.params.flatMap((p) => this.#partOf(p, places.get(p)!, all.length))
       const perStep = this.#settings.get(group) ?? []
@@ -231,7 +259,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       return [...alike.values()].map((own, i) => {
         perStep[i] ??= new PerStep(this.gpu, width, 'settings')
         const variant = this.#rule.variant(group)
-        return { parts: own, settings: perStep[i], variant, source: this.#sourceOf(group, own, variant) }
+        const source = this.#sourceOf(group, { parts: own, settings: perStep[i], variant, counts })
+        counts = false
+        return { parts: own, settings: perStep[i], variant, source }
       })
     })
   }
@@ -257,17 +287,25 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   }
 
   /** The settings of an update, step by step. In a plan the options are read before every run. */
-  #sourceOf(group: G, parts: readonly Part[], variant: Variant): RowSource {
+  #sourceOf(
+    group: G,
+    { parts, settings, variant, counts }: Omit<Update, 'source'> & { readonly counts: boolean },
+  ): RowSource {
     const rule = this.#rule
     const { held: first } = parts[0]!
+    const listing = this.#listing()
     return {
       takesRates: true,
-      key: keyOfEntries(parts),
+      key: `${counts} ${keyOfEntries(parts)}`,
       row: (use, lr) => {
         const options = lr === undefined ? group : { ...group, lr }
         return Float32Array.from(rule.settings(options, first.steps + 1 + use))
       },
       check: (uses, rateOf) => {
+        if (settings.released) throw new Error(`${rule.name}: plan.run(): the optimizer was disposed`)
+        if (this.#listing() !== listing) {
+          throw new Error(`${rule.name}: the groups have other parameters since the plan was captured; capture again`)
+        }
         for (let use = 0; use < uses; use++) {
           const lr = rateOf(use)
           this.#check(lr === undefined ? group : { ...group, lr })
@@ -285,6 +323,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       },
       advance: (uses, rateOf) => {
         group.lr = rateOf(uses - 1) ?? group.lr
+        if (counts) this.#steps += uses
         for (const { parameter, held } of parts) {
           parameter.storage.version++
           held.steps += uses
@@ -322,12 +361,18 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
 
   /** Takes in parameters that were put into a group since. */
   #adoptNew(): void {
-    const strangers = this.parameters().filter((p) => !this.#held.has(p))
-    if (strangers.length === 0) return
-    checkParameters(this.parameters(), this.#rule.name)
+    const all = this.parameters()
+    const strangers = all.filter((p) => !this.#held.has(p))
+    if (strangers.length === 0 && new Set(all).size === all.length) return
+    checkParameters(all, this.#rule.name)
     for (const flat of this.gpu.during(null, () => flatten(strangers))) {
-      for (const p of flat.parameters) this.#held.set(p, { flat, steps: 0, states: new Set() })
+      for (const p of flat.parameters) this.#held.set(p, { id: this.#ids++, flat, steps: 0, states: new Set() })
     }
+  }
+
+  /** Which parameters the groups have. */
+  #listing(): string {
+    return this.paramGroups.map(({ params }) => params.map((p) => this.#held.get(p)?.id).join()).join('; ')
   }
 
   #heldOf(p: Tensor): Held {
@@ -338,9 +383,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     return this.#held.get(p)?.steps ?? 0
   }
 
-  /** The steps of the parameter that has had the most. */
+  /** Steps in which any parameter had a gradient. */
   protected get stepsTaken(): number {
-    return Math.max(0, ...this.parameters().map((p) => this.#stepsOf(p)))
+    return this.#steps
   }
 }
 

@@ -45,7 +45,7 @@ export async function evaluate(
 export function evaluationStepper(net: Module, batches: ImageBatches, meter: Meter, captured: boolean): Stepper {
   const { gpu } = meter.watch
   const step = () => evaluationStep(net, batches, meter)
-  return stepperOver(batches, 1, () => stepperOf(step, { gpu, optimizer: null, captured }))
+  return stepperOver(batches, 1, () => stepperOf(step, { gpu, net, optimizer: null, captured }))
 }
 
 interface Evaluation {

@@ -2,6 +2,7 @@
 import { capture, type Plan } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import type { Gpu } from '../gpu/gpu.ts'
+import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { observing } from '../tensor/observe.ts'
 import { scope } from '../tensor/scope.ts'
@@ -15,6 +16,8 @@ export interface Stepper {
 
 interface StepperOptions {
   readonly gpu: Gpu
+  /** The network in the step. */
+  readonly net: Module
   /** The optimizer in the step, if there is one. */
   readonly optimizer: Optimizer | null
   readonly captured: boolean
@@ -24,14 +27,14 @@ interface StepperOptions {
  * `step` as a plan that is captured when it is first run, or as a function called each time anew: the same bits. Anomalies
  * are looked for one operation at a time, so then it is never captured.
  */
-export function stepperOf(step: () => unknown, { gpu, optimizer, captured }: StepperOptions): Stepper {
+export function stepperOf(step: () => unknown, { gpu, net, optimizer, captured }: StepperOptions): Stepper {
   if (captured && !observing().some(({ refusesCapture }) => refusesCapture !== undefined)) {
-    const kind = () => optimizer?.variants
+    // A callback may change the parameters of the optimizer, its kernel, or the mode of a layer: they are part of a plan.
+    const kind = () => [optimizer?.variants, ...[...net.namedModules().values()].map((m) => m.training)].join()
     let plan: Plan | null = null
     let captureOf: string | undefined
     return {
       run: (count, lr) => {
-        // What an optimizer's kernel is, such as with or without momentum, is part of what was captured.
         if (plan === null || kind() !== captureOf) {
           const before = plan
           plan = capture(step, { gpu })

@@ -33,14 +33,14 @@ export function checkUpdate(operation: string, options: UpdateOptions): void {
 
 /** The updates of an epoch, from where its batches stand. */
 export function updateStepper(options: UpdateOptions, meter: Meter, captured: boolean): Stepper {
-  const { train, optimizer, accumulate = 1 } = options
+  const { net, train, optimizer, accumulate = 1 } = options
   const { gpu } = meter.watch
   const scales: Tensor[] = []
   const stepper = stepperOver(train, accumulate, (batches) => {
     // The gradient of loss / batches; null for 1, which the loss has at hand.
     const dLoss = batches === 1 ? null : tensor(1 / batches, [], { gpu, name: 'share' }).keep()
     if (dLoss) scales.push(dLoss)
-    return stepperOf(() => update(options, meter, batches, dLoss), { gpu, optimizer, captured })
+    return stepperOf(() => update(options, meter, batches, dLoss), { gpu, net, optimizer, captured })
   })
   return {
     run: (count, lr) => stepper.run(count, lr),

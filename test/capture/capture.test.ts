@@ -283,3 +283,21 @@ describe('capture', () => {
     plan.dispose()
   })
 })
+
+it('a run changes the result in place: an operation outside of the plan that saved it refuses its backward', async () => {
+  const { step, w1 } = training()
+  const images = x()
+  const plan = capture(() => {
+    step()
+    return linear(images, w1).detach()
+  })
+  plan.run()
+  const head = parameter(fill(15, 4, 'normal'), [3, 5])
+  const loss = () => crossEntropy(linear(plan.result, head), labels())
+  const early = loss()
+  plan.run()
+  expect(messageOf(() => early.backward())).toContain('saved by linear, was changed in place since')
+  loss().backward()
+  expect((await values(head.grad!)).every(Number.isFinite)).toBe(true)
+  plan.dispose()
+})

@@ -283,3 +283,27 @@ it('dispose gives back all that it took', () => {
   optimizer.dispose()
   expect(gpu.memory().tensors).toBe(tensors)
 })
+
+it('the noise of no two steps is the same, also where the parameters with the most steps have no gradient any more', async () => {
+  const [a, b] = columns([4, 4]) as [Tensor, Tensor]
+  const make = () => new optim.SGLD([a, b], { lr: 0.5, temperature: 1, seed: 3 })
+  const first = make()
+  const zeros = () => tensor(new Float32Array(4), [4, 1]).keep()
+  const noiseOf = async (optimizer: optim.SGLD) => {
+    const before = await values(b)
+    ;[a.grad, b.grad] = [null, zeros()]
+    optimizer.step()
+    const after = await values(b)
+    return Array.from(after, (value, i) => (value - before[i]!).toFixed(3)).join() // the same noise would differ by roundings
+  }
+  for (let step = 0; step < 3; step++) {
+    ;[a.grad, b.grad] = [zeros(), null]
+    first.step()
+  }
+  const seen = [await noiseOf(first), await noiseOf(first)]
+  expect(first.stateDict()).toMatchObject({ step: 5, skipped: [2, 3] })
+  const resumed = make()
+  resumed.loadStateDict(first.stateDict())
+  seen.push(await noiseOf(resumed))
+  expect(new Set(seen).size).toBe(3)
+})

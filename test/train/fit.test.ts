@@ -428,3 +428,35 @@ describe('a fit that diverges', () => {
     expect(error).toMatchObject({ what: 'gradient of first.bias', step: 1 })
   })
 })
+
+/** A network with batch norm, for what a callback may change in it. */
+class Normed extends nn.Module {
+  readonly norm = new nn.BatchNorm1d(16)
+  readonly classify = new nn.Linear(16, 10)
+
+  override forward(x: Tensor): Tensor {
+    return this.classify.forward(this.norm.forward(maxPool2d(x, { kernelSize: 7 }).flatten()))
+  }
+}
+
+describe('what a callback changes in the middle of a run is in force from the next step, captured or not:', () => {
+  type Change = (net: Normed, optimizer: optim.SGD) => void
+  it.each<[string, Change]>([
+    ['a layer in evaluation mode', (net) => void net.norm.eval()],
+    ['a parameter put into a group', ({ norm }, { paramGroups: [group] }) => void group!.params.push(norm.weight!)],
+    ['a parameter taken out of a group', (_, { paramGroups: [group] }) => void group!.params.pop()],
+    ['a parameter frozen', ({ classify }) => void Object.assign(classify.weight, { requiresGrad: false })],
+  ])('%s', async (_, change) => {
+    const trained = async (capture: boolean, changes: Change) => {
+      manualSeed(3)
+      const net = new Normed()
+      const optimizer = new optim.SGD(net.classify.parameters(), { lr: 0.1 })
+      const onEpoch = ({ epoch }: { epoch: number }) => (epoch === 0 ? changes(net, optimizer) : undefined)
+      await fit(net, { data: data.train, optimizer, epochs: 3, callbacks: [{ onEpoch }], capture })
+      return await Promise.all([...net.stateDict().values()].map(bitsOf))
+    }
+    const eager = await trained(false, change)
+    expect(await trained(true, change)).toEqual(eager)
+    expect(await trained(true, () => undefined)).not.toEqual(eager)
+  })
+})

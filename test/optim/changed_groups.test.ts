@@ -1,0 +1,91 @@
+// What becomes of plans and steps when an optimizer's groups change, or the optimizer is disposed.
+import { beforeAll, describe, expect, it } from 'vitest'
+import { capture, crossEntropy, linear, optim } from '../../src/node/index.ts'
+import { fill } from '../support/fill.ts'
+import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
+
+beforeAll(async () => {
+  await testGpu()
+})
+
+/** A linear classifier; the optimizer has its weight alone. */
+function training() {
+  const [w, b] = [parameter(fill(9, 1, 'normal'), [3, 3]), parameter(fill(3, 2, 'normal'), [3])]
+  const [images, classes] = [tensor(fill(12, 5, 'normal'), [4, 3]), tensor(Int32Array.of(0, 2, 1, 1))]
+  const optimizer = new optim.SGD([w], { lr: 0.1, momentum: 0.9 })
+  const step = () => {
+    if (!optimizer.paramGroups[0]!.params.includes(b)) b.grad = null
+    optimizer.zeroGrad()
+    crossEntropy(linear(images, w, b), classes).backward()
+    optimizer.step()
+  }
+  return { w, b, optimizer, step }
+}
+
+const OTHERS = 'optim.SGD: the groups have other parameters since the plan was captured; capture again'
+
+describe('a plan is refused', () => {
+  it.each<[string, (of: ReturnType<typeof training>) => void]>([
+    ['a parameter was put into a group', ({ optimizer, b }) => void optimizer.paramGroups[0]!.params.push(b)],
+    ['a parameter was taken out of a group', ({ optimizer }) => void optimizer.paramGroups[0]!.params.pop()],
+    [
+      'a group was added',
+      ({ optimizer, b }) => void optimizer.paramGroups.push({ ...optimizer.paramGroups[0]!, params: [b] }),
+    ],
+  ])('after %s', async (_, change) => {
+    const made = training()
+    const plan = capture(made.step)
+    plan.run()
+    change(made)
+    const before = await values(made.w)
+    expect(messageOf(() => plan.run())).toBe(OTHERS)
+    expect(await values(made.w)).toEqual(before)
+    plan.dispose()
+  })
+
+  it('after its optimizer was disposed', async () => {
+    const { optimizer, step, w } = training()
+    const plan = capture(step)
+    plan.run()
+    optimizer.dispose()
+    const before = await values(w)
+    expect(messageOf(() => plan.run())).toBe('optim.SGD: plan.run(): the optimizer was disposed')
+    expect(await values(w)).toEqual(before)
+    plan.dispose()
+  })
+})
+
+it('a parameter that was put into the groups a second time is refused by the next step', () => {
+  const { optimizer, step, w } = training()
+  step()
+  optimizer.paramGroups[0]!.params.push(w)
+  expect(messageOf(step)).toBe('optim.SGD: tensor [3, 3] is listed twice')
+})
+
+it('a step that takes in a parameter put into the groups before can be captured, to the bits of the step itself', async () => {
+  const [eager, captured] = [training(), training()]
+  for (const { optimizer, b } of [eager, captured]) optimizer.paramGroups[0]!.params.push(b)
+  for (let i = 0; i < 3; i++) eager.step()
+  const plan = capture(captured.step)
+  plan.run(3)
+  expect(await values(captured.w)).toEqual(await values(eager.w))
+  expect(await values(captured.b)).toEqual(await values(eager.b))
+  plan.dispose()
+})
+
+it('a state made of the own tensors in another order is taken over as it was', async () => {
+  const [a, b, c] = [parameter([1], [1]), parameter([2], [1]), parameter([3], [1])]
+  const optimizer = new optim.SGD([a, b, c], { lr: 1, momentum: 0.5 })
+  ;[a, b, c].forEach((p, i) => {
+    p.grad = tensor([10 * (i + 1)], [1])
+  })
+  optimizer.step()
+  const { state, ...others } = optimizer.stateDict()
+  const [first, , third] = state.momentum!
+  const momentum = [null, third!, first!]
+  optimizer.loadStateDict({ ...others, state: { momentum } })
+  const now = optimizer.stateDict().state.momentum!
+  expect(await Promise.all(now.map((m) => m && values(m)))).toEqual(
+    [null, [30], [10]].map((m) => m && Float32Array.from(m)),
+  )
+})
