@@ -21,7 +21,7 @@ export interface TrainOptions {
   readonly checkpointEvery?: number
   readonly keep: number
   readonly quiet?: boolean
-  /** The port of the live page, 0 for any; absent where there is none. */
+  /** The port of the live page, 0 for any; absent without a page. */
   readonly live?: number
 }
 
@@ -51,9 +51,7 @@ export const DECIDING: readonly Option[] = [
 
 /** The options of saving: a resumed run keeps them too, and may always be given others. */
 export const SAVING: readonly Option[] = [
-  option('--checkpoint-every <steps>', 'save every so many updates; at the end of an epoch always').argParser(
-    wholeNumber(1),
-  ),
+  option('--checkpoint-every <steps>', 'save every n updates too, not only after each epoch').argParser(wholeNumber(1)),
   option('--keep <n>', 'checkpoints to keep').argParser(wholeNumber(1)).default(3),
 ]
 
@@ -85,7 +83,8 @@ export function restored(values: RecordedOptions): TrainOptions | string {
     // A run from before there was such an option had none.
     if (isOptional && (value === null || (value === undefined && name === 'plateau'))) continue
     const kind = isOptional && !one.parseArg ? 'string' : typeof (one.defaultValue ?? 0)
-    if (typeof value !== kind) return `it records ${one.long} as ${JSON.stringify(value ?? null)}, which is no ${kind}`
+    if (typeof value !== kind)
+      return `it records ${one.long} as ${JSON.stringify(value ?? null)}, which is not a ${kind}`
     try {
       options[name] = one.parseArg ? one.parseArg(String(value), undefined) : value
     } catch (error) {
@@ -97,7 +96,7 @@ export function restored(values: RecordedOptions): TrainOptions | string {
     const { schedule } = ratesOf(complete)
     checkOptimizer(complete, schedule)
   } catch (error) {
-    return `it records a schedule that is none: ${(error as Error).message}`
+    return `it records an invalid schedule: ${(error as Error).message}`
   }
   return complete
 }

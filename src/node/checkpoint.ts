@@ -256,7 +256,7 @@ function readState(json: string, name: string, entries: Entries): State {
   const unknown = [...flat.keys()].find((key) => !Object.hasOwn(entries, key))
   if (unknown !== undefined) throw new DataError(`${name}: its state has ${JSON.stringify(unknown)}, which is unknown`)
   const wrong = Object.entries(entries).find(([key, check]) => !check(flat.get(key)))
-  if (wrong) throw new DataError(`${name}: its state's ${wrong[0]} is missing or not what it can be`)
+  if (wrong) throw new DataError(`${name}: its state's ${wrong[0]} is missing or invalid`)
   const { position, figures, history, ...rest } = state as unknown as State
   return {
     ...rest,

@@ -29,7 +29,7 @@ export function checkOptions(
   }
 }
 
-/** Throws for what is no list of tensors of one device; `name` is what wants them. */
+/** Throws for anything except a list of tensors of one device; `name` says who needs them. */
 export function checkTensors(tensors: readonly Tensor[], name: string): void {
   if (!Array.isArray(tensors)) {
     throw new TypeError(`${name}: the parameters must be an array of tensors, such as net.parameters()`)
@@ -40,7 +40,7 @@ export function checkTensors(tensors: readonly Tensor[], name: string): void {
   }
 }
 
-/** As `checkTensors`, and each must be one that an optimiser could update. */
+/** As `checkTensors`; an optimizer must also be able to update each of them. */
 export function checkParameters(parameters: readonly Tensor[], name: string): void {
   checkTensors(parameters, name)
   if (parameters.length === 0) throw new TypeError(`${name}: the list of parameters is empty`)

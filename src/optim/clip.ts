@@ -86,7 +86,7 @@ export interface Clipping {
   readonly clipGradValue?: number | undefined
 }
 
-/** Throws RangeError for limits that are none. */
+/** Throws RangeError for invalid limits. */
 export function checkClipping(operation: string, { clipGradNorm, clipGradValue }: Clipping): void {
   for (const [name, limit] of Object.entries({ clipGradNorm, clipGradValue })) {
     if (limit !== undefined) checkLimit(operation, name, limit)
@@ -153,7 +153,7 @@ function ownGradients(params: readonly Tensor[]): Tensor[] {
     const copy = copyOf(gradient)
     copy.name = gradient.name
     p.grad = copy
-    gradient.release('its gradient was clipped in memory of its own')
+    gradient.release('its gradient was clipped in separate memory')
     return copy
   })
   return [...new Set(own)]

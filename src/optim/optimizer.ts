@@ -279,7 +279,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         }
         if (rule.countsSteps && parts.some(({ held }) => held.steps !== first.steps)) {
           throw new Error(
-            `${rule.name}: some parameters have had other steps since the plan was captured; capture again`,
+            `${rule.name}: some parameters have had different numbers of steps since the plan was captured; capture again`,
           )
         }
       },

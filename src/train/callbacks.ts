@@ -100,7 +100,7 @@ export function checkCallbacks(callbacks: readonly FitCallback[] | undefined): v
     }
     const stray = strayHook(callback)
     if (stray === null) continue
-    throw new TypeError(`fit: callback ${i} has ${stray}, which is no hook; fit knows ${HOOKS.join(', ')}`)
+    throw new TypeError(`fit: callback ${i} has ${stray}, which is not a hook; fit knows ${HOOKS.join(', ')}`)
   }
 }
 

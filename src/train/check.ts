@@ -4,7 +4,7 @@ import { Module } from '../nn/index.ts'
 import { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
 
-/** Throws TypeError for what is no network, or has nothing to train. */
+/** Throws TypeError for anything except a network with parameters. */
 export function checkNet(operation: string, net: unknown): asserts net is Module {
   if (!(net instanceof Module)) throw new TypeError(`${operation}: the network must be a module, such as nn.Sequential`)
   if (net.parameters().length === 0) throw new TypeError(`${operation}: the network has no parameters`)

@@ -79,14 +79,14 @@ const FIGURES = ['lr', 'trainLoss', 'trainAcc', 'testAcc'] as const
  * Reads the lines of a `history.jsonl`.
  *
  * @param name the file's name, for messages
- * @throws DataError that names the line that is no record
+ * @throws DataError that names the line that is not a record
  */
 export function parseHistory(text: string, name: string): HistoryRecord[] {
   const lines = text.split('\n')
   if (lines.pop() !== '') throw new DataError(`${name}: cut off: its last line has no end`)
   return lines.map((line, i) => {
     const record = parseLine(line)
-    if (!isRecord(record)) throw new DataError(`${name}: line ${i + 1} is no record of a run`)
+    if (!isRecord(record)) throw new DataError(`${name}: line ${i + 1} is not a record of a run`)
     return record
   })
 }

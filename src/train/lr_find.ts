@@ -42,7 +42,7 @@ export interface LrPoint {
 export interface LrSuggestion {
   /** The rate at which the smoothed loss fell fastest over the logarithm of the rate; null where it never fell. */
   readonly steepest: number | null
-  /** The rate at which the smoothed loss was lowest; null where there is no point. */
+  /** The rate at which the smoothed loss was lowest; null if there are no points. */
   readonly lowest: number | null
   /** A tenth of that. */
   readonly tenth: number | null

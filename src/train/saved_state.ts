@@ -32,7 +32,7 @@ export interface SavedSettings {
   readonly lr: number
 }
 
-/** The means of the last whole epoch; NaN where there is none. */
+/** The means of the last whole epoch; NaN before the first. */
 export interface Figures {
   readonly trainLoss: number
   readonly trainAcc: number
@@ -124,7 +124,8 @@ export function restoreValues(net: Module, optimizer: Optimizer, { network, opti
   const own = net.stateDict()
   const parameters = net.namedParameters()
   const check = (what: string, name: string, { dtype, shape }: HostTensor, wanted: Tensor | undefined) => {
-    if (!wanted) throw new DataError(`${where}: it has the ${what} ${JSON.stringify(name)}, which the network has not`)
+    if (!wanted)
+      throw new DataError(`${where}: it has the ${what} ${JSON.stringify(name)}, which the network does not have`)
     if (dtype === wanted.dtype && sameShape(shape, wanted.shape)) return
     const right = `the network's is ${wanted.dtype} ${formatShape(wanted.shape)}`
     throw new DataError(`${where}: its ${what} ${name} is ${dtype} ${formatShape(shape)}, ${right}`)

@@ -55,7 +55,7 @@ export function stepperOf(step: () => unknown, { gpu, optimizer, captured }: Ste
 }
 
 /**
- * Steps through an epoch, each of `perStep` batches. The last one has a stepper of its own where it has fewer batches, or a
+ * Steps through an epoch, each of `perStep` batches. The last one has its own stepper if it has fewer batches, or a
  * batch with fewer rows: `make` is called when the batches stand there, so that what it captures has their shape.
  */
 export function stepperOver(batches: ImageBatches, perStep: number, make: (count: number) => Stepper): Stepper {

@@ -22,7 +22,7 @@ export function updatesOf({ train, accumulate = 1 }: Pick<UpdateOptions, 'train'
   return Math.ceil(train.length / accumulate)
 }
 
-/** Throws RangeError for a count of batches, or a limit of gradients, that is none. */
+/** Throws RangeError for an invalid count of batches or limit of gradients. */
 export function checkUpdate(operation: string, options: UpdateOptions): void {
   const { accumulate = 1 } = options
   if (!Number.isSafeInteger(accumulate) || accumulate < 1) {
@@ -50,7 +50,7 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
   }
 }
 
-/** Forgets all gradients: those of parameters that the optimiser does not have would pile up. */
+/** Forgets all gradients: those of parameters without an optimizer would pile up. */
 export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'optimizer'>): void {
   optimizer.zeroGrad()
   forgetGradients(net.parameters(), 'another step began')

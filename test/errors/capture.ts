@@ -217,7 +217,7 @@ export const captures: Area = {
       },
     },
     {
-      title: 'plan.run: parameters moved by an optimiser',
+      title: 'plan.run: parameters moved by an optimizer',
       error: 'Error',
       text: 'plan.run: an optimizer made after the capture has moved parameters; make optimizers first, then capture',
       run: () => {

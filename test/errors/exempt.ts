@@ -60,7 +60,7 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
   },
   {
     file: 'src/node/run_folder.ts',
-    code: `\`\${parent} is no folder`,
+    code: `\`\${parent} is not a folder`,
     why: "on Windows alone: elsewhere the file system's own ENOTDIR comes first",
   },
   {

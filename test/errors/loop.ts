@@ -9,7 +9,7 @@ function batches(): ImageBatches {
 
 const network = () => new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 2))
 
-/** A fit that would be right but for what is given. */
+/** A fit that would be right except for what is given. */
 function run(given: Partial<Record<keyof FitOptions, unknown>>, data: unknown = batches()) {
   const net = network()
   const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
@@ -47,7 +47,7 @@ export const loop: Area = {
     {
       title: 'fit: one set for both',
       error: 'TypeError',
-      text: 'fit: train and test must be two ImageBatches: each has an order of its own',
+      text: 'fit: train and test must be two ImageBatches: each has its own order',
       cure: 'Make a second ImageBatches of the same data set.',
       run: () => {
         const same = batches()
@@ -65,13 +65,13 @@ export const loop: Area = {
       },
     },
     {
-      title: 'fit: no optimiser',
+      title: 'fit: no optimizer',
       error: 'TypeError',
       text: 'fit: optimizer must be an optimizer, such as optim.SGD(net.parameters(), { lr: 0.1 })',
       run: () => run({ optimizer: 0.1 }),
     },
     {
-      title: 'fit, lrFind: the optimiser of another network',
+      title: 'fit, lrFind: the optimizer of another network',
       error: 'TypeError',
       text: "fit: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)",
       cure: 'Some of them will do: the others stay as they are.',
@@ -118,7 +118,7 @@ export const loop: Area = {
     {
       title: 'fit: a hook that there is not',
       error: 'TypeError',
-      text: 'fit: callback 0 has onStep, which is no hook; fit knows onBegin, onBatch, onProgress, onRecord, onEpoch, onEnd, stateDict, dispose',
+      text: 'fit: callback 0 has onStep, which is not a hook; fit knows onBegin, onBatch, onProgress, onRecord, onEpoch, onEnd, stateDict, dispose',
       run: () => run({ callbacks: [{ onStep: () => undefined }] }),
     },
     {

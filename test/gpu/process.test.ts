@@ -87,7 +87,7 @@ describe('a process', () => {
         failed: Record<string, number>
       }
       const [first, last] = [samples[1]!, samples.at(-1)!] // after 200 and 1,000 steps
-      // Four parameters, their gradients, three buffers for all of these and their momentum, the optimiser's settings and
+      // Four parameters, their gradients, three buffers for all of these and their momentum, the optimizer's settings and
       // table, and the meter's totals; parameters and gradients have no buffers of their own.
       for (const { tensors, live, bytes } of samples) expect([tensors, live, bytes]).toEqual([15, 7, first.bytes])
       if (way === 'scoped') {

@@ -69,7 +69,7 @@ export const reflect = files('gpu/reflect')
 
 export const clip = files('optim/clip')
 export const clipKernel = files('kernels/clip/clip')
-export const optimiser = files('optim/sgd')
+export const optimizer = files('optim/sgd')
 export const averages = files('optim/average')
 export const langevin = files('optim/sgld')
 export const parse = files('sched/parse')

@@ -208,7 +208,7 @@ const rates = mutantsOf('src/train/rates.ts', tests.rates, [
     id: 'rates-first',
     find: 'count === 0) return lr',
     replace: 'count === 0) return schedule(0)',
-    breaks: "In the notebook's order the first epoch does not run at the optimiser's rate.",
+    breaks: "In the notebook's order the first epoch does not run at the optimizer's rate.",
   },
 ])
 

@@ -73,7 +73,7 @@ const adagrad = mutantsOf('wgsl/adagrad.wgsl', tests.adagrad, [
   },
 ])
 
-const host = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
+const host = mutantsOf('src/optim/sgd.ts', tests.optimizer, [
   {
     id: 'sgd-host-nesterov',
     find: 'nesterov ? 1 : 0',
@@ -147,7 +147,7 @@ const adam = mutantsOf('wgsl/adam.wgsl', tests.adamKernel, [
   },
 ])
 
-const optimiser = mutantsOf('src/optim/optimizer.ts', tests.optimiser, [
+const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   {
     id: 'optim-version',
     find: 'parameter.storage.version++',
@@ -235,7 +235,7 @@ const optimiser = mutantsOf('src/optim/optimizer.ts', tests.optimiser, [
   },
 ])
 
-const checks = mutantsOf('src/optim/check.ts', tests.optimiser, [
+const checks = mutantsOf('src/optim/check.ts', tests.optimizer, [
   {
     id: 'optim-twice',
     find: 'seen.add(p).add(p.storage)',
@@ -251,7 +251,7 @@ const checks = mutantsOf('src/optim/check.ts', tests.optimiser, [
 ])
 
 const places = [
-  ...mutantsOf('src/optim/flat_parameters.ts', tests.optimiser, [
+  ...mutantsOf('src/optim/flat_parameters.ts', tests.optimizer, [
     {
       id: 'flat-initial',
       find: 'for (const p of this.parameters) clear(made.storage, p, initial)',
@@ -265,7 +265,7 @@ const places = [
       breaks: 'An optimizer loses the values of its parameters.',
     },
   ]),
-  ...mutantsOf('src/tensor/autograd.ts', tests.optimiser, [
+  ...mutantsOf('src/tensor/autograd.ts', tests.optimizer, [
     {
       id: 'grad-home-taken',
       find: 'home?.holders === 1',
@@ -279,7 +279,7 @@ const places = [
       breaks: 'Gradients lie anywhere, and each needs a dispatch for its update.',
     },
   ]),
-  ...mutantsOf('src/kernels/table_cache.ts', tests.optimiser, [
+  ...mutantsOf('src/kernels/table_cache.ts', tests.optimizer, [
     {
       id: 'tables-captured',
       find: ' && !isCapturing(gpu)',
@@ -437,6 +437,6 @@ const clipping = [
 ]
 
 export const optimisation: Area = {
-  title: 'Optimiser',
-  mutants: [...kernel, ...adam, ...adagrad, ...host, ...optimiser, ...checks, ...places, ...clipping],
+  title: 'Optimizers',
+  mutants: [...kernel, ...adam, ...adagrad, ...host, ...optimizer, ...checks, ...places, ...clipping],
 }

@@ -4,8 +4,8 @@ import { type Area, loose } from './refusal.ts'
 const weight = (n = 3) => tensor(new Float32Array(n), [n], { requiresGrad: true, name: 'weight' })
 const sgd = (n = 3) => new optim.SGD([weight(n)], { lr: 0.1, momentum: 0.9 })
 
-export const optimiser: Area = {
-  title: 'Optimiser',
+export const optimizers: Area = {
+  title: 'Optimizers',
   refusals: [
     {
       title: 'optim.SGD: one tensor in place of a list',
@@ -124,7 +124,7 @@ export const optimiser: Area = {
       title: 'optim.SGD.loadStateDict: the state of other groups or parameters',
       error: 'Error',
       text: 'optim.SGD: the state has 1 groups and 2 parameters, this optimizer 1 and 1',
-      cure: 'Make the optimiser with the groups and parameters that the state was taken with. Nothing was changed.',
+      cure: 'Make the optimizer with the groups and parameters that the state was taken with. Nothing was changed.',
       run: () => sgd().loadStateDict({ ...sgd().stateDict(), state: { momentum: [null, null] } }),
     },
     {
