@@ -1,5 +1,6 @@
 // The entry under Node: the portable one and what needs Node.
 export * from '../index.ts'
+export { checkpointFolder } from './checkpoint_store.ts'
 export { type LoadFashionMnistOptions, loadFashionMnist } from './fashion_mnist.ts'
 export { type NodeOpenOptions, open } from './open.ts'
 export { loadSafetensors, saveSafetensors } from './safetensors.ts'

@@ -3,7 +3,8 @@ import type { Module } from '../nn/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
-import type { FitCallback, FitEpoch } from './callbacks.ts'
+import type { FitCallback, FitEpoch, FitRun } from './callbacks.ts'
+import type { CallbackState } from './saved_state.ts'
 
 const METRICS = ['testAcc', 'testLoss', 'trainAcc', 'trainLoss'] as const
 
@@ -50,6 +51,22 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping
   return new Stopper({ metric, patience, minDelta, restoreBest })
 }
 
+interface Counts {
+  readonly best: number | null
+  readonly bestEpoch: number | null
+  /** Epochs since the best one. */
+  readonly bad: number
+}
+
+/** What a saved run had counted; nothing without one. */
+function countsOf(state: CallbackState | null): Counts {
+  if (state === null) return { best: null, bestEpoch: null, bad: 0 }
+  const { best, bestEpoch, bad } = state.values as Partial<Counts>
+  const isNumber = (value: unknown) => value === null || Number.isFinite(value)
+  if (isNumber(best) && isNumber(bestEpoch) && Number.isSafeInteger(bad)) return state.values as Counts
+  throw new TypeError('earlyStopping: the saved state is of another callback; give the callbacks in their order')
+}
+
 class Stopper implements EarlyStopping {
   readonly #options: Required<EarlyStoppingOptions>
   /** The state of the network after the best epoch, where it is to be restored. */
@@ -70,11 +87,20 @@ class Stopper implements EarlyStopping {
     return this.#bestEpoch
   }
 
-  onBegin(): void {
+  onBegin(run: FitRun, state: CallbackState | null): 'stop' | undefined {
     this.dispose()
-    this.#best = null
-    this.#bestEpoch = null
-    this.#bad = 0
+    const { best, bestEpoch, bad } = countsOf(state)
+    this.#best = best
+    this.#bestEpoch = bestEpoch
+    this.#bad = bad
+    const tensors = state?.tensors
+    if (tensors && this.#options.restoreBest) this.#kept = toDevice(tensors, run.optimizer.gpu)
+    return bad >= this.#options.patience ? 'stop' : undefined // the saved run had ended
+  }
+
+  async stateDict(): Promise<CallbackState> {
+    const values: Counts = { best: this.#best, bestEpoch: this.#bestEpoch, bad: this.#bad }
+    return { values, ...(this.#kept && { tensors: await toHost(this.#kept) }) }
   }
 
   onEpoch(epoch: FitEpoch, { net }: { readonly net: Module }): 'stop' | undefined {

@@ -148,7 +148,7 @@ export const loop: Area = {
     {
       title: 'fit: an unknown option',
       error: 'TypeError',
-      text: 'fit: unknown option lr; known: data, optimizer, schedule, schedulePer, lrTiming, epochs, seed, callbacks, clipGradNorm, clipGradValue, accumulate, capture',
+      text: 'fit: unknown option lr; known: data, optimizer, schedule, schedulePer, lrTiming, epochs, seed, callbacks, clipGradNorm, clipGradValue, accumulate, capture, checkpoint, from, signal',
       run: () => run(loose({ lr: 0.1 })),
     },
     {

@@ -1,6 +1,11 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is tested
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
+  checkpointFolder,
+  earlyStopping,
   evaluate,
   type FitCallback,
   type FitOptions,
@@ -33,6 +38,15 @@ class Plain extends nn.Module {
 
   override forward(x: Tensor): Tensor {
     return this.classify.forward(this.hidden.forward(maxPool2d(x, { kernelSize: 7 }).flatten()))
+  }
+}
+
+/** With running statistics, and a layer that looks across the batch. */
+class Normed extends Plain {
+  readonly norm = new nn.BatchNorm1d(16)
+
+  override forward(x: Tensor): Tensor {
+    return this.classify.forward(this.hidden.forward(this.norm.forward(maxPool2d(x, { kernelSize: 7 }).flatten())))
   }
 }
 
@@ -78,6 +92,7 @@ const CASES: [string, Case][] = [
   ['two batches an update', { make: sgd, options: { ...perStep, accumulate: 2, clipGradNorm: 1 } }],
   ['AdamW in groups', { make: (net) => new optim.AdamW(groups(net), { lr: 0.01 }) }],
   ['SGLD', { make: (net) => new optim.SGLD(net.parameters(), { lr: 0.1, temperature: 0.001, seed: 3 }) }],
+  ['batch norm', { net: () => new Normed(), make: sgd }],
   ['a network with a buffer', { net: () => new Buffered(), make: sgd }],
 ]
 
@@ -170,6 +185,62 @@ describe('what ends a run early leaves a checkpoint, and ‘last’ continues th
     await fit(net, { data, optimizer, epochs: 2, checkpoint: { store, every: 4, keep: 2 } })
     expect([...store.states.keys()]).toEqual(['best', checkpointName(8), checkpointName(12)])
   })
+})
+
+it('a folder of checkpoints holds every bit, and names a damaged one', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dawngrad-store-'))
+  try {
+    const [memory, store] = [memoryStore(), checkpointFolder(join(folder, 'made', 'here'))]
+    expect(await store.list()).toEqual([])
+    const { net, optimizer } = start({ make: (one) => new optim.AdamW(groups(one)) })
+    const save = async (name: string, state: SavedState) => {
+      for (const each of [memory, store]) await each.save(name, state)
+    }
+    const checkpoint = { store: { ...store, save }, keep: 9 }
+    await fit(net, {
+      data: data.train,
+      optimizer,
+      epochs: 2,
+      callbacks: [earlyStopping({ metric: 'trainLoss' })],
+      checkpoint,
+    })
+    expect((await store.list()).toSorted()).toEqual([0, 6, 12].map(checkpointName))
+    for (const name of await store.list()) expect(await store.load(name)).toEqual(memory.states.get(name))
+    await store.remove(checkpointName(6))
+    expect(readdirSync(join(folder, 'made', 'here')).sort()).toEqual(
+      [0, 12].map((n) => `${checkpointName(n)}.safetensors`),
+    )
+    const path = join(folder, 'made', 'here', `${checkpointName(12)}.safetensors`)
+    writeFileSync(path, readFileSync(path).fill(7, 1000))
+    await expect(fit(net, { data: data.train, optimizer, epochs: 2, checkpoint, from: 'last' })).rejects.toThrow(
+      `${path}: damaged: the SHA-256`,
+    )
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+it('early stopping continues its count, and a run that it ended trains no more', async () => {
+  const run = async (epochs: number, store = memoryStore(), from?: 'last', seed = 3) => {
+    const { net, optimizer } = start({ make: sgd }, seed)
+    const stopping = earlyStopping({ metric: 'trainLoss', patience: 2, minDelta: 0.02 })
+    const options = { data: data.train, optimizer, epochs, checkpoint: { store }, callbacks: [stopping] }
+    const { history: _, trainSeconds: __, ...result } = await fit(net, { ...options, from })
+    return {
+      store,
+      result,
+      best: stopping.best,
+      bestEpoch: stopping.bestEpoch,
+      values: await valuesOf(net, optimizer, 0),
+    }
+  }
+  const { store: all, ...whole } = await run(40)
+  expect(whole.result.stopped).toBe(true)
+  const { store } = await run(whole.bestEpoch! + 2) // its epoch after the best one was no better
+  const { store: _, ...continued } = await run(40, store, 'last', 99)
+  expect(continued).toEqual(whole)
+  const { store: __, ...again } = await run(40, all, 'last', 99)
+  expect(again).toEqual(whole)
 })
 
 describe('what does not fit is refused before anything is changed', () => {

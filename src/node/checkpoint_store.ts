@@ -1,0 +1,44 @@
+// Checkpoints of `fit` in a folder.
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type CheckpointStore, DataError } from '../index.ts'
+import { decodeSavedState, encodeCheckpoint } from './checkpoint.ts'
+import { makeFolder, naming, readWhole, removeLeftBehind, writeWhole } from './files.ts'
+
+/** Node can't read a larger file at once. */
+const MOST_BYTES = 2 ** 31 - 1
+const ENDING = '.safetensors'
+
+/**
+ * A folder of checkpoints for `fit`, one safetensors file each, made when the first is saved:
+ * `fit(net, { …, checkpoint: { store: checkpointFolder('checkpoints') }, from: 'last' })`. A file appears whole or not at all,
+ * even if the process is killed, and its content is checked against its SHA-256 when it is loaded: then DataError says what
+ * is wrong with it. Saving rejects with WriteError.
+ */
+export function checkpointFolder(path: string): CheckpointStore {
+  if (typeof path !== 'string' || path === '') {
+    throw new TypeError("checkpointFolder: the name of a folder is needed, such as 'checkpoints'")
+  }
+  const pathOf = (name: string) => join(path, `${name}${ENDING}`)
+  return {
+    save: async (name, state) => {
+      const bytes = encodeCheckpoint(state)
+      await naming(path, async () => makeFolder(path))
+      await writeWhole(pathOf(name), bytes)
+      await removeLeftBehind(path, /\.safetensors$/)
+    },
+    load: async (name) => {
+      const bytes = await readWhole(pathOf(name), MOST_BYTES)
+      if (typeof bytes === 'string') throw new DataError(`${pathOf(name)}: ${bytes}`)
+      return decodeSavedState(bytes, pathOf(name))
+    },
+    list: async () => {
+      const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return []
+        throw error
+      })
+      return names.flatMap((name) => (name.endsWith(ENDING) ? [name.slice(0, -ENDING.length)] : []))
+    },
+    remove: (name) => naming(path, () => rm(pathOf(name), { force: true })),
+  }
+}
