@@ -7,7 +7,7 @@ import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { encodeSafetensors, type HostTensor } from '../../src/data/safetensors.ts'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/node/checkpoint.ts'
 import { newestCheckpoint } from '../../src/node/checkpoint_folder.ts'
-import { nn, optim, tensor } from '../../src/node/index.ts'
+import { checkpointFolder, nn, optim, tensor } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { parseHistory, restoreValues, type SavedOptimizer, valuesOf } from '../../src/train/index.ts'
 import { METER_WORDS } from '../../src/train/meter.ts'
@@ -115,9 +115,10 @@ const goOnWithData = (given: Checkpoint, history = '', allowChanges = true) => {
 const at = (epoch: number) => checkpoint({ position: { ...checkpoint().position, epoch } })
 
 const net = () => new nn.Linear(2, 1, { bias: false })
-const restore = (name: string, value: HostTensor) => {
+const host12: HostTensor = { ...host(1, 2), shape: [1, 2] }
+const restore = (name: string, value: HostTensor, optimizer = sgd(1)) => {
   const own = net()
-  const values = { network: new Map([[name, value]]), optimizer: sgd(1) }
+  const values = { network: new Map([[name, value]]), optimizer }
   restoreValues(own, new optim.SGD(own.parameters(), { lr: 1 }), values, FILE)
 }
 
@@ -246,6 +247,41 @@ export const checkpoints: Area = {
       run: () => {
         const own = net()
         restoreValues(own, new optim.SGD(own.parameters(), { lr: 1 }), { network: new Map(), optimizer: sgd(0) }, FILE)
+      },
+    },
+    {
+      title: 'a checkpoint of another optimizer',
+      error: 'DataError',
+      text: 'step-00000002.safetensors: its optimizer is AdamW, not SGD; continue with AdamW',
+      run: () => restore('weight', host12, { ...sgd(1), name: 'AdamW' }),
+    },
+    {
+      title: 'a checkpoint whose optimizer has another state',
+      error: 'DataError',
+      text: 'step-00000002.safetensors: optim.SGD: the state has expAvg, this optimizer has momentum',
+      cure: 'Continue with the version that wrote it.',
+      run: () => restore('weight', host12, { ...sgd(1), state: new Map([['expAvg', new Map()]]) }),
+    },
+    {
+      title: 'checkpointFolder: no name',
+      error: 'TypeError',
+      text: "checkpointFolder: the name of a folder is needed, such as 'checkpoints'",
+      run: () => checkpointFolder(''),
+    },
+    {
+      title: 'a checkpoint of a network with a tensor that is called as a state',
+      error: 'TypeError',
+      text: "a checkpoint: the network's tensor optimizer.momentum.weight has the name of a state; call its module something other than 'optimizer'",
+      run: () => encodeCheckpoint(checkpoint({ network: new Map([['optimizer.momentum.weight', host(1)]]) })),
+    },
+    {
+      title: 'a checkpoint with an optimizer of parameters outside the network',
+      error: 'TypeError',
+      text: "a checkpoint: parameter 1 of the optimizer's group 0, scale [1], is not in the network; only parameters of the network can be saved with it",
+      cure: 'Make the parameter a property of the network, or of one of its modules.',
+      run: () => {
+        const [own, scale] = [net(), tensor([1], [1], { requiresGrad: true, name: 'scale' })]
+        return valuesOf(own, new optim.SGD([...own.parameters(), scale], { lr: 1 }), 7)
       },
     },
     {

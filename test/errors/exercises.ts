@@ -10,7 +10,7 @@ import { type Area, COUNT, PATH } from './refusal.ts'
 
 const error = 'exit code 2'
 const RIGHT =
-  'it is NAME=VALUE,VALUE,… or NAME=VALUE|VALUE|… with one of the names epochs, batch-size, lr, momentum, weight-decay, schedule, plateau, schedule-per, lr-timing, seed, limit-train, limit-test'
+  'it is NAME=VALUE,VALUE,… or NAME=VALUE|VALUE|… with one of the names epochs, batch-size, optimizer, lr, momentum, weight-decay, schedule, plateau, schedule-per, lr-timing, seed, limit-train, limit-test'
 const HUNDRED_AND_ONE = Array.from({ length: 101 }, (_, i) => i + 1).join()
 const grid = (text: string, what: string, at: number) => ({
   error,
