@@ -1,4 +1,5 @@
 // earlyStopping: a callback that ends a run whose metric no longer improves.
+import { toDevice, toHost } from '../data/host_tensors.ts'
 import type { Module } from '../nn/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'

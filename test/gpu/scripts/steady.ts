@@ -76,7 +76,7 @@ for (let i = 1; i <= 1000; i++) {
   if (way === 'scoped') most = Math.max(most, i <= 20 ? 0 : gpu.memory().tensors)
   else if (i % 100 === 0) {
     // Later than disposing would, but it comes back.
-    for (let tries = 0; gpu.memory().tensors > 15 && tries < 100; tries++) {
+    for (let tries = 0; gpu.memory().tensors > 14 && tries < 100; tries++) {
       globalThis.gc!()
       await sleep(2)
     }
