@@ -127,8 +127,8 @@ const adam = mutantsOf('wgsl/adam.wgsl', tests.adamKernel, [
   },
   {
     id: 'adam-largest',
-    find: 'maxExpAvgSq[at], v, v > maxExpAvgSq[at] || not_finite(v)',
-    replace: 'v, v, v > maxExpAvgSq[at] || not_finite(v)',
+    find: 'updated(s, at, largest)',
+    replace: 'updated(s, at, v)',
     breaks: 'amsgrad divides by the second average of now.',
   },
   {
@@ -200,7 +200,7 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-load-null',
-    find: 'this.#flatOf(p).clearState(key, initial, p)',
+    find: 'held.flat.clearState(name, initial, p)',
     replace: '{}',
     breaks: 'Loading a state without momentum leaves the momentum in memory, and it is used.',
   },
@@ -228,9 +228,8 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-elsewhere',
-    in: 'dispatch',
-    find: 'gradient.storage.whole === flat.gradients ? flat.gradients : gradient.storage',
-    replace: 'gradient.storage',
+    find: 'inPlace ? held.flat.gradients : grad.storage',
+    replace: 'grad.storage',
     breaks: 'A gradient among the others is looked for in its own memory, at its place among them.',
   },
 ])
