@@ -27,7 +27,7 @@ export interface TrainOptions {
 
 const option = (flags: string, text: string) => new Option(flags, text)
 
-/** The options that determine the numbers of a run: a resumed run keeps them, unless it is told otherwise. */
+/** The options that determine the numbers of a run: a resumed run keeps them unless it is given others. */
 export const DECIDING: readonly Option[] = [
   option('--epochs <n>', 'passes over the training images').argParser(wholeNumber(1)).default(10),
   option('--batch-size <n>', 'images in an update').argParser(wholeNumber(1)).default(256),
@@ -49,7 +49,7 @@ export const DECIDING: readonly Option[] = [
   option('--limit-test <n>', 'use the first n test images').argParser(wholeNumber(1)),
 ]
 
-/** The options of saving: a resumed run keeps them too, and may always be given others. */
+/** The options of saving: a resumed run keeps them too, and always accepts others. */
 export const SAVING: readonly Option[] = [
   option('--checkpoint-every <steps>', 'save every n updates too, not only after each epoch').argParser(wholeNumber(1)),
   option('--keep <n>', 'checkpoints to keep').argParser(wholeNumber(1)).default(3),
@@ -76,11 +76,11 @@ export function restored(values: RecordedOptions): TrainOptions | string {
   const options: Record<string, unknown> = {}
   for (const one of all) {
     const name = one.attributeName()
-    // A run from before there was such an option had this one.
+    // Runs from before this option existed used this one.
     const before = name === 'optimizer' ? one.defaultValue : undefined
     const value = Object.hasOwn(values, name) ? values[name] : before
     const isOptional = one.defaultValue === undefined
-    // A run from before there was such an option had none.
+    // Runs from before this option existed had none.
     if (isOptional && (value === null || (value === undefined && name === 'plateau'))) continue
     const kind = isOptional && !one.parseArg ? 'string' : typeof (one.defaultValue ?? 0)
     if (typeof value !== kind)
@@ -106,7 +106,7 @@ export interface Change {
   readonly name: string
   readonly from: string
   readonly to: string
-  /** Whether it can't be changed, whatever one is told. */
+  /** Whether it can't be changed even with --allow-changes. */
   readonly fixed: boolean
 }
 

@@ -85,7 +85,7 @@ export async function trainRun(plan: TrainRun): Promise<void> {
   }
 }
 
-/** What the run had and has no more, in words: options, adapter and version. */
+/** What has changed since the run began, in words: options, adapter and version. */
 function changesOf({ going }: TrainRun, gpu: Gpu): string[] {
   if (!going) return []
   const { adapter, version } = going.found.checkpoint
@@ -119,7 +119,7 @@ async function trainOn(
   if (from) restoreValues(net, optimizer, from, going.found.path)
   const plateau = plateauOf(plan, optimizer)
   let begun = false
-  const folder = going ? await goOn(path, going.found) : await RunFolder.create(path)
+  const folder = going ? await reopened(path, going.found) : await RunFolder.create(path)
   const { stdout } = process
   const progress = createProgress({
     stream: stdout,
@@ -227,8 +227,8 @@ function recordsOf({ checkpoint, path, history }: FoundCheckpoint, folder: strin
   return records
 }
 
-/** Makes the folder what it was when the checkpoint was made. */
-async function goOn(path: string, { checkpoint, history, passedOver }: FoundCheckpoint): Promise<RunFolder> {
+/** The run's folder, as it was when the checkpoint was made. */
+async function reopened(path: string, { checkpoint, history, passedOver }: FoundCheckpoint): Promise<RunFolder> {
   await setAside(passedOver.map((one) => one.path))
   return await RunFolder.reopen(path, checkpoint.files, history)
 }
@@ -244,7 +244,7 @@ interface Outcome {
   readonly seconds: number
 }
 
-/** Writes the figure and the summary. The figures are those of the last record, which may be of the run before. */
+/** Writes the figure and the summary. The figures are those of the last record, which may come from before the resumption. */
 async function finish(
   { options }: TrainRun,
   gpu: Gpu,

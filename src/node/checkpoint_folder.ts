@@ -76,7 +76,7 @@ export interface FoundCheckpoint {
 /**
  * The newest checkpoint that is whole and matches `history.jsonl`. Changes nothing.
  *
- * @throws DataError that says of every one what is wrong, where none is of use
+ * @throws DataError that says what is wrong with each, if none is usable
  */
 export async function newestCheckpoint(folder: string, historyPath: string): Promise<FoundCheckpoint> {
   const names = checkpointNames(folder)

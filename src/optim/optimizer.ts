@@ -12,7 +12,7 @@ import { forgetGradients, Tensor } from '../tensor/tensor.ts'
 import { checkParameters, checkState, defined } from './check.ts'
 import { type FlatParameters, flatten } from './flat_parameters.ts'
 
-/** Parameters that share their options. Every option may be set at any time and is in force from the next step. */
+/** Parameters that share their options. Every option may be set at any time and applies from the next step. */
 export interface ParamGroup {
   params: Tensor[]
   lr: number
@@ -64,7 +64,7 @@ export interface OptimizerState<G extends ParamGroup = ParamGroup> {
   readonly state: Readonly<Record<string, readonly (Tensor | null)[]>>
 }
 
-/** What the optimizer has of a parameter. */
+/** What the optimizer keeps for a parameter. */
 interface Held {
   readonly flat: FlatParameters
   /** Steps that it has had. */
@@ -198,7 +198,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     }
   }
 
-  /** Gives back the state, and what updates need besides the parameters. */
+  /** Releases the state and everything else that updates need except the parameters. */
   dispose(): void {
     const flats = new Set([...this.#held.values()].map(({ flat }) => flat))
     for (const part of [...flats, ...[...this.#settings.values()].flat(), this.#tables]) part.dispose()
@@ -236,7 +236,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     })
   }
 
-  /** Of the parameter at this place among so many; nothing if it has no gradient. */
+  /** The part of the parameter at this place among `count`; nothing if it has no gradient. */
   #partOf(parameter: Tensor, index: number, count: number): Part[] {
     const { grad, size, storage } = parameter
     if (!grad) return []
@@ -320,7 +320,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     this.#rule.check(group)
   }
 
-  /** Takes in parameters that were put into a group since. */
+  /** Adopts parameters that were added to a group since the last step. */
   #adoptNew(): void {
     const strangers = this.parameters().filter((p) => !this.#held.has(p))
     if (strangers.length === 0) return
@@ -344,7 +344,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   }
 }
 
-/** Things of equal keys together, in the order in which they come. */
+/** Groups things by key, in the order in which they come. */
 function grouped<K, T>(things: readonly T[], keyOf: (thing: T) => K): Map<K, T[]> {
   const found = new Map<K, T[]>()
   for (const thing of things) {

@@ -28,12 +28,12 @@ export interface FitOptions {
   readonly seed?: number | undefined
   /** Called in their order, one after the other. */
   readonly callbacks?: readonly FitCallback[] | undefined
-  /** The most that the norm over all gradients may be before an update, as `optim.clipGradNorm` has it. */
+  /** The most that the norm over all gradients may be before an update, as in `optim.clipGradNorm`. */
   readonly clipGradNorm?: number | undefined
-  /** The most that an element of a gradient may be, as `optim.clipGradValue` has it; after clipping by norm. */
+  /** The most that an element of a gradient may be, as in `optim.clipGradValue`; after clipping by norm. */
   readonly clipGradValue?: number | undefined
   /**
-   * Batches an update, 1 unless given: their gradients are added up, each of the loss divided by how many they are. The last
+   * Batches an update, 1 unless given: their gradients are added up, each of the loss divided by their number. The last
    * update of an epoch takes the batches that are left, and divides by how many those are.
    */
   readonly accumulate?: number | undefined

@@ -50,7 +50,7 @@ export function isRecorded(i: number): boolean {
  * batch i, test accuracy at x = epoch + 1.
  *
  * Epochs of fewer than 50 batches have no batch record. Their means over the whole epoch, which are the running means
- * after its last batch, stand at x = epoch + (stepsPerEpoch − 1) / stepsPerEpoch, lest the figure be empty.
+ * after its last batch, stand at x = epoch + (stepsPerEpoch − 1) / stepsPerEpoch, so that the figure is not empty.
  *
  * @param records in the order written; values that are not finite are passed on as they are
  * @param stepsPerEpoch updates in one epoch: 235 for 60,000 images in batches of 256

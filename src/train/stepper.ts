@@ -1,4 +1,4 @@
-// Steps that are taken many times over: as a captured plan, or as a function that is called each time.
+// Steps that are taken many times: as a captured plan, or as a function that is called each time.
 import { capture, type Plan } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import type { Gpu } from '../gpu/gpu.ts'
@@ -6,9 +6,9 @@ import type { Optimizer } from '../optim/index.ts'
 import { observing } from '../tensor/observe.ts'
 import { scope } from '../tensor/scope.ts'
 
-/** A step that can be taken many times over. */
+/** A step that can be taken many times. */
 export interface Stepper {
-  /** Takes so many, each at its learning rate; without rates at those of the groups. Nothing waits for the device. */
+  /** Takes `count` steps, each at its learning rate, or at those of the groups. Nothing waits for the device. */
   run(count: number, lr?: readonly number[]): void
   dispose(): void
 }

@@ -8,12 +8,12 @@ import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
 import type { Meter } from './meter.ts'
 import { type Stepper, stepperOf, stepperOver } from './stepper.ts'
 
-/** What an update is made of. */
+/** What an update consists of. */
 export interface UpdateOptions extends Clipping {
   readonly net: Module
   readonly optimizer: Optimizer
   readonly train: ImageBatches
-  /** Batches whose gradients one update adds up, each divided by how many they are: 1 unless given. */
+  /** Batches whose gradients one update adds up, each divided by their number: 1 unless given. */
   readonly accumulate?: number | undefined
 }
 
@@ -56,7 +56,7 @@ export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'o
   forgetGradients(net.parameters(), 'another step began')
 }
 
-/** One update from the gradients of so many batches. */
+/** One update from the gradients of this many batches. */
 export function update(options: UpdateOptions, meter: Meter, batches = 1, dLoss: Tensor | null = null): void {
   const { net, optimizer, train } = options
   for (let i = 0; i < batches; i++) {

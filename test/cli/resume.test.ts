@@ -225,13 +225,13 @@ describe('--resume', () => {
       'another batch size',
       ['--resume', 'F/odd', '--batch-size', '2', '--allow-changes'],
       () => killedAfter(60, 'odd'),
-      "UsageError: option '--batch-size': the run in F/odd has 1, which can't become 2 in its midst",
+      "UsageError: option '--batch-size': the run in F/odd has 1, which can't change to 2 within a run",
     ],
     [
       'another optimizer',
       ['--resume', 'F/odd', '--optimizer', 'adamw', '--allow-changes'],
       () => killedAfter(60, 'odd'),
-      "UsageError: option '--optimizer': the run in F/odd has sgd, which can't become adamw in its midst",
+      "UsageError: option '--optimizer': the run in F/odd has sgd, which can't change to adamw within a run",
     ],
     [
       'fewer epochs than it has had',

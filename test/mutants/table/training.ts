@@ -23,8 +23,9 @@ const run = mutantsOf('src/train/loop.ts', tests.training, [
   },
   {
     id: 'train-step-number',
-    find: 'step: before + last + 1',
-    replace: 'step: last + 1',
+    find: 'before + first + i + 1',
+    replace: 'first + i + 1',
+    tests: tests.fit,
     breaks: 'Steps are counted anew in every epoch.',
   },
   {
