@@ -20,7 +20,7 @@ export interface OpenOptions {
 
 /**
  * Opens the browser's best adapter and makes it the default device.
- * Throws GpuError of kind 'unavailable' where there is none, DataError for a tuning that is none. Under Node the package's `open` looks further.
+ * Throws GpuError of kind 'unavailable' if no adapter is found, DataError if the tuning is invalid. Under Node the package's `open` looks further.
  */
 export async function open(options: OpenOptions = {}): Promise<Gpu> {
   requireOptions('open', options, ['fast', 'tuning', 'notice'])
@@ -43,7 +43,7 @@ export async function open(options: OpenOptions = {}): Promise<Gpu> {
   return opened
 }
 
-/** Applies the tuning that `open` was given, if any; where it is none, the device is closed again. */
+/** Applies the tuning that `open` was given, if any; if it is invalid, the device is closed again. */
 export async function useTuning(
   gpu: Gpu,
   { tuning, notice = (line) => console.warn(line) }: OpenOptions,

@@ -19,7 +19,7 @@ CHECKED_STEPS = 4
 
 
 def make(problem, device):
-    """The network, its optimiser and the batch, as bench/peers/contestant.ts describes them."""
+    """The network, its optimizer and the batch, as bench/peers/contestant.ts describes them."""
     net = nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2),
         nn.ReLU(),

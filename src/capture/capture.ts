@@ -17,7 +17,7 @@ export interface PlanRunOptions {
   readonly lr?: number | readonly number[] | undefined
 }
 
-/** What one call of a captured function left. */
+/** What one call of a captured function recorded. */
 interface Recorded<T> {
   readonly recording: Recording
   readonly made: Current
@@ -56,9 +56,9 @@ export class Plan<T = unknown> {
   }
 
   /**
-   * Takes so many steps; returns as soon as they are on their way to the device. `lr` is given to every optimizer in the
-   * function, as if it were assigned to its groups: one number, or one for each step. Without it the groups' own are in
-   * force. Throws before anything is done: RangeError for a count or rates that do not fit, Error after `dispose()`.
+   * Takes this many steps; returns as soon as they are on their way to the device. `lr` is given to every optimizer in the
+   * function, as if it were assigned to its groups: one number, or one for each step. Without it the groups' own
+   * apply. Throws before anything is done: RangeError for a count or rates that do not fit, Error after `dispose()`.
    */
   run(steps = 1, options: PlanRunOptions = {}): void {
     requireOptions('plan.run', options, ['lr'])
@@ -77,7 +77,7 @@ export class Plan<T = unknown> {
     }
   }
 
-  /** Gives the plan's memory back, that of its result and of the gradients in it included. */
+  /** Releases the plan's memory, including its result and the gradients in it. */
   dispose(): void {
     if (this.#disposed) throw new Error('plan.dispose: the plan was already disposed')
     this.#disposed = true

@@ -9,7 +9,7 @@ export interface Member {
   /** Steps that one submit may have at most. */
   readonly most: number
   readonly takesRates: boolean
-  /** Throws if so many steps can't be taken; nothing has been done yet. */
+  /** Throws if this many steps can't be taken, before anything is done. */
   check(steps: number, rateOf: RateOf, plan: PlanTraits): void
   /** Uploads what the next steps of one submit need. */
   before(steps: number, rateOf: RateOf): void

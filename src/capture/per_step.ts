@@ -17,9 +17,9 @@ export interface RowSource {
   readonly takesRates?: boolean
   /** The row of a use: as many 32-bit words as the rows are wide. `rate` is the one that the run is given, if any. */
   row(use: number, rate: number | undefined): Float32Array | Uint32Array | Int32Array
-  /** Throws if so many uses can't follow. */
+  /** Throws if this many uses can't follow. */
   check?(uses: number, rateOf: RateOf, plan: PlanTraits): void
-  /** So many uses are on their way to the device. */
+  /** This many uses are on their way to the device. */
   advance(uses: number, rateOf: RateOf): void
 }
 
@@ -90,7 +90,7 @@ export class PerStep {
   }
 }
 
-/** The words of rows, of so many words each, of which a step takes so many; equal ones at the end are there once. */
+/** The words of rows that are `width` words each and of which a step takes `calls`; equal rows at the end are stored once. */
 export function perStepWords(
   rows: readonly (Float32Array | Uint32Array | Int32Array)[],
   width: number,

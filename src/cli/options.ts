@@ -49,7 +49,7 @@ export function checkFile(option: string, path: string): void {
   try {
     if (!at(dirname(path))?.isDirectory())
       throw new UsageError(`option '${option}': there is no folder '${dirname(path)}'`)
-    if (at(path)?.isFile() === false) throw new UsageError(`option '${option}': ${path} is no regular file`)
+    if (at(path)?.isFile() === false) throw new UsageError(`option '${option}': ${path} is not a regular file`)
     // To find missing rights, read-only disks and /proc, make the file that `writeWhole` would make first.
     const trial = temporaryOf(path)
     closeSync(openSync(trial, 'wx'))

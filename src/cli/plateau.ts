@@ -19,7 +19,7 @@ interface Plan {
 }
 
 /**
- * What `--plateau` asks for, as the checkpoint left it where a run goes on; null without. Rules that were changed count
+ * What `--plateau` asks for, as the checkpoint left it if a run continues; null without it. Changed rules count
  * anew, from the rate that was reached; a `--lr` that was changed is that rate.
  */
 export function plateauOf({ rates, going }: Plan, optimizer: optim.Optimizer): PlateauOfRun | null {

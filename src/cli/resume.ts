@@ -14,7 +14,7 @@ import { trainRun } from './train_run.ts'
 
 const MOST_RESULT_BYTES = 1 << 20
 
-/** `dawngrad train --resume`: goes on with the run in a folder. `given` is what stands on the command line besides. */
+/** `dawngrad train --resume`: continues the run in a folder. `given` are the other options of the command line. */
 export async function resume(
   path: string,
   given: Partial<TrainOptions>,
@@ -52,14 +52,14 @@ async function epochsOfResult(path: string): Promise<number | null> {
     const result = JSON.parse(String(bytes)) as { epochs?: unknown } | null
     if (Number.isSafeInteger(result?.epochs)) return result?.epochs as number
   } catch {
-    // The same as any other text that is none of ours.
+    // Handled as any other file that is not a result.
   }
-  throw new DataError(`${path}: damaged: remove it to go on from the newest checkpoint`)
+  throw new DataError(`${path}: damaged: remove it to continue from the newest checkpoint`)
 }
 
 function refuseFixed(path: string, changed: readonly Change[]): void {
   const fixed = changed.find((change) => change.fixed)
   if (!fixed) return
   const { name, from, to } = fixed
-  throw new UsageError(`option '${name}': the run in ${path} has ${from}, which can't become ${to} in its midst`)
+  throw new UsageError(`option '${name}': the run in ${path} has ${from}, which can't change to ${to} within a run`)
 }

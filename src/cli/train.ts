@@ -24,10 +24,12 @@ export function trainCommand(load = loadFashionMnist): Command {
     .addOption(
       new Option(
         '--resume <dir>',
-        'go on with the run in this folder, from its newest checkpoint and with its options',
+        'continue the run in this folder, from its newest checkpoint and with its options',
       ).conflicts('out'),
     )
-    .addOption(new Option('--allow-changes', 'with --resume: take other options, adapter or version than the run had'))
+    .addOption(
+      new Option('--allow-changes', 'with --resume: accept options, an adapter or a version other than the run had'),
+    )
     .addOption(new Option('--tuning <file>', 'run with what `tune` found for this adapter; the numbers stay the same'))
     .addOption(new Option('--quiet', 'print the last lines only'))
     .addOption(
@@ -45,7 +47,7 @@ export function trainCommand(load = loadFashionMnist): Command {
           load,
           tuning,
         )
-      if (allowChanges) throw new UsageError("option '--allow-changes' goes with '--resume' alone")
+      if (allowChanges) throw new UsageError("option '--allow-changes' needs '--resume'")
       const rates = ratesOf(options)
       checkOptimizer(options, rates.schedule)
       const folder = out ?? defaultRunFolder(new Date())

@@ -21,13 +21,13 @@ export interface TrainOptions {
   readonly checkpointEvery?: number
   readonly keep: number
   readonly quiet?: boolean
-  /** The port of the live page, 0 for any; absent where there is none. */
+  /** The port of the live page, 0 for any; absent without a page. */
   readonly live?: number
 }
 
 const option = (flags: string, text: string) => new Option(flags, text)
 
-/** The options that determine the numbers of a run: a resumed run keeps them, unless it is told otherwise. */
+/** The options that determine the numbers of a run: a resumed run keeps them unless it is given others. */
 export const DECIDING: readonly Option[] = [
   option('--epochs <n>', 'passes over the training images').argParser(wholeNumber(1)).default(10),
   option('--batch-size <n>', 'images in an update').argParser(wholeNumber(1)).default(256),
@@ -49,11 +49,9 @@ export const DECIDING: readonly Option[] = [
   option('--limit-test <n>', 'use the first n test images').argParser(wholeNumber(1)),
 ]
 
-/** The options of saving: a resumed run keeps them too, and may always be given others. */
+/** The options of saving: a resumed run keeps them too, and always accepts others. */
 export const SAVING: readonly Option[] = [
-  option('--checkpoint-every <steps>', 'save every so many updates; at the end of an epoch always').argParser(
-    wholeNumber(1),
-  ),
+  option('--checkpoint-every <steps>', 'save every n updates too, not only after each epoch').argParser(wholeNumber(1)),
   option('--keep <n>', 'checkpoints to keep').argParser(wholeNumber(1)).default(3),
 ]
 
@@ -78,14 +76,15 @@ export function restored(values: RecordedOptions): TrainOptions | string {
   const options: Record<string, unknown> = {}
   for (const one of all) {
     const name = one.attributeName()
-    // A run from before there was such an option had this one.
+    // Runs from before this option existed used this one.
     const before = name === 'optimizer' ? one.defaultValue : undefined
     const value = Object.hasOwn(values, name) ? values[name] : before
     const isOptional = one.defaultValue === undefined
-    // A run from before there was such an option had none.
+    // Runs from before this option existed had none.
     if (isOptional && (value === null || (value === undefined && name === 'plateau'))) continue
     const kind = isOptional && !one.parseArg ? 'string' : typeof (one.defaultValue ?? 0)
-    if (typeof value !== kind) return `it records ${one.long} as ${JSON.stringify(value ?? null)}, which is no ${kind}`
+    if (typeof value !== kind)
+      return `it records ${one.long} as ${JSON.stringify(value ?? null)}, which is not a ${kind}`
     try {
       options[name] = one.parseArg ? one.parseArg(String(value), undefined) : value
     } catch (error) {
@@ -97,7 +96,7 @@ export function restored(values: RecordedOptions): TrainOptions | string {
     const { schedule } = ratesOf(complete)
     checkOptimizer(complete, schedule)
   } catch (error) {
-    return `it records a schedule that is none: ${(error as Error).message}`
+    return `it records an invalid schedule: ${(error as Error).message}`
   }
   return complete
 }
@@ -107,7 +106,7 @@ export interface Change {
   readonly name: string
   readonly from: string
   readonly to: string
-  /** Whether it can't be changed, whatever one is told. */
+  /** Whether it can't be changed even with --allow-changes. */
   readonly fixed: boolean
 }
 

@@ -46,7 +46,7 @@ export interface TrainRun {
   readonly load: typeof loadFashionMnist
   /** A file that `tune` wrote. Not recorded: it changes no bit. */
   readonly tuning?: string | undefined
-  /** Of a run that goes on. */
+  /** Of a run that continues. */
   readonly going?: {
     readonly found: FoundCheckpoint
     readonly changed: readonly Change[]
@@ -56,7 +56,7 @@ export interface TrainRun {
 
 /**
  * Trains LeNet on Fashion-MNIST and leaves the results in the run's folder. Nothing is written before the data has been
- * read and a device opened, and a checkpoint to go on from found to fit.
+ * read and a device opened, and a checkpoint to continue from found to fit.
  */
 export async function trainRun(plan: TrainRun): Promise<void> {
   const { options, going, path } = plan
@@ -69,9 +69,9 @@ export async function trainRun(plan: TrainRun): Promise<void> {
     const changed = changesOf(plan, gpu)
     if (changed.length > 0 && !going?.allowChanges) {
       throw new UsageError(
-        `option '--resume': the run in ${path} had ${changed.join('; ')}: its numbers would be others; ` +
+        `option '--resume': the run in ${path} had ${changed.join('; ')}: its numbers would differ; ` +
           // A sweep resumes its points too, and has no such option.
-          `${commandLine('train', ['--resume', path])} takes that with --allow-changes`,
+          `${commandLine('train', ['--resume', path])} accepts this with --allow-changes`,
       )
     }
     if (!options.quiet) {
@@ -85,7 +85,7 @@ export async function trainRun(plan: TrainRun): Promise<void> {
   }
 }
 
-/** What the run had and has no more, in words: options, adapter and version. */
+/** What has changed since the run began, in words: options, adapter and version. */
 function changesOf({ going }: TrainRun, gpu: Gpu): string[] {
   if (!going) return []
   const { adapter, version } = going.found.checkpoint
@@ -119,7 +119,7 @@ async function trainOn(
   if (from) restoreValues(net, optimizer, from, going.found.path)
   const plateau = plateauOf(plan, optimizer)
   let begun = false
-  const folder = going ? await goOn(path, going.found) : await RunFolder.create(path)
+  const folder = going ? await reopened(path, going.found) : await RunFolder.create(path)
   const { stdout } = process
   const progress = createProgress({
     stream: stdout,
@@ -129,7 +129,7 @@ async function trainOn(
     epochs,
     stepsPerEpoch: train.length,
   })
-  if (from) progress.message(`going on with ${path} after step ${from.position.step}`)
+  if (from) progress.message(`continuing ${path} after step ${from.position.step}`)
   for (const change of changed) progress.message(`changed: ${change}`)
   const signals = stopSignals()
   const saver = new Saver({ folder, options, adapter: gpu.info.name, found: going?.found, plateau })
@@ -170,7 +170,7 @@ async function trainOn(
     if (result.stopped) {
       const stopped = `stopped by ${signals.came}`
       await live?.end('stopped', stopped)
-      progress.finish(`${stopped}; saved in ${saver.last}\nto go on: ${commandLine('train', ['--resume', path])}`)
+      progress.finish(`${stopped}; saved in ${saver.last}\nto continue: ${commandLine('train', ['--resume', path])}`)
       return
     }
     const outcome = { title, records, result, net, trainSet, train, seconds: saver.seconds() }
@@ -222,13 +222,13 @@ function recordsOf({ checkpoint, path, history }: FoundCheckpoint, folder: strin
   try {
     curvePoints(records, stepsPerEpoch)
   } catch (error) {
-    throw new DataError(`${path}: its history is of another run: ${(error as Error).message}`)
+    throw new DataError(`${path}: its history belongs to another run: ${(error as Error).message}`)
   }
   return records
 }
 
-/** Makes the folder what it was when the checkpoint was made. */
-async function goOn(path: string, { checkpoint, history, passedOver }: FoundCheckpoint): Promise<RunFolder> {
+/** The run's folder, as it was when the checkpoint was made. */
+async function reopened(path: string, { checkpoint, history, passedOver }: FoundCheckpoint): Promise<RunFolder> {
   await setAside(passedOver.map((one) => one.path))
   return await RunFolder.reopen(path, checkpoint.files, history)
 }
@@ -244,7 +244,7 @@ interface Outcome {
   readonly seconds: number
 }
 
-/** Writes the figure and the summary. The figures are those of the last record, which may be of the run before. */
+/** Writes the figure and the summary. The figures are those of the last record, which may come from before the resumption. */
 async function finish(
   { options }: TrainRun,
   gpu: Gpu,

@@ -21,7 +21,7 @@ export interface SafetensorsFile {
 }
 
 const DTYPES = { F32: 'float32', I32: 'int32', U8: 'uint8' } as const satisfies Record<string, DType>
-/** What is read besides: PyTorch's counts, such as a batch norm's num_batches_tracked, as int32. */
+/** Also read: PyTorch's counts, such as a batch norm's num_batches_tracked, as int32. */
 const READABLE = { ...DTYPES, I64: 'int32' } as const satisfies Record<string, DType>
 const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } as const
 /** The tensor order of the format's own writer: by decreasing alignment, then by name. */

@@ -86,7 +86,7 @@ async function backwardOf(
   }
 }
 
-/** Runs `fn`, whose backwards reach leaves that are none of `own`, and leaves their gradients as they were. */
+/** Runs `fn`, whose backwards may reach leaves that are not in `own`; their gradients stay as they were. */
 function sparing<T>(outputs: readonly Tensor[], own: readonly Tensor[], fn: () => T): T {
   const held = [...leavesOf(outputs)].filter((leaf) => !own.includes(leaf)).map((leaf) => [leaf, leaf.grad] as const)
   for (const [leaf] of held) leaf.grad = null

@@ -121,7 +121,7 @@ export class Gpu {
 
   /**
    * Compiles kernels before they are dispatched, side by side on threads of the device's. Rejects with the GpuError that
-   * `emit` would throw. Drivers for the processor make a kernel's machine code at its first dispatch all the same.
+   * `emit` would throw. Drivers for the processor still make a kernel's machine code at its first dispatch.
    * @internal
    */
   async compile(kernels: Iterable<Kernel>): Promise<void> {
@@ -229,7 +229,7 @@ export class Gpu {
       .wait(this.#recorder.dispatches, map, () => this.#lost !== null || this.#closed)
       .catch(() => undefined)
     if (!result) {
-      await new Promise((resolve) => setTimeout(resolve, 0)) // lets the reason arrive, where there is one
+      await new Promise((resolve) => setTimeout(resolve, 0)) // lets the reason arrive, if there is one
       this.check()
       throw new GpuError('internal', 'the read-back failed and the device gave no reason')
     }

@@ -11,7 +11,7 @@ export class Storage {
   readonly pool: BufferPool
   /** Bytes in use. */
   readonly byteLength: number
-  /** Smallest and largest value, where the content is a list of integers that the host has seen. @internal */
+  /** Smallest and largest value, if the content is a list of integers that came from the host. @internal */
   integerRange: readonly [number, number] | null = null
   /** Counts writes in place, so that a gradient is never computed from a value that has changed since. @internal */
   version = 0

@@ -1,4 +1,4 @@
-// The memory behind bindings that are null: WebGPU wants a buffer for every binding, even where the kernel looks at none.
+// The memory behind bindings that are null: WebGPU needs a buffer for every binding, even if the kernel does not use it.
 import { BufferPool, type Storage } from './pool.ts'
 
 const WRITTEN_BYTES = 256

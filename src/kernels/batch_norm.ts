@@ -27,7 +27,7 @@ const WORDS_OF_STATS = 3
 /** Words that they keep of a lane: its mean and two sums. */
 const WORDS_OF_SHARE = 3
 
-/** Lanes that share a channel's row of S values: eight values each at least, where there is more than one lane. */
+/** Lanes that share a channel's row of S values: at least eight values each, if there is more than one lane. */
 const lanesOf = (S: number) => Math.min(64, Math.max(1, Math.floor(S / 8)))
 
 /** Options of {@link batchNorm}. Tensors that are left out or null: no running statistics, a weight of 1, a bias of 0. */

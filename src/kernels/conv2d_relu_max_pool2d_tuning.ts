@@ -3,7 +3,7 @@
 // all adapters of a class, and KW_FIXED, which depends on the layer alone (in dx, 0 takes filters before rows).
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
-/** One number for each `// tune` line; what they mean is told there. */
+/** One number for each `// tune` line, which explains it. */
 export interface FusedTuning extends Readonly<Record<(typeof NAMES)[number], number>> {
   /** vec4f of packed weights; no number of the shader's. */
   readonly quads: number

@@ -53,7 +53,7 @@ export function sizesOf(params: ConvShape): Numbers {
 
 const UNIFORM_BYTES = 65_536
 const LARGEST_FIXED = 7
-/** A row of so many taps is in one thread's block where the table allows it. */
+/** A row of this many taps is in one thread's block if the table allows it. */
 const LARGEST_ROW = 5
 /** Multiply-adds an image from which a separate variant is worth the second that it takes to compile. */
 const WORTH_A_VARIANT = 100_000
@@ -72,7 +72,7 @@ const blockBytes = ({ inChannels, KH, KW }: Correlation, OCB: number) => 16 * in
 /** Whether a uniform binding can begin and end with a block's weights. */
 const bindable = (bytes: number) => bytes <= UNIFORM_BYTES && bytes % 256 === 0
 
-/** Whether a layer of so many multiply-adds may be several dispatches, so that the weights of each fit a uniform buffer. */
+/** Whether a layer of this many multiply-adds may be several dispatches, so that the weights of each fit a uniform buffer. */
 export function maySlice(multiplyAdds: number, adapterClass: AdapterClass): boolean {
   return multiplyAdds >= TUNING.conv2d_correlate[adapterClass].worthDispatches
 }

@@ -33,7 +33,7 @@ export const codeOf = {
   parameter: (parameter: number, parameters: number) => 2 + parameters + parameter,
 } as const
 
-/** What a code stands for, among so many parameters: its kind and, for gradients and parameters, the place of it. */
+/** What a code means, given the number of parameters: the kind and, for gradients and parameters, the index. */
 export function meaningOf(
   code: number,
   parameters: number,

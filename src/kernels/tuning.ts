@@ -1,6 +1,6 @@
 // The table of numbers that decide how kernels divide their work: a row for each kernel, a column for each class of adapter.
 // `cpu` was measured, on lavapipe with two cores. `gpu` was not: nobody has run it on a GPU yet. It follows from reasoning: a
-// GPU wants many threads with few registers, a processor few threads that use each load often.
+// GPU needs many threads with few registers, a processor few threads that use each load often.
 //
 // Except for LANES, none of these numbers changes the order in which anything is added up. So no file of `dawngrad tune` may
 // change LANES, nor IMAGES and KW_FIXED, which do not depend on the class.
@@ -8,7 +8,7 @@ import type { GpuInfo } from '../gpu/info.ts'
 
 export type AdapterClass = GpuInfo['adapterClass']
 
-/** Numbers chosen for one kernel: what stands on its `// tune` lines, its workgroup size WG, and choices of the host's. */
+/** Numbers chosen for one kernel: those of its `// tune` lines, its workgroup size WG, and choices of the host. */
 export type Numbers = Readonly<Record<string, number>>
 
 export const TUNING = {

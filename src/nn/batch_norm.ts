@@ -69,7 +69,7 @@ export abstract class BatchNorm extends Module {
     return batchNorm(x, { weight, bias, ...statistics, training, eps, momentum })
   }
 
-  /** Sets the running statistics back to a mean of 0, a variance of 1 and no batches; nothing where there are none. */
+  /** Sets the running statistics back to a mean of 0, a variance of 1 and no batches; nothing if there are no statistics. */
   resetRunningStats(): void {
     const write = (t: Tensor | null, data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>) => {
       if (!t) return

@@ -26,7 +26,7 @@ function isExactly<T extends Module>(
 
 const isBoth = (given: number | readonly number[], value: number) => pair('', '', given, 0).every((n) => n === value)
 
-/** With other strides and dilations the plain operations are no slower. */
+/** With other strides and dilations the plain operations are as fast. */
 const convReluPool: Rule = ([conv, activation, pool]) => {
   if (!isExactly(conv, Conv2d) || !isExactly(activation, ReLU) || !isExactly(pool, MaxPool2d)) return null
   const { kernelSize, stride, padding } = pool.options

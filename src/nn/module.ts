@@ -146,7 +146,7 @@ function paths(module: Module): [path: string, module: Module][] {
   const found: [string, Module][] = []
   const walk = (path: string, inner: Module, around: readonly Module[]) => {
     if (around.includes(inner)) {
-      throw new Error(`nn.Module: ${path} is a module that it lies in; keep that one in a private property (#name)`)
+      throw new Error(`nn.Module: ${path} is a module that contains it; keep that one in a private property (#name)`)
     }
     found.push([path, inner])
     for (const [name, child] of inner.namedChildren()) {

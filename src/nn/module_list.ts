@@ -22,7 +22,7 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
     return this.#modules.length
   }
 
-  /** The module at a place; negative places count from the end. Throws RangeError where there is none. */
+  /** The module at a place; negative places count from the end. Throws RangeError if there is no such module. */
   at(place: number): T {
     const module = this.#modules.at(place)
     if (module && Number.isInteger(place)) return module

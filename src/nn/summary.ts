@@ -21,7 +21,7 @@ export interface SummaryRow {
   /** null where it did not run, or gave something else than one tensor. */
   readonly outputShape: Shape | null
   /**
-   * Values of its own that `parameters()` has; where two layers share a tensor, the first has it. 0 where the name is null:
+   * Its own values among `parameters()`; a tensor that two layers share counts for the first. 0 if the name is null:
    * no optimizer is given them.
    */
   readonly parameters: number

@@ -12,7 +12,7 @@ export type RecordedOptions = Readonly<Record<string, string | number | null>>
 /** How much of a run's files belongs to a checkpoint: all that follows is of a time after it. */
 export interface FolderPosition {
   readonly historyBytes: number
-  /** Of these bytes, in hexadecimal: a history that was changed is not gone on with. */
+  /** Of these bytes, in hexadecimal: a run does not continue with a changed history. */
   readonly historySha256: string
   readonly timingBytes: number
 }
@@ -48,7 +48,7 @@ const CALLBACK = /^callback\.(0|[1-9]\d{0,3})\.(.+)$/s
 /**
  * A checkpoint as one safetensors file, which PyTorch's tools read too: parameters and buffers under their names, the
  * optimizer's state under `optimizer.`, its name and the parameter's, everything else as JSON in the metadata's `state`.
- * `sha256` there is that of the whole file with zeros in the place of its own digits.
+ * `sha256` there is that of the whole file with zeros in place of these digits.
  *
  * @throws TypeError for a network with a tensor whose name begins as those of the optimizer's state do
  */
@@ -256,7 +256,7 @@ function readState(json: string, name: string, entries: Entries): State {
   const unknown = [...flat.keys()].find((key) => !Object.hasOwn(entries, key))
   if (unknown !== undefined) throw new DataError(`${name}: its state has ${JSON.stringify(unknown)}, which is unknown`)
   const wrong = Object.entries(entries).find(([key, check]) => !check(flat.get(key)))
-  if (wrong) throw new DataError(`${name}: its state's ${wrong[0]} is missing or not what it can be`)
+  if (wrong) throw new DataError(`${name}: its state's ${wrong[0]} is missing or invalid`)
   const { position, figures, history, ...rest } = state as unknown as State
   return {
     ...rest,

@@ -29,7 +29,7 @@ export async function createCheckpointFolder(folder: string): Promise<void> {
   })
 }
 
-/** The checkpoints in a folder, whole or not, the newest first; none where there is no folder. */
+/** The checkpoints in a folder, whole or not, the newest first; none if the folder does not exist. */
 export function checkpointNames(folder: string): CheckpointName[] {
   let entries: string[] = []
   try {
@@ -69,18 +69,18 @@ export interface FoundCheckpoint {
   readonly checkpoint: Checkpoint
   readonly path: string
   readonly history: Uint8Array
-  /** Newer ones that are of no use, and why; each says its file's name. */
+  /** Newer ones that are unusable, and why; each says its file's name. */
   readonly passedOver: readonly { readonly path: string; readonly why: string }[]
 }
 
 /**
- * The newest checkpoint that is whole and that `history.jsonl` goes with. Changes nothing.
+ * The newest checkpoint that is whole and matches `history.jsonl`. Changes nothing.
  *
- * @throws DataError that says of every one what is wrong, where none is of use
+ * @throws DataError that says what is wrong with each, if none is usable
  */
 export async function newestCheckpoint(folder: string, historyPath: string): Promise<FoundCheckpoint> {
   const names = checkpointNames(folder)
-  if (names.length === 0) throw new DataError(`${folder}: there is no checkpoint to go on from`)
+  if (names.length === 0) throw new DataError(`${folder}: there is no checkpoint to continue from`)
   const all = await readWhole(historyPath, MOST_BYTES)
   const passedOver: { path: string; why: string }[] = []
   for (const { name, step } of names) {
@@ -91,7 +91,7 @@ export async function newestCheckpoint(folder: string, historyPath: string): Pro
       const checkpoint = decodeCheckpoint(bytes, path)
       const inside = checkpoint.position.step
       if (inside !== step)
-        throw new DataError(`${path}: its name does not go with its content, which is of step ${inside}`)
+        throw new DataError(`${path}: its name does not match its content, which is of step ${inside}`)
       return { checkpoint, path, history: historyAt(all, checkpoint.files, path, historyPath), passedOver }
     } catch (error) {
       if (!(error instanceof DataError)) throw error
@@ -99,22 +99,22 @@ export async function newestCheckpoint(folder: string, historyPath: string): Pro
     }
   }
   const reasons = passedOver.map(({ why }) => `  ${why}`)
-  throw new DataError([`${folder}: no checkpoint is of use:`, ...reasons].join('\n'))
+  throw new DataError([`${folder}: no checkpoint is usable:`, ...reasons].join('\n'))
 }
 
-/** Takes the place of checkpoints that are of no use, lest they be taken for newer ones: their names end in .damaged. */
+/** Renames unusable checkpoints to *.damaged, so that they are not taken for the newest ones. */
 export async function setAside(paths: readonly string[]): Promise<void> {
   for (const path of paths) await naming(path, () => rename(path, `${path}.damaged`))
 }
 
 /** The history as it was when a checkpoint was made. */
 function historyAt(all: Uint8Array | string, at: FolderPosition, path: string, historyPath: string): Uint8Array {
-  if (typeof all === 'string') throw new DataError(`${path}: of no use without its history: ${historyPath}: ${all}`)
+  if (typeof all === 'string') throw new DataError(`${path}: unusable without its history: ${historyPath}: ${all}`)
   const { historyBytes, historySha256 } = at
   if (all.length < historyBytes) {
-    throw new DataError(`${path}: of no use: ${historyPath} has ${all.length} bytes, but had ${historyBytes}`)
+    throw new DataError(`${path}: unusable: ${historyPath} has ${all.length} bytes, but had ${historyBytes}`)
   }
   const history = all.subarray(0, historyBytes)
   if (createHash('sha256').update(history).digest('hex') === historySha256) return history
-  throw new DataError(`${path}: of no use: the first ${historyBytes} bytes of ${historyPath} have been changed`)
+  throw new DataError(`${path}: unusable: the first ${historyBytes} bytes of ${historyPath} have been changed`)
 }

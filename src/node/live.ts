@@ -187,7 +187,7 @@ export class LiveServer {
     this.#send(client)
   }
 
-  /** The position after the last event that a client received; the start if that event is of another run, or none. */
+  /** The position after the last event that a client received; the start if that event belongs to another run, or if there was none. */
   #after(id: string | string[] | undefined): number {
     const [, run, place] = /^([0-9a-f]{8})-(\d{1,9})$/.exec(String(id)) ?? []
     const next = Number(place) + 1

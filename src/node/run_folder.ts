@@ -45,7 +45,7 @@ export function defaultRunFolder(now: Date): string {
 
 /**
  * Why a run can't be kept in a folder, or null: it holds a run already, or it can't be made or written. What a run left
- * that broke off before its first record and its second checkpoint is no run. Nothing is made.
+ * that broke off before its first record and its second checkpoint does not count. Nothing is made.
  */
 export function refusal(folder: string): string | null {
   if (folder === '') return 'the name of a folder is needed'
@@ -59,7 +59,7 @@ export function refusal(folder: string): string | null {
     // The nearest folder above that exists is where the rest would be made.
     let parent = resolve(folder)
     while (!lstatSync(parent, { throwIfNoEntry: false }) && parent !== dirname(parent)) parent = dirname(parent)
-    if (!statSync(parent).isDirectory()) return `${parent} is no folder; choose another`
+    if (!statSync(parent).isDirectory()) return `${parent} is not a folder; choose another`
     accessSync(parent, constants.W_OK | constants.X_OK)
     return null
   } catch (error) {
@@ -92,7 +92,7 @@ export class RunFolder {
   }
 
   /**
-   * The folder of a run that goes on: its files are cut back to where a checkpoint was made, what told its end is removed.
+   * The folder of a run that continues: its files are cut back to where a checkpoint was made, and its result is removed.
    * `history` is what `history.jsonl` held there, as `historyAt` gives it.
    */
   static async reopen(path: string, at: FolderPosition, history: Uint8Array): Promise<RunFolder> {

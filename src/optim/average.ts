@@ -66,14 +66,14 @@ abstract class Average {
   }
 
   /**
-   * Takes the parameters as they are now into the average, in one dispatch where an optimiser holds them. In a captured
-   * function every run goes on where the last one ended; there it may stand once. Throws an Error while swapped.
+   * Adds the present parameters to the average, in one dispatch if an optimizer holds them. In a captured
+   * function every run continues where the last one ended; call it only once there. Throws an Error while swapped.
    */
   update(): void {
     this.#check('update')
     for (const p of this.#parameters) p.checkUsable(this.#name)
     if (this.#weights.use(this.#source) > 0) {
-      throw new Error(`${this.#name}: update() stands twice in a captured function; capture one step at a time`)
+      throw new Error(`${this.#name}: update() is called twice in a captured function; capture one step at a time`)
     }
     for (const [parameters, runs] of this.#pieces()) {
       for (const [averages, pieces] of runs) {
@@ -155,7 +155,7 @@ abstract class Average {
       )
     }
     averages.forEach((given: unknown, i) => {
-      if (!(given instanceof Tensor)) throw new TypeError(`${this.#name}: average ${i} is no tensor`)
+      if (!(given instanceof Tensor)) throw new TypeError(`${this.#name}: average ${i} is not a tensor`)
       const p = this.#parameters[i]!
       if (given.dtype !== 'float32' || !sameShape(given.shape, p.shape)) {
         const type = given.dtype === 'float32' ? '' : `${given.dtype} `
@@ -179,7 +179,7 @@ abstract class Average {
   #check(what: string): void {
     this.#checkAlive(what)
     if (!this.#swapped) return
-    throw new Error(`${this.#name}: ${what}() while the averages stand in the parameters' place; swap() back first`)
+    throw new Error(`${this.#name}: ${what}() while the averages are swapped in; swap() back first`)
   }
 
   /** Others may have had the memory since. */

@@ -1,11 +1,11 @@
-// What optimizers, averages and clipping demand of what they are given.
+// The checks of what optimizers, averages and clipping are given.
 import type { Storage } from '../gpu/pool.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { OptimizerState, ParamGroup, Rule } from './optimizer.ts'
 
-/** The entries that have a value: an option given as undefined has its default. */
+/** The entries with a value: an option given as undefined takes its default. */
 export function defined<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 }
@@ -29,7 +29,7 @@ export function checkOptions(
   }
 }
 
-/** Throws for what is no list of tensors of one device; `name` is what wants them. */
+/** Throws for anything except a list of tensors of one device; `name` says who needs them. */
 export function checkTensors(tensors: readonly Tensor[], name: string): void {
   if (!Array.isArray(tensors)) {
     throw new TypeError(`${name}: the parameters must be an array of tensors, such as net.parameters()`)
@@ -40,7 +40,7 @@ export function checkTensors(tensors: readonly Tensor[], name: string): void {
   }
 }
 
-/** As `checkTensors`, and each must be one that an optimiser could update. */
+/** As `checkTensors`; an optimizer must also be able to update each of them. */
 export function checkParameters(parameters: readonly Tensor[], name: string): void {
   checkTensors(parameters, name)
   if (parameters.length === 0) throw new TypeError(`${name}: the list of parameters is empty`)
@@ -49,7 +49,7 @@ export function checkParameters(parameters: readonly Tensor[], name: string): vo
     if (p.dtype !== 'float32') throw new TypeError(`${name}: ${p.label} is ${p.dtype}; parameters are float32`)
     if (p.node) throw new TypeError(`${name}: ${p.label} is not a parameter: it was computed by an operation`)
     if (seen.has(p)) throw new TypeError(`${name}: ${p.label} is listed twice`)
-    // Their gradients would lie in one place, and two updates would write it at once.
+    // Their gradients would lie in the same place, and two updates would write it at once.
     if (seen.has(p.storage)) throw new TypeError(`${name}: ${p.label} shares its memory with one listed before it`)
     seen.add(p).add(p.storage)
   }

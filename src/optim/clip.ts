@@ -19,7 +19,7 @@ export interface ClipGradNormOptions {
  * Multiplies the gradients of `params` in place by min(maxNorm / (norm + 1e-6), 1), where norm is taken over all elements
  * of all gradients as if they were one vector: torch.nn.utils.clip_grad_norm_. Returns the norm before, a tensor of one
  * element; nothing waits for the GPU, and it can be captured. `maxNorm` is 0 or more; with Infinity only the norm is taken.
- * Parameters without a gradient are passed over; where none has one the norm is 0.
+ * Parameters without a gradient are skipped; if none has one, the norm is 0.
  *
  * As in PyTorch a NaN in any gradient makes all of them NaN; a norm that is infinite, which in float32 it is from about
  * 1.8e19 on, makes finite elements 0 and infinite ones NaN. With `errorIfNonfinite` a promise of the norm is returned
@@ -86,7 +86,7 @@ export interface Clipping {
   readonly clipGradValue?: number | undefined
 }
 
-/** Throws RangeError for limits that are none. */
+/** Throws RangeError for invalid limits. */
 export function checkClipping(operation: string, { clipGradNorm, clipGradValue }: Clipping): void {
   for (const [name, limit] of Object.entries({ clipGradNorm, clipGradValue })) {
     if (limit !== undefined) checkLimit(operation, name, limit)
@@ -153,7 +153,7 @@ function ownGradients(params: readonly Tensor[]): Tensor[] {
     const copy = copyOf(gradient)
     copy.name = gradient.name
     p.grad = copy
-    gradient.release('its gradient was clipped in memory of its own')
+    gradient.release('its gradient was clipped in separate memory')
     return copy
   })
   return [...new Set(own)]

@@ -13,7 +13,7 @@ import { forgetGradients, Tensor } from '../tensor/tensor.ts'
 import { checkParameters, checkState, defined } from './check.ts'
 import { type FlatParameters, flatten } from './flat_parameters.ts'
 
-/** Parameters that share their options. Every option may be set at any time and is in force from the next step. */
+/** Parameters that share their options. Every option may be set at any time and applies from the next step. */
 export interface ParamGroup {
   params: Tensor[]
   lr: number
@@ -65,7 +65,7 @@ export interface OptimizerState<G extends ParamGroup = ParamGroup> {
   readonly state: Readonly<Record<string, readonly (Tensor | null)[]>>
 }
 
-/** What the optimizer has of a parameter. */
+/** What the optimizer keeps for a parameter. */
 interface Held {
   /** Tells it apart from the optimizer's other parameters. */
   readonly id: number
@@ -224,7 +224,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     for (const copy of copies) copy.dispose()
   }
 
-  /** Gives back the state, and what updates need besides the parameters. */
+  /** Releases the state and everything else that updates need except the parameters. */
   dispose(): void {
     const flats = new Set([...this.#held.values()].map(({ flat }) => flat))
     for (const part of [...flats, ...[...this.#settings.values()].flat(), this.#tables]) part.dispose()
@@ -266,7 +266,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     })
   }
 
-  /** Of the parameter at this place among so many; nothing if it has no gradient. */
+  /** The part of the parameter at this place among `count`; nothing if it has no gradient. */
   #partOf(parameter: Tensor, index: number, count: number): Part[] {
     const { grad, size, storage } = parameter
     if (!grad) return []
@@ -317,7 +317,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         }
         if (rule.countsSteps && parts.some(({ held }) => held.steps !== first.steps)) {
           throw new Error(
-            `${rule.name}: some parameters have had other steps since the plan was captured; capture again`,
+            `${rule.name}: some parameters have had different numbers of steps since the plan was captured; capture again`,
           )
         }
       },
@@ -359,7 +359,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     this.#rule.check(group)
   }
 
-  /** Takes in parameters that were put into a group since. */
+  /** Adopts parameters that were added to a group since the last step. */
   #adoptNew(): void {
     const all = this.parameters()
     const strangers = all.filter((p) => !this.#held.has(p))
@@ -389,7 +389,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   }
 }
 
-/** Things of equal keys together, in the order in which they come. */
+/** Groups things by key, in the order in which they come. */
 function grouped<K, T>(things: readonly T[], keyOf: (thing: T) => K): Map<K, T[]> {
   const found = new Map<K, T[]>()
   for (const thing of things) {

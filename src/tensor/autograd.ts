@@ -16,7 +16,7 @@ export type Forward = { readonly out: Tensor; readonly saved: readonly Tensor[] 
 
 /**
  * Makes the tensor that the gradient of an input is to be written to: of the input's shape, its elements hold whatever was
- * there before. The gradient of a parameter lies where its optimizer wants it.
+ * there before. The gradient of a parameter lies where its optimizer puts it.
  */
 export type GradientOf = (input: number) => Tensor
 
@@ -81,7 +81,7 @@ export class TapeNode {
   }
 }
 
-/** Runs an operation and, if an input wants a gradient, puts it on the tape. */
+/** Runs an operation and, if an input requires a gradient, records it on the tape. */
 export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: A): Tensor {
   const present = inputs.filter((t) => t !== null)
   const gpu = present[0]!.gpu

@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Inputs, Op, TapeNode } from './autograd.ts'
 import type { Tensor } from './tensor.ts'
 
-/** What an observer is told. Everything is optional; while nobody observes, the engine pays one test an event. */
+/** What an observer receives. Everything is optional; without an observer the engine pays one test an event. */
 export interface Observer {
   /** An operation was applied; `out.node` is its place on the tape, if it has one. */
   operation?(op: Op, inputs: Inputs, attributes: unknown, out: Tensor): void

@@ -186,7 +186,7 @@ export class Generator {
 
 let current = new Generator(0)
 
-/** The generator that initialisation and noise draw from where none is given. Its seed is 0 until `manualSeed`. */
+/** The generator that initialisation and noise draw from unless given another. Its seed is 0 until `manualSeed`. */
 export function defaultGenerator(): Generator {
   return current
 }

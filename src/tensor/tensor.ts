@@ -206,7 +206,7 @@ export class Tensor {
   }
 }
 
-/** Takes away gradients and gives their memory back; who still uses one is told the reason. */
+/** Removes gradients and releases their memory; an error for a later use gives the reason. */
 export function forgetGradients(tensors: Iterable<Tensor>, reason: string): void {
   for (const tensor of tensors) {
     tensor.grad?.release(reason)

@@ -1,10 +1,10 @@
-// What looks on in a run of `fit`: the hooks that a callback may have, and what they are told.
+// Callbacks of `fit`: the hooks that they may have, and what they receive.
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import type { HistoryRecord } from './history.ts'
 import type { CallbackState, Figures } from './saved_state.ts'
 
-/** What every callback is told of the run. */
+/** What every hook receives about the run. */
 export interface FitRun {
   readonly net: Module
   readonly optimizer: Optimizer
@@ -51,7 +51,7 @@ export interface FitResult extends Figures {
 }
 
 /**
- * What looks on in a run; everything is optional, may be asynchronous and is waited for. `onBegin`, `onBatch`, `onProgress` and
+ * Hooks of a run; each is optional, may be asynchronous and is waited for. `onBegin`, `onBatch`, `onProgress` and
  * `onEpoch` end the run by returning 'stop'; anything else they return is ignored. What one throws ends the run and is thrown
  * by `fit` as it is.
  */
@@ -64,7 +64,7 @@ export interface FitCallback {
    * do. After 'stop' the running epoch is neither evaluated nor recorded.
    */
   onBatch?(batch: FitBatch, run: FitRun): unknown
-  /** After every update too, but nothing waits: several are told of together, and later ones may be on their way. */
+  /** After every update too, but nothing waits: several are reported together, and later ones may be on their way. */
   onProgress?(batch: FitProgress, run: FitRun): unknown
   /** For every record of the history, in order. */
   onRecord?(record: HistoryRecord, run: FitRun): unknown
@@ -81,7 +81,7 @@ export interface FitCallback {
 
 const HOOKS = ['onBegin', 'onBatch', 'onProgress', 'onRecord', 'onEpoch', 'onEnd', 'stateDict', 'dispose'] as const
 
-/** Throws TypeError for callbacks that are not, or that have something like a hook which is not one. */
+/** Throws TypeError for anything except callbacks, and for a name that looks like a hook but is unknown. */
 export function checkCallbacks(callbacks: readonly FitCallback[] | undefined): void {
   if (callbacks === undefined) return
   if (!Array.isArray(callbacks)) {
@@ -100,11 +100,11 @@ export function checkCallbacks(callbacks: readonly FitCallback[] | undefined): v
     }
     const stray = strayHook(callback)
     if (stray === null) continue
-    throw new TypeError(`fit: callback ${i} has ${stray}, which is no hook; fit knows ${HOOKS.join(', ')}`)
+    throw new TypeError(`fit: callback ${i} has ${stray}, which is not a hook; fit knows ${HOOKS.join(', ')}`)
   }
 }
 
-/** A name like a hook's: in other letters, or another library's, such as onEpochEnd. A callback may have others besides. */
+/** A name like a hook's: in other letters, or another library's, such as onEpochEnd. A callback may have other members. */
 function strayHook(callback: object): string | null {
   const known: readonly string[] = HOOKS
   const small = known.map((name) => name.toLowerCase())

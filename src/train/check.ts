@@ -1,10 +1,10 @@
-// What training demands of networks, batches and optimizers.
+// The checks of networks, batches and optimizers before training.
 import { ImageBatches } from '../data/batches.ts'
 import { Module } from '../nn/index.ts'
 import { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
 
-/** Throws TypeError for what is no network, or has nothing to train. */
+/** Throws TypeError for anything except a network with parameters. */
 export function checkNet(operation: string, net: unknown): asserts net is Module {
   if (!(net instanceof Module)) throw new TypeError(`${operation}: the network must be a module, such as nn.Sequential`)
   if (net.parameters().length === 0) throw new TypeError(`${operation}: the network has no parameters`)
@@ -16,7 +16,7 @@ export function checkBatches(operation: string, name: string, batches: unknown):
   throw new TypeError(`${operation}: ${name} must be one ImageBatches, such as new ImageBatches(set)`)
 }
 
-/** Throws TypeError for what is not an optimizer, or would leave the network as it is. */
+/** Throws TypeError for anything except an optimizer of some of the network's parameters. */
 export function checkOptimizer(operation: string, net: Module, optimizer: unknown): asserts optimizer is Optimizer {
   if (!(optimizer instanceof Optimizer))
     throw new TypeError(

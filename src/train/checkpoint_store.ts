@@ -12,29 +12,29 @@ export interface CheckpointStore {
   remove(name: string): Promise<void>
 }
 
-/** What `fit` is told of its checkpoints. */
+/** Where and when `fit` saves checkpoints. */
 export interface CheckpointOptions {
   readonly store: CheckpointStore
-  /** Save after every so many updates; at the start, at the end of every epoch and at a stop in any case. */
+  /** Also save after every this many updates, besides at the start, after every epoch and at a stop. */
   readonly every?: number | undefined
-  /** So many are kept, the newest: 3 unless given. */
+  /** How many to keep, the newest: 3 unless given. */
   readonly keep?: number | undefined
 }
 
 const PATTERN = /^step-(\d{8,15})$/
 
-/** The name of the checkpoint after so many updates: 'step-00000235'. */
+/** The name of the checkpoint after `step` updates: 'step-00000235'. */
 export function checkpointName(step: number): string {
   return `step-${String(step).padStart(8, '0')}`
 }
 
-/** The checkpoints of a store, the newest first. What has another name is somebody else's. */
+/** The checkpoints of a store, the newest first. Other names are ignored. */
 async function stepsIn(store: CheckpointStore): Promise<number[]> {
   const steps = (await store.list()).flatMap((name) => PATTERN.exec(name)?.[1] ?? []).map(Number)
   return steps.sort((a, b) => b - a)
 }
 
-/** The newest state of a store; null where it has none. */
+/** The newest state of a store; null if it is empty. */
 export async function lastState(store: CheckpointStore): Promise<SavedState | null> {
   const [newest] = await stepsIn(store)
   return newest === undefined ? null : await store.load(checkpointName(newest))
@@ -48,7 +48,7 @@ export async function saveState({ store, keep = 3 }: CheckpointOptions, state: S
   for (const old of older.slice(keep - 1)) await store.remove(checkpointName(old))
 }
 
-/** Throws TypeError or RangeError for options that do not fit. */
+/** Throws TypeError or RangeError for invalid options. */
 export function checkCheckpoint(checkpoint: CheckpointOptions | undefined): void {
   if (checkpoint === undefined) return
   requireOptions('fit: checkpoint', checkpoint, ['store', 'every', 'keep'])

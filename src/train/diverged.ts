@@ -1,4 +1,4 @@
-// The error for numbers that are no longer finite, and where in a run that was.
+// The error for numbers that are no longer finite, with the place in the run.
 import { meaningOf } from '../kernels/finite.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'

@@ -65,7 +65,7 @@ function countsOf(state: CallbackState | null): Counts {
   const { best, bestEpoch, bad } = state.values as Partial<Counts>
   const isNumber = (value: unknown) => value === null || Number.isFinite(value)
   if (isNumber(best) && isNumber(bestEpoch) && Number.isSafeInteger(bad)) return state.values as Counts
-  throw new TypeError('earlyStopping: the saved state is of another callback; give the callbacks in their order')
+  throw new TypeError('earlyStopping: the saved state belongs to another callback; give the callbacks in their order')
 }
 
 class Stopper implements EarlyStopping {

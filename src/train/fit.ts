@@ -21,19 +21,19 @@ export interface FitOptions {
   readonly schedule?: Schedule | undefined
   /** What the schedule's t counts: epochs, the default, or updates. */
   readonly schedulePer?: 'epoch' | 'step' | undefined
-  /** 'before-epoch', the default: epoch (or update) t runs at s(t). 'after-epoch': the first at the optimiser's rate, then s(t − 1). */
+  /** 'before-epoch', the default: epoch (or update) t runs at s(t). 'after-epoch': the first at the optimizer's rate, then s(t − 1). */
   readonly lrTiming?: 'before-epoch' | 'after-epoch' | undefined
   readonly epochs: number
   /** The order of an epoch is a pure function of this, 0 unless given, and the epoch's number. */
   readonly seed?: number | undefined
   /** Called in their order, one after the other. */
   readonly callbacks?: readonly FitCallback[] | undefined
-  /** The most that the norm over all gradients may be before an update, as `optim.clipGradNorm` has it. */
+  /** The most that the norm over all gradients may be before an update, as in `optim.clipGradNorm`. */
   readonly clipGradNorm?: number | undefined
-  /** The most that an element of a gradient may be, as `optim.clipGradValue` has it; after clipping by norm. */
+  /** The most that an element of a gradient may be, as in `optim.clipGradValue`; after clipping by norm. */
   readonly clipGradValue?: number | undefined
   /**
-   * Batches an update, 1 unless given: their gradients are added up, each of the loss divided by how many they are. The last
+   * Batches an update, 1 unless given: their gradients are added up, each of the loss divided by their number. The last
    * update of an epoch takes the batches that are left, and divides by how many those are.
    */
   readonly accumulate?: number | undefined
@@ -74,7 +74,7 @@ const training = new WeakSet<ImageBatches>()
 
 /**
  * Trains a classifier on images by minibatches and returns its history and the last epoch's figures: softmax cross-entropy,
- * each epoch in an order of its own, loss and accuracy of training as running means since the epoch's start. Steps are
+ * each epoch in its own order, loss and accuracy of training as running means since the epoch's start. Steps are
  * captured once and replayed. The same seed gives the same bits, and those of the loop written out.
  *
  *     const { history, testAcc } = await fit(net, { data: { train, test }, optimizer, epochs: 10 })
@@ -152,7 +152,7 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
     throw new TypeError('fit: data must be ImageBatches, or { train, test } of two')
   }
   checkOptimizer('fit', net, optimizer)
-  if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has an order of its own')
+  if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has its own order')
   if (training.has(train)) {
     throw new Error(
       'fit: another fit is training on these batches; wait for it, or make a second ImageBatches of the same data set',

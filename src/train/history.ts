@@ -50,7 +50,7 @@ export function isRecorded(i: number): boolean {
  * batch i, test accuracy at x = epoch + 1.
  *
  * Epochs of fewer than 50 batches have no batch record. Their means over the whole epoch, which are the running means
- * after its last batch, stand at x = epoch + (stepsPerEpoch − 1) / stepsPerEpoch, lest the figure be empty.
+ * after its last batch, stand at x = epoch + (stepsPerEpoch − 1) / stepsPerEpoch, so that the figure is not empty.
  *
  * @param records in the order written; values that are not finite are passed on as they are
  * @param stepsPerEpoch updates in one epoch: 235 for 60,000 images in batches of 256
@@ -79,14 +79,14 @@ const FIGURES = ['lr', 'trainLoss', 'trainAcc', 'testAcc'] as const
  * Reads the lines of a `history.jsonl`.
  *
  * @param name the file's name, for messages
- * @throws DataError that names the line that is no record
+ * @throws DataError that names the line that is not a record
  */
 export function parseHistory(text: string, name: string): HistoryRecord[] {
   const lines = text.split('\n')
   if (lines.pop() !== '') throw new DataError(`${name}: cut off: its last line has no end`)
   return lines.map((line, i) => {
     const record = parseLine(line)
-    if (!isRecord(record)) throw new DataError(`${name}: line ${i + 1} is no record of a run`)
+    if (!isRecord(record)) throw new DataError(`${name}: line ${i + 1} is not a record of a run`)
     return record
   })
 }

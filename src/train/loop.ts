@@ -227,7 +227,7 @@ export class Loop {
     return left
   }
 
-  /** Whether a checkpoint is to be saved after so many updates, besides those at the ends of epochs. */
+  /** Whether a checkpoint is due after this update, in addition to those at the ends of epochs. */
   #isDue(step: number): boolean {
     const every = this.#options.checkpoint?.every
     return every !== undefined && step % every === 0

@@ -12,9 +12,9 @@ import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
 import { zeroGradients } from './training_step.ts'
 
-/** A loss so many times the lowest is past all hope; fastai's number. */
+/** A loss this many times the lowest ends the search; fastai's number. */
 const HOPELESS = 4
-/** Of the planned steps so many tenths are not looked at: their averages are of few batches. As in fastai. */
+/** This many tenths of the planned steps are skipped: their averages contain few batches. As in fastai. */
 const UNSETTLED = 0.1
 
 /** Options of {@link lrFind}. */
@@ -42,7 +42,7 @@ export interface LrPoint {
 export interface LrSuggestion {
   /** The rate at which the smoothed loss fell fastest over the logarithm of the rate; null where it never fell. */
   readonly steepest: number | null
-  /** The rate at which the smoothed loss was lowest; null where there is no point. */
+  /** The rate at which the smoothed loss was lowest; null if there are no points. */
   readonly lowest: number | null
   /** A tenth of that. */
   readonly tenth: number | null
@@ -121,7 +121,7 @@ export function averager(smoothing: number): (value: number) => number {
   }
 }
 
-/** The rates that the points of a sweep of so many planned steps suggest. */
+/** The rates that the points of a range test with this many planned steps suggest. */
 export function suggest(points: readonly LrPoint[], steps: number): LrSuggestion {
   const settled = points.slice(Math.floor(UNSETTLED * steps))
   const seen = settled.length < 2 ? points : settled

@@ -41,7 +41,7 @@ export class Meter {
     this.restore(newWatch())
   }
 
-  /** Goes on from words that were read before, to the same bits. */
+  /** Continues from words that were read before, to the same bits. */
   restore(words: Int32Array<ArrayBuffer>): void {
     if (words.length !== METER_WORDS) throw new RangeError(`Meter: there are ${METER_WORDS} words, not ${words.length}`)
     this.#totals.gpu.write(this.#totals.storage, words)

@@ -8,16 +8,16 @@ export interface RateOptions {
   readonly per: 'epoch' | 'step'
   /**
    * 'before-epoch': epoch (or update) t runs at s(t). 'after-epoch', the order of the chapter's notebook: the first runs
-   * at the optimiser's own rate, the one after t at s(t).
+   * at the optimizer's own rate, the one after t at s(t).
    */
   readonly timing: 'before-epoch' | 'after-epoch'
-  /** The optimiser's own rate. */
+  /** The optimizer's own rate. */
   readonly lr: number
 }
 
 /**
- * The momentum in force at an update; undefined where the schedule leaves it alone. 'after-epoch' has s(0)'s for the first
- * as well: the optimiser's own may be none, and a step without momentum is another step. Throws RangeError where it is no
+ * The momentum in force at an update; undefined where the schedule leaves it alone. 'after-epoch' uses s(0)'s for the first
+ * too: switching momentum on later would need another kernel. Throws RangeError if it is not a
  * finite number ≥ 0.
  */
 export function momentumAt(options: RateOptions, epoch: number, step: number): number | undefined {

@@ -22,7 +22,7 @@ export interface Position {
   readonly epochSeconds: number
 }
 
-/** What says which images, at which rate, an update sees. */
+/** The settings that decide which images, and at which rate, an update sees. */
 export interface SavedSettings {
   readonly images: number
   readonly batchSize: number
@@ -32,7 +32,7 @@ export interface SavedSettings {
   readonly lr: number
 }
 
-/** The means of the last whole epoch; NaN where there is none. */
+/** The means of the last whole epoch; NaN before the first. */
 export interface Figures {
   readonly trainLoss: number
   readonly trainAcc: number
@@ -40,7 +40,7 @@ export interface Figures {
   readonly testAcc: number
 }
 
-/** An optimizer's state by names, so that neither the order of parameters nor their groups matter to it. */
+/** An optimizer's state by names, independent of the order of parameters and of their groups. */
 export interface SavedOptimizer {
   /** The name of its class, such as 'SGD'. */
   readonly name: string
@@ -118,13 +118,14 @@ export async function valuesOf(net: Module, optimizer: Optimizer, step: number):
   }
 }
 
-/** Puts back what {@link valuesOf} gave. Throws DataError, and changes nothing, where it does not fit. */
+/** Restores what {@link valuesOf} gave. Throws DataError, and changes nothing, if it does not fit. */
 export function restoreValues(net: Module, optimizer: Optimizer, { network, optimizer: saved }: Values, where: string) {
   const names = namesOf(net, optimizer)
   const own = net.stateDict()
   const parameters = net.namedParameters()
   const check = (what: string, name: string, { dtype, shape }: HostTensor, wanted: Tensor | undefined) => {
-    if (!wanted) throw new DataError(`${where}: it has the ${what} ${JSON.stringify(name)}, which the network has not`)
+    if (!wanted)
+      throw new DataError(`${where}: it has the ${what} ${JSON.stringify(name)}, which the network does not have`)
     if (dtype === wanted.dtype && sameShape(shape, wanted.shape)) return
     const right = `the network's is ${wanted.dtype} ${formatShape(wanted.shape)}`
     throw new DataError(`${where}: its ${what} ${name} is ${dtype} ${formatShape(shape)}, ${right}`)

@@ -1,4 +1,4 @@
-// Steps that are taken many times over: as a captured plan, or as a function that is called each time.
+// Steps that are taken many times: as a captured plan, or as a function that is called each time.
 import { capture, type Plan } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import type { Gpu } from '../gpu/gpu.ts'
@@ -7,9 +7,9 @@ import type { Optimizer } from '../optim/index.ts'
 import { observing } from '../tensor/observe.ts'
 import { scope } from '../tensor/scope.ts'
 
-/** A step that can be taken many times over. */
+/** A step that can be taken many times. */
 export interface Stepper {
-  /** Takes so many, each at its learning rate; without rates at those of the groups. Nothing waits for the device. */
+  /** Takes `count` steps, each at its learning rate, or at those of the groups. Nothing waits for the device. */
   run(count: number, lr?: readonly number[]): void
   dispose(): void
 }
@@ -58,7 +58,7 @@ export function stepperOf(step: () => unknown, { gpu, net, optimizer, captured }
 }
 
 /**
- * Steps through an epoch, each of `perStep` batches. The last one has a stepper of its own where it has fewer batches, or a
+ * Steps through an epoch, each of `perStep` batches. The last one has its own stepper if it has fewer batches, or a
  * batch with fewer rows: `make` is called when the batches stand there, so that what it captures has their shape.
  */
 export function stepperOver(batches: ImageBatches, perStep: number, make: (count: number) => Stepper): Stepper {

@@ -8,12 +8,12 @@ import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
 import type { Meter } from './meter.ts'
 import { type Stepper, stepperOf, stepperOver } from './stepper.ts'
 
-/** What an update is made of. */
+/** What an update consists of. */
 export interface UpdateOptions extends Clipping {
   readonly net: Module
   readonly optimizer: Optimizer
   readonly train: ImageBatches
-  /** Batches whose gradients one update adds up, each divided by how many they are: 1 unless given. */
+  /** Batches whose gradients one update adds up, each divided by their number: 1 unless given. */
   readonly accumulate?: number | undefined
 }
 
@@ -22,7 +22,7 @@ export function updatesOf({ train, accumulate = 1 }: Pick<UpdateOptions, 'train'
   return Math.ceil(train.length / accumulate)
 }
 
-/** Throws RangeError for a count of batches, or a limit of gradients, that is none. */
+/** Throws RangeError for an invalid count of batches or limit of gradients. */
 export function checkUpdate(operation: string, options: UpdateOptions): void {
   const { accumulate = 1 } = options
   if (!Number.isSafeInteger(accumulate) || accumulate < 1) {
@@ -50,13 +50,13 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
   }
 }
 
-/** Forgets all gradients: those of parameters that the optimiser does not have would pile up. */
+/** Forgets all gradients: those of parameters without an optimizer would pile up. */
 export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'optimizer'>): void {
   optimizer.zeroGrad()
   forgetGradients(net.parameters(), 'another step began')
 }
 
-/** One update from the gradients of so many batches. */
+/** One update from the gradients of this many batches. */
 export function update(options: UpdateOptions, meter: Meter, batches = 1, dLoss: Tensor | null = null): void {
   const { net, optimizer, train } = options
   for (let i = 0; i < batches; i++) {

@@ -72,7 +72,7 @@ it('compiles all that a step needs, so that capturing it or taking it waits for 
 it('does nothing else: values, gradients, memory and the bits of the training that follows are what they were', async () => {
   const [warm, cold] = [training(gpu), training(gpu)]
   const before = await bitsOf(warm.w)
-  await warmUp(warm.step) // from here on the optimiser has its momentum
+  await warmUp(warm.step) // from here on the optimizer has its momentum
   const { tensors, bytes } = gpu.memory()
   const { dispatches } = gpu
   await warmUp(warm.step)

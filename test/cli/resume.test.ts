@@ -87,7 +87,7 @@ describe('a resumed run ends with the same bits', () => {
     writeFileSync(at(run, '.result.json.0123abcd.tmp'), '{')
     const { code, stdout, stderr } = await train(folder, ['--resume', run])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toContain(`going on with killed after step ${step}\n`)
+    expect(stdout).toContain(`continuing killed after step ${step}\n`)
     expect(bitsOf(at(run))).toEqual(whole)
     expect(stepsOf(at(run))).toEqual(stepsOf(at('whole'))) // it goes on saving as it did
     expect(lines(run, 'timing.jsonl')).toMatchObject([{ epoch: 0 }, { epoch: 1 }])
@@ -163,7 +163,7 @@ describe('what would change the numbers', () => {
     ])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(
-      /^error: UsageError: option '--resume': the run in changed had --lr 0\.01, now 0\.02; --seed 0, now 1; the adapter another, now .+; the version 0\.0\.1, now .+: its numbers would be others; npm run train -- --resume changed takes that with --allow-changes\n$/,
+      /^error: UsageError: option '--resume': the run in changed had --lr 0\.01, now 0\.02; --seed 0, now 1; the adapter another, now .+; the version 0\.0\.1, now .+: its numbers would differ; npm run train -- --resume changed accepts this with --allow-changes\n$/,
     )
     expect(readFileSync(at(run, 'history.jsonl'), 'utf8')).toBe(before)
   })
@@ -207,7 +207,7 @@ describe('--resume', () => {
       'a folder without a run',
       ['--resume', 'F'],
       () => undefined,
-      'DataError: F/checkpoints: there is no checkpoint to go on from',
+      'DataError: F/checkpoints: there is no checkpoint to continue from',
     ],
     [
       '--out besides',
@@ -219,19 +219,19 @@ describe('--resume', () => {
       'to be left out with --allow-changes',
       ['--allow-changes'],
       () => undefined,
-      "UsageError: option '--allow-changes' goes with '--resume' alone",
+      "UsageError: option '--allow-changes' needs '--resume'",
     ],
     [
       'another batch size',
       ['--resume', 'F/odd', '--batch-size', '2', '--allow-changes'],
       () => killedAfter(60, 'odd'),
-      "UsageError: option '--batch-size': the run in F/odd has 1, which can't become 2 in its midst",
+      "UsageError: option '--batch-size': the run in F/odd has 1, which can't change to 2 within a run",
     ],
     [
       'another optimizer',
       ['--resume', 'F/odd', '--optimizer', 'adamw', '--allow-changes'],
       () => killedAfter(60, 'odd'),
-      "UsageError: option '--optimizer': the run in F/odd has sgd, which can't become adamw in its midst",
+      "UsageError: option '--optimizer': the run in F/odd has sgd, which can't change to adamw within a run",
     ],
     [
       'fewer epochs than it has had',
@@ -243,7 +243,7 @@ describe('--resume', () => {
       'a result that is none',
       ['--resume', 'F/odd'],
       () => writeFileSync(at(killedAfter(60, 'odd'), 'result.json'), '{"epochs":[[]]}'),
-      'DataError: F/odd/result.json: damaged: remove it to go on from the newest checkpoint',
+      'DataError: F/odd/result.json: damaged: remove it to continue from the newest checkpoint',
     ],
     [
       'options that are none',
@@ -278,7 +278,7 @@ describe('--resume', () => {
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr:
-        'error: DataError: other/checkpoints/step-00000015.safetensors: it has the parameter "weight", which the network has not\n',
+        'error: DataError: other/checkpoints/step-00000015.safetensors: it has the parameter "weight", which the network does not have\n',
     })
     expect(readFileSync(at(run, 'history.jsonl'), 'utf8')).toBe(before)
   })
@@ -313,28 +313,28 @@ describe('the options in a checkpoint', () => {
   })
 
   it.each<[RecordedOptions, string]>([
-    [{ ...good, epochs: '2' }, 'it records --epochs as "2", which is no number'],
-    [{ ...good, epochs: null }, 'it records --epochs as null, which is no number'],
+    [{ ...good, epochs: '2' }, 'it records --epochs as "2", which is not a number'],
+    [{ ...good, epochs: null }, 'it records --epochs as null, which is not a number'],
     [{ ...good, lr: -1 }, 'it records --lr as -1: It must be a number, 0 or more.'],
     [{ ...good, seed: 2 ** 60 }, 'it records --seed as 1152921504606847000: It must be a whole number, 0 or more.'],
     [{ ...good, schedulePer: 'day' }, 'it records --schedule-per as "day": Allowed choices are epoch, step.'],
     [{ ...good, optimizer: 'adam' }, 'it records --optimizer as "adam": Allowed choices are sgd, adamw.'],
-    [{ ...good, plateau: 3 }, 'it records --plateau as 3, which is no string'],
+    [{ ...good, plateau: 3 }, 'it records --plateau as 3, which is not a string'],
     [
       { ...good, plateau: 'factor=0.5' },
-      "it records a schedule that is none: option '--plateau': it changes the rate itself, and so does --schedule; " +
+      "it records an invalid schedule: option '--plateau': it changes the rate itself, and so does --schedule; " +
         'give one of the two',
     ],
     [{ ...good, constructor: 'x' }, 'it records the option "constructor", which is unknown'],
     [
       Object.fromEntries(Object.entries(good).filter(([name]) => name !== 'keep')),
-      'it records --keep as null, which is no number',
+      'it records --keep as null, which is not a number',
     ],
   ])('%j are refused', (options, message) => {
     expect(restored(options)).toBe(message)
   })
 
   it('with a schedule that is none are refused', () => {
-    expect(restored({ ...good, schedule: 'cosine(' })).toMatch(/^it records a schedule that is none: /)
+    expect(restored({ ...good, schedule: 'cosine(' })).toMatch(/^it records an invalid schedule: /)
   })
 })

@@ -51,7 +51,7 @@ describe.skipIf(process.platform === 'win32')('a run that is told to stop', () =
     const path = `${signal}/checkpoints/step-${String(step).padStart(8, '0')}.safetensors`
     expect(stdout.split('\n').slice(-3)).toEqual([
       `stopped by ${signal}; saved in ${path}`,
-      `to go on: npm run train -- --resume ${signal}`,
+      `to continue: npm run train -- --resume ${signal}`,
       '',
     ])
     expect(step! % 52).not.toBe(0)

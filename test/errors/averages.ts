@@ -29,7 +29,7 @@ export const averages: Area = {
     {
       title: 'optim.SWA, optim.EMA: update() twice in a captured function',
       error: 'Error',
-      text: 'optim.SWA: update() stands twice in a captured function; capture one step at a time',
+      text: 'optim.SWA: update() is called twice in a captured function; capture one step at a time',
       cure: 'Its weight is that of the step: plan.run(n) takes n of them.',
       run: () => {
         const average = swa()
@@ -48,7 +48,7 @@ export const averages: Area = {
     {
       title: "optim.SWA, optim.EMA: use while the averages stand in the parameters' place",
       error: 'Error',
-      text: "optim.SWA: update() while the averages stand in the parameters' place; swap() back first",
+      text: 'optim.SWA: update() while the averages are swapped in; swap() back first',
       cure: 'withAverages(fn) exchanges them back by itself. A plan that updates averages does not run either.',
       run: () => swapped().update(),
     },
@@ -85,7 +85,7 @@ export const averages: Area = {
     {
       title: 'optim.SWA, optim.EMA.loadStateDict: an average that is no tensor',
       error: 'TypeError',
-      text: 'optim.SWA: average 0 is no tensor',
+      text: 'optim.SWA: average 0 is not a tensor',
       run: () => swa().loadStateDict({ count: 1, averages: loose([1]) }),
     },
     {

@@ -151,6 +151,22 @@ export const captures: Area = {
       },
     },
     {
+      title: 'a captured step that uses one optimizer for two sets of parameters',
+      error: 'Error',
+      text: 'capture: a step uses one optimizer twice, each time for different parameters; make two optimizers',
+      run: () => {
+        const [a, b, x, ones] = [weight(), weight(), tensor([[1, 2]]), tensor([[1]])]
+        const optimizer = new optim.SGD([a, b], { lr: 0.1 })
+        capture(() => {
+          for (const w of [a, b]) {
+            optimizer.zeroGrad()
+            linear(x, w).backward(ones)
+            optimizer.step()
+          }
+        })
+      },
+    },
+    {
       title: 'warmUp: no function',
       error: 'TypeError',
       text: 'warmUp: fn must be a function, not undefined',
@@ -217,7 +233,24 @@ export const captures: Area = {
       },
     },
     {
-      title: 'plan.run: parameters moved by an optimiser',
+      title: 'plan.run: parameters that have had different numbers of steps since the capture',
+      error: 'Error',
+      text: 'optim.AdamW: some parameters have had different numbers of steps since the plan was captured; capture again',
+      run: () => {
+        const [w, bias] = [weight(), tensor([0], [1], { requiresGrad: true })]
+        const [x, ones] = [tensor([[1, 2]]), tensor([[1]])]
+        const optimizer = new optim.AdamW([w, bias])
+        const made = capture(() => {
+          optimizer.zeroGrad()
+          linear(x, w, bias).backward(ones)
+          optimizer.step()
+        })
+        optimizer.loadStateDict({ ...optimizer.stateDict(), step: 1, skipped: [1, 0] })
+        made.run()
+      },
+    },
+    {
+      title: 'plan.run: parameters moved by an optimizer',
       error: 'Error',
       text: 'plan.run: an optimizer made after the capture has moved parameters; make optimizers first, then capture',
       run: () => {

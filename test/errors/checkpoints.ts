@@ -7,7 +7,7 @@ import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { encodeSafetensors, type HostTensor } from '../../src/data/safetensors.ts'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/node/checkpoint.ts'
 import { newestCheckpoint } from '../../src/node/checkpoint_folder.ts'
-import { nn, optim, tensor } from '../../src/node/index.ts'
+import { checkpointFolder, nn, optim, tensor } from '../../src/node/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { parseHistory, restoreValues, type SavedOptimizer, valuesOf } from '../../src/train/index.ts'
 import { METER_WORDS } from '../../src/train/meter.ts'
@@ -82,7 +82,7 @@ const newest = (one: Uint8Array | string, history: string | null = '') => {
   }
 }
 
-/** Goes on with such a run. */
+/** Resumes such a run. */
 const goOn = (given: Checkpoint, changes: Parameters<typeof resume>[1] = {}, extra: Record<string, string> = {}) => {
   return async (place: Place) => {
     const path = await runFolder(place, {
@@ -94,7 +94,7 @@ const goOn = (given: Checkpoint, changes: Parameters<typeof resume>[1] = {}, ext
   }
 }
 
-/** Goes on with such a run where data and device are there. */
+/** Resumes such a run with data and device available. */
 const goOnWithData = (given: Checkpoint, history = '', allowChanges = true) => {
   return async (place: Place) => {
     const files = { historyBytes: history.length, historySha256: sha256(history), timingBytes: 0 }
@@ -115,9 +115,10 @@ const goOnWithData = (given: Checkpoint, history = '', allowChanges = true) => {
 const at = (epoch: number) => checkpoint({ position: { ...checkpoint().position, epoch } })
 
 const net = () => new nn.Linear(2, 1, { bias: false })
-const restore = (name: string, value: HostTensor) => {
+const host12: HostTensor = { ...host(1, 2), shape: [1, 2] }
+const restore = (name: string, value: HostTensor, optimizer = sgd(1)) => {
   const own = net()
-  const values = { network: new Map([[name, value]]), optimizer: sgd(1) }
+  const values = { network: new Map([[name, value]]), optimizer }
   restoreValues(own, new optim.SGD(own.parameters(), { lr: 1 }), values, FILE)
 }
 
@@ -143,7 +144,7 @@ export const checkpoints: Area = {
       title: 'a checkpoint of another version',
       error: 'DataError',
       text: 'step-00000002.safetensors: its format is "dawngrad checkpoint 3", this version reads "dawngrad checkpoint 2" and "dawngrad checkpoint 1"',
-      cure: 'Go on with the version that wrote it.',
+      cure: 'Continue with the version that wrote it.',
       run: () => decodeCheckpoint(sealed({ format: 'dawngrad checkpoint 3', state: '{}' }), FILE),
     },
     {
@@ -157,20 +158,20 @@ export const checkpoints: Area = {
       title: 'a checkpoint with something unknown',
       error: 'DataError',
       text: 'step-00000002.safetensors: its state has "more", which is unknown',
-      cure: 'Go on with the version that wrote it.',
+      cure: 'Continue with the version that wrote it.',
       run: () => decodeCheckpoint(sealed({ format, state: stateOf({ more: 1 }) }), FILE),
     },
     {
       title: 'a checkpoint with a value that cannot be',
       error: 'DataError',
-      text: "step-00000002.safetensors: its state's seconds is missing or not what it can be",
+      text: "step-00000002.safetensors: its state's seconds is missing or invalid",
       cure: damaged,
       run: () => decodeCheckpoint(sealed({ format, state: stateOf({ seconds: -1 }) }), FILE),
     },
     {
       title: 'no checkpoint',
       error: 'DataError',
-      text: '<folder>/checkpoints: there is no checkpoint to go on from',
+      text: '<folder>/checkpoints: there is no checkpoint to continue from',
       varies: folder,
       cure: 'The run ended before its first: begin anew in another folder.',
       run: async (place) => newestCheckpoint(join(await runFolder(place, {}), 'checkpoints'), ''),
@@ -178,8 +179,8 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint under another name',
       error: 'DataError',
-      text: `<folder>/checkpoints: no checkpoint is of use:
-  <folder>/checkpoints/step-00000002.safetensors: its name does not go with its content, which is of step 3`,
+      text: `<folder>/checkpoints: no checkpoint is usable:
+  <folder>/checkpoints/step-00000002.safetensors: its name does not match its content, which is of step 3`,
       varies: folder,
       cure: 'Give it its own name again.',
       run: newest(encodeCheckpoint({ ...checkpoint(), position: { ...checkpoint().position, step: 3 } })),
@@ -187,7 +188,7 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint that is no file',
       error: 'DataError',
-      text: `<folder>/checkpoints: no checkpoint is of use:
+      text: `<folder>/checkpoints: no checkpoint is usable:
   <folder>/checkpoints/step-00000002.safetensors: not a regular file`,
       varies: folder,
       cure: 'Remove what has its name.',
@@ -200,8 +201,8 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint without its history',
       error: 'DataError',
-      text: `<folder>/checkpoints: no checkpoint is of use:
-  <folder>/checkpoints/step-00000002.safetensors: of no use without its history: <folder>/history.jsonl: cannot be read (ENOENT)`,
+      text: `<folder>/checkpoints: no checkpoint is usable:
+  <folder>/checkpoints/step-00000002.safetensors: unusable without its history: <folder>/history.jsonl: cannot be read (ENOENT)`,
       varies: folder,
       cure: 'Put history.jsonl back.',
       run: newest(encodeCheckpoint(checkpoint()), null),
@@ -209,8 +210,8 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint with too short a history',
       error: 'DataError',
-      text: `<folder>/checkpoints: no checkpoint is of use:
-  <folder>/checkpoints/step-00000002.safetensors: of no use: <folder>/history.jsonl has 0 bytes, but had 5`,
+      text: `<folder>/checkpoints: no checkpoint is usable:
+  <folder>/checkpoints/step-00000002.safetensors: unusable: <folder>/history.jsonl has 0 bytes, but had 5`,
       varies: folder,
       cure: 'Put history.jsonl back as it was.',
       run: newest(encodeCheckpoint(checkpoint({}, 'line\n'))),
@@ -218,8 +219,8 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint with another history',
       error: 'DataError',
-      text: `<folder>/checkpoints: no checkpoint is of use:
-  <folder>/checkpoints/step-00000002.safetensors: of no use: the first 5 bytes of <folder>/history.jsonl have been changed`,
+      text: `<folder>/checkpoints: no checkpoint is usable:
+  <folder>/checkpoints/step-00000002.safetensors: unusable: the first 5 bytes of <folder>/history.jsonl have been changed`,
       varies: folder,
       cure: 'Put history.jsonl back as it was.',
       run: newest(encodeCheckpoint(checkpoint({}, 'line\n')), 'LINE\n'),
@@ -227,38 +228,73 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint of another network: a parameter too many',
       error: 'DataError',
-      text: 'step-00000002.safetensors: it has the parameter "scale", which the network has not',
-      cure: 'Go on with the version that wrote it.',
+      text: 'step-00000002.safetensors: it has the parameter "scale", which the network does not have',
+      cure: 'Continue with the version that wrote it.',
       run: () => restore('scale', host(1)),
     },
     {
       title: 'a checkpoint of another network: a shape',
       error: 'DataError',
       text: "step-00000002.safetensors: its parameter weight is float32 [1], the network's is float32 [1, 2]",
-      cure: 'Go on with the version that wrote it.',
+      cure: 'Continue with the version that wrote it.',
       run: () => restore('weight', host(1)),
     },
     {
       title: 'a checkpoint of another network: a parameter missing',
       error: 'DataError',
       text: 'step-00000002.safetensors: it has no parameter weight',
-      cure: 'Go on with the version that wrote it.',
+      cure: 'Continue with the version that wrote it.',
       run: () => {
         const own = net()
         restoreValues(own, new optim.SGD(own.parameters(), { lr: 1 }), { network: new Map(), optimizer: sgd(0) }, FILE)
       },
     },
     {
+      title: 'a checkpoint of another optimizer',
+      error: 'DataError',
+      text: 'step-00000002.safetensors: its optimizer is AdamW, not SGD; continue with AdamW',
+      run: () => restore('weight', host12, { ...sgd(1), name: 'AdamW' }),
+    },
+    {
+      title: 'a checkpoint whose optimizer has another state',
+      error: 'DataError',
+      text: 'step-00000002.safetensors: optim.SGD: the state has expAvg, this optimizer has momentum',
+      cure: 'Continue with the version that wrote it.',
+      run: () => restore('weight', host12, { ...sgd(1), state: new Map([['expAvg', new Map()]]) }),
+    },
+    {
+      title: 'checkpointFolder: no name',
+      error: 'TypeError',
+      text: "checkpointFolder: the name of a folder is needed, such as 'checkpoints'",
+      run: () => checkpointFolder(''),
+    },
+    {
+      title: 'a checkpoint of a network with a tensor that is called as a state',
+      error: 'TypeError',
+      text: "a checkpoint: the network's tensor optimizer.momentum.weight has the name of a state; call its module something other than 'optimizer'",
+      run: () => encodeCheckpoint(checkpoint({ network: new Map([['optimizer.momentum.weight', host(1)]]) })),
+    },
+    {
+      title: 'a checkpoint with an optimizer of parameters outside the network',
+      error: 'TypeError',
+      text: "a checkpoint: parameter 1 of the optimizer's group 0, scale [1], is not in the network; only parameters of the network can be saved with it",
+      cure: 'Make the parameter a property of the network, or of one of its modules.',
+      run: () => {
+        const [own, scale] = [net(), tensor([1], [1], { requiresGrad: true, name: 'scale' })]
+        return valuesOf(own, new optim.SGD([...own.parameters(), scale], { lr: 1 }), 7)
+      },
+    },
+    {
       title: 'a history that is cut off',
       error: 'DataError',
       text: 'history.jsonl: cut off: its last line has no end',
-      cure: 'A run that goes on cuts it to its last whole line itself.',
+      cure: 'A run that continues cuts it to its last whole line itself.',
       run: () => parseHistory('{}', 'history.jsonl'),
     },
     {
       title: 'a history with a line that is none',
       error: 'DataError',
-      text: 'history.jsonl: line 1 is no record of a run',
+      text: 'history.jsonl: line 1 is not a record of a run',
       cure: 'Put history.jsonl back as it was.',
       run: () => parseHistory('{}\n', 'history.jsonl'),
     },
@@ -271,7 +307,7 @@ export const checkpoints: Area = {
     {
       title: '--allow-changes without --resume',
       error: 'exit code 2',
-      text: "error: option '--allow-changes' goes with '--resume' alone",
+      text: "error: option '--allow-changes' needs '--resume'",
       args: ['train', '--allow-changes'],
     },
     {
@@ -292,7 +328,7 @@ export const checkpoints: Area = {
     {
       title: '--resume: an option that cannot change',
       error: 'UsageError',
-      text: "option '--batch-size': the run in <folder> has 256, which can't become 7 in its midst",
+      text: "option '--batch-size': the run in <folder> has 256, which can't change to 7 within a run",
       varies: folder,
       cure: 'Leave the option out, or begin another run.',
       run: goOn(checkpoint(), { batchSize: 7 }),
@@ -300,7 +336,7 @@ export const checkpoints: Area = {
     {
       title: '--resume: another adapter, version or option',
       error: 'UsageError',
-      text: "option '--resume': the run in <folder> had <changes>: its numbers would be others; npm run train -- --resume <folder> takes that with --allow-changes",
+      text: "option '--resume': the run in <folder> had <changes>: its numbers would differ; npm run train -- --resume <folder> accepts this with --allow-changes",
       varies: { ...folder, '<changes>': /.+/ },
       cure: 'Without its folder a point of a sweep begins anew.',
       run: goOnWithData(checkpoint(), '', false),
@@ -324,7 +360,7 @@ export const checkpoints: Area = {
     {
       title: '--resume: a history of another run',
       error: 'DataError',
-      text: '<folder>/checkpoints/step-00000002.safetensors: its history is of another run: curvePoints: a batch record of epoch 0 has step 5; with 1 steps an epoch it has 1 to 1',
+      text: '<folder>/checkpoints/step-00000002.safetensors: its history belongs to another run: curvePoints: a batch record of epoch 0 has step 5; with 1 steps an epoch it has 1 to 1',
       varies: folder,
       cure: 'Put history.jsonl back as it was.',
       run: goOnWithData(
@@ -346,7 +382,7 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint that is too long',
       error: 'DataError',
-      text: `<folder>/checkpoints: no checkpoint is of use:
+      text: `<folder>/checkpoints: no checkpoint is usable:
   <folder>/checkpoints/step-00000002.safetensors: too long: 268435457 bytes, but must be at most 268435456`,
       varies: folder,
       cure: 'It is no checkpoint: remove what has its name.',
@@ -359,7 +395,7 @@ export const checkpoints: Area = {
     {
       title: '--resume: a result that is damaged',
       error: 'DataError',
-      text: '<folder>/result.json: damaged: remove it to go on from the newest checkpoint',
+      text: '<folder>/result.json: damaged: remove it to continue from the newest checkpoint',
       varies: folder,
       run: goOn(checkpoint(), {}, { 'result.json': 'x' }),
     },
@@ -368,13 +404,13 @@ export const checkpoints: Area = {
       error: 'DataError',
       text: '<folder>/checkpoints/step-00000002.safetensors: it records the option "dropout", which is unknown',
       varies: folder,
-      cure: 'Go on with the version that wrote it.',
+      cure: 'Continue with the version that wrote it.',
       run: goOn(checkpoint({ options: { ...options(), dropout: 1 } })),
     },
     {
       title: '--resume: an option of another type',
       error: 'DataError',
-      text: '<folder>/checkpoints/step-00000002.safetensors: it records --lr as "fast", which is no number',
+      text: '<folder>/checkpoints/step-00000002.safetensors: it records --lr as "fast", which is not a number',
       varies: folder,
       cure: damaged,
       run: goOn(checkpoint({ options: { ...options(), lr: 'fast' } })),
@@ -390,7 +426,7 @@ export const checkpoints: Area = {
     {
       title: '--resume: a schedule that is none',
       error: 'DataError',
-      text: "<folder>/checkpoints/step-00000002.safetensors: it records a schedule that is none: option '--schedule': unknown schedule 'cosin'\n  cosin\n  ^\na schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, stepLR, multiStepLR, constantLR, linearLR, exponentialLR, polynomialLR, cosineAnnealingLR, cosineAnnealingWarmRestarts, inverseSqrt, oneCycleLR, cyclicLR, warmup, sequence, chain, scale",
+      text: "<folder>/checkpoints/step-00000002.safetensors: it records an invalid schedule: option '--schedule': unknown schedule 'cosin'\n  cosin\n  ^\na schedule is name(arg=value, …) with one of the names constant, squareRoot, factor, multiStep, cosine, polynomial, stepLR, multiStepLR, constantLR, linearLR, exponentialLR, polynomialLR, cosineAnnealingLR, cosineAnnealingWarmRestarts, inverseSqrt, oneCycleLR, cyclicLR, warmup, sequence, chain, scale",
       varies: folder,
       cure: damaged,
       run: goOn(checkpoint({ options: { ...options(), schedule: 'cosin' } })),

@@ -117,7 +117,7 @@ export const cli: Area = {
       args: ['train', '--plateau', 'factor=0.5', '--schedule', 'cosine(20)'],
     },
     {
-      title: 'a momentum for an optimizer without one',
+      title: 'train, lr-find: a momentum for an optimizer without one',
       error,
       text: "error: option '--momentum': adamw has no momentum; leave it out, or use --optimizer sgd",
       args: ['train', '--optimizer', 'adamw', '--momentum', '0.9'],
@@ -134,12 +134,6 @@ export const cli: Area = {
       error,
       text: "error: option '--grid': momentum: adamw has no momentum; leave it out, or use --optimizer sgd",
       args: ['sweep', '--grid', 'momentum=0,0.9', '--grid', 'optimizer=sgd,adamw'],
-    },
-    {
-      title: 'lr-find: a momentum for an optimizer without one',
-      error,
-      text: "error: option '--momentum': adamw has no momentum; leave it out, or use --optimizer sgd",
-      args: ['lr-find', '--optimizer', 'adamw', '--momentum', '0.9'],
     },
     {
       title: 'plot-schedule: a schedule with a mistake',

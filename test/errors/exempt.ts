@@ -49,18 +49,8 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
     why: 'a checkpoint with another count is refused when it is read',
   },
   {
-    file: 'src/train/run.ts',
-    code: 'new RangeError(`run: no run of ',
-    why: 'the command refuses such a checkpoint before',
-  },
-  {
-    file: 'src/cli/train_run.ts',
-    code: 'new Stopped(',
-    why: 'it is caught in the same file: a run that a signal stops says so on stdout',
-  },
-  {
     file: 'src/node/run_folder.ts',
-    code: `\`\${parent} is no folder`,
+    code: `\`\${parent} is not a folder`,
     why: "on Windows alone: elsewhere the file system's own ENOTDIR comes first",
   },
   {
@@ -102,6 +92,8 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
 
 /** Places that hand on what others have made: the texts are found there, or are the driver's own. */
 export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
+  { file: 'src/capture/capture.ts', code: `new Error(\`\${what}: \${refuses.refusesCapture}`, from: 'the observer' },
+  { file: 'src/node/checkpoint_store.ts', code: `new DataError(\`\${pathOf(name)}: \${bytes}`, from: 'readWhole' },
   { file: 'src/cli/resume.ts', code: `new DataError(\`\${found.path}: \${before}`, from: 'restored' },
   { file: 'src/data/safetensors.ts', code: `fail(\`\${tensor}: \${refused}`, from: 'nameProblem' },
   { file: 'src/data/safetensors.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
@@ -112,7 +104,7 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/node/fashion_mnist.ts', code: `new DataError(\`\${path}: \${gzipProblem(`, from: 'gzipProblem' },
   { file: 'src/provision/setup.ts', code: 'new SetupError(failures.map(', from: 'the errors of each thing to bring' },
   { file: 'src/cli/options.ts', code: `new UsageError(\`\${where}: \${sentence}`, from: "the grammar's parser" },
-  { file: 'src/cli/sweep.ts', code: 'new UsageError(error.message.replace(', from: 'ratesOf' },
+  { file: 'src/cli/sweep.ts', code: 'new UsageError( error.message.replace(', from: 'checkOptimizer and ratesOf' },
   { file: 'src/node/sweep_grid.ts', code: `new SyntaxError(\`\${what}`, from: 'those who call fail' },
   { file: 'src/sched/lambdas.ts', code: 'new RangeError(message)', from: 'fault' },
   { file: 'src/sched/options.ts', code: 'new RangeError(message)', from: 'fault' },
@@ -132,6 +124,11 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
 
 /** Texts that the source hides, such as those put together by another file; … stands for what is put in. */
 export const BY_HAND: readonly (Place & { readonly texts: readonly string[] })[] = [
+  {
+    file: 'src/train/saved_state.ts',
+    code: `new DataError(\`\${where}: \${(error as Error).message}`,
+    texts: ['…: optim.…: the state has …, this optimizer has …'],
+  },
   {
     file: 'src/provision/adapters.ts',
     code: "new GpuError('unavailable', noAdapter(",

@@ -113,7 +113,7 @@ export const exercises: Area = {
     {
       title: 'lr-find: a figure that is a folder',
       error,
-      text: "error: option '--svg': / is no regular file",
+      text: "error: option '--svg': / is not a regular file",
       args: ['lr-find', '--svg', '/'],
     },
     {

@@ -69,7 +69,7 @@ export const layers: Area = {
     {
       title: 'a module that lies in itself',
       error: 'Error',
-      text: 'nn.Module: net.0 is a module that it lies in; keep that one in a private property (#name)',
+      text: 'nn.Module: net.0 is a module that contains it; keep that one in a private property (#name)',
       run: () => {
         const layer = new nn.ReLU()
         Object.assign(layer, { net: new nn.Sequential(layer) })

@@ -1,5 +1,16 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is provoked
-import { earlyStopping, evaluate, type FitOptions, fit, ImageBatches, nn, optim } from '../../src/index.ts'
+import {
+  earlyStopping,
+  evaluate,
+  type FitOptions,
+  fit,
+  ImageBatches,
+  nn,
+  optim,
+  type SavedState,
+  sched,
+} from '../../src/index.ts'
+import { METER_WORDS } from '../../src/train/meter.ts'
 import { type Area, loose } from './refusal.ts'
 
 function batches(): ImageBatches {
@@ -9,11 +20,19 @@ function batches(): ImageBatches {
 
 const network = () => new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 2))
 
-/** A fit that would be right but for what is given. */
+/** A fit that would be right except for what is given. */
 function run(given: Partial<Record<keyof FitOptions, unknown>>, data: unknown = batches()) {
   const net = network()
   const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
   return fit(net, { data, optimizer, epochs: 1, ...given } as unknown as FitOptions)
+}
+
+const noStore = Object.fromEntries(['save', 'load', 'list', 'remove'].map((name) => [name, () => Promise.resolve([])]))
+
+/** A saved state after two updates, with these entries. */
+function saved(entries: Partial<SavedState>): SavedState {
+  const position = { epoch: 0, step: 2, words: new Int32Array(METER_WORDS), trainSeconds: 0, epochSeconds: 0 }
+  return { position, network: new Map(), optimizer: { name: 'SGD', step: 2, state: new Map() }, ...entries }
 }
 
 export const loop: Area = {
@@ -47,7 +66,7 @@ export const loop: Area = {
     {
       title: 'fit: one set for both',
       error: 'TypeError',
-      text: 'fit: train and test must be two ImageBatches: each has an order of its own',
+      text: 'fit: train and test must be two ImageBatches: each has its own order',
       cure: 'Make a second ImageBatches of the same data set.',
       run: () => {
         const same = batches()
@@ -65,13 +84,13 @@ export const loop: Area = {
       },
     },
     {
-      title: 'fit: no optimiser',
+      title: 'fit: no optimizer',
       error: 'TypeError',
       text: 'fit: optimizer must be an optimizer, such as optim.SGD(net.parameters(), { lr: 0.1 })',
       run: () => run({ optimizer: 0.1 }),
     },
     {
-      title: 'fit, lrFind: the optimiser of another network',
+      title: 'fit, lrFind: the optimizer of another network',
       error: 'TypeError',
       text: "fit: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)",
       cure: 'Some of them will do: the others stay as they are.',
@@ -118,7 +137,7 @@ export const loop: Area = {
     {
       title: 'fit: a hook that there is not',
       error: 'TypeError',
-      text: 'fit: callback 0 has onStep, which is no hook; fit knows onBegin, onBatch, onProgress, onRecord, onEpoch, onEnd, stateDict, dispose',
+      text: 'fit: callback 0 has onStep, which is not a hook; fit knows onBegin, onBatch, onProgress, onRecord, onEpoch, onEnd, stateDict, dispose',
       run: () => run({ callbacks: [{ onStep: () => undefined }] }),
     },
     {
@@ -150,6 +169,65 @@ export const loop: Area = {
       error: 'TypeError',
       text: 'fit: unknown option lr; known: data, optimizer, schedule, schedulePer, lrTiming, epochs, seed, callbacks, clipGradNorm, clipGradValue, accumulate, capture, checkpoint, from, signal',
       run: () => run(loose({ lr: 0.1 })),
+    },
+    {
+      title: 'fit: a schedule with a momentum for an optimizer without one',
+      error: 'TypeError',
+      text: 'fit: the schedule sets a momentum, and optim.AdamW has none; use optim.SGD, or another schedule (oneCycleLR and cyclicLR set none with cycleMomentum: false)',
+      run: () => {
+        const net = network()
+        const schedule = sched.oneCycleLR({ maxLr: 0.1, totalSteps: 10 })
+        return fit(net, { data: batches(), optimizer: new optim.AdamW(net.parameters()), epochs: 1, schedule })
+      },
+    },
+    {
+      title: 'fit: a store of checkpoints that lacks a method',
+      error: 'TypeError',
+      text: "fit: checkpoint.store has no save; it must be a CheckpointStore, such as checkpointFolder('checkpoints')",
+      run: () => run({ checkpoint: { store: 'checkpoints' } }),
+    },
+    {
+      title: 'fit: a number of checkpoints, or of updates between them, that is not a count',
+      error: 'RangeError',
+      text: 'fit: checkpoint.every must be a whole number, 1 or more, not 0',
+      run: () => run({ checkpoint: { store: noStore, every: 0 } }),
+    },
+    {
+      title: 'fit: a signal of another kind',
+      error: 'TypeError',
+      text: 'fit: signal must be an AbortSignal, such as new AbortController().signal',
+      run: () => run({ signal: new AbortController() }),
+    },
+    {
+      title: "fit: from 'last' without a store",
+      error: 'TypeError',
+      text: "fit: from 'last' needs a checkpoint: { store } to look in",
+      run: () => run({ from: 'last' }),
+    },
+    {
+      title: 'fit: from something that is not a saved state',
+      error: 'TypeError',
+      text: "fit: from must be 'last' or a saved state, such as store.load(name) gives",
+      run: () => run({ from: 'step-00000002' }),
+    },
+    {
+      title: 'fit: a saved state of other data, or of another seed',
+      error: 'RangeError',
+      text: 'fit: from: the saved run had seed 7, this one has 0; give both the same',
+      run: () => run({ from: saved({ settings: { images: 1, batchSize: 1, accumulate: 1, seed: 7, lr: 0.1 } }) }),
+    },
+    {
+      title: 'fit: a saved state at a step that is not in its epoch',
+      error: 'RangeError',
+      text: "fit: from: a run of 1 steps an epoch can't be at epoch 0, step 2",
+      cure: 'Give the data set, batch size and accumulate of the saved run.',
+      run: () => run({ from: saved({}) }),
+    },
+    {
+      title: 'earlyStopping: the saved state of another callback',
+      error: 'TypeError',
+      text: 'earlyStopping: the saved state belongs to another callback; give the callbacks in their order',
+      run: () => earlyStopping().onBegin?.(loose(undefined), { values: { epochs: 3 } }),
     },
     {
       title: 'earlyStopping: an unknown metric',

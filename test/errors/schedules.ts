@@ -229,7 +229,7 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
       run: () => parse('cosine(20, warmupSteps=25)'),
     },
     {
-      title: 'Scheduler, ReduceLROnPlateau: no optimiser',
+      title: 'Scheduler, ReduceLROnPlateau: no optimizer',
       error: 'TypeError',
       text: 'Scheduler: the optimizer must have paramGroups, each with an lr, as optim.SGD does, got undefined',
       run: () => new sched.Scheduler(loose(undefined), sched.constant(0.1)),
@@ -247,7 +247,7 @@ it is cosine(maxUpdate, baseLr=0.01, finalLr=0, warmupSteps=0, warmupBeginLr=0)`
       run: () => new sched.Scheduler(groups(2), [sched.constant(0.1)]),
     },
     {
-      title: 'Scheduler: a momentum for an optimiser without',
+      title: 'Scheduler: a momentum for an optimizer without',
       error: 'TypeError',
       text: 'Scheduler: the schedule sets the momentum, but group 0 has none; set cycleMomentum to false, or use an optimizer that has one',
       run: () => new sched.Scheduler(groups(1), sched.oneCycleLR({ maxLr: 0.5, totalSteps: 100 })),

@@ -12,7 +12,7 @@ import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
 import { loop } from './loop.ts'
 import { operations } from './operations.ts'
-import { optimiser } from './optimiser.ts'
+import { optimizers } from './optimizers.ts'
 import type { Area } from './refusal.ts'
 import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
@@ -26,7 +26,7 @@ export const AREAS: readonly Area[] = [
   autograd,
   gradchecks,
   layers,
-  optimiser,
+  optimizers,
   averages,
   captures,
   loop,

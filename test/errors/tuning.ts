@@ -124,7 +124,7 @@ export const tunings: Area = {
     {
       title: 'tune: a file that is none',
       error,
-      text: "error: option '--out': /dev/null is no regular file",
+      text: "error: option '--out': /dev/null is not a regular file",
       args: ['tune', '--out', '/dev/null'],
     },
   ],

@@ -242,7 +242,7 @@ describe('children', () => {
       }
     }
     expect(messageOf(() => new Parent().parameters())).toBe(
-      'nn.Module: child.parent is a module that it lies in; keep that one in a private property (#name)',
+      'nn.Module: child.parent is a module that contains it; keep that one in a private property (#name)',
     )
   })
 })

@@ -105,7 +105,7 @@ describe('a checkpoint', () => {
       callbacks: [null, { values: { bad: 2 } }, { values: null, tensors: new Map([['best.0.weight', tensorOf(1)]]) }],
     }
     expect(decodeSavedState(encodeCheckpoint(saved), 'x')).toEqual(saved)
-    expect(problem(encodeCheckpoint(saved))).toBe("x: its state's files.historyBytes is missing or not what it can be")
+    expect(problem(encodeCheckpoint(saved))).toBe("x: its state's files.historyBytes is missing or invalid")
   })
 
   it('of format 1 is read as a state of SGD', () => {
@@ -157,7 +157,7 @@ describe('a checkpoint', () => {
       withMetadata(['format', 'other']),
       'its format is "other", this version reads "dawngrad checkpoint 2" and "dawngrad checkpoint 1"',
     ],
-    ['without a state', withMetadata(), "its state's position.epoch is missing or not what it can be"],
+    ['without a state', withMetadata(), "its state's position.epoch is missing or invalid"],
     ['whose state is no JSON', withMetadata(['state', '{']), 'its metadata has no state in JSON'],
     ['whose state is a list', withMetadata(['state', '[]']), 'its metadata has no state in JSON'],
     ['with an unknown entry', withState((s) => ({ ...s, x: 1 })), 'its state has "x", which is unknown'],
@@ -169,7 +169,7 @@ describe('a checkpoint', () => {
     [
       'with half a position',
       withState((s) => ({ ...s, position: {} })),
-      "its state's position.epoch is missing or not what it can be",
+      "its state's position.epoch is missing or invalid",
     ],
     [
       'with a position that is no object',
@@ -179,23 +179,19 @@ describe('a checkpoint', () => {
     [
       'with a step of 2⁵³',
       withState((s) => ({ ...s, position: { ...(s.position as object), step: 2 ** 53 } })),
-      "its state's position.step is missing or not what it can be",
+      "its state's position.step is missing or invalid",
     ],
     [
       'with other sums',
       withState((s) => ({ ...s, position: { ...(s.position as object), words: [1, 2] } })),
-      "its state's position.words is missing or not what it can be",
+      "its state's position.words is missing or invalid",
     ],
     [
       'with sums past 32 bits',
       withState((s) => ({ ...s, position: { ...(s.position as object), words: [...WORDS.slice(1), 2 ** 31] } })),
-      "its state's position.words is missing or not what it can be",
+      "its state's position.words is missing or invalid",
     ],
-    [
-      'with negative seconds',
-      withState((s) => ({ ...s, seconds: -1 })),
-      "its state's seconds is missing or not what it can be",
-    ],
+    ['with negative seconds', withState((s) => ({ ...s, seconds: -1 })), "its state's seconds is missing or invalid"],
     [
       'with an optimizer that is a number',
       withState((s) => ({ ...s, optimizer: 1 })),
@@ -204,32 +200,32 @@ describe('a checkpoint', () => {
     [
       'with a group that holds a text',
       withState((s) => ({ ...s, optimizer: { ...(s.optimizer as object), paramGroups: [{ lr: '1' }] } })),
-      "its state's optimizer.paramGroups is missing or not what it can be",
+      "its state's optimizer.paramGroups is missing or invalid",
     ],
     [
       'with half a step left out',
       withState((s) => ({ ...s, optimizer: { ...(s.optimizer as object), skipped: { x: 0.5 } } })),
-      "its state's optimizer.skipped is missing or not what it can be",
+      "its state's optimizer.skipped is missing or invalid",
     ],
     [
       'with settings of another kind',
       withState((s) => ({ ...s, settings: { images: 1 } })),
-      "its state's settings is missing or not what it can be",
+      "its state's settings is missing or invalid",
     ],
     [
       'with a record that is none',
       withState((s) => ({ ...s, history: [{ kind: 'epoch' }] })),
-      "its state's history is missing or not what it can be",
+      "its state's history is missing or invalid",
     ],
     [
       'with options that are objects',
       withState((s) => ({ ...s, options: { lr: {} } })),
-      "its state's options is missing or not what it can be",
+      "its state's options is missing or invalid",
     ],
     [
       'with an endless name',
       withState((s) => ({ ...s, adapter: 'x'.repeat(2000) })),
-      "its state's adapter is missing or not what it can be",
+      "its state's adapter is missing or invalid",
     ],
   ])('%s is refused although its hash is right', (_, bytes, message) => {
     expect(problem(bytes)).toBe(`x: ${message}`)
@@ -307,9 +303,9 @@ describe('a folder of checkpoints', () => {
     expect([checkpoint.position.step, path, new TextDecoder().decode(kept)]).toEqual([1, at(1), 'one\n'])
     expect(passedOver.map(({ why }) => why.replaceAll(folder, 'F').replaceAll(/[0-9a-f]{64}/g, 'HASH'))).toEqual([
       'F/step-00000007.safetensors: not a regular file',
-      'F/step-00000006.safetensors: its name does not go with its content, which is of step 2',
-      'F/step-00000005.safetensors: of no use: F/history.jsonl has 8 bytes, but had 14',
-      'F/step-00000004.safetensors: of no use: the first 8 bytes of F/history.jsonl have been changed',
+      'F/step-00000006.safetensors: its name does not match its content, which is of step 2',
+      'F/step-00000005.safetensors: unusable: F/history.jsonl has 8 bytes, but had 14',
+      'F/step-00000004.safetensors: unusable: the first 8 bytes of F/history.jsonl have been changed',
       'F/step-00000003.safetensors: damaged: the SHA-256 of its 200 bytes is HASH, it must be HASH',
     ])
     await setAside(passedOver.map((one) => one.path))
@@ -321,15 +317,15 @@ describe('a folder of checkpoints', () => {
     await saveCheckpoint(folder, checkpointOf(2), 9)
     renameSync(join(folder, 'step-00000002.safetensors'), join(folder, 'step-00000001.safetensors'))
     expect((await fails(found())).message.replaceAll(folder, 'F')).toBe(
-      'F: no checkpoint is of use:\n' +
-        '  F/step-00000001.safetensors: its name does not go with its content, which is of step 2',
+      'F: no checkpoint is usable:\n' +
+        '  F/step-00000001.safetensors: its name does not match its content, which is of step 2',
     )
   })
 
   it('of which none is of use says so of every one', async () => {
-    expect((await fails(found())).message).toBe(`${folder}: there is no checkpoint to go on from`)
+    expect((await fails(found())).message).toBe(`${folder}: there is no checkpoint to continue from`)
     expect((await fails(newestCheckpoint(join(folder, 'none'), history))).message).toBe(
-      `${join(folder, 'none')}: there is no checkpoint to go on from`,
+      `${join(folder, 'none')}: there is no checkpoint to continue from`,
     )
     writeFileSync(join(folder, 'step-00000001.safetensors'), '')
     await saveCheckpoint(folder, checkpointOf(2), 9)
@@ -337,8 +333,8 @@ describe('a folder of checkpoints', () => {
     const error = await fails(found())
     expect(error).toBeInstanceOf(DataError)
     expect(error.message.replaceAll(folder, 'F')).toBe(
-      'F: no checkpoint is of use:\n' +
-        '  F/step-00000002.safetensors: of no use without its history: F/history.jsonl: cannot be read (ENOENT)\n' +
+      'F: no checkpoint is usable:\n' +
+        '  F/step-00000002.safetensors: unusable without its history: F/history.jsonl: cannot be read (ENOENT)\n' +
         '  F/step-00000001.safetensors: not a checkpoint: it has no SHA-256 at its start',
     )
   })

@@ -88,7 +88,7 @@ describe('refusals', () => {
     await fails(load(), `${dir}/${TL}: too long: 1099511627776 bytes, but must be at most 60008: ${remedy}`)
   })
 
-  test('refuses what is no regular file, without waiting for it', async () => {
+  test('refuses what is not a regular file, without waiting for it', async () => {
     await writeTinyFashionMnist(dir)
     await mkdir(join(dir, SL))
     await fails(load(), `${dir}/${SL}: not a regular file: ${remedy}`)

@@ -163,7 +163,7 @@ describe('a plan is to be captured again', () => {
     plan.run()
     scope(partial)
     expect(messageOf(() => plan.run())).toBe(
-      'optim.AdamW: some parameters have had other steps since the plan was captured; capture again',
+      'optim.AdamW: some parameters have had different numbers of steps since the plan was captured; capture again',
     )
     plan.dispose()
   })

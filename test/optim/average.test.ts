@@ -66,7 +66,7 @@ async function follow(
   }
 }
 
-describe.each([false, true])('parameters in the buffer of an optimiser: %s', (optimised) => {
+describe.each([false, true])('parameters in the buffer of an optimizer: %s', (optimised) => {
   it('SWA is the mean of float64', () =>
     follow(
       (parameters) => new optim.SWA(parameters),
@@ -86,7 +86,7 @@ describe.each([false, true])('parameters in the buffer of an optimiser: %s', (op
 })
 
 describe('update', () => {
-  it('copies the parameters first, and is one dispatch where an optimiser holds them', async () => {
+  it('copies the parameters first, and is one dispatch where an optimizer holds them', async () => {
     const parameters = weights()
     const ema = new optim.EMA(parameters)
     expect(ema.decay).toBe(0.999)
@@ -97,7 +97,7 @@ describe('update', () => {
     expect(await bitsOfAll(ema.stateDict().averages)).toEqual(await bitsOfAll(parameters))
   })
 
-  it('follows parameters that an optimiser moves later', async () => {
+  it('follows parameters that an optimizer moves later', async () => {
     const parameters = weights()
     const swa = new optim.SWA(parameters)
     swa.update()
@@ -176,13 +176,13 @@ describe('in a captured function', () => {
       running.update()
     }
     expect(messageOf(() => capture(twice))).toBe(
-      'optim.SWA: update() stands twice in a captured function; capture one step at a time',
+      'optim.SWA: update() is called twice in a captured function; capture one step at a time',
     )
     const plan = capture(step)
     plan.run(1)
     running.swap()
     expect(messageOf(() => plan.run(1))).toBe(
-      "optim.SWA: plan.run() while the averages stand in the parameters' place; swap() back first",
+      'optim.SWA: plan.run() while the averages are swapped in; swap() back first',
     )
     running.swap()
     plan.run(1)
@@ -277,9 +277,7 @@ describe('swap and withAverages', () => {
       ['loadStateDict', () => swa.loadStateDict(state)],
       ['dispose', () => swa.dispose()],
     ] as const) {
-      expect(messageOf(fn)).toBe(
-        `optim.SWA: ${what}() while the averages stand in the parameters' place; swap() back first`,
-      )
+      expect(messageOf(fn)).toBe(`optim.SWA: ${what}() while the averages are swapped in; swap() back first`)
     }
     swa.swap()
     expect([swa.count, ...(await values(p))]).toEqual([2, 1, 2])

@@ -245,7 +245,7 @@ describe('in training', () => {
     plan.dispose()
   })
 
-  it('gradients that are still in partial sums are made first, and stay where the optimiser wants them', async () => {
+  it('gradients that are still in partial sums are made first, and stay where the optimizer wants them', async () => {
     manualSeed(1)
     const net = nn.lenet()
     const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
@@ -290,7 +290,7 @@ describe('in training', () => {
     for (const part of [optimizer, net, images, labels]) part.dispose()
   })
 
-  it('the gradients stay where the optimiser updates them all at once, and memory is flat', async () => {
+  it('the gradients stay where the optimizer updates them all at once, and memory is flat', async () => {
     const { step, optimizer } = training()
     scope(() => step())
     const before = gpu.memory()

@@ -266,7 +266,7 @@ describe('zeroGrad', () => {
 describe('the state', () => {
   const options = { lr: 0.1, momentum: 0.9, weightDecay: 0.01, nesterov: true }
 
-  it('continues bit for bit in another optimiser, which then goes its own way', async () => {
+  it('continues bit for bit in another optimizer, which then goes its own way', async () => {
     const p = weights(100)
     const sgd = new optim.SGD([p], options)
     const step = (q: Tensor, o: optim.SGD, i: number) => {

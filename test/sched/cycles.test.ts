@@ -133,13 +133,13 @@ test('the momentum is guarded like the rate', () => {
 describe('Scheduler', () => {
   const cyclic = sched.cyclicLR({ baseLr: 0, maxLr: 1, stepSizeUp: 2 })
   test('sets the momentum of every group whose schedule has one', () => {
-    const optimiser = { paramGroups: [{ lr: 9, momentum: 0.5 }, { lr: 9, momentum: 0.5 }] } // biome-ignore format: one row
-    const s = new sched.Scheduler(optimiser, [cyclic, sched.constant(0.1)])
+    const optimizer = { paramGroups: [{ lr: 9, momentum: 0.5 }, { lr: 9, momentum: 0.5 }] } // biome-ignore format: one row
+    const s = new sched.Scheduler(optimizer, [cyclic, sched.constant(0.1)])
     for (let t = 0; t < 9; t++, s.step()) {
-      expect(optimiser.paramGroups.map(({ momentum }) => momentum)).toEqual([cyclic.momentum!(t), 0.5])
+      expect(optimizer.paramGroups.map(({ momentum }) => momentum)).toEqual([cyclic.momentum!(t), 0.5])
     }
     s.loadStateDict({ t: 2 })
-    expect(optimiser.paramGroups[0]).toEqual({ lr: 1, momentum: cyclic.momentum!(2) })
+    expect(optimizer.paramGroups[0]).toEqual({ lr: 1, momentum: cyclic.momentum!(2) })
   })
   test('refuses a group without momentum, and a momentum that is none; nothing has changed', () => {
     const without = { paramGroups: [{ lr: 9 }] }
@@ -147,10 +147,10 @@ describe('Scheduler', () => {
       'Scheduler: the schedule sets the momentum, but group 0 has none; set cycleMomentum to false, or use an ' +
       'optimizer that has one'
     expect(() => new sched.Scheduler(without, cyclic)).toThrow(new TypeError(message))
-    const optimiser = { paramGroups: [{ lr: 9, momentum: 0.5 }] }
+    const optimizer = { paramGroups: [{ lr: 9, momentum: 0.5 }] }
     const odd = Object.assign((): number => 1, { momentum: (): number => Number.NaN })
     const other = 'Scheduler: the momentum of group 0 at t = 0 must be a finite number ≥ 0, got NaN'
-    expect(() => new sched.Scheduler(optimiser, odd)).toThrow(new RangeError(other))
-    expect([without, optimiser]).toEqual([{ paramGroups: [{ lr: 9 }] }, { paramGroups: [{ lr: 9, momentum: 0.5 }] }])
+    expect(() => new sched.Scheduler(optimizer, odd)).toThrow(new RangeError(other))
+    expect([without, optimizer]).toEqual([{ paramGroups: [{ lr: 9 }] }, { paramGroups: [{ lr: 9, momentum: 0.5 }] }])
   })
 })

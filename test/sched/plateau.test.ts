@@ -9,10 +9,10 @@ const { torch } = JSON.parse(readFileSync(url, 'utf8')) as { torch: Table[] }
 const table = torch.find(({ scheduler }) => scheduler === 'ReduceLROnPlateau')!
 const options = { factor: 0.5, patience: 3, threshold: 0.01, cooldown: 1, minLr: 0.001 }
 
-const optimiser = (...rates: number[]) => ({ paramGroups: rates.map((lr) => ({ lr })) })
+const optimizer = (...rates: number[]) => ({ paramGroups: rates.map((lr) => ({ lr })) })
 /** The rates in force in each epoch of these metrics. */
 function ratesOf(metrics: readonly number[], of: sched.PlateauOptions, lr = 1): number[] {
-  const o = optimiser(lr)
+  const o = optimizer(lr)
   const plateau = new sched.ReduceLROnPlateau(o, of)
   return metrics.map((metric) => {
     const before = o.paramGroups[0]!.lr
@@ -22,11 +22,11 @@ function ratesOf(metrics: readonly number[], of: sched.PlateauOptions, lr = 1): 
 }
 
 test("PyTorch's table, resumed at every step", () => {
-  const o = optimiser(0.3)
+  const o = optimizer(0.3)
   const plateau = new sched.ReduceLROnPlateau(o, options)
   for (const [t, want] of table.values.entries()) {
     expect(Math.abs(o.paramGroups[0]!.lr - want)).toBeLessThanOrEqual(1e-12 * want)
-    const other = optimiser(9)
+    const other = optimizer(9)
     const resumed = new sched.ReduceLROnPlateau(other, options)
     resumed.step(-100)
     resumed.loadStateDict(JSON.parse(JSON.stringify(plateau.stateDict())))
@@ -89,7 +89,7 @@ describe('rules', () => {
     expect(ratesOf([1, 2, 2, 3], { mode: 'max', patience: 0 })).toEqual([1, 1, 0.1, 0.1])
   })
   test('every group falls, to the floor and no further; a rate set by hand is reduced from there', () => {
-    const o = optimiser(1, 0.4)
+    const o = optimizer(1, 0.4)
     const plateau = new sched.ReduceLROnPlateau(o, { patience: 0, factor: 0.5, minLr: 0.3 })
     expect([plateau.step(1), plateau.step(1), plateau.lastLr]).toEqual([false, true, [0.5, 0.3]])
     o.paramGroups[1]!.lr = 4
@@ -98,7 +98,7 @@ describe('rules', () => {
 })
 
 describe('errors', () => {
-  const make = (of: unknown) => () => new sched.ReduceLROnPlateau(optimiser(1), of as sched.PlateauOptions)
+  const make = (of: unknown) => () => new sched.ReduceLROnPlateau(optimizer(1), of as sched.PlateauOptions)
   test('options', () => {
     expect(make({ factor: 1 })).toThrow(new RangeError('ReduceLROnPlateau: factor must be a number ≥ 0 and < 1, got 1'))
     expect(make({ mode: 'low' })).toThrow(new RangeError("ReduceLROnPlateau: mode must be one of min, max, got 'low'"))
@@ -111,7 +111,7 @@ describe('errors', () => {
     )
   })
   test('a metric and states that are none change nothing', () => {
-    const o = optimiser(1)
+    const o = optimizer(1)
     const plateau = new sched.ReduceLROnPlateau(o)
     plateau.step(3)
     const before = plateau.stateDict()
@@ -133,7 +133,7 @@ describe('errors', () => {
       const load = () => plateau.loadStateDict(state as sched.PlateauState)
       expect(load).toThrow(new TypeError(`ReduceLROnPlateau.loadStateDict: ${message}`))
     }
-    expect([plateau.stateDict(), o]).toEqual([before, optimiser(1)])
+    expect([plateau.stateDict(), o]).toEqual([before, optimizer(1)])
   })
 })
 
@@ -173,7 +173,7 @@ describe('parsePlateau', () => {
 })
 
 test.each([undefined, null, {}, { paramGroups: [{}] }])(
-  'neither it nor a Scheduler takes %o for an optimiser',
+  'neither it nor a Scheduler takes %o for an optimizer',
   (other) => {
     const shown = other ? 'an object' : String(other)
     const text = `the optimizer must have paramGroups, each with an lr, as optim.SGD does, got ${shown}`

@@ -60,12 +60,12 @@ describe.each(ours)('%s', (name, schedule) => {
     )
   })
   test('step by step, resumed at every t', () => {
-    const optimiser = () => ({ paramGroups: [{ lr: 9 }] })
-    const whole = optimiser()
+    const optimizer = () => ({ paramGroups: [{ lr: 9 }] })
+    const whole = optimizer()
     const first = new sched.Scheduler(whole, schedule)
     for (const [t, want] of values.entries()) {
       near(whole.paramGroups[0]!.lr, want, `t = ${t}`)
-      const other = optimiser()
+      const other = optimizer()
       const resumed = new sched.Scheduler(other, schedule)
       resumed.loadStateDict(first.stateDict())
       expect(other).toEqual(whole)

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import * as sched from '../../src/sched/index.ts'
 
-const optimiser = (...rates: number[]) => ({ paramGroups: rates.map((lr) => ({ lr, name: 'group' })) })
+const optimizer = (...rates: number[]) => ({ paramGroups: rates.map((lr) => ({ lr, name: 'group' })) })
 const rates = (o: { paramGroups: { lr: number }[] }): number[] => o.paramGroups.map((group) => group.lr)
 const cosine = sched.cosine({ maxUpdate: 20, baseLr: 0.3, finalLr: 0.01, warmupSteps: 5 })
 
 test('sets s(0) on construction and s(t) after t steps, in every group', () => {
-  const o = optimiser(9, 8)
+  const o = optimizer(9, 8)
   const s = new sched.Scheduler(o, cosine)
   for (let t = 0; t < 30; t++) {
     expect(rates(o)).toEqual([cosine(t), cosine(t)])
@@ -18,7 +18,7 @@ test('sets s(0) on construction and s(t) after t steps, in every group', () => {
 })
 
 test('one schedule a group', () => {
-  const o = optimiser(9, 8)
+  const o = optimizer(9, 8)
   const s = new sched.Scheduler(o, [cosine, (t) => 100 - t])
   s.step()
   s.step()
@@ -27,7 +27,7 @@ test('one schedule a group', () => {
 })
 
 test('a rate set by hand holds until the next step; lastLr and a list of schedules are copies', () => {
-  const o = optimiser(9)
+  const o = optimizer(9)
   const list = [cosine]
   const s = new sched.Scheduler(o, list)
   list[0] = sched.constant(7)
@@ -39,10 +39,10 @@ test('a rate set by hand holds until the next step; lastLr and a list of schedul
 })
 
 test('resumes at every t, forwards and backwards', () => {
-  const whole = optimiser(9)
+  const whole = optimizer(9)
   const first = new sched.Scheduler(whole, cosine)
   for (let t = 0; t < 30; t++) {
-    const o = optimiser(9)
+    const o = optimizer(9)
     const resumed = new sched.Scheduler(o, cosine)
     for (let i = 0; i < 7; i++) resumed.step()
     resumed.loadStateDict(JSON.parse(JSON.stringify(first.stateDict())))
@@ -59,7 +59,7 @@ describe('errors', () => {
   const count = (n: number, m: number): string =>
     `Scheduler: ${n} schedules for ${m} parameter groups; give one schedule for all groups, or a list with one per group`
   test('a wrong number of schedules', () => {
-    const o = optimiser(9, 8)
+    const o = optimizer(9, 8)
     expect(() => new sched.Scheduler(o, [cosine])).toThrow(new TypeError(count(1, 2)))
     expect(() => new sched.Scheduler(o, [])).toThrow(new TypeError(count(0, 2)))
     const s = new sched.Scheduler(o, [cosine, cosine])
@@ -70,13 +70,13 @@ describe('errors', () => {
   test('something that is no schedule', () => {
     const text = 'cosine' as unknown as sched.Schedule
     const message = "Scheduler: a schedule must be a function of t, got 'cosine'; sched.parse makes one from a string"
-    expect(() => new sched.Scheduler(optimiser(9), text)).toThrow(new TypeError(message))
+    expect(() => new sched.Scheduler(optimizer(9), text)).toThrow(new TypeError(message))
     const number = [0.1] as unknown as sched.Schedule[]
     const other = 'Scheduler: a schedule must be a function of t, got 0.1'
-    expect(() => new sched.Scheduler(optimiser(9), number)).toThrow(new TypeError(other))
+    expect(() => new sched.Scheduler(optimizer(9), number)).toThrow(new TypeError(other))
   })
   test('a rate that is none changes nothing', () => {
-    const o = optimiser(9, 8)
+    const o = optimizer(9, 8)
     const s = new sched.Scheduler(o, [(t) => t, (t) => (t === 2 ? Number.NaN : 1)])
     s.step()
     const message = 'Scheduler: the rate of group 1 at t = 2 must be a finite number ≥ 0, got NaN'
@@ -84,7 +84,7 @@ describe('errors', () => {
     expect([s.stateDict(), rates(o), s.lastLr]).toEqual([{ t: 1 }, [1, 1], [1, 1]])
   })
   test('a state that is none changes nothing', () => {
-    const o = optimiser(9)
+    const o = optimizer(9)
     const s = new sched.Scheduler(o, cosine)
     s.step()
     const load = (state: unknown) => () => s.loadStateDict(state as sched.SchedulerState)

@@ -364,8 +364,10 @@ describe('what callbacks may be', () => {
     class Mine {
       onEpochEnd() {}
     }
-    expect(await refused({ onepoch() {} })).toBe(`TypeError: fit: callback 1 has onepoch, which is no hook; ${known}`)
-    expect(await refused(new Mine())).toBe(`TypeError: fit: callback 1 has onEpochEnd, which is no hook; ${known}`)
+    expect(await refused({ onepoch() {} })).toBe(
+      `TypeError: fit: callback 1 has onepoch, which is not a hook; ${known}`,
+    )
+    expect(await refused(new Mine())).toBe(`TypeError: fit: callback 1 has onEpochEnd, which is not a hook; ${known}`)
     expect(await refused({ onEpoch: 3 })).toBe('TypeError: fit: onEpoch of callback 1 must be a function, not number')
     expect(await refused({ once() {}, note: 3, onEnd: undefined })).toMatchObject({ epochs: 1 })
   })

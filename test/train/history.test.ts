@@ -148,12 +148,12 @@ describe('parseHistory', () => {
 
   test.each([
     [text.slice(0, -1), 'h: cut off: its last line has no end'],
-    [`${text}\n`, 'h: line 3 is no record of a run'],
-    ['null\n', 'h: line 1 is no record of a run'],
-    [text.replace('"epoch":0', '"epoch":-1'), 'h: line 1 is no record of a run'],
-    [text.replace('"batch"', '"other"'), 'h: line 1 is no record of a run'],
-    [text.replace('0.75', '"0.75"'), 'h: line 2 is no record of a run'],
-    [text.replace('"testAcc"', '"__proto__"'), 'h: line 2 is no record of a run'],
+    [`${text}\n`, 'h: line 3 is not a record of a run'],
+    ['null\n', 'h: line 1 is not a record of a run'],
+    [text.replace('"epoch":0', '"epoch":-1'), 'h: line 1 is not a record of a run'],
+    [text.replace('"batch"', '"other"'), 'h: line 1 is not a record of a run'],
+    [text.replace('0.75', '"0.75"'), 'h: line 2 is not a record of a run'],
+    [text.replace('"testAcc"', '"__proto__"'), 'h: line 2 is not a record of a run'],
   ])('refuses %j', (damaged, message) => {
     expect(() => parseHistory(damaged, 'h')).toThrow(new DataError(message))
   })

@@ -40,7 +40,7 @@ afterAll(() => {
   for (const batches of [train!, test!]) batches.dispose()
 })
 
-/** The optimiser's own momentum is none: the schedule's is in force from the first step on. */
+/** The optimizer's own momentum is none: the schedule's is in force from the first step on. */
 function start() {
   manualSeed(3)
   const net = new Small()

@@ -132,7 +132,7 @@ it('what is of another network or optimizer is refused, and nothing is changed',
       const changed = new Map([...values.network, ...Object.entries(network)])
       restoreValues(net, optimizer, { network: changed, optimizer: { ...values.optimizer, ...changes } }, 'x')
     })
-  expect(refused({ '../up': bias })).toBe('x: it has the parameter "../up", which the network has not')
+  expect(refused({ '../up': bias })).toBe('x: it has the parameter "../up", which the network does not have')
   expect(refused({ '0.bias': weight })).toBe("x: its parameter 0.bias is float32 [3, 2], the network's is float32 [3]")
   expect(refused({ '0.bias': { dtype: 'int32', shape: [3], data: new Int32Array(3) } })).toBe(
     "x: its parameter 0.bias is int32 [3], the network's is float32 [3]",

@@ -41,7 +41,7 @@ const averages = [
       id: 'rows-end',
       find: 'Math.min(tensor.size - first, ELEMENTS_A_WORKGROUP)',
       replace: 'ELEMENTS_A_WORKGROUP',
-      breaks: 'The last workgroup of a parameter goes on past its end.',
+      breaks: 'The last workgroup of a parameter runs past its end.',
     },
   ]),
   ...mutantsOf('src/optim/average.ts', tests.averages, [
@@ -196,8 +196,8 @@ const langevin = [
   ...mutantsOf('src/optim/optimizer.ts', tests.langevin, [
     {
       id: 'sgld-frozen',
-      find: 'if (!p.grad) continue',
-      replace: '',
+      find: 'group.params.filter((p) => p.grad)',
+      replace: 'group.params',
       breaks: 'A parameter without a gradient is shaken.',
     },
   ]),

@@ -16,8 +16,8 @@ const format = mutantsOf('src/node/checkpoint.ts', tests.checkpoint, [
   },
   {
     id: 'checkpoint-format',
-    find: "metadata.get('format') !== FORMAT",
-    replace: "!metadata.has('format')",
+    find: 'if (format === FORMAT)',
+    replace: 'if (format !== FORMAT_1)',
     breaks: 'A checkpoint of another version is read as one of this.',
   },
   {
@@ -45,7 +45,7 @@ const folder = mutantsOf('src/node/checkpoint_folder.ts', tests.checkpoint, [
     id: 'checkpoints-order',
     find: 'b.step - a.step',
     replace: 'a.step - b.step',
-    breaks: 'The oldest checkpoint is gone on with.',
+    breaks: 'A run continues from its oldest checkpoint.',
   },
   {
     id: 'checkpoints-keep',
@@ -69,7 +69,7 @@ const folder = mutantsOf('src/node/checkpoint_folder.ts', tests.checkpoint, [
     id: 'checkpoints-history-hash',
     find: '=== historySha256) return history',
     replace: "!== '') return history",
-    breaks: 'A history that somebody changed is gone on with.',
+    breaks: 'A run continues a history that somebody changed.',
   },
   {
     id: 'checkpoints-history-cut',
@@ -106,23 +106,23 @@ const files = mutantsOf('src/node/files.ts', tests.checkpoint, [
   },
 ])
 
-const state = mutantsOf('src/node/checkpoint_state.ts', tests.checkpointState, [
+const state = mutantsOf('src/train/saved_state.ts', tests.savedState, [
   {
     id: 'checkpoint-state-momentum',
-    find: 'momentum.get(name) ?? null)',
+    find: 'made.get(name) ?? null)',
     replace: 'null)',
     breaks: 'Momentum starts anew after a resumption.',
   },
   {
     id: 'checkpoint-state-finite',
-    find: 'if (data.every(Number.isFinite)) continue',
-    replace: 'continue',
+    find: "if (dtype !== 'float32' || data.every(Number.isFinite)) return",
+    replace: 'return',
     breaks: 'A checkpoint that holds NaN is saved.',
   },
   {
     id: 'checkpoint-state-missing',
-    find: '!values.parameters.has(name)',
-    replace: 'values.parameters.size === 0',
+    find: '!found.has(tensor)',
+    replace: 'found.size === 0',
     breaks: 'A checkpoint without one of the parameters is not refused as such.',
   },
 ])
@@ -144,31 +144,32 @@ const runFiles = mutantsOf('src/node/run_folder.ts', tests.runFolder, [
     id: 'run-folder-result',
     find: 'for (const name of [RESULT, DIVERGED])',
     replace: 'for (const name of [DIVERGED])',
-    breaks: 'The result of before stands beside a run that goes on.',
+    breaks: 'The old result stays in the folder of a run that continues.',
     tests: tests.runFolder,
   },
 ])
 
 const loop = [
-  ...mutantsOf('src/train/run.ts', tests.resuming, [
+  ...mutantsOf('src/train/loop.ts', tests.resuming, [
     {
       id: 'resume-first-batch',
-      find: '(start.step - before) * accumulate : 0',
-      replace: '(start.step - before + 1) * accumulate : 0',
+      find: '(this.#step - before) * accumulate',
+      replace: '(this.#step - before + 1) * accumulate',
       breaks: 'A resumed run leaves out a batch.',
     },
     {
       id: 'resume-sums',
-      find: 'meter.restore(start.words)',
-      replace: 'meter.reset()',
+      find: 'this.#meter.restore(continues.words)',
+      replace: 'this.#meter.reset()',
       breaks: 'The running means of a resumed epoch start at its middle.',
     },
+  ]),
+  ...mutantsOf('src/train/fit.ts', tests.continuing, [
     {
       id: 'resume-place',
-      find: 'batch >= 0 && batch < stepsPerEpoch',
-      replace: 'batch >= 0 && batch <= stepsPerEpoch',
-      breaks: 'A place after the last batch of an epoch is accepted.',
-      tests: tests.start,
+      find: 'done <= updates',
+      replace: 'done <= updates + 1',
+      breaks: 'A place after the last update of an epoch is accepted.',
     },
   ]),
   ...mutantsOf('src/train/meter.ts', tests.diverged, [
@@ -190,11 +191,11 @@ const command = [
       breaks: 'A checkpoint does not hold the options that decide the numbers.',
     },
   ]),
-  ...mutantsOf('src/cli/train_run.ts', tests.saving, [
+  ...mutantsOf('src/train/loop.ts', tests.saving, [
     {
       id: 'train-checkpoint-every',
-      find: 'at.step % checkpointEvery === 0 ||',
-      replace: '',
+      find: 'every !== undefined && step % every === 0',
+      replace: 'false',
       breaks: '--checkpoint-every does nothing.',
     },
   ]),
@@ -217,7 +218,7 @@ const command = [
       id: 'resume-finished',
       find: '(given.epochs ?? 0) <= finished',
       replace: '(given.epochs ?? 0) < 0',
-      breaks: 'A finished run is gone on with.',
+      breaks: 'A finished run is continued.',
     },
   ]),
 ]

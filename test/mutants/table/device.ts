@@ -269,7 +269,7 @@ const plans = [
       id: 'recording-moved',
       find: 's.buffer !== buffers[i]',
       replace: 's.buffer === null',
-      breaks: 'A plan goes on with memory that its parameters have left.',
+      breaks: 'A plan uses memory that its parameters have left.',
     },
   ]),
   ...mutantsOf('src/capture/capture.ts', tests.capture, [

@@ -213,7 +213,7 @@ const gatherHost = [
       id: 'batches-over',
       find: 'end > this.length',
       replace: 'end > this.length + 1',
-      breaks: 'A run goes on past the end of the epoch.',
+      breaks: 'A run continues past the end of the epoch.',
     },
   ]),
 ]

@@ -233,7 +233,7 @@ const matmul = mutantsOf('wgsl/matmul.wgsl', tests.matmul, [
     id: 'matmul-pack-step',
     find: 'select(params.N, 1u, params.transposeB == 1u)',
     replace: 'select(1u, params.N, params.transposeB == 1u)',
-    breaks: 'Packing b goes on to the wrong element.',
+    breaks: 'Packing b continues at the wrong element.',
   },
   {
     id: 'matmul-pack-place',
@@ -352,7 +352,7 @@ const linearFusion = mutantsOf('src/nn/fusion.ts', tests.fusion, [
     id: 'linear-fusion-neighbours',
     find: 'for (let i = 0; relus === layers.length; i += 2)',
     replace: 'for (let i = 0; i < modules.length; i += 2)',
-    breaks: 'Where a ReLU is missing the run goes on all the same.',
+    breaks: 'The run of layers continues although a ReLU is missing.',
   },
 ])
 

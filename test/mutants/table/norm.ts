@@ -66,7 +66,7 @@ const rows = mutantsOf('wgsl/batch_norm.wgsl', tests.batchNorm, [
     id: 'batch-norm-next-channel',
     find: 'select(c + 1u, 0u, c + 1u == params.C)',
     replace: 'c + 1u',
-    breaks: 'After the last channel a thread goes on with one that is not there.',
+    breaks: 'After the last channel a thread continues with one that does not exist.',
   },
   {
     id: 'batch-norm-dx-mean',

@@ -332,7 +332,7 @@ const plateau = [
       breaks: 'The momentum runs ahead of the rate.',
     },
   ]),
-  ...mutantsOf('src/train/run.ts', tests.runMomentum, [
+  ...mutantsOf('src/train/loop.ts', tests.runMomentum, [
     {
       id: 'momentum-submit',
       find: '!== momentum) return count',

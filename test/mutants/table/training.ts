@@ -1,78 +1,78 @@
 import { type Area, mutantsOf } from '../mutant.ts'
 import * as tests from './tests.ts'
 
-const run = mutantsOf('src/train/run.ts', tests.training, [
+const run = mutantsOf('src/train/loop.ts', tests.training, [
   {
     id: 'train-rate',
-    find: 'rateOf(options, epoch, before + first + i)',
-    replace: 'rateOf(options, epoch, before + first)',
+    find: 'this.#rateAt(before + first + i)',
+    replace: 'this.#rateAt(before + first)',
     breaks: 'All steps of a submit have the rate of its first.',
     tests: tests.stops,
   },
   {
     id: 'train-order',
-    find: 'permutation(seed, epoch, train.size)',
-    replace: 'permutation(seed, 0, train.size)',
+    find: 'permutation(settings.seed, epoch, train.size)',
+    replace: 'permutation(settings.seed, 0, train.size)',
     breaks: 'Every epoch has the order of the first.',
   },
   {
     id: 'train-meter-epoch',
-    in: 'trainEpoch',
-    find: 'else meter.reset()',
+    find: 'else this.#meter.reset()',
     replace: '',
-    breaks: 'The means of training go on from the evaluation before.',
+    breaks: 'The means of training contain the evaluation before.',
   },
   {
     id: 'train-step-number',
-    find: 'const before = epoch * updates',
-    replace: 'const before = 0',
+    find: 'before + first + i + 1',
+    replace: 'first + i + 1',
+    tests: tests.fit,
     breaks: 'Steps are counted anew in every epoch.',
   },
   {
     id: 'train-epoch-steps',
-    find: '(epoch + 1) * updates',
-    replace: 'epoch * updates',
+    find: '(epoch + 1) * this.#updates',
+    replace: 'epoch * this.#updates',
     breaks: 'The record of an epoch has the step at its start.',
   },
   {
     id: 'train-diverged',
     find: 'if (!totals.notFinite) return totals',
     replace: 'if (Number.isFinite(totals.loss)) return totals',
-    breaks: 'Training goes on with gradients or parameters that are not finite.',
+    breaks: 'Training continues with gradients or parameters that are not finite.',
     tests: tests.diverged,
   },
   {
     id: 'train-evaluation-set',
-    find: '() => evaluationStep(net, test, meter)',
-    replace: '() => evaluationStep(net, options.train, meter)',
+    find: 'evaluationStepper(net, test, this.#meter, capture)',
+    replace: 'evaluationStepper(net, options.train, this.#meter, capture)',
     breaks: 'The training set is evaluated instead of the test set.',
   },
   {
     id: 'train-pause',
-    find: 'isRecorded(first + count - 1) || pauseAfter',
-    replace: 'isRecorded(first + count - 1) && pauseAfter',
-    breaks: 'A submit goes on past a record or a pause.',
+    find: 'isRecorded(first + count - 1) || this.#isDue',
+    replace: 'isRecorded(first + count - 1) && this.#isDue',
+    breaks: 'A submit runs past a record or a checkpoint.',
     tests: tests.stops,
   },
 ])
 
-const runHooks = mutantsOf('src/train/run.ts', tests.fit, [
+const runHooks = mutantsOf('src/train/loop.ts', tests.fit, [
   {
     id: 'fit-stop-batch',
-    find: 'stopped ||= answer === STOP',
-    replace: 'stopped = answer === STOP && false',
+    find: 'stopped ||= answered',
+    replace: 'void answered',
     breaks: "What onBatch answers doesn't end the run.",
   },
   {
     id: 'fit-stop-evaluates',
-    find: 'if (stoppedAt !== null) return',
-    replace: 'if (stoppedAt === -1) return',
-    breaks: 'After a stop within an epoch its record and the next epoch follow.',
+    find: 'if (trained.totals === null) return true',
+    replace: 'if (trained.totals === null) return false',
+    breaks: 'A run that was stopped within an epoch continues.',
   },
   {
     id: 'fit-stop-epoch',
-    find: 'if (stopped) break\n    }\n    return',
-    replace: '}\n    return',
+    find: 'stopped || (signal?.aborted === true',
+    replace: '(signal?.aborted === true',
     breaks: "What onEpoch answers doesn't end the run.",
   },
   {
@@ -89,13 +89,13 @@ const runHooks = mutantsOf('src/train/run.ts', tests.fit, [
   },
   {
     id: 'fit-own-rates',
-    find: 'options.rates ? lrs : undefined',
+    find: 'this.#options.rates ? lrs : undefined',
     replace: 'lrs',
     breaks: "Without a schedule every group has the first one's rate.",
   },
 ])
 
-const updates = mutantsOf('src/train/update.ts', tests.fit, [
+const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
   {
     id: 'train-zero-grad',
     find: 'if (i === 0) zeroGradients(options)',
@@ -116,16 +116,19 @@ const updates = mutantsOf('src/train/update.ts', tests.fit, [
     breaks: 'Gradients of several batches are added up undivided.',
   },
   {
-    id: 'update-last-group',
-    find: 'of(left)',
-    replace: 'of(accumulate)',
-    breaks: 'The last update of an epoch wants batches that are not there.',
-  },
-  {
     id: 'update-clips',
     find: '    options,\n  )\n  optimizer.step',
     replace: '    {},\n  )\n  optimizer.step',
     breaks: 'fit clips nothing.',
+  },
+])
+
+const steppers = mutantsOf('src/train/stepper.ts', tests.fit, [
+  {
+    id: 'update-last-group',
+    find: 'make(left)',
+    replace: 'make(perStep)',
+    breaks: 'The last update of an epoch needs batches that are not there.',
   },
 ])
 
@@ -208,7 +211,7 @@ const rates = mutantsOf('src/train/rates.ts', tests.rates, [
     id: 'rates-first',
     find: 'count === 0) return lr',
     replace: 'count === 0) return schedule(0)',
-    breaks: "In the notebook's order the first epoch does not run at the optimiser's rate.",
+    breaks: "In the notebook's order the first epoch does not run at the optimizer's rate.",
   },
 ])
 
@@ -287,8 +290,8 @@ const folder = mutantsOf('src/node/run_folder.ts', tests.runFolder, [
   },
   {
     id: 'run-folder-rate',
-    find: 'train.count / trainSeconds',
-    replace: 'train.count * trainSeconds',
+    find: 'images / trainSeconds',
+    replace: 'images * trainSeconds',
     breaks: 'Images per second are images times seconds.',
   },
   {
@@ -360,5 +363,16 @@ const network = [
 
 export const training: Area = {
   title: 'Network, training and its results',
-  mutants: [...network, ...run, ...runHooks, ...updates, ...evaluation, ...stopping, ...rates, ...figures, ...folder],
+  mutants: [
+    ...network,
+    ...run,
+    ...runHooks,
+    ...updates,
+    ...steppers,
+    ...evaluation,
+    ...stopping,
+    ...rates,
+    ...figures,
+    ...folder,
+  ],
 }

@@ -94,7 +94,7 @@ const search = mutantsOf('src/tune/search.ts', tests.tuneSearch, [
     find: '  } finally {\n    setTuned(gpu, new Map())',
     replace:
       '  } finally {\n    setTuned(gpu, new Map(entries.map(({ kernel, shape, tune }) => [keyOf(kernel, shape), tune])))',
-    breaks: 'The device goes on with what the search has found.',
+    breaks: 'The device keeps what the search has found.',
   },
   {
     id: 'tune-budget',

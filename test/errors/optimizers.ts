@@ -4,8 +4,8 @@ import { type Area, loose } from './refusal.ts'
 const weight = (n = 3) => tensor(new Float32Array(n), [n], { requiresGrad: true, name: 'weight' })
 const sgd = (n = 3) => new optim.SGD([weight(n)], { lr: 0.1, momentum: 0.9 })
 
-export const optimiser: Area = {
-  title: 'Optimiser',
+export const optimizers: Area = {
+  title: 'Optimizers',
   refusals: [
     {
       title: 'optim.SGD: one tensor in place of a list',
@@ -115,6 +115,12 @@ export const optimiser: Area = {
       },
     },
     {
+      title: 'optim.AdamW: betas out of their range',
+      error: 'RangeError',
+      text: 'optim.AdamW: betas must be two numbers, each 0 or more and below 1, not 0.9,1',
+      run: () => new optim.AdamW([weight()], { betas: [0.9, 1] }),
+    },
+    {
       title: 'optim.SGD.loadStateDict: no state',
       error: 'TypeError',
       text: 'optim.SGD: a state is { step, paramGroups, state }, as stateDict() gives it',
@@ -124,8 +130,22 @@ export const optimiser: Area = {
       title: 'optim.SGD.loadStateDict: the state of other groups or parameters',
       error: 'Error',
       text: 'optim.SGD: the state has 1 groups and 2 parameters, this optimizer 1 and 1',
-      cure: 'Make the optimiser with the groups and parameters that the state was taken with. Nothing was changed.',
+      cure: 'Make the optimizer with the groups and parameters that the state was taken with. Nothing was changed.',
       run: () => sgd().loadStateDict({ ...sgd().stateDict(), state: { momentum: [null, null] } }),
+    },
+    {
+      title: 'optim.SGD.loadStateDict: a number of steps that is not a count',
+      error: 'RangeError',
+      text: 'optim.SGD: steps must be whole numbers, 0 or more, not -1',
+      cure: 'skipped says how many of the steps each parameter missed: at most as many as step.',
+      run: () => sgd().loadStateDict({ ...sgd().stateDict(), step: -1 }),
+    },
+    {
+      title: 'optim.SGD.loadStateDict: the state of another optimizer',
+      error: 'Error',
+      text: 'optim.SGD: the state has expAvg, this optimizer has momentum',
+      cure: 'Load it into an optimizer of the class that it was taken from. Nothing was changed.',
+      run: () => sgd().loadStateDict({ ...sgd().stateDict(), state: { expAvg: [null] } }),
     },
     {
       title: 'optim.SGD.loadStateDict: momentum of another shape',

@@ -73,7 +73,7 @@ const adagrad = mutantsOf('wgsl/adagrad.wgsl', tests.adagrad, [
   },
 ])
 
-const host = mutantsOf('src/optim/sgd.ts', tests.optimiser, [
+const host = mutantsOf('src/optim/sgd.ts', tests.optimizer, [
   {
     id: 'sgd-host-nesterov',
     find: 'nesterov ? 1 : 0',
@@ -127,8 +127,8 @@ const adam = mutantsOf('wgsl/adam.wgsl', tests.adamKernel, [
   },
   {
     id: 'adam-largest',
-    find: 'maxExpAvgSq[at], v, v > maxExpAvgSq[at] || not_finite(v)',
-    replace: 'v, v, v > maxExpAvgSq[at] || not_finite(v)',
+    find: 'updated(s, at, largest)',
+    replace: 'updated(s, at, v)',
     breaks: 'amsgrad divides by the second average of now.',
   },
   {
@@ -147,7 +147,7 @@ const adam = mutantsOf('wgsl/adam.wgsl', tests.adamKernel, [
   },
 ])
 
-const optimiser = mutantsOf('src/optim/optimizer.ts', tests.optimiser, [
+const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   {
     id: 'optim-version',
     find: 'parameter.storage.version++',
@@ -200,7 +200,7 @@ const optimiser = mutantsOf('src/optim/optimizer.ts', tests.optimiser, [
   },
   {
     id: 'optim-load-null',
-    find: 'this.#flatOf(p).clearState(key, initial, p)',
+    find: 'held.flat.clearState(name, initial, p)',
     replace: '{}',
     breaks: 'Loading a state without momentum leaves the momentum in memory, and it is used.',
   },
@@ -228,14 +228,13 @@ const optimiser = mutantsOf('src/optim/optimizer.ts', tests.optimiser, [
   },
   {
     id: 'optim-elsewhere',
-    in: 'dispatch',
-    find: 'gradient.storage.whole === flat.gradients ? flat.gradients : gradient.storage',
-    replace: 'gradient.storage',
+    find: 'inPlace ? held.flat.gradients : grad.storage',
+    replace: 'grad.storage',
     breaks: 'A gradient among the others is looked for in its own memory, at its place among them.',
   },
 ])
 
-const checks = mutantsOf('src/optim/check.ts', tests.optimiser, [
+const checks = mutantsOf('src/optim/check.ts', tests.optimizer, [
   {
     id: 'optim-twice',
     find: 'seen.add(p).add(p.storage)',
@@ -251,7 +250,7 @@ const checks = mutantsOf('src/optim/check.ts', tests.optimiser, [
 ])
 
 const places = [
-  ...mutantsOf('src/optim/flat_parameters.ts', tests.optimiser, [
+  ...mutantsOf('src/optim/flat_parameters.ts', tests.optimizer, [
     {
       id: 'flat-initial',
       find: 'for (const p of this.parameters) clear(made.storage, p, initial)',
@@ -265,7 +264,7 @@ const places = [
       breaks: 'An optimizer loses the values of its parameters.',
     },
   ]),
-  ...mutantsOf('src/tensor/autograd.ts', tests.optimiser, [
+  ...mutantsOf('src/tensor/autograd.ts', tests.optimizer, [
     {
       id: 'grad-home-taken',
       find: 'home?.holders === 1',
@@ -279,7 +278,7 @@ const places = [
       breaks: 'Gradients lie anywhere, and each needs a dispatch for its update.',
     },
   ]),
-  ...mutantsOf('src/kernels/table_cache.ts', tests.optimiser, [
+  ...mutantsOf('src/kernels/table_cache.ts', tests.optimizer, [
     {
       id: 'tables-captured',
       find: ' && !isCapturing(gpu)',
@@ -437,6 +436,6 @@ const clipping = [
 ]
 
 export const optimisation: Area = {
-  title: 'Optimiser',
-  mutants: [...kernel, ...adam, ...adagrad, ...host, ...optimiser, ...checks, ...places, ...clipping],
+  title: 'Optimizers',
+  mutants: [...kernel, ...adam, ...adagrad, ...host, ...optimizer, ...checks, ...places, ...clipping],
 }
