@@ -250,6 +250,28 @@ export const captures: Area = {
       },
     },
     {
+      title: 'plan.run: a parameter taken out of a group since the capture',
+      error: 'Error',
+      text: 'optim.SGD: the groups have other parameters since the plan was captured; capture again',
+      run: () => {
+        const { optimizer, step } = training()
+        const made = capture(step)
+        optimizer.paramGroups[0]!.params.pop()
+        made.run()
+      },
+    },
+    {
+      title: 'plan.run: an optimizer in it was disposed',
+      error: 'Error',
+      text: 'optim.SGD: plan.run(): the optimizer was disposed',
+      run: () => {
+        const { optimizer, step } = training()
+        const made = capture(step)
+        optimizer.dispose()
+        made.run()
+      },
+    },
+    {
       title: 'plan.run: parameters moved by an optimizer',
       error: 'Error',
       text: 'plan.run: an optimizer made after the capture has moved parameters; make optimizers first, then capture',
