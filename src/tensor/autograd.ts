@@ -125,14 +125,13 @@ export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boo
       return start.release('it was the starting gradient')
     }
     // Gradients on their way, one for each operation not yet walked; each is released as soon as it has been used.
-    const given = start.storage
     const waiting = new Map<TapeNode, Tensor>([[root.node, start.keep()]])
     try {
       const order = topological(root.node)
       checkSaved(order)
       for (const node of order) {
         const dy = waiting.get(node)!
-        releasing(() => step({ root, given, waiting }, node, dy), NOTHING)
+        releasing(() => step({ root, given: start.storage, waiting }, node, dy), NOTHING)
         waiting.delete(node)
         dy.release('it was an intermediate gradient')
         if (!retainGraph) node.releaseSaved()
@@ -144,10 +143,9 @@ export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boo
   })
 }
 
-/** A walk: where it began, the memory of the gradient that it was given, and the gradients on their way. */
 type Walk = { readonly root: Tensor; readonly given: Storage; readonly waiting: Map<TapeNode, Tensor> }
 
-/** Runs one operation's backward and hands the gradients on. */
+/** Runs one operation's backward and hands the gradients on; `given` is the memory of the one that the walk began with. */
 function step({ root, given, waiting }: Walk, node: TapeNode, dy: Tensor): void {
   const { op, attributes, edges, saved } = node
   const tensors = saved!.map(({ storage, shape, dtype }) => root.like(storage.retain(), shape, dtype))
