@@ -6,9 +6,11 @@ import type { SavedState } from './saved_state.ts'
 export interface CheckpointStore {
   /** Keeps a state whole or not at all, in place of one of the same name. */
   save(name: string, state: SavedState): Promise<void>
+  /** Gives back a state that was saved under this name. Rejects if there is none, or if it is damaged. */
   load(name: string): Promise<SavedState>
   /** The names of all that are kept, in any order. */
   list(): Promise<readonly string[]>
+  /** Forgets the state of this name. */
   remove(name: string): Promise<void>
 }
 
