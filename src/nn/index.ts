@@ -8,6 +8,7 @@ export {
   Linear,
   MaxPool2d,
   ReLU,
+  SiLU,
 } from './layers.ts'
 export { lenet } from './lenet.ts'
 export { Module, type StateDict } from './module.ts'

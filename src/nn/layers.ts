@@ -4,6 +4,7 @@ import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { relu } from '../kernels/relu.ts'
+import { silu } from '../kernels/silu.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -80,6 +81,13 @@ export class Linear extends Module {
 export class ReLU extends Module {
   override forward(x: Tensor): Tensor {
     return relu(x)
+  }
+}
+
+/** silu as a layer. */
+export class SiLU extends Module {
+  override forward(x: Tensor): Tensor {
+    return silu(x)
   }
 }
 

@@ -10,6 +10,7 @@ import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
 import { reluRow } from '../kernels/relu/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
+import { siluRow } from '../kernels/silu/row.ts'
 import type { Row } from './row.ts'
 
 export const table: readonly Row[] = [
@@ -18,6 +19,7 @@ export const table: readonly Row[] = [
   linearRow,
   linearReluRow,
   reluRow,
+  siluRow,
   conv2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,

@@ -52,3 +52,9 @@ export function root({ value, error }: Approx): Approx {
 export function larger(a: Approx, b: Approx): Approx {
   return { value: Math.max(a.value, b.value), error: Math.max(a.error, b.error) }
 }
+
+/** WGSL's exponential has 3 + 2·|x| ULP. */
+export function exponential({ value, error }: Approx): Approx {
+  const result = Math.exp(value)
+  return rounded(result, result * Math.expm1(error), 2 * (3 + 2 * (Math.abs(value) + error)))
+}
