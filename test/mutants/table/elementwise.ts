@@ -108,6 +108,40 @@ const relu = mutantsOf('wgsl/relu.wgsl', tests.relu, [
   },
 ])
 
+const silu = mutantsOf('wgsl/silu.wgsl', tests.silu, [
+  {
+    id: 'silu-decay-sign',
+    find: 'exp(-min(abs(v), VANISHED))',
+    replace: 'exp(-v)',
+    breaks: 'The exponential overflows for large negative numbers.',
+  },
+  {
+    id: 'silu-forward-bound',
+    in: 'forward',
+    find: 'min(start + WG * PER, params.size)',
+    replace: 'min(start + WG * PER, params.size - 1u)',
+    breaks: 'The last element of the output is not written.',
+  },
+  {
+    id: 'silu-forward-minus-infinity',
+    find: 'select(v * s, special, not_finite(v))',
+    replace: 'select(v * s, v, not_finite(v))',
+    breaks: 'Minus infinity passes instead of giving NaN.',
+  },
+  {
+    id: 'silu-backward-slope',
+    find: '1.0 + v * r',
+    replace: '1.0 - v * r',
+    breaks: 'The gradient takes the slope of the sigmoid away instead of adding it.',
+  },
+  {
+    id: 'silu-backward-rest',
+    find: 'select(1.0, t, positive)',
+    replace: 'select(t, 1.0, positive)',
+    breaks: 'The gradient has the sigmoid in place of 1 minus the sigmoid.',
+  },
+])
+
 const fill = mutantsOf('wgsl/fill.wgsl', tests.fill, [
   {
     id: 'fill-bound',
@@ -279,5 +313,5 @@ const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
 
 export const elementwise: Area = {
   title: 'Elementwise kernels, gather and the watch',
-  mutants: [...add, ...addHost, ...relu, ...fill, ...gather, ...gatherHost, ...finite, ...meaning, ...watched],
+  mutants: [...add, ...addHost, ...relu, ...silu, ...fill, ...gather, ...gatherHost, ...finite, ...meaning, ...watched],
 }
