@@ -194,7 +194,7 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-new-checked',
-    find: 'checkParameters(this.parameters(), this.#rule.name)',
+    find: 'checkParameters(all, this.#rule.name)',
     replace: '',
     breaks: 'What is put into a group later is taken as it is.',
   },
@@ -220,7 +220,6 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-rate-in-row',
-    in: 'sourceOf',
     find: '{ ...group, lr } return Float32Array',
     replace: 'group\n        return Float32Array',
     breaks: 'The rates that a run of a plan is given are not used.',
