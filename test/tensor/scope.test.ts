@@ -278,7 +278,8 @@ describe('memory in training', () => {
       else expect(step).toThrow()
     })
     sgd!.dispose()
-    expect(new Set(seen.slice(2)).size, seen.slice(0, 6).join('; ')).toBe(1)
+    // From where each kind of step has been taken once: the first of a kind may take a buffer more.
+    expect(new Set(seen.slice(9)).size, seen.slice(0, 12).join('; ')).toBe(1)
     expect([alive(), gpu.memory().bytes]).toEqual([before.tensors, before.bytes])
   })
 
