@@ -1,8 +1,7 @@
 // A part of a network: its parameters, buffers and children, its mode, and its state by name.
-import { empty } from '../tensor/create.ts'
-import { scope } from '../tensor/scope.ts'
+import { copyInto } from '../tensor/copy_into.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
-import { bytesPerElement, Tensor } from '../tensor/tensor.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { noteClass } from './running.ts'
 import { isBuffer, isParameter, partsOf, tensorsOf } from './state.ts'
 
@@ -172,25 +171,4 @@ function stateOf(module: Module, kinds: readonly (typeof isParameter)[]): [name:
 function firstOfEach<T>(named: readonly (readonly [string, T])[]): Map<string, T> {
   const seen = new Set<T>()
   return new Map(named.filter(([, value]) => !seen.has(value) && seen.add(value)))
-}
-
-/** Copies values into tensors, by way of other memory where a value is itself a tensor that is written to. */
-function copyInto(pairs: readonly (readonly [value: Tensor, own: Tensor])[]): void {
-  const written = new Set(pairs.map(([, own]) => own.storage))
-  scope(() => {
-    const sources = pairs.map(([value, own]) => {
-      if (value.storage === own.storage || !written.has(value.storage)) return value
-      const copy = empty(value.gpu, value.shape, value.dtype, 'loadStateDict')
-      copy.storage.integerRange = value.storage.integerRange
-      value.gpu.copy(value.storage, copy.storage, bytesPerElement[value.dtype] * value.size)
-      return copy
-    })
-    pairs.forEach(([, own], i) => {
-      const source = sources[i]!
-      if (source.storage === own.storage) return
-      own.gpu.copy(source.storage, own.storage, bytesPerElement[own.dtype] * own.size)
-      own.storage.integerRange = source.storage.integerRange
-      own.storage.version++
-    })
-  })
 }

@@ -53,11 +53,6 @@ export class FlatParameters {
     return view
   }
 
-  /** Whether a tensor lies in one of the states. */
-  holdsState({ storage }: Tensor): boolean {
-    return [...this.#states.values()].some(({ all }) => all.storage === storage.whole)
-  }
-
   /** Makes a parameter's state what it was before the first step. */
   clearState(name: string, initial: number, p: Tensor): void {
     const { all, of } = this.#state(name, initial)

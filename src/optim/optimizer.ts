@@ -6,7 +6,7 @@ import type { Storage } from '../gpu/pool.ts'
 import { codeOf } from '../kernels/finite.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
-import { empty } from '../tensor/create.ts'
+import { copyInto } from '../tensor/copy_into.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { forgetGradients, Tensor } from '../tensor/tensor.ts'
@@ -192,36 +192,21 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     this.#adoptNew()
     paramGroups.forEach((options, i) => void Object.assign(this.paramGroups[i]!, options))
     this.#steps = step
-    const copies: Tensor[] = []
-    // The state may be made of the optimizer's own tensors in another order: those are read before any is written.
-    const sourceOf = (value: Tensor) => {
-      const own = [...this.#held.values()].some(({ flat }) => flat.holdsState(value))
-      if (!own) return value
-      const copy = empty(value.gpu, value.shape, 'float32', 'loadStateDict').keep()
-      value.gpu.copy(value.storage, copy.storage, 4 * value.size)
-      copies.push(copy)
-      return copy
-    }
-    const sources = this.parameters().map((p, i) => {
-      return states.map((name) => {
-        const value = state[name]?.[i] ?? null
-        const stays = value !== null && value === this.#heldOf(p).flat.stateOf(name, initial, p)
-        return value && !stays ? sourceOf(value) : value
-      })
-    })
+    const loaded: [value: Tensor, own: Tensor][] = []
+    const cleared: (() => void)[] = []
     for (const [i, p] of this.parameters().entries()) {
       const held = this.#heldOf(p)
       held.steps = step - (skipped?.[i] ?? 0)
-      for (const [n, name] of states.entries()) {
-        const source = sources[i]![n] ?? null
-        if (source) {
-          const own = held.flat.stateOf(name, initial, p)
-          if (source !== own) p.gpu.copy(source.storage, own.storage, 4 * p.size)
+      for (const name of states) {
+        const value = state[name]?.[i]
+        if (value) {
+          loaded.push([value, held.flat.stateOf(name, initial, p)])
           held.states.add(name)
-        } else if (held.states.delete(name)) held.flat.clearState(name, initial, p)
+        } else if (held.states.delete(name)) cleared.push(() => held.flat.clearState(name, initial, p))
       }
     }
-    for (const copy of copies) copy.dispose()
+    copyInto(loaded)
+    for (const clear of cleared) clear() // last: what was there may be the value of another parameter
   }
 
   /** Releases the state and everything else that updates need except the parameters. */
@@ -250,6 +235,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const { countsSteps, width } = this.#rule
     const all = this.parameters()
     const places = new Map(all.map((p, i) => [p, i]))
+    const listing = this.#listing()
     let counts = true // the first update counts the optimizer's steps
     return this.paramGroups.flatMap((group) => {
       const parts = group.params.flatMap((p) => this.#partOf(p, places.get(p)!, all.length))
@@ -259,7 +245,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       return [...alike.values()].map((own, i) => {
         perStep[i] ??= new PerStep(this.gpu, width, 'settings')
         const variant = this.#rule.variant(group)
-        const source = this.#sourceOf(group, { parts: own, settings: perStep[i], variant, counts })
+        const source = this.#sourceOf(group, { parts: own, settings: perStep[i], variant, counts, listing })
         counts = false
         return { parts: own, settings: perStep[i], variant, source }
       })
@@ -289,14 +275,16 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   /** The settings of an update, step by step. In a plan the options are read before every run. */
   #sourceOf(
     group: G,
-    { parts, settings, variant, counts }: Omit<Update, 'source'> & { readonly counts: boolean },
+    { parts, settings, variant, counts, listing }: Omit<Update, 'source'> & { counts: boolean; listing: string },
   ): RowSource {
     const rule = this.#rule
     const { held: first } = parts[0]!
-    const listing = this.#listing()
     return {
       takesRates: true,
-      key: `${counts} ${keyOfEntries(parts)}`,
+      // Asked for only where a plan is captured.
+      get key() {
+        return `${counts} ${keyOfEntries(parts)}`
+      },
       row: (use, lr) => {
         const options = lr === undefined ? group : { ...group, lr }
         return Float32Array.from(rule.settings(options, first.steps + 1 + use))
@@ -329,11 +317,15 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
           held.steps += uses
           for (const name of variant.state) held.states.add(name)
           for (const observer of observing()) {
-            const [, short = rule.name] = rule.name.split('.')
             for (const name of variant.state) {
-              observer.update?.(held.flat.stateOf(name, rule.initial, parameter), short, `the ${name} of`, parameter)
+              observer.update?.(
+                held.flat.stateOf(name, rule.initial, parameter),
+                this.name,
+                `the ${name} of`,
+                parameter,
+              )
             }
-            observer.update?.(parameter, short, 'the parameter', parameter)
+            observer.update?.(parameter, this.name, 'the parameter', parameter)
           }
         }
       },

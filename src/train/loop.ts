@@ -72,7 +72,8 @@ export class Loop {
 
   async run(): Promise<FitResult> {
     const { net, epochs } = this.#options
-    let stopped = await this.#begin()
+    const states = this.#from?.callbacks
+    let stopped = await this.#each((callback, i) => callback.onBegin?.(this.#about, states?.[i] ?? null))
     const restoreModes = setMode(net, true)
     try {
       if (this.#from === null && !stopped) await this.#save(this.#position())
@@ -97,17 +98,10 @@ export class Loop {
   }
 
   /** Calls a hook of every callback, one after the other; tells whether one asked to stop. */
-  async #each(call: (callback: FitCallback) => unknown): Promise<boolean> {
-    let stopped = false
-    for (const callback of this.#options.callbacks) stopped = (await call(callback)) === STOP || stopped
-    return stopped
-  }
-
-  async #begin(): Promise<boolean> {
+  async #each(call: (callback: FitCallback, index: number) => unknown): Promise<boolean> {
     let stopped = false
     for (const [i, callback] of this.#options.callbacks.entries()) {
-      const answer = await callback.onBegin?.(this.#about, this.#from?.callbacks?.[i] ?? null)
-      stopped ||= answer === STOP
+      stopped = (await call(callback, i)) === STOP || stopped
     }
     return stopped
   }

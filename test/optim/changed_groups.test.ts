@@ -88,4 +88,9 @@ it('a state made of the own tensors in another order is taken over as it was', a
   expect(await Promise.all(now.map((m) => m && values(m)))).toEqual(
     [null, [30], [10]].map((m) => m && Float32Array.from(m)),
   )
+  optimizer.loadStateDict({ ...others, state: { momentum: [null, now[2]!, now[1]!] } })
+  const exchanged = optimizer.stateDict().state.momentum!
+  expect([await values(exchanged[1]!), await values(exchanged[2]!)]).toEqual(
+    [[10], [30]].map((m) => Float32Array.from(m)),
+  )
 })

@@ -187,12 +187,6 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
     breaks: 'Loading a state leaves the options as they were.',
   },
   {
-    id: 'optim-load-size',
-    find: '4 * p.size)',
-    replace: 'p.size)',
-    breaks: 'A quarter of each state is loaded.',
-  },
-  {
     id: 'optim-new-checked',
     find: 'checkParameters(all, this.#rule.name)',
     replace: '',
@@ -249,6 +243,21 @@ const checks = mutantsOf('src/optim/check.ts', tests.optimizer, [
 ])
 
 const places = [
+  ...mutantsOf('src/tensor/copy_into.ts', tests.optimizer, [
+    {
+      id: 'optim-load-size',
+      find: 'bytesPerElement[own.dtype] * own.size',
+      replace: 'own.size',
+      breaks: 'A quarter of each state is loaded.',
+    },
+    {
+      id: 'optim-load-own',
+      find: '!written.has(value.storage)',
+      replace: 'true',
+      breaks: 'A state in another order is overwritten before it is read.',
+      tests: { files: ['test/optim/changed_groups.test.ts'] },
+    },
+  ]),
   ...mutantsOf('src/optim/flat_parameters.ts', tests.optimizer, [
     {
       id: 'flat-initial',
