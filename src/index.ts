@@ -15,13 +15,31 @@ export type { GpuInfo, GpuMemory } from './gpu/info.ts'
 export { Kernel, KernelFile, type KernelOptions, type Numbers } from './gpu/kernel.ts'
 export type { Storage } from './gpu/pool.ts'
 export { add } from './kernels/add.ts'
+export { argmax, argmin } from './kernels/argmax.ts'
 export { type BatchNormOptions, batchNorm } from './kernels/batch_norm.ts'
 export { type Conv2dOptions, conv2d } from './kernels/conv2d.ts'
 export { conv2dReluMaxPool2d } from './kernels/conv2d_relu_max_pool2d.ts'
 export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.ts'
+export { cumsum } from './kernels/cumsum.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
+export type { Dim } from './kernels/reduce.ts'
+export {
+  logSumExp,
+  max,
+  mean,
+  min,
+  type NormOptions,
+  norm,
+  prod,
+  type ReduceOptions,
+  std,
+  sum,
+  type VarianceOptions,
+  var,
+} from './kernels/reductions.ts'
+export { logSoftmax, softmax } from './kernels/softmax.ts'
 export {
   abs,
   type ClampOptions,
