@@ -9,7 +9,8 @@ import { requireOptions } from '../tensor/options.ts'
 import { unregister } from '../tensor/owned.ts'
 import { scope, tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
-import { type Current, isAnyCapturing, type RateOf, recordInto } from './current.ts'
+import { type Current, isAnyCapturing, recordInto } from './current.ts'
+import type { RateOf } from './per_step.ts'
 
 /** Options of {@link Plan.run}. */
 export interface PlanRunOptions {
@@ -65,15 +66,18 @@ export class Plan<T = unknown> {
     const { lr } = options
     const rateOf: RateOf = (step) => (typeof lr === 'object' ? lr[step] : lr)
     this.#check(steps, lr, rateOf)
-    const members = [...this.#made.members.values()]
-    const most = Math.min(MAX_STEPS, ...members.map((member) => member.most))
+    const used = [...this.#made.uses]
+    const mostCalls = Math.max(1, ...used.map(([, { calls }]) => calls))
+    const most = Math.max(1, Math.floor(MAX_STEPS / mostCalls)) // in one submit
     for (let done = 0; done < steps; done += most) {
       const count = Math.min(most, steps - done)
       const rates: RateOf = (step) => rateOf(done + step)
-      for (const member of members) member.before(count, rates)
+      for (const [numbers, { source, calls }] of used) {
+        numbers.upload(source, count * calls, calls, byUse(rates, calls))
+      }
       this.#gpu.replay(this.#recording.entries, count)
       for (const storage of this.#written) storage.version++
-      for (const member of members) member.after(count, rates)
+      for (const [, { source, calls }] of used) source.advance(count * calls, byUse(rates, calls))
     }
   }
 
@@ -94,8 +98,9 @@ export class Plan<T = unknown> {
     if (!Number.isSafeInteger(steps) || steps < 0) {
       throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
     }
-    const { members, traits } = this.#made
-    if (lr !== undefined && ![...members.values()].some(({ takesRates }) => takesRates)) {
+    const { uses, acrossBatch } = this.#made
+    const used = [...uses.values()]
+    if (lr !== undefined && !used.some(({ source }) => source.takesRates)) {
       throw new Error('plan.run: lr is given, but the captured function has no optimizer.step()')
     }
     if (typeof lr === 'object' && lr.length !== steps) {
@@ -106,8 +111,22 @@ export class Plan<T = unknown> {
         'plan.run: an optimizer made after the capture has moved parameters; make optimizers first, then capture',
       )
     }
-    for (const member of members.values()) member.check(steps, rateOf, traits)
+    for (const { source, calls } of used) source.check?.(steps * calls, byUse(rateOf, calls), acrossBatch)
   }
+}
+
+/** Rates of steps, given for each of the `calls` uses that a step has. */
+function byUse(rateOf: RateOf, calls: number): RateOf {
+  return (use) => rateOf(Math.floor(use / calls))
+}
+
+/** Has what `fn` dispatches noted instead of done; adds the tensors that backward comes to in it to `leaves`. */
+function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () => T): Recorded<T> {
+  const made: Current = { gpu, uses: new Map(), acrossBatch: null }
+  const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
+  const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+  if (recording.refused) throw recording.refused // whoever caught it
+  return { recording, made, result }
 }
 
 /**
@@ -124,25 +143,18 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
   const memory = gpu.newPlanMemory()
   const leaves = new Set<Tensor>()
   try {
-    const record = (): Recorded<T> => {
-      const recording = new Recording(memory)
-      const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
-      const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
-      const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
-      if (recording.refused) throw recording.refused // whoever caught it
-      return { recording, made, result }
-    }
+    const take = () => record(gpu, new Recording(memory), leaves, fn)
     const discard = ({ result }: Recorded<T>) => {
       for (const tensor of tensorsIn(result)) tensor.release('it was the result of an earlier recording')
     }
-    let first = record()
+    let first = take()
     discard(first)
     if (first.recording.moved()) {
       // An optimizer has taken in parameters that were put into its groups: what was recorded before has their old place.
-      first = record()
+      first = take()
       discard(first)
     }
-    const last = record()
+    const last = take()
     const { recording, result } = last
     const difference = first.recording.difference(recording)
     if (difference) {
@@ -176,15 +188,12 @@ export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Pr
   const recording = new Recording(memory, 'warmUp')
   const leaves = new Set<Tensor>()
   try {
-    const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
-    const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
-    const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+    const { result } = record(gpu, recording, leaves, fn)
     for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')
   } finally {
     forgetGradients(leaves, 'it was made in a warm-up, which computes nothing')
     gpu.dropPlanMemory(memory)
   }
-  if (recording.refused) throw recording.refused // whoever caught it
   await gpu.compile(recording.kernels)
 }
 
