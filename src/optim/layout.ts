@@ -1,47 +1,32 @@
-// How tensors lie one after the other in as few buffers as bindings allow.
+// Tensors one after the other in as few buffers as bindings allow.
 import type { Gpu } from '../gpu/gpu.ts'
 import { alignedSize } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
+import { type Shape, sizeOf } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
-/** Tensors that lie in one buffer. */
-export interface Layout {
-  readonly bytes: number
-  readonly members: readonly {
-    readonly tensor: Tensor
-    /** In bytes, where a binding may begin. */
-    readonly offset: number
-  }[]
-}
-
-/** Divides float32 tensors, one or more, among layouts that each fit one binding. */
-export function layoutsOf(tensors: readonly Tensor[]): Layout[] {
-  const { maxStorageBufferBindingSize, maxBufferSize } = tensors[0]!.gpu.device.limits
-  const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize)
-  const layouts: { bytes: number; members: { tensor: Tensor; offset: number }[] }[] = []
-  for (const tensor of tensors) {
-    const bytes = alignedSize(4 * tensor.size)
-    let layout = layouts.at(-1)
-    if (!layout || layout.bytes + bytes > limit) {
-      layout = { bytes: 0, members: [] }
-      layouts.push(layout)
-    }
-    layout.members.push({ tensor, offset: layout.bytes })
-    layout.bytes += bytes
-  }
-  return layouts
-}
-
 /**
- * A kept tensor of each given one's shape, side by side: one dispatch covers those of a buffer. A buffer's memory comes
- * back with the last of its tensors. They hold whatever was there before.
+ * A kept float32 tensor of each given one's shape, side by side, each where a binding may begin: one dispatch covers those of
+ * a buffer. A buffer's memory comes back with the last of its tensors. They hold whatever was there before.
  */
 export function sideBySide(gpu: Gpu, like: readonly Tensor[], what: string): Tensor[] {
-  return layoutsOf(like).flatMap(({ bytes, members }) => {
+  const layouts: { bytes: number; shapes: Shape[] }[] = []
+  for (const { size, shape } of like) {
+    const bytes = alignedSize(4 * size)
+    const last = layouts.at(-1)
+    if (last && last.bytes + bytes <= gpu.pool.largest) {
+      last.bytes += bytes
+      last.shapes.push(shape)
+    } else layouts.push({ bytes, shapes: [shape] })
+  }
+  return layouts.flatMap(({ bytes, shapes }) => {
     const whole = empty(gpu, [bytes / 4], 'float32', what)
-    const parts = members.map(({ offset, tensor: { shape, size } }) =>
-      new Tensor(gpu, whole.storage.part(offset, 4 * size), shape, 'float32').keep(),
-    )
+    let offset = 0
+    const parts = shapes.map((shape) => {
+      const part = whole.storage.part(offset, 4 * sizeOf(shape))
+      offset += alignedSize(part.byteLength)
+      return new Tensor(gpu, part, shape, 'float32').keep()
+    })
     whole.dispose()
     return parts
   })

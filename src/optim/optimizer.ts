@@ -4,6 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { codeOf } from '../kernels/finite.ts'
+import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
 import { copyInto } from '../tensor/copy_into.ts'
@@ -72,8 +73,6 @@ interface Held {
   readonly flat: FlatParameters
   /** Steps that it has had. */
   steps: number
-  /** The names of the states that it has. */
-  readonly states: Set<string>
 }
 
 /** One parameter's part in an update. */
@@ -174,19 +173,14 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const parameters = this.parameters()
     const step = this.#steps
     const skipped = parameters.map((p) => step - this.#stepsOf(p))
-    const { initial, states } = this.#rule
-    const stateOf = (name: string, p: Tensor) => {
-      const held = this.#held.get(p)
-      return held?.states.has(name) ? held.flat.stateOf(name, initial, p) : null
-    }
-    const state = Object.fromEntries(states.map((name) => [name, parameters.map((p) => stateOf(name, p))]))
+    const stateOf = (name: string, p: Tensor) => this.#held.get(p)?.flat.stateOf(name, p) ?? null
+    const state = Object.fromEntries(this.#rule.states.map((name) => [name, parameters.map((p) => stateOf(name, p))]))
     const paramGroups = this.paramGroups.map(({ params: _, ...options }) => options)
     return { step, ...(skipped.some((n) => n > 0) && { skipped }), paramGroups, state }
   }
 
   /** Takes over steps and options and copies the state. Throws an Error if groups or shapes do not fit; nothing is changed then. */
   loadStateDict(given: OptimizerState<G>): void {
-    const { initial, states } = this.#rule
     checkState(this.#rule, given, this.paramGroups)
     const { step, skipped, paramGroups, state } = given
     this.#adoptNew()
@@ -197,12 +191,12 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     for (const [i, p] of this.parameters().entries()) {
       const held = this.#heldOf(p)
       held.steps = step - (skipped?.[i] ?? 0)
-      for (const name of states) {
+      for (const name of this.#rule.states) {
         const value = state[name]?.[i]
-        if (value) {
-          loaded.push([value, held.flat.stateOf(name, initial, p)])
-          held.states.add(name)
-        } else if (held.states.delete(name)) cleared.push(() => held.flat.clearState(name, initial, p))
+        if (!value && held.flat.stateOf(name, p)) cleared.push(() => held.flat.clearState(name, p))
+        if (!value) continue
+        held.flat.giveState(name, p)
+        loaded.push([value, held.flat.stateOf(name, p)!])
       }
     }
     copyInto(loaded)
@@ -315,18 +309,13 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         for (const { parameter, held } of parts) {
           parameter.storage.version++
           held.steps += uses
-          for (const name of variant.state) held.states.add(name)
-          for (const observer of observing()) {
-            for (const name of variant.state) {
-              observer.update?.(
-                held.flat.stateOf(name, rule.initial, parameter),
-                this.name,
-                `the ${name} of`,
-                parameter,
-              )
+          for (const name of variant.state) {
+            held.flat.giveState(name, parameter)
+            for (const observer of observing()) {
+              observer.update?.(held.flat.stateOf(name, parameter)!, this.name, `the ${name} of`, parameter)
             }
-            observer.update?.(parameter, this.name, 'the parameter', parameter)
           }
+          for (const observer of observing()) observer.update?.(parameter, this.name, 'the parameter', parameter)
         }
       },
     }
@@ -335,7 +324,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   /** One dispatch, except for parameters whose gradient lies elsewhere. */
   #dispatch({ parts, settings, variant }: Update, use: number, watch: Storage | null): void {
     for (const [flat, own] of grouped(parts, ({ held }) => held.flat)) {
-      const states = Object.fromEntries(variant.state.map((name) => [name, flat.state(name, this.#rule.initial)]))
+      const states = Object.fromEntries(variant.state.map((name) => [name, flat.state(name)]))
       for (const [gradients, entries] of grouped(own, (part) => part.gradients)) {
         const { tensor, rows } = this.#tables.get(keyOfEntries(entries), () => updateTable(entries))
         const [table, parameters] = [tensor.storage, flat.storage]
@@ -357,8 +346,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const strangers = all.filter((p) => !this.#held.has(p))
     if (strangers.length === 0 && new Set(all).size === all.length) return
     checkParameters(all, this.#rule.name)
-    for (const flat of this.gpu.during(null, () => flatten(strangers))) {
-      for (const p of flat.parameters) this.#held.set(p, { id: this.#ids++, flat, steps: 0, states: new Set() })
+    for (const flat of this.gpu.during(null, () => flatten(strangers, this.#rule.initial))) {
+      for (const p of flat.parameters) this.#held.set(p, { id: this.#ids++, flat, steps: 0 })
     }
   }
 
@@ -379,16 +368,4 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   protected get stepsTaken(): number {
     return this.#steps
   }
-}
-
-/** Groups things by key, in the order in which they come. */
-function grouped<K, T>(things: readonly T[], keyOf: (thing: T) => K): Map<K, T[]> {
-  const found = new Map<K, T[]>()
-  for (const thing of things) {
-    const key = keyOf(thing)
-    const others = found.get(key)
-    if (others) others.push(thing)
-    else found.set(key, [thing])
-  }
-  return found
 }

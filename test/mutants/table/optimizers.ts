@@ -194,7 +194,7 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-load-null',
-    find: 'held.flat.clearState(name, initial, p)',
+    find: 'held.flat.clearState(name, p)',
     replace: '{}',
     breaks: 'Loading a state without momentum leaves the momentum in memory, and it is used.',
   },
@@ -261,13 +261,13 @@ const places = [
   ...mutantsOf('src/optim/flat_parameters.ts', tests.optimizer, [
     {
       id: 'flat-initial',
-      find: 'for (const p of this.parameters) clear(made.storage, p, initial)',
+      find: 'for (const p of this.parameters) fill(made.storage, p, this.#initial)',
       replace: '',
       breaks: 'The first step with momentum reads what was in memory.',
     },
     {
       id: 'flat-copy',
-      find: 'gpu.copy(storage, { buffer: whole.storage.buffer, offset }, 4 * size)',
+      find: 'gpu.copy(storage, place.storage, 4 * size)',
       replace: '',
       breaks: 'An optimizer loses the values of its parameters.',
     },
