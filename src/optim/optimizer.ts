@@ -217,14 +217,6 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     return this.paramGroups.flatMap((group) => group.params)
   }
 
-  /** The parameters of a group that have a gradient, by the memory that they lie in. */
-  protected lyingTogether(group: G): Map<FlatParameters, Tensor[]> {
-    return grouped(
-      group.params.filter((p) => p.grad),
-      (p) => this.#heldOf(p).flat,
-    )
-  }
-
   #updates(): Update[] {
     const { countsSteps, width } = this.#rule
     const all = this.parameters()

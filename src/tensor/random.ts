@@ -64,9 +64,10 @@ export function philox(
   return out
 }
 
-function checkInteger(what: string, value: number, max: number): void {
+/** Throws RangeError unless a value is an integer from 0 to `max`. */
+export function checkInteger(what: string, value: number, max: number): void {
   if (Number.isInteger(value) && value >= 0 && value <= max) return
-  throw new RangeError(`${what} must be an integer from 0 to ${max}, got ${String(value)}`)
+  throw new RangeError(`${what} must be an integer from 0 to ${max}, not ${String(value)}`)
 }
 
 /** One sequence of random numbers, at a position that can be read and set. Made by `Generator.stream`. */
@@ -149,7 +150,7 @@ export class Stream {
    */
   below(n: number): number {
     if (!(Number.isInteger(n) && n >= 1 && n < TWO_32)) {
-      throw new RangeError(`below: n must be an integer from 1 to ${TWO_32 - 1}, got ${String(n)}`)
+      throw new RangeError(`below: n must be an integer from 1 to ${TWO_32 - 1}, not ${String(n)}`)
     }
     let word = this.nextUint32()
     let low = Math.imul(word, n) >>> 0

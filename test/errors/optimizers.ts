@@ -155,6 +155,13 @@ export const optimizers: Area = {
       run: () => sgd().loadStateDict({ ...sgd().stateDict(), state: { momentum: [tensor([1, 2])] } }),
     },
     {
+      title: 'optim.SGD.loadStateDict: momentum that is not a tensor',
+      error: 'TypeError',
+      text: 'optim.SGD: momentum 0 is not a tensor',
+      cure: 'Give the state as stateDict() gives it. Nothing was changed.',
+      run: () => sgd().loadStateDict({ ...sgd().stateDict(), state: { momentum: loose([[1, 2, 3]]) } }),
+    },
+    {
       title: 'optim.clipGradNorm: a norm of another type',
       error: 'RangeError',
       text: 'optim.clipGradNorm: normType must be 2 or Infinity, not 1',
