@@ -1,9 +1,7 @@
 // Stochastic gradient Langevin dynamics: plain steps of SGD, and noise.
 import { isCapturing } from '../capture/current.ts'
-import { PerStep } from '../capture/per_step.ts'
 import { grouped } from '../kernels/rows.ts'
 import { SGLD_WORDS, sgldNoise, sgldRow } from '../kernels/sgld.ts'
-import { TableCache } from '../kernels/table_cache.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { checkInteger, defaultGenerator } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -58,8 +56,6 @@ const rule: Rule<SGLDGroup> = {
 export class SGLD extends Optimizer<SGLDGroup> {
   /** T; may be set at any time and is in force from the next step. */
   temperature: number
-  readonly #settings = new Map<SGLDGroup, PerStep>()
-  readonly #tables: TableCache
   #seed: number
 
   /** Throws TypeError or RangeError for options, a temperature or a seed that do not fit. */
@@ -74,7 +70,6 @@ export class SGLD extends Optimizer<SGLDGroup> {
     super(rule, params, others)
     this.temperature = temperature
     this.#seed = seed
-    this.#tables = new TableCache(this.gpu)
   }
 
   /** Updates every parameter that has a gradient, as `optim.SGD` does, and adds the step's noise to it. */
@@ -98,13 +93,6 @@ export class SGLD extends Optimizer<SGLDGroup> {
     this.#seed = seed
   }
 
-  override dispose(): void {
-    super.dispose()
-    for (const settings of this.#settings.values()) settings.dispose()
-    this.#settings.clear()
-    this.#tables.dispose()
-  }
-
   /** In a plan temperature and rates are read before every run, and each step has its own noise. */
   protected override afterUpdate(): void {
     if (this.temperature === 0 && !isCapturing(this.gpu)) return
@@ -115,11 +103,10 @@ export class SGLD extends Optimizer<SGLDGroup> {
       numbers.set(p, number)
       number += 4 * Math.ceil(p.size / 4)
     }
-    for (const group of this.paramGroups) {
+    for (const [i, group] of this.paramGroups.entries()) {
       const shaken = group.params.filter((p) => p.grad)
       if (shaken.length === 0) continue
-      const settings = this.#settings.get(group) ?? new PerStep(this.gpu, SGLD_WORDS, 'settings')
-      this.#settings.set(group, settings)
+      const settings = this.settingsOf(`noise ${i}`, SGLD_WORDS)
       const use = settings.use({
         takesRates: true,
         row: (use, lr = group.lr) => {
@@ -132,7 +119,7 @@ export class SGLD extends Optimizer<SGLDGroup> {
       })
       for (const [parameters, own] of grouped(shaken, ({ storage }) => storage.whole)) {
         const pieces = own.map((p) => ({ at: p.storage.offset / 4, other: numbers.get(p)!, size: p.size }))
-        const { tensor, rows } = this.#tables.ofPieces(pieces)
+        const { tensor, rows } = this.tables.ofPieces(pieces)
         sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters }, rows, use)
       }
     }

@@ -214,15 +214,15 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-rate-in-row',
-    find: '{ ...group, lr } return Float32Array',
-    replace: 'group\n        return Float32Array',
+    find: 'rule.settings(withRate(lr)',
+    replace: 'rule.settings(group',
     breaks: 'The rates that a run of a plan is given are not used.',
     tests: tests.capture,
   },
   {
     id: 'optim-elsewhere',
-    find: 'inPlace ? held.flat.gradients : grad.storage',
-    replace: 'grad.storage',
+    find: 'inPlace ? held.flat.gradients : storage',
+    replace: 'storage',
     breaks: 'A gradient among the others is looked for in its own memory, at its place among them.',
   },
 ])
