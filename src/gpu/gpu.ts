@@ -107,16 +107,12 @@ export class Gpu {
     const { pipeline, layout } = this.#pipelines.get(kernel)
     const params = recording?.memory.params ?? this.#params
     const bound = bind(kernel, values, { params, steps: this.#steps, spare: this.#spare })
-    const { entries, storages, written, perStep } = bound
+    const { entries, buffers, written, perStep } = bound
     for (const storage of written) storage.version++
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
     const dispatch = { pipeline, bindGroup, grid: fold(groups), perStep }
-    if (recording) recording.dispatch(dispatch, kernel, bound)
-    else
-      this.#recorder.dispatch(
-        dispatch,
-        storages.map((s) => s.buffer),
-      )
+    if (recording) recording.entries.push({ ...dispatch, ...bound, kernel })
+    else this.#recorder.dispatch(dispatch, buffers)
   }
 
   /**

@@ -20,20 +20,15 @@ export const stepOffset = (step: number): number => SLOT_BYTES * step
 export function packParams(kernel: string, binding: Binding, values: Readonly<Record<string, number>>): Uint32Array {
   const members = binding.members ?? []
   const words = new Uint32Array(binding.minBytes / 4)
-  const floats = new Float32Array(words.buffer)
-  const ints = new Int32Array(words.buffer)
+  const views = { u32: words, i32: new Int32Array(words.buffer), f32: new Float32Array(words.buffer) }
   members.forEach(({ name, type }, i) => {
     const value = values[name]
     if (value === undefined) throw new Error(`${kernel}: ${binding.name} has no value for ${name}`)
-    if (type === 'f32') floats[i] = value
-    else {
-      const [low, high] = type === 'u32' ? [0, 0xffffffff] : [-0x80000000, 0x7fffffff]
-      if (!Number.isInteger(value) || value < low || value > high) {
-        throw new Error(`${kernel}: ${binding.name}.${name} = ${value} is not of type ${type}`)
-      }
-      if (type === 'u32') words[i] = value
-      else ints[i] = value
+    const [low, high] = type === 'u32' ? [0, 0xffffffff] : [-0x80000000, 0x7fffffff]
+    if (type !== 'f32' && !(Number.isInteger(value) && value >= low && value <= high)) {
+      throw new Error(`${kernel}: ${binding.name}.${name} = ${value} is not of type ${type}`)
     }
+    views[type][i] = value
   })
   for (const name of Object.keys(values)) {
     if (!members.some((member) => member.name === name)) throw new Error(`${kernel}: ${binding.name} has no ${name}`)

@@ -8,7 +8,6 @@ export interface Compiled {
   readonly layout: GPUBindGroupLayout
 }
 
-/** The kernels that a device has compiled. */
 export class Pipelines {
   readonly #device: GPUDevice
   readonly #check: () => void
