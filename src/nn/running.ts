@@ -1,5 +1,5 @@
 // Tells observers which layer runs.
-import { modulesObserved, observing, traceWhileObserved } from '../tensor/observe.ts'
+import { modulesObserved, observing, provideTrace } from '../tensor/observe.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Module } from './module.ts'
 
@@ -24,14 +24,10 @@ export function noteClass(prototype: Module, base: Module): void {
   }
 }
 
-traceWhileObserved({
-  begin: () => {
-    for (const prototype of classes) replace(prototype)
-  },
-  end: () => {
-    for (const [prototype, forward] of replaced) prototype.forward = forward
-    replaced.clear()
-  },
+provideTrace((observed) => {
+  if (observed) for (const prototype of classes) replace(prototype)
+  else for (const [prototype, forward] of replaced) prototype.forward = forward
+  if (!observed) replaced.clear()
 })
 
 function replace(prototype: Module): void {

@@ -167,8 +167,7 @@ export class Tensor {
     if (this.#held.released !== null) return
     letGo(this.#held, reason)
     forgotten.unregister(this.#held)
-    this.grad?.release('the tensor it belongs to was released')
-    this.grad = null
+    forgetGradients([this], 'the tensor it belongs to was released')
   }
 
   /** The values. Waits for the GPU: a sync point. Throws AnomalyError where anomalies are looked for and one was found. */
