@@ -1,10 +1,12 @@
 // The function that is being captured, and what is noted of it for the runs of its plan.
 import type { Gpu } from '../gpu/gpu.ts'
+import type { Recording } from '../gpu/recording.ts'
 import type { PerStep, RowSource } from './per_step.ts'
 
 /** One recording of a captured function. */
 export interface Current {
   readonly gpu: Gpu
+  readonly recording: Recording
   /** Of all numbers that change from step to step: where they come from, and how often a step uses them. */
   readonly uses: Map<PerStep, { readonly source: RowSource; calls: number }>
   /** The operation that looks across the rows of a batch, if one does. */
@@ -16,11 +18,6 @@ let current: Current | null = null
 /** The recording under way on this device, if there is one. */
 export function currentOn(gpu: Gpu): Current | null {
   return current?.gpu === gpu ? current : null
-}
-
-/** Whether a function is being captured on this device. */
-export function isCapturing(gpu: Gpu): boolean {
-  return current?.gpu === gpu
 }
 
 /** Whether a function is being captured on any device. */

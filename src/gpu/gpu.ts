@@ -35,16 +35,14 @@ export class Gpu {
   /** Asks the adapter for a device. `noted` is only put into `info`. Throws GpuError when the adapter refuses. */
   static async fromAdapter(adapter: GPUAdapter, noted: Pick<GpuInfo, 'adapterSource' | 'fast'> = {}): Promise<Gpu> {
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
+    const info = adapterInfo(adapter.info)
     let device: GPUDevice
     try {
       device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } })
     } catch (cause) {
-      throw new GpuError(
-        'unavailable',
-        `the adapter ${adapterInfo(adapter.info).name} gave no device: ${String(cause)}`,
-      )
+      throw new GpuError('unavailable', `the adapter ${info.name} gave no device: ${String(cause)}`)
     }
-    return new Gpu(device, { ...adapterInfo(adapter.info), ...noted })
+    return new Gpu(device, { ...info, ...noted })
   }
 
   /** @internal */

@@ -8,7 +8,7 @@ import { copyInto } from '../tensor/copy_into.ts'
 import { requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkParameters, checkValue } from './check.ts'
-import { sideBySide } from './layout.ts'
+import { sideBySide } from './flat_parameters.ts'
 
 /** The state of an average, as `stateDict` gives it. */
 export interface AverageState {
@@ -32,8 +32,9 @@ export interface AverageState {
 abstract class Average {
   readonly #name: string
   readonly #gpu: Gpu
-  readonly #parameters: readonly Tensor[]
   readonly #averages: readonly Tensor[]
+  /** Every parameter, behind its average. */
+  readonly #pairs: readonly (readonly [average: Tensor, parameter: Tensor])[]
   readonly #weights: PerStep
   readonly #tables: TableCache
   #count = 0
@@ -45,9 +46,9 @@ abstract class Average {
     const { gpu } = parameters[0]!
     this.#name = name
     this.#gpu = gpu
-    this.#parameters = [...parameters]
     this.#tables = new TableCache(gpu)
     this.#averages = gpu.during(null, () => sideBySide(gpu, parameters, 'averages'))
+    this.#pairs = this.#averages.map((average, i) => [average, parameters[i]!])
     this.#weights = new PerStep(gpu, 1, 'weights')
   }
 
@@ -70,13 +71,13 @@ abstract class Average {
    */
   update(): void {
     this.#check('update')
-    for (const p of this.#parameters) p.checkUsable(this.#name)
+    for (const [, p] of this.#pairs) p.checkUsable(this.#name)
     if (this.#weights.use(this.#source) > 0) {
       throw new Error(`${this.#name}: update() is called twice in a captured function; capture one step at a time`)
     }
     const weights = this.#weights.storage
     // A dispatch covers the parameters of one buffer, and averages of one.
-    for (const [parameters, beside] of grouped(this.#pairs(), ([, p]) => p.storage.whole)) {
+    for (const [parameters, beside] of grouped(this.#pairs, ([, p]) => p.storage.whole)) {
       for (const [averages, pairs] of grouped(beside, ([a]) => a.storage.whole)) {
         const pieces = pairs.map(([{ storage: a }, { storage: p, size }]) => {
           return { at: a.offset / 4, other: p.offset / 4, size }
@@ -96,8 +97,8 @@ abstract class Average {
   swap(): void {
     this.#checkAlive('swap')
     if (this.#count === 0) throw new Error(`${this.#name}: there are no averages yet; update() makes them`)
-    for (const p of this.#parameters) p.checkUsable(this.#name)
-    for (const [a, p] of this.#pairs()) {
+    for (const [, p] of this.#pairs) p.checkUsable(this.#name)
+    for (const [a, p] of this.#pairs) {
       copyInto([
         [a, p],
         [p, a],
@@ -150,7 +151,7 @@ abstract class Average {
         `${this.#name}: the state has ${averages.length} averages after ${count} updates, ${wanted} are needed`,
       )
     }
-    averages.forEach((given, i) => void checkValue(this.#name, `average ${i}`, given, this.#parameters[i]!))
+    averages.forEach((given, i) => void checkValue(this.#name, `average ${i}`, given, this.#pairs[i]![1]))
     copyInto(averages.map((given, i) => [given, this.#averages[i]!]))
     this.#count = count
   }
@@ -170,11 +171,6 @@ abstract class Average {
   /** Others may have had the memory since. */
   #checkAlive(what: string): void {
     if (this.#weights.released) throw new Error(`${this.#name}: ${what}(): the average was disposed`)
-  }
-
-  /** Every parameter, behind its average. */
-  #pairs(): [average: Tensor, parameter: Tensor][] {
-    return this.#averages.map((average, i) => [average, this.#parameters[i]!])
   }
 
   /** The weight of each update; in a plan they are worked out before every run. */

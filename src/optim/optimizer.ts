@@ -43,10 +43,8 @@ export interface Rule<G extends ParamGroup> {
   check(group: G): void
   /** What a group with its present options is updated by. */
   variant(group: G): Variant
-  /** The kernel's settings for a group at its update t, counted from 1; as many numbers for every group. */
+  /** The kernel's settings for a group at its update t, counted from 1; always as many numbers. */
   settings(group: G, t: number): readonly number[]
-  /** How many they are. */
-  readonly width: number
   /** The bits that every element of a state has before the first step. */
   readonly initial: number
   /** The names of all its states. */
@@ -225,7 +223,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   }
 
   #updates(): Update[] {
-    const { countsSteps, width } = this.#rule
+    const { countsSteps } = this.#rule
     const places = new Map(this.parameters().map((p, i) => [p, i]))
     const listing = this.#listing()
     let counts = true // the first update counts the optimizer's steps
@@ -233,7 +231,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       const trained = group.params.filter((p) => p.grad)
       const own = trained.map((p) => this.#partOf(p, places.get(p)!, places.size))
       return [...grouped(own, ({ held }) => (countsSteps ? held.steps : 0)).values()].map((parts, i) => {
-        const settings = this.settingsOf(`${g} ${i}`, width)
+        const settings = this.settingsOf(`${g} ${i}`, this.#rule.settings(group, 1).length)
         const variant = this.#rule.variant(group)
         const source = this.#sourceOf(group, { parts, settings, variant, counts, listing })
         counts = false

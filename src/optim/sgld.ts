@@ -1,5 +1,5 @@
 // Stochastic gradient Langevin dynamics: plain steps of SGD, and noise.
-import { isCapturing } from '../capture/current.ts'
+import { currentOn } from '../capture/current.ts'
 import { grouped } from '../kernels/rows.ts'
 import { SGLD_WORDS, sgldNoise, sgldRow } from '../kernels/sgld.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -95,7 +95,7 @@ export class SGLD extends Optimizer<SGLDGroup> {
 
   /** In a plan temperature and rates are read before every run, and each step has its own noise. */
   protected override afterUpdate(): void {
-    if (this.temperature === 0 && !isCapturing(this.gpu)) return
+    if (this.temperature === 0 && !currentOn(this.gpu)) return
     // The number of each parameter's first element.
     const numbers = new Map<Tensor, number>()
     let number = 0

@@ -289,7 +289,7 @@ const places = [
   ...mutantsOf('src/kernels/table_cache.ts', tests.optimizer, [
     {
       id: 'tables-captured',
-      find: ' && !isCapturing(gpu)',
+      find: ' && !currentOn(gpu)',
       replace: '',
       breaks: 'A captured step of many tables reads the last where it began with the first.',
     },
