@@ -1,5 +1,6 @@
 // Uniform memory: a kernel's params by content, and the numbers of a run's steps.
 import { bufferUsage } from './constants.ts'
+import type { Place } from './recorder.ts'
 import type { Binding } from './reflect.ts'
 
 const SLOT_BYTES = 256 // uniform offsets are multiples of 256
@@ -8,11 +9,6 @@ const MAX_CHUNKS = 64
 
 /** Steps that one submit of a plan may have: as many numbers as `steps()` holds. */
 export const MAX_STEPS = 1024
-
-export interface ParamsSlot {
-  readonly buffer: GPUBuffer
-  readonly offset: number
-}
 
 export const stepOffset = (step: number): number => SLOT_BYTES * step
 
@@ -42,7 +38,7 @@ export function packParams(kernel: string, binding: Binding, values: Readonly<Re
  */
 export class ParamsCache {
   readonly #device: GPUDevice
-  readonly #slots = new Map<string, ParamsSlot>()
+  readonly #slots = new Map<string, Place>()
   #chunks: GPUBuffer[] = []
   #used = SLOTS_PER_CHUNK
 
@@ -62,7 +58,7 @@ export class ParamsCache {
     this.#used = SLOTS_PER_CHUNK
   }
 
-  slot(words: Uint32Array<ArrayBuffer>): ParamsSlot {
+  slot(words: Uint32Array<ArrayBuffer>): Place {
     const key = words.join()
     const found = this.#slots.get(key)
     if (found) return found

@@ -16,10 +16,8 @@ export interface Binding {
   readonly perStep: boolean
 }
 
-export interface Reflection {
-  /** For each entry point, the bindings it reaches, by binding number. */
-  readonly entryPoints: ReadonlyMap<string, readonly Binding[]>
-}
+/** For each entry point, the bindings it reaches, by binding number. */
+export type Reflection = ReadonlyMap<string, readonly Binding[]>
 
 const cache = new Map<string, Reflection>()
 
@@ -46,7 +44,7 @@ function read(file: string, code: string): Reflection {
     )
   }
   if (entryPoints.size === 0) throw new Error(`${file}.wgsl has no @compute entry point`)
-  return { entryPoints }
+  return entryPoints
 }
 
 /** The members of the struct that a uniform variable holds, or null when its type is not a struct in this file. */

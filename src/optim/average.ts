@@ -42,7 +42,6 @@ abstract class Average {
 
   constructor(name: string, parameters: readonly Tensor[]) {
     checkParameters(parameters, name)
-    for (const p of parameters) p.checkUsable(name)
     const { gpu } = parameters[0]!
     this.#name = name
     this.#gpu = gpu

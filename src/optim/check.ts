@@ -30,7 +30,7 @@ export function checkAmount(name: string, key: string, value: unknown, most: num
   throw new RangeError(`${name}: ${key} must be a number, 0 or more, not ${String(value)}`)
 }
 
-/** Throws for anything except a list of tensors of one device; `name` says who needs them. */
+/** Throws for anything except a list of tensors of one device, none of them released; `name` says who needs them. */
 export function checkTensors(tensors: readonly Tensor[], name: string): void {
   if (!Array.isArray(tensors)) {
     throw new TypeError(`${name}: the parameters must be an array of tensors, such as net.parameters()`)
@@ -38,6 +38,7 @@ export function checkTensors(tensors: readonly Tensor[], name: string): void {
   for (const [i, p] of (tensors as readonly Tensor[]).entries()) {
     if (!(p instanceof Tensor)) throw new TypeError(`${name}: parameter ${i} is not a tensor`)
     if (p.gpu !== tensors[0]!.gpu) throw new Error(`${name}: its parameters live on two devices`)
+    p.checkUsable(name)
   }
 }
 

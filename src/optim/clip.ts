@@ -108,7 +108,7 @@ export function clipForUpdate(params: readonly Tensor[], { clipGradNorm, clipGra
 
 function checkParams(operation: string, params: readonly Tensor[]): void {
   checkTensors(params, operation)
-  for (const p of params) for (const t of [p, p.grad]) t?.checkUsable(operation)
+  for (const p of params) p.grad?.checkUsable(operation)
 }
 
 /** Those that have a gradient, each once. */

@@ -72,8 +72,7 @@ export function checkInteger(what: string, value: number, max: number): void {
 
 /** One sequence of random numbers, at a position that can be read and set. Made by `Generator.stream`. */
 export class Stream {
-  readonly #keyLow: number
-  readonly #keyHigh: number
+  readonly #key: readonly [low: number, high: number]
   readonly #substream: number
   readonly #number: number
   readonly #words = new Uint32Array(4)
@@ -88,8 +87,7 @@ export class Stream {
     if (!Object.hasOwn(STREAMS, name)) {
       throw new TypeError(`unknown random stream '${String(name)}'; there are ${Object.keys(STREAMS).join(', ')}`)
     }
-    this.#keyLow = seed >>> 0
-    this.#keyHigh = Math.floor(seed / TWO_32)
+    this.#key = [seed >>> 0, Math.floor(seed / TWO_32)]
     this.#substream = substream
     this.#number = STREAMS[name]
   }
@@ -111,7 +109,7 @@ export class Stream {
     if (block !== this.#block) {
       checkInteger('position', position, Number.MAX_SAFE_INTEGER)
       const high = Math.floor(block / TWO_32)
-      philox(this.#words, block, high, this.#substream, this.#number, this.#keyLow, this.#keyHigh)
+      philox(this.#words, block, high, this.#substream, this.#number, ...this.#key)
       this.#block = block
     }
     this.#position = position + 1
@@ -211,9 +209,7 @@ export function permutation(seed: number, epoch: number, n: number): Uint32Array
   for (let i = 0; i < n; i++) order[i] = i
   for (let i = n - 1; i > 0; i--) {
     const j = stream.below(i + 1)
-    const held = order[i]!
-    order[i] = order[j]!
-    order[j] = held
+    ;[order[i], order[j]] = [order[j]!, order[i]!]
   }
   return order
 }

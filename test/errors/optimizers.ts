@@ -36,6 +36,17 @@ export const optimizers: Area = {
       },
     },
     {
+      title: 'optim.SGD: a parameter that was released',
+      error: 'Error',
+      text: "optim.SGD: weight [3] can't be used any more: dispose() was called on it",
+      cure: 'Make the optimizer with parameters that are still in use.',
+      run: () => {
+        const p = weight()
+        p.dispose()
+        new optim.SGD([p], { lr: 0.1 })
+      },
+    },
+    {
       title: 'optim.SGD: an unknown option',
       error: 'TypeError',
       text: 'optim.SGD: unknown option weight_decay; known: lr, momentum, dampening, weightDecay, nesterov, maximize',
