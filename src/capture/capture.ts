@@ -18,12 +18,6 @@ export interface PlanRunOptions {
   readonly lr?: number | readonly number[] | undefined
 }
 
-/** What one call of a captured function recorded. */
-interface Recorded<T> {
-  readonly made: Current
-  readonly result: T
-}
-
 /**
  * The steps of a captured function. Every run does what the function would do, in the same order and with the same bits,
  * without running any of its JavaScript.
@@ -40,7 +34,7 @@ export class Plan<T = unknown> {
   #disposed = false
 
   /** @internal */
-  constructor({ made, result }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
+  constructor(made: Current, result: T, leaves: ReadonlySet<Tensor>) {
     const { recording } = made
     this.#made = made
     this.#leaves = leaves
@@ -119,7 +113,7 @@ function byUse(rateOf: RateOf, calls: number): RateOf {
 }
 
 /** Has what `fn` dispatches noted instead of done; adds the tensors that backward comes to in it to `leaves`. */
-function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () => T): Recorded<T> {
+function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () => T): { made: Current; result: T } {
   const made: Current = { gpu, recording, uses: new Map(), acrossBatch: null }
   const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
   const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
@@ -149,8 +143,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     let first = rehearse()
     // An optimizer has taken in parameters that were put into its groups: what was recorded before has their old place.
     if (first.moved()) first = rehearse()
-    const last = record(gpu, new Recording(memory), leaves, fn)
-    const { made, result } = last
+    const { made, result } = record(gpu, new Recording(memory), leaves, fn)
     const difference = first.difference(made.recording)
     if (difference) {
       throw new Error(
@@ -160,7 +153,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     }
     if (made.recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
     for (const tensor of tensorsIn(result)) unregister(tensor)
-    return new Plan(last, leaves)
+    return new Plan(made, result, leaves)
   } catch (error) {
     forgetGradients(leaves, 'it was made in a failed capture, which computes nothing')
     gpu.dropPlanMemory(memory)

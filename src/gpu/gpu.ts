@@ -94,7 +94,7 @@ export class Gpu {
     checkNames(kernel, values)
     if (groups === 0) return
     const recording = this.#recording
-    if (recording && this.warmingUp) {
+    if (recording?.purpose === 'warmUp') {
       recording.kernels.add(kernel)
       return
     }
@@ -121,11 +121,6 @@ export class Gpu {
   async compile(kernels: Iterable<Kernel>): Promise<void> {
     this.check()
     await this.#pipelines.compile(kernels)
-  }
-
-  /** Whether kernels are only looked for, to be compiled: nothing is dispatched. @internal */
-  get warmingUp(): boolean {
-    return this.#recording?.purpose === 'warmUp'
   }
 
   /** Where memory is asked for: the device's pool, or while a function is captured that of its plan. @internal */

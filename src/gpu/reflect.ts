@@ -23,11 +23,8 @@ const cache = new Map<string, Reflection>()
 
 /** The bindings of every entry point of a WGSL source. Throws an Error that names the file for what it cannot read. */
 export function reflect(file: string, code: string): Reflection {
-  let found = cache.get(code)
-  if (!found) {
-    found = read(file, code.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, ' '))
-    cache.set(code, found)
-  }
+  const found = cache.get(code) ?? read(file, code.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, ' '))
+  cache.set(code, found)
   return found
 }
 

@@ -55,12 +55,11 @@ export class FlatParameters {
   stateOf(name: string, p: Tensor): Tensor | null {
     const { all, of } = this.#states.get(name) ?? {}
     if (!all || !of?.has(p)) return null
-    let view = of.get(p) ?? null
-    if (!view) {
-      view = new Tensor(p.gpu, all.storage.part(p.storage.offset, 4 * p.size), p.shape, 'float32').keep()
-      view.name = `${p.name}.${name}`
-      of.set(p, view)
-    }
+    const known = of.get(p)
+    if (known) return known
+    const view = new Tensor(p.gpu, all.storage.part(p.storage.offset, 4 * p.size), p.shape, 'float32').keep()
+    view.name = `${p.name}.${name}`
+    of.set(p, view)
     return view
   }
 

@@ -96,15 +96,13 @@ export class SGLD extends Optimizer<SGLDGroup> {
   /** In a plan temperature and rates are read before every run, and each step has its own noise. */
   protected override afterUpdate(): void {
     if (this.temperature === 0 && !currentOn(this.gpu)) return
-    // The number of each parameter's first element.
-    const numbers = new Map<Tensor, number>()
-    let number = 0
-    for (const p of this.parameters()) {
-      numbers.set(p, number)
-      number += 4 * Math.ceil(p.size / 4)
-    }
+    let number = 0 // of the next parameter's first element
     for (const [i, group] of this.paramGroups.entries()) {
-      const shaken = group.params.filter((p) => p.grad)
+      const shaken = group.params.flatMap((p) => {
+        const other = number
+        number += 4 * Math.ceil(p.size / 4)
+        return p.grad ? [{ whole: p.storage.whole, at: p.storage.offset / 4, other, size: p.size }] : []
+      })
       if (shaken.length === 0) continue
       const settings = this.settingsOf(`noise ${i}`, SGLD_WORDS)
       const use = settings.use({
@@ -117,8 +115,7 @@ export class SGLD extends Optimizer<SGLDGroup> {
         check: () => checkTemperature(this.temperature),
         advance: () => undefined, // the steps are counted with the updates
       })
-      for (const [parameters, own] of grouped(shaken, ({ storage }) => storage.whole)) {
-        const pieces = own.map((p) => ({ at: p.storage.offset / 4, other: numbers.get(p)!, size: p.size }))
+      for (const [parameters, pieces] of grouped(shaken, ({ whole }) => whole)) {
         const { tensor, rows } = this.tables.ofPieces(pieces)
         sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters }, rows, use)
       }

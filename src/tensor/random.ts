@@ -64,10 +64,10 @@ export function philox(
   return out
 }
 
-/** Throws RangeError unless a value is an integer from 0 to `max`. */
-export function checkInteger(what: string, value: number, max: number): void {
-  if (Number.isInteger(value) && value >= 0 && value <= max) return
-  throw new RangeError(`${what} must be an integer from 0 to ${max}, not ${String(value)}`)
+/** Throws RangeError unless a value is an integer from `min`, 0 unless given, to `max`. */
+export function checkInteger(what: string, value: number, max: number, min = 0): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return
+  throw new RangeError(`${what} must be an integer from ${min} to ${max}, not ${String(value)}`)
 }
 
 /** One sequence of random numbers, at a position that can be read and set. Made by `Generator.stream`. */
@@ -147,9 +147,7 @@ export class Stream {
    * Interval", 2019): the high half of word · n, words whose low half would favour some results being drawn again.
    */
   below(n: number): number {
-    if (!(Number.isInteger(n) && n >= 1 && n < TWO_32)) {
-      throw new RangeError(`below: n must be an integer from 1 to ${TWO_32 - 1}, not ${String(n)}`)
-    }
+    checkInteger('below: n', n, TWO_32 - 1, 1)
     let word = this.nextUint32()
     let low = Math.imul(word, n) >>> 0
     if (low < n) {
@@ -175,11 +173,9 @@ export class Generator {
 
   /** The stream of that name, the same object each time. TypeError for an unknown name. */
   stream(name: StreamName): Stream {
-    const known = this.#streams.get(name)
-    if (known !== undefined) return known
-    const made = new Stream(this.seed, name)
-    this.#streams.set(name, made)
-    return made
+    const stream = this.#streams.get(name) ?? new Stream(this.seed, name)
+    this.#streams.set(name, stream)
+    return stream
   }
 }
 

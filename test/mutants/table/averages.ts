@@ -197,8 +197,8 @@ const langevin = [
     },
     {
       id: 'sgld-frozen',
-      find: 'group.params.filter((p) => p.grad)',
-      replace: 'group.params',
+      find: 'return p.grad ?',
+      replace: 'return true ?',
       breaks: 'A parameter without a gradient is shaken.',
     },
   ]),
