@@ -225,17 +225,15 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   #updates(): Update[] {
     const { countsSteps } = this.#rule
     const places = new Map(this.parameters().map((p, i) => [p, i]))
-    const listing = this.#listing()
     let counts = true // the first update counts the optimizer's steps
     return this.paramGroups.flatMap((group, g) => {
-      const trained = group.params.filter((p) => p.grad)
-      const own = trained.map((p) => this.#partOf(p, places.get(p)!, places.size))
+      const own = group.params.filter((p) => p.grad).map((p) => this.#partOf(p, places.get(p)!, places.size))
       return [...grouped(own, ({ held }) => (countsSteps ? held.steps : 0)).values()].map((parts, i) => {
         const settings = this.settingsOf(`${g} ${i}`, this.#rule.settings(group, 1).length)
-        const variant = this.#rule.variant(group)
-        const source = this.#sourceOf(group, { parts, settings, variant, counts, listing })
+        const made = { parts, settings, variant: this.#rule.variant(group) }
+        const source = this.#sourceOf(group, made, counts)
         counts = false
-        return { parts, settings, variant, source }
+        return { ...made, source }
       })
     })
   }
@@ -257,11 +255,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   }
 
   /** The settings of an update, step by step. In a plan the options are read before every run. */
-  #sourceOf(
-    group: G,
-    { parts, settings, variant, counts, listing }: Omit<Update, 'source'> & { counts: boolean; listing: string },
-  ): RowSource {
+  #sourceOf(group: G, { parts, settings, variant }: Omit<Update, 'source'>, counts: boolean): RowSource {
     const rule = this.#rule
+    const listing = this.#listing()
     const { held: first } = parts[0]!
     const withRate = (lr: number | undefined) => (lr === undefined ? group : { ...group, lr })
     return {
@@ -315,9 +311,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       const states = Object.fromEntries(variant.state.map((name) => [name, flat.state(name)]))
       for (const [gradients, entries] of grouped(own, (part) => part.gradients)) {
         const { tensor, rows } = this.tables.get(keyOfEntries(entries), () => updateTable(entries))
-        const [table, parameters] = [tensor.storage, flat.storage]
-        const storages = { table, settings: settings.storage, parameters, gradients, states, watch }
-        emitUpdate(this.gpu, variant.kernel, storages, rows, use)
+        const storages = { settings: settings.storage, parameters: flat.storage, gradients, states, watch }
+        emitUpdate(this.gpu, variant.kernel, { table: tensor.storage, ...storages }, rows, use)
       }
     }
   }
@@ -335,9 +330,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     if (strangers.length === 0 && new Set(all).size === all.length) return
     checkParameters(all, this.#rule.name)
     for (const flat of this.gpu.during(null, () => flatten(strangers, this.#rule.initial))) {
-      for (const parameter of flat.parameters) {
-        this.#held.set(parameter, { parameter, id: this.#ids++, flat, steps: 0 })
-      }
+      for (const p of flat.parameters) this.#held.set(p, { parameter: p, id: this.#ids++, flat, steps: 0 })
     }
   }
 
