@@ -114,7 +114,7 @@ async function trainOn(
   const title = `LeNet on Fashion-MNIST, ${titleOf(options, plan.rates)}, seed ${seed}`
   const about = { title, epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
-  const settings = { images: train.size, batchSize, accumulate: 1, seed, lr }
+  const settings = { images: train.size, batchSize: train.batchSize, accumulate: 1, seed, lr }
   const from = going && { ...withOptionsNow(going.found.checkpoint), settings, history: [...records] }
   if (from) restoreValues(net, optimizer, from, going.found.path)
   const plateau = plateauOf(plan, optimizer)
