@@ -274,8 +274,7 @@ async function finish(
 
 /** LeNet's largest tensor, 6 channels of 28×28 an image, must fit one buffer. */
 export function checkBatchFits(gpu: Gpu, batchSize: number): void {
-  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits
-  const most = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * 6 * 28 * 28))
+  const most = Math.floor(gpu.pool.largest / (4 * 6 * 28 * 28))
   if (batchSize > most)
     throw new UsageError(`option '--batch-size': this adapter takes batches of at most ${most}, not ${batchSize}`)
 }

@@ -40,7 +40,8 @@ export class ImageBatches {
   readonly size: number
   /** Batches in an epoch. */
   readonly length: number
-  readonly #images: Tensor
+  /** In parts, each as large as one buffer may be. */
+  readonly #images: readonly Tensor[]
   readonly #labels: Tensor
   readonly #order: Tensor
   readonly #batches: PerStep
@@ -57,11 +58,11 @@ export class ImageBatches {
       throw new RangeError(`ImageBatches: batchSize must be a whole number, 1 or more, not ${batchSize}`)
     }
     checkDataset('ImageBatches', dataset)
-    const { images, labels, count, channels, height, width } = dataset
+    const { labels, count } = dataset
     this.batchSize = Math.min(batchSize, count)
     this.size = count
     this.length = Math.ceil(count / this.batchSize)
-    this.#images = tensor(images, [count, channels, height, width], { gpu, name: 'images' }).keep()
+    this.#images = partsOf(dataset, gpu)
     this.#labels = tensor(labels, [count], { gpu, name: 'labels' }).keep()
     const order = Int32Array.from({ length: count }, (_, i) => i)
     this.#order = tensor(order, [count], { gpu, name: 'order' }).keep()
@@ -191,7 +192,7 @@ export class ImageBatches {
 
   /** Releases the memory of the set. */
   dispose(): void {
-    for (const part of [this.#images, this.#labels, this.#order, this.#batches]) part.dispose()
+    for (const part of [...this.#images, this.#labels, this.#order, this.#batches]) part.dispose()
   }
 
   #source() {
@@ -204,4 +205,15 @@ export class ImageBatches {
       `ImageBatches: ${wanted} batches are needed, but the epoch has ${left} left; setOrder begins a new epoch`,
     )
   }
+}
+
+/** The images on the device: as many to a buffer as it may hold. */
+function partsOf({ images, count, channels, height, width }: ImageDataset, gpu: Gpu): Tensor[] {
+  const bytes = channels * height * width
+  const most = Math.max(1, Math.floor(gpu.pool.largest / bytes))
+  return Array.from({ length: Math.ceil(count / most) }, (_, i) => {
+    const rows = Math.min(most, count - i * most)
+    const part = images.subarray(i * most * bytes, (i * most + rows) * bytes)
+    return tensor(part, [rows, channels, height, width], { gpu, name: 'images' }).keep()
+  })
 }

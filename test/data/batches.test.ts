@@ -1,6 +1,18 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { looksAcross } from '../../src/capture/current.ts'
-import { capture, ImageBatches, type ImageDataset, take } from '../../src/node/index.ts'
+import {
+  type Batch,
+  capture,
+  evaluate,
+  fit,
+  ImageBatches,
+  type ImageDataset,
+  lrFind,
+  manualSeed,
+  nn,
+  optim,
+  take,
+} from '../../src/node/index.ts'
 import { messageOf, testGpu } from '../support/gpu.ts'
 
 const PIXELS = 28 * 28
@@ -221,6 +233,89 @@ describe('ImageBatches', () => {
         `ImageBatches: there is no batch ${i}; batches are numbered 0 to 2`,
       )
     }
+  })
+})
+
+describe('a set that is too large for one buffer', () => {
+  /** Runs `use` while a buffer of the device may have so many bytes. */
+  async function withLimit<T>(limit: number, use: () => Promise<T>): Promise<T> {
+    const { device } = await testGpu()
+    const limits = { maxStorageBufferBindingSize: limit, maxBufferSize: limit }
+    const own = Object.getOwnPropertyDescriptor(device, 'limits')!
+    Object.defineProperty(device, 'limits', { value: limits, configurable: true })
+    try {
+      return await use()
+    } finally {
+      Object.defineProperty(device, 'limits', own)
+    }
+  }
+
+  /** The bits of a batch, whatever its kind. */
+  const contentOf = async ({ images, labels }: Batch) => [
+    images.shape,
+    new Uint32Array((await images.data()).buffer as ArrayBuffer),
+    await labels.data(),
+  ]
+
+  /** Every batch of an epoch: called one by one, in a plan of two batches a step, and in one for the last batch. */
+  async function allBatches(set: ImageDataset, batchSize: number) {
+    const batches = new ImageBatches(set, { batchSize })
+    batches.setOrder(Uint32Array.from({ length: set.count }, (_, i) => (i * 4 + 2) % set.count))
+    const seen = Array.from({ length: batches.length }, (_, i) => contentOf(batches.batch(i)))
+    const plan = capture(() => [batches.next(), batches.next()])
+    for (let i = 0; i + 2 <= batches.length; i += 2) {
+      plan.run()
+      seen.push(...plan.result.map(contentOf))
+    }
+    batches.position = batches.length - 1
+    const last = capture(() => batches.next())
+    last.run()
+    seen.push(contentOf(last.result))
+    const all = await Promise.all(seen)
+    const dispatches = [plan.dispatches, last.dispatches]
+    for (const part of [plan, last, batches]) part.dispose()
+    return { all, dispatches }
+  }
+
+  it.each([
+    // 525 bytes an image, 8 to a buffer: parts do not begin at whole words of the set.
+    [{ count: 15, size: [3, 25, 7] as const, batchSize: 2 }, 4200, 2],
+    [{ count: 17, size: [3, 25, 7] as const, batchSize: 2 }, 4299, 3],
+    [{ count: 9, size: [1, 32, 32] as const, batchSize: 1 }, 5000, 3],
+    [{ count: 4, size: [1, 32, 32] as const, batchSize: 1 }, 4200, 1],
+  ])(
+    'has the bits of one buffer: %o in buffers of %i bytes: %i parts',
+    async ({ count, size, batchSize }, limit, parts) => {
+      const set = dataset(count, [...size])
+      const want = await allBatches(set, batchSize)
+      expect(want.dispatches).toEqual([2, 1])
+      const got = await withLimit(limit, () => allBatches(set, batchSize))
+      expect(got).toEqual({ all: want.all, dispatches: [2 * parts, parts] })
+    },
+  )
+
+  it('is trained on, evaluated and searched to the same bits', async () => {
+    const set = dataset(100)
+    const run = async () => {
+      manualSeed(2)
+      const net = new nn.Sequential(new nn.MaxPool2d(7), new nn.Flatten(), new nn.Linear(16, 10))
+      const optimizer = new optim.SGD(net.parameters(), { lr: 0.1, momentum: 0.9 })
+      const train = new ImageBatches(set, { batchSize: 16 })
+      const search = await lrFind({ net, optimizer, train, minLr: 0.01, maxLr: 0.1, steps: 3 })
+      // biome-ignore lint/suspicious/noFocusedTests: it is the library's fit
+      const { trainSeconds: _, ...result } = await fit(net, { data: train, optimizer, epochs: 1 })
+      const judged = await evaluate(net, train)
+      const parameters = await Promise.all(net.parameters().map((p) => p.data()))
+      for (const part of [optimizer, net, train]) part.dispose()
+      return { search, result, judged, parameters }
+    }
+    // 83 images and 17.
+    expect(await withLimit(1 << 16, run)).toEqual(await run())
+  })
+
+  it('is refused where one image is too large', async () => {
+    const refused = await withLimit(700, async () => messageOf(() => new ImageBatches(dataset(2))))
+    expect(refused).toBe('tensor [1, 1, 28, 28] needs 784 bytes; this adapter allows at most 700 in one buffer')
   })
 })
 
