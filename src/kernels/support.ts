@@ -53,9 +53,11 @@ export function requireTensors(operation: string, roles: Readonly<Record<string,
   }
 }
 
-/** What a value is, for errors: 'an array', 'a number'. */
+/** What a value is, for errors: 'an array', 'a number', 'an Int32Array'. */
 export function kindOf(value: unknown): string {
-  return value === null || value === undefined ? String(value) : Array.isArray(value) ? 'an array' : `a ${typeof value}`
+  if (value === null || value === undefined) return String(value)
+  const kind = Array.isArray(value) ? 'array' : ArrayBuffer.isView(value) ? value.constructor.name : typeof value
+  return `${/^[aio]/i.test(kind) ? 'an' : 'a'} ${kind}`
 }
 
 /** Throws TypeError for an option that is not a number, or is NaN, and names it. */
