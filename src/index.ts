@@ -18,6 +18,22 @@ export { add } from './kernels/add.ts'
 export { type BatchNormOptions, batchNorm } from './kernels/batch_norm.ts'
 export { type Conv2dOptions, conv2d } from './kernels/conv2d.ts'
 export { conv2dReluMaxPool2d } from './kernels/conv2d_relu_max_pool2d.ts'
+export {
+  cat,
+  expand,
+  flip,
+  type PadOptions,
+  pad,
+  permute,
+  repeat,
+  select,
+  slice,
+  split,
+  stack,
+  transpose,
+  tril,
+  triu,
+} from './kernels/copy.ts'
 export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'

@@ -55,7 +55,8 @@ export function requireTensors(operation: string, roles: Readonly<Record<string,
 
 /** What a value is, for errors: 'an array', 'a number'. */
 export function kindOf(value: unknown): string {
-  return value === null || value === undefined ? String(value) : Array.isArray(value) ? 'an array' : `a ${typeof value}`
+  if (value === null || value === undefined) return String(value)
+  return Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
 /** Throws TypeError when a tensor is not of the type that the operation computes with. */

@@ -4,6 +4,7 @@ import { addRow } from '../kernels/add/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
 import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
+import { copyRows } from '../kernels/copy/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
@@ -26,4 +27,5 @@ export const table: readonly Row[] = [
   batchNormRow,
   crossEntropyRow,
   reshapeRow,
+  ...copyRows,
 ]
