@@ -146,7 +146,7 @@ function requireInput(operation: string, x: Tensor, dtypes = WORDS, role = 'inpu
   }
 }
 
-/** The output of a copy: labels stay within the range that theirs were known to have. */
+/** The output of a copy that leaves nothing out: labels keep the range that theirs were known to have. */
 function outputOf(gpu: Gpu, shape: Shape, x: Tensor, operation: string): Tensor {
   const out = empty(gpu, shape, x.dtype, operation)
   out.storage.integerRange = x.storage.integerRange
@@ -284,7 +284,7 @@ function rangeOf(name: string): Op<readonly [Tensor], Range & { readonly from: S
     name,
     shape: ([x], { dim, count, drop }) => (drop ? x.shape.filter((_, d) => d !== dim) : resized(x.shape, dim, count)),
     forward(gpu, [x], range, shape) {
-      const out = outputOf(gpu, shape, x, name)
+      const out = empty(gpu, shape, x.dtype, name)
       emitRange(gpu, x, range, out)
       return { out, saved: [] }
     },
@@ -641,7 +641,7 @@ const edgesOp: Op<readonly [Tensor], Edge> = {
   name: 'pad',
   shape: ([x], { dim, before, after }) => resized(x.shape, dim, before + x.shape[dim]! + after),
   forward(gpu, [x], attributes, shape) {
-    const out = outputOf(gpu, shape, x, 'pad')
+    const out = empty(gpu, shape, x.dtype, 'pad')
     const { edge, tune } = edgeOf(attributes, out.size)
     gpu.emit(file.entry('edges', tune), { edge, x: x.storage, out: out.storage }, groupsForElements(out.size))
     return { out, saved: [] }

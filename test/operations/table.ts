@@ -12,6 +12,7 @@ import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
 import { reluRow } from '../kernels/relu/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
 import { siluRow } from '../kernels/silu/row.ts'
+import { takeRows } from '../kernels/take/row.ts'
 import type { Row } from './row.ts'
 
 export const table: readonly Row[] = [
@@ -28,4 +29,5 @@ export const table: readonly Row[] = [
   crossEntropyRow,
   reshapeRow,
   ...copyRows,
+  ...takeRows,
 ]
