@@ -21,7 +21,7 @@ const files = ['ops', 'copy', 'take'].map((name) => {
 })
 const cases = files.flatMap((file) => JSON.parse(file.metadata.cases!) as OpCase[])
 /** Names are of one file alone. */
-const ops = { tensors: new Map(files.flatMap(({ tensors }) => [...tensors])) }
+const ops = { metadata: {}, tensors: new Map(files.flatMap(({ tensors }) => [...tensors])) }
 const rows = new Map(table.map((row) => [row.name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), row]))
 
 function stored(name: string): Ref {
