@@ -16,7 +16,10 @@ function operation(name: string, ...paths: string[]): Witness {
   return only(`\\b${name}\\b`, files('operations/operations', ...paths))
 }
 
-export const add = operation('add', 'kernels/add/add')
+export const binary = only(
+  '\\b(add|sub|mul|div|maximum|where|comparisons)\\b',
+  files('operations/operations', 'kernels/binary/binary'),
+)
 export const conv2d = operation('conv2d', 'kernels/conv2d/conv2d')
 export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_relu_max_pool2d')
 /** Some of its fixed cases, by their names: all of them compile a dozen kernels. */
