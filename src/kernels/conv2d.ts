@@ -7,9 +7,10 @@ import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { blocksADispatch, maySlice, sizesOf, tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
+import { blocksADispatch, maySlice, sizesOf, tuneCorrelate, tuneWeight, weightParts } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
+import { sumOfParts } from './sum_parts.ts'
 import { groupsFor, outputSize, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
 
@@ -29,6 +30,9 @@ export interface Attributes {
 
 const file = new KernelFile('conv2d', wgsl.conv2d)
 
+/** Parts of sums, for kernels that have none. */
+export const WHOLE = { pieces: 0, pieceRows: 0, segments: 0, firstPart: 0, parts: 0, lanes: 0 }
+
 function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attributes, bias: boolean) {
   const [N, C, H, W] = input as [number, number, number, number]
   const [F, , KH, KW] = weight as [number, number, number, number]
@@ -37,7 +41,8 @@ function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attrib
   const [DH, DW] = attributes.dilation
   const [OH, OW] = [output[2]!, output[3]!]
   const hasBias = bias ? 1 : 0
-  return { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias, firstBlock: 0, blocks: 0 }
+  const sizes = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias }
+  return { ...sizes, firstBlock: 0, blocks: 0, ...WHOLE }
 }
 type Params = ReturnType<typeof paramsOf>
 
@@ -87,22 +92,25 @@ function correlate(
   })
 }
 
-/** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
+/** Gradients of weight and bias: the sums over parts of the batch's rows, then those added in order. */
 function weightGradients(gpu: Gpu, params: Params, x: Storage, dy: Storage, dw: Tensor, db: Tensor | null): void {
-  const { N, C, F, KH, KW, OH, OW, SW, DW } = params
+  const { C, F, KH, KW, OH, OW, SW, DW } = params
   const tuned = tunedFor(gpu, 'conv2d.backward_weight', () => sizesOf(params))
   const tune = tuneWeight({ inChannels: C, outChannels: F, KH, KW, OH, OW }, SW === DW, gpu.info.adapterClass, tuned)
   const { WG, ...numbers } = tune
-  const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
-  const blocks = Math.ceil(N / IMAGES)
-  const sums = F * C * KH * KW + F
+  const { LANES, DW_OC, DW_TY, DW_TX } = tune
   const tiles = Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
-  withScratch(gpu, 'conv2d', blocks * LANES * sums, (partial) => {
-    const threads = blocks * tiles * LANES
-    gpu.emit(file.entry('backward_weight', numbers, { WG }), { params, src: x, dy, partial }, groupsFor(threads, WG))
-    const reduced = { params, sums: partial, dw: dw.storage }
-    if (db) gpu.emit(file.entry('reduce', numbers), { ...reduced, db: db.storage }, groupsFor(sums))
-    else gpu.emit(file.entry('reduce_weight', numbers), reduced, groupsFor(sums - F))
+  const { cut, plan } = weightParts(params, tune)
+  const kernel = file.entry('backward_weight', numbers, { WG })
+  const write = ([partial]: readonly Storage[], firstPart: number, parts: number) => {
+    const range = { ...params, ...cut, firstPart, parts, lanes: Math.min(LANES, parts) }
+    gpu.emit(kernel, { params: range, src: x, dy, partial: partial! }, groupsFor(parts * tiles, WG))
+  }
+  sumOfParts(gpu, 'conv2d', plan, write, ([sums], parts) => {
+    const reduced = { params: { ...params, parts }, sums: sums!, dw: dw.storage }
+    const weights = F * C * KH * KW
+    if (db) gpu.emit(file.entry('reduce'), { ...reduced, db: db.storage }, groupsFor(weights + F))
+    else gpu.emit(file.entry('reduce_weight'), reduced, groupsFor(weights))
   })
 }
 

@@ -1,6 +1,7 @@
 // The `// tune` numbers of conv2d.wgsl, chosen by the table in tuning.ts. They change only the speed: the order in which
 // anything is added up depends on just two of them, IMAGES, which is the same everywhere, and LANES, which is the same on all
 // adapters of a class.
+import { type PartsPlan, planParts, TERMS } from './sum_parts.ts'
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 /** For pack_*, forward and backward_input. */
@@ -134,4 +135,25 @@ export function tuneWeight(
     DW_SLIDE: slides ? 1 : 0,
     ...chosen,
   }
+}
+
+/** How the sums of a weight gradient are divided, which the shape alone decides, and how many parts are made at a time. */
+export interface WeightParts {
+  /** Pieces of a block of images and rows of each, segments of a row: numbers of the shader's. */
+  readonly cut: { readonly pieces: number; readonly pieceRows: number; readonly segments: number }
+  readonly plan: PartsPlan
+}
+
+/** OH and OW: rows and columns of what is summed over. */
+export function weightParts(
+  { N, C, F, KH, KW, OH, OW }: Pick<ConvShape, 'N' | 'C' | 'F' | 'KH' | 'KW' | 'OH' | 'OW'>,
+  { IMAGES, LANES }: Pick<WeightTuning, 'IMAGES' | 'LANES'>,
+): WeightParts {
+  const segments = Math.ceil(OW / TERMS)
+  const pieceRows = LANES * Math.max(1, Math.floor(TERMS / OW))
+  const piecesOf = (images: number) => Math.ceil((images * OH) / pieceRows)
+  const pieces = piecesOf(IMAGES)
+  const whole = Math.ceil(N / IMAGES) - 1 // blocks before the last one
+  const parts = LANES * segments * (whole * pieces + piecesOf(N - whole * IMAGES))
+  return { cut: { pieces, pieceRows, segments }, plan: planParts(parts, [F * C * KH * KW + F]) }
 }
