@@ -9,8 +9,8 @@
 //
 // forward         One thread adds PER elements.
 // backward_block  db of 32 rows: one thread sums one channel of one block, row by row.
-// reduce          db: one thread adds a channel's blocks in order. A block is the same rows whatever N is, so the
-//                 order of additions never depends on it.
+// reduce          db: one thread adds a channel's blocks in order, GROUP at a time, and the sums of these. A block is the same
+//                 rows whatever N is, so the order of additions never depends on it.
 
 struct Params {
   N: u32,
@@ -29,6 +29,8 @@ struct Params {
 
 override WG: u32 = 64u;
 const ROWS_PER_BLOCK: u32 = 32u;
+const GROUP: u32 = 256u; // blocks that are added in sequence
+const TERMS: u32 = 4096u; // elements of a row that are
 const PER: u32 = 16u; // tune
 
 // A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
@@ -67,8 +69,13 @@ fn backward_block(
   for (var n = first; n < end; n++) {
     let row = (n * params.C + c) * params.S;
     var row_sum = 0.0;
-    for (var s = 0u; s < params.S; s++) {
-      row_sum += dy[row + s];
+    for (var s = 0u; s < params.S; ) {
+      let stop = min(s + TERMS, params.S);
+      var some = 0.0;
+      for (; s < stop; s++) {
+        some += dy[row + s];
+      }
+      row_sum += some;
     }
     sum += row_sum;
   }
@@ -85,8 +92,13 @@ fn reduce(
   if (c >= params.C) { return; }
   let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
   var sum = 0.0;
-  for (var block = 0u; block < blocks; block++) {
-    sum += partial[block * params.C + c];
+  for (var block = 0u; block < blocks; ) {
+    let stop = min(block + GROUP, blocks);
+    var some = 0.0;
+    for (; block < stop; block++) {
+      some += partial[block * params.C + c];
+    }
+    sum += some;
   }
   db[c] = sum;
 }

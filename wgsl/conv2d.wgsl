@@ -11,8 +11,8 @@
 // where they stand.
 //
 // Entry point          threads (one-dimensional; the group index is group.y * groups.x + group.x)
-// pack_forward         ceil(F/OCB) * C*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
-// pack_backward_input  ceil(C/OCB) * F*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
+// pack_forward         blocks * ins*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
+// pack_backward_input  blocks * ins*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
 // forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * blocks; a thread makes PX neighbours of OCB filters
 // backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * blocks; the same, over dx
 // backward_weight      parts * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
@@ -47,8 +47,11 @@ struct Params {
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
   hasBias: u32,
-  // forward and backward_input: the blocks of OCB output channels that a dispatch makes. weights_* begin with the first one's.
+  // forward, backward_input and pack_*: the blocks of OCB output channels that a dispatch makes. packed and weights_* begin with
+  // the first one's.
   firstBlock: u32, blocks: u32,
+  // The same: the input channels that are summed over. packed has the weights of these.
+  in0: u32, ins: u32,
   // backward_weight: how the rows of a block of images are cut into parts.
   pieces: u32, pieceRows: u32, segments: u32,
   // backward_weight: the parts that a dispatch makes; `lanes` is LANES, or parts where that is less. reduce*: those it adds.
@@ -123,13 +126,13 @@ fn load_weights(i: u32) -> vec4f {
 // One output, cells outside left out by control flow: slow, and right for NaN and Inf too.
 fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
   var sum = 0.0;
-  for (var ic = 0u; ic < g.IC; ic++) {
+  for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
         if (iy >= 0 && ix >= 0) {
-          let tap = (((oc / OCB - params.firstBlock) * g.IC + ic) * params.KH + ky) * params.KW + kx;
+          let tap = (((oc / OCB - params.firstBlock) * params.ins + ic - params.in0) * params.KH + ky) * params.KW + kx;
           let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
           sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
         }
@@ -157,12 +160,12 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
   let left = i32(ox) * g.step.x - g.pad.x;
   var acc: array<vec4f, PX * OCV>;
 
-  for (var ic = 0u; ic < g.IC; ic++) {
+  for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       let row_ok = ok && iy >= 0;
       let row = i32((n * g.IC + ic) * g.IH * g.IW) + iy * i32(g.IW);
-      let taps = ((part * g.IC + ic) * params.KH + ky) * params.KW;
+      let taps = ((part * params.ins + ic - params.in0) * params.KH + ky) * params.KW;
       var xs: array<f32, XN>;
       if (KW_FIXED > 0u) {
         for (var i = 0u; i < XN; i++) {
@@ -256,15 +259,14 @@ fn backward_input(
 
 fn pack(i: u32, turned: bool) {
   let outs = select(params.F, params.C, turned);
-  let ins = select(params.C, params.F, turned);
   let kernel = params.KH * params.KW;
-  if (i >= ((outs + OCB - 1u) / OCB) * ins * kernel * OCV) {
+  if (i >= params.blocks * params.ins * kernel * OCV) {
     return;
   }
   let tap = (i / OCV) % kernel;
   let k = select(tap, kernel - 1u - tap, turned);
-  let in = (i / (OCV * kernel)) % ins;
-  let first = (i / (OCV * kernel * ins)) * OCB + (i % OCV) * 4u;
+  let in = params.in0 + (i / (OCV * kernel)) % params.ins;
+  let first = (params.firstBlock + i / (OCV * kernel * params.ins)) * OCB + (i % OCV) * 4u;
   var v = vec4f(0.0);
   for (var j = 0u; j < 4u; j++) {
     let out = first + j;

@@ -7,10 +7,10 @@ import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { blocksADispatch, maySlice, sizesOf, tuneCorrelate, tuneWeight, weightParts } from './conv2d_tuning.ts'
+import { maySlice, planCorrelate, sizesOf, tuneCorrelate, tuneWeight, weightParts } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { sumOfParts } from './sum_parts.ts'
+import { addPart, sumOfParts } from './sum_parts.ts'
 import { groupsFor, outputSize, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
 
@@ -42,7 +42,7 @@ function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attrib
   const [OH, OW] = [output[2]!, output[3]!]
   const hasBias = bias ? 1 : 0
   const sizes = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias }
-  return { ...sizes, firstBlock: 0, blocks: 0, ...WHOLE }
+  return { ...sizes, firstBlock: 0, blocks: 0, in0: 0, ins: 0, ...WHOLE }
 }
 type Params = ReturnType<typeof paramsOf>
 
@@ -65,30 +65,43 @@ function correlate(
   const slices = maySlice(N * OH * OW * F * C * KH * KW, adapterClass)
   const tuned = tunedFor(gpu, `conv2d.${direction}`, () => sizesOf(params))
   const tune = tuneCorrelate(layer, { unitStep, slices }, adapterClass, tuned)
-  const blocks = Math.ceil(outChannels / tune.OCB)
-  const quads = blocks * inChannels * KH * KW * Math.ceil(tune.OCB / 4)
-  const most = blocksADispatch(layer, tune)
-  const floatsBefore = (block: number) => (4 * quads * block) / blocks
-  // As a uniform buffer the whole declared 64 KiB must be there, from the last dispatch's first block on.
-  const last = floatsBefore(Math.floor((blocks - 1) / most) * most)
+  const { blocks, blocksPacked, blocksADispatch, channels, quadsOfBlock, floats } = planCorrelate(layer, tune)
   const { WG, ...numbers } = tune
-  withScratch(gpu, 'conv2d', Math.max(4 * quads, last + 16_384), (packed) => {
-    const pack = file.entry(`pack_${direction}`, numbers, { WG })
-    gpu.emit(pack, { params, weight, packed }, groupsFor(quads, WG))
-    const kernel = file.entry(direction, numbers, { WG })
-    const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX), WG)
-    for (let firstBlock = 0; firstBlock < blocks; firstBlock += most) {
-      const count = Math.min(most, blocks - firstBlock)
-      const at = 4 * floatsBefore(firstBlock)
-      const weights = packed.part(at, packed.byteLength - at)
-      const range = {
-        params: { ...params, firstBlock, blocks: count },
-        weights_small: weights,
-        weights_large: weights,
+  const pack = file.entry(`pack_${direction}`, numbers, { WG })
+  const kernel = file.entry(direction, numbers, { WG })
+  const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX), WG)
+  /** What a number of input channels add. */
+  const run = (packed: Storage, part: Params, bias: Storage | null, out: Storage) => {
+    const bytesOfBlock = 16 * quadsOfBlock(part.ins)
+    for (let packFrom = 0; packFrom < blocks; packFrom += blocksPacked) {
+      const end = Math.min(packFrom + blocksPacked, blocks)
+      const range = { ...part, firstBlock: packFrom, blocks: end - packFrom }
+      gpu.emit(pack, { params: range, weight, packed }, groupsFor(range.blocks * quadsOfBlock(part.ins), WG))
+      for (let firstBlock = packFrom; firstBlock < end; firstBlock += blocksADispatch) {
+        const count = Math.min(blocksADispatch, end - firstBlock)
+        const at = bytesOfBlock * (firstBlock - packFrom)
+        const weights = packed.part(at, packed.byteLength - at)
+        const inputs = {
+          params: { ...range, firstBlock, blocks: count },
+          weights_small: weights,
+          weights_large: weights,
+        }
+        gpu.emit(kernel, { ...inputs, src, dst: out, bias }, groups * count)
+        weights.release()
       }
-      gpu.emit(kernel, { ...range, src, dst: dst.storage, bias }, groups * count)
-      weights.release()
     }
+  }
+  withScratch(gpu, 'conv2d', floats, (packed) => {
+    run(packed, { ...params, ins: Math.min(channels, inChannels) }, bias, dst.storage)
+    if (channels >= inChannels) return
+    // What further channels add follows by itself, so that no accumulator adds more than so many terms.
+    withScratch(gpu, 'conv2d', dst.size, (others) => {
+      for (let in0 = channels; in0 < inChannels; in0 += channels) {
+        const ins = Math.min(channels, inChannels - in0)
+        run(packed, { ...params, hasBias: 0, in0, ins }, null, others)
+        addPart(gpu, others, dst.storage, dst.size)
+      }
+    })
   })
 }
 

@@ -97,6 +97,11 @@ export function sumOfParts(
   })
 }
 
+/** Adds one part of so many elements to `out`. */
+export function addPart(gpu: Gpu, part: Storage, out: Storage, size: number): void {
+  gpu.emit(sumPartsKernel, { params: { count: 1, size, more: 1 }, parts: part, out }, groupsFor(size))
+}
+
 /** Lends several pieces of scratch memory. */
 export function withBuffers(
   gpu: Gpu,

@@ -293,8 +293,8 @@ export const add = `// add: out = a + b, b of the same shape or one value per ch
 //
 // forward         One thread adds PER elements.
 // backward_block  db of 32 rows: one thread sums one channel of one block, row by row.
-// reduce          db: one thread adds a channel's blocks in order. A block is the same rows whatever N is, so the
-//                 order of additions never depends on it.
+// reduce          db: one thread adds a channel's blocks in order, GROUP at a time, and the sums of these. A block is the same
+//                 rows whatever N is, so the order of additions never depends on it.
 
 struct Params {
   N: u32,
@@ -313,6 +313,8 @@ struct Params {
 
 override WG: u32 = 64u;
 const ROWS_PER_BLOCK: u32 = 32u;
+const GROUP: u32 = 256u; // blocks that are added in sequence
+const TERMS: u32 = 4096u; // elements of a row that are
 const PER: u32 = 16u; // tune
 
 // A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
@@ -351,8 +353,13 @@ fn backward_block(
   for (var n = first; n < end; n++) {
     let row = (n * params.C + c) * params.S;
     var row_sum = 0.0;
-    for (var s = 0u; s < params.S; s++) {
-      row_sum += dy[row + s];
+    for (var s = 0u; s < params.S; ) {
+      let stop = min(s + TERMS, params.S);
+      var some = 0.0;
+      for (; s < stop; s++) {
+        some += dy[row + s];
+      }
+      row_sum += some;
     }
     sum += row_sum;
   }
@@ -369,8 +376,13 @@ fn reduce(
   if (c >= params.C) { return; }
   let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
   var sum = 0.0;
-  for (var block = 0u; block < blocks; block++) {
-    sum += partial[block * params.C + c];
+  for (var block = 0u; block < blocks; ) {
+    let stop = min(block + GROUP, blocks);
+    var some = 0.0;
+    for (; block < stop; block++) {
+      some += partial[block * params.C + c];
+    }
+    sum += some;
   }
   db[c] = sum;
 }
@@ -989,8 +1001,8 @@ export const conv2d = `// Convolution in two dimensions (cross-correlation, as i
 // where they stand.
 //
 // Entry point          threads (one-dimensional; the group index is group.y * groups.x + group.x)
-// pack_forward         ceil(F/OCB) * C*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
-// pack_backward_input  ceil(C/OCB) * F*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
+// pack_forward         blocks * ins*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
+// pack_backward_input  blocks * ins*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
 // forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * blocks; a thread makes PX neighbours of OCB filters
 // backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * blocks; the same, over dx
 // backward_weight      parts * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
@@ -1025,8 +1037,11 @@ struct Params {
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
   hasBias: u32,
-  // forward and backward_input: the blocks of OCB output channels that a dispatch makes. weights_* begin with the first one's.
+  // forward, backward_input and pack_*: the blocks of OCB output channels that a dispatch makes. packed and weights_* begin with
+  // the first one's.
   firstBlock: u32, blocks: u32,
+  // The same: the input channels that are summed over. packed has the weights of these.
+  in0: u32, ins: u32,
   // backward_weight: how the rows of a block of images are cut into parts.
   pieces: u32, pieceRows: u32, segments: u32,
   // backward_weight: the parts that a dispatch makes; \`lanes\` is LANES, or parts where that is less. reduce*: those it adds.
@@ -1101,13 +1116,13 @@ fn load_weights(i: u32) -> vec4f {
 // One output, cells outside left out by control flow: slow, and right for NaN and Inf too.
 fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
   var sum = 0.0;
-  for (var ic = 0u; ic < g.IC; ic++) {
+  for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
         if (iy >= 0 && ix >= 0) {
-          let tap = (((oc / OCB - params.firstBlock) * g.IC + ic) * params.KH + ky) * params.KW + kx;
+          let tap = (((oc / OCB - params.firstBlock) * params.ins + ic - params.in0) * params.KH + ky) * params.KW + kx;
           let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
           sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
         }
@@ -1135,12 +1150,12 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
   let left = i32(ox) * g.step.x - g.pad.x;
   var acc: array<vec4f, PX * OCV>;
 
-  for (var ic = 0u; ic < g.IC; ic++) {
+  for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       let row_ok = ok && iy >= 0;
       let row = i32((n * g.IC + ic) * g.IH * g.IW) + iy * i32(g.IW);
-      let taps = ((part * g.IC + ic) * params.KH + ky) * params.KW;
+      let taps = ((part * params.ins + ic - params.in0) * params.KH + ky) * params.KW;
       var xs: array<f32, XN>;
       if (KW_FIXED > 0u) {
         for (var i = 0u; i < XN; i++) {
@@ -1234,15 +1249,14 @@ fn backward_input(
 
 fn pack(i: u32, turned: bool) {
   let outs = select(params.F, params.C, turned);
-  let ins = select(params.C, params.F, turned);
   let kernel = params.KH * params.KW;
-  if (i >= ((outs + OCB - 1u) / OCB) * ins * kernel * OCV) {
+  if (i >= params.blocks * params.ins * kernel * OCV) {
     return;
   }
   let tap = (i / OCV) % kernel;
   let k = select(tap, kernel - 1u - tap, turned);
-  let in = (i / (OCV * kernel)) % ins;
-  let first = (i / (OCV * kernel * ins)) * OCB + (i % OCV) * 4u;
+  let in = params.in0 + (i / (OCV * kernel)) % params.ins;
+  let first = (params.firstBlock + i / (OCV * kernel * params.ins)) * OCB + (i % OCV) * 4u;
   var v = vec4f(0.0);
   for (var j = 0u; j < 4u; j++) {
     let out = first + j;
@@ -2179,7 +2193,8 @@ export const cross_entropy = `// cross_entropy: softmax cross-entropy with integ
 //
 //   x, dx   [N, C]    logits; dx is null in fused where needX = 0
 //   labels  [N]       int32, or bytes, four a word
-//   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
+//   rows    [N]       what is known of a row, for backward too
+//   state   [1]       sums of the rows so far, and at last the divisor
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
 //   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
@@ -2190,8 +2205,11 @@ export const cross_entropy = `// cross_entropy: softmax cross-entropy with integ
 //                   rows that count, 1 for the sum of the losses. A batch of which no row counts changes nothing.
 //
 // The divisor is the number of rows that are not ignored for the mean, or 1 if there is none; 1 for the sum. The mean
-// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, and then the blocks in order:
-// ignored rows after the last one that is not change no bit.
+// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, then 256 blocks in order, then these
+// sums in order: ignored rows after the last one that is not change no bit.
+//
+// A dispatch takes the N rows from n0 on of x, labels, out, dy and dx; of a batch in several of them each has rows of its own,
+// and each but the last a multiple of 8192. With more = 1 state holds the sums of those before; with last = 0 more follow.
 //
 // A label that is neither a class nor ignored gives NaN; the host refuses those it can see.
 //
@@ -2210,6 +2228,9 @@ struct Params {
   mean: u32,        // 1 for the mean, 0 for the sum
   needX: u32,       // read by fused alone
   counted: u32,     // 1 to add to the totals
+  n0: u32,
+  more: u32,
+  last: u32,
 }
 
 struct Row {
@@ -2217,6 +2238,14 @@ struct Row {
   z: f32,
   loss: f32,
   counts: u32, // COUNTS, RIGHT and NOT_FINITE as they apply; 0 for an ignored row
+}
+
+struct State {
+  loss: f32,
+  counted: u32,
+  right: u32,
+  bad: u32, // rows whose logits are not finite
+  divisor: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -2228,9 +2257,11 @@ struct Row {
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> totals: array<atomic<u32>>;
 @group(0) @binding(8) var<storage, read> saved_rows: array<Row>; // rows, for backward
+@group(0) @binding(9) var<storage, read_write> state: array<State>;
+@group(0) @binding(10) var<storage, read> saved_state: array<State>; // state, for backward
 
 override WG: u32 = 64u;
-const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
+const GROUP: u32 = 256u; // threads of a kernel that has one workgroup; blocks of rows that are added in sequence
 const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits of the loss
 // Sums of these over a block of rows stay apart.
 const COUNTS: u32 = 0x1u;
@@ -2271,7 +2302,7 @@ fn nan() -> f32 {
 }
 
 fn forward_row(n: u32) {
-  let first = n * params.C;
+  let first = (params.n0 + n) * params.C;
   var m = x[first];
   var largest = 0u;
   var size = size_bits(m);
@@ -2287,7 +2318,7 @@ fn forward_row(n: u32) {
   for (var c = 0u; c < params.C; c++) {
     z += exp(x[first + c] - m);
   }
-  let t = label(n);
+  let t = label(params.n0 + n);
   var loss = nan();
   if (t < params.C) { loss = log(z) + (m - x[first + t]); }
   // Neither exp, log nor a difference of infinities need give NaN, so a row that must says so itself.
@@ -2300,7 +2331,7 @@ fn forward_row(n: u32) {
     counts = 0u;
   }
   rows[n] = Row(m, z, loss, counts);
-  if (params.each == 1u) { out[n] = loss; }
+  if (params.each == 1u) { out[params.n0 + n] = loss; }
 }
 
 fn note(now: u32, code: u32) {
@@ -2323,10 +2354,8 @@ fn add_to_totals(mean_loss: f32, counted: u32, right: u32, logits_are_finite: bo
 fn reduce_rows(lane: u32) {
   let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
   // The first thread's.
-  var loss = 0.0;
-  var counted = 0u;
-  var right = 0u;
-  var bad = 0u;
+  var s = State();
+  if (lane == 0u && params.more == 1u) { s = state[0]; }
   for (var first = 0u; first < blocks; first += GROUP) {
     let begin = (first + lane) * ROWS_PER_BLOCK;
     var sum = 0.0;
@@ -2339,34 +2368,37 @@ fn reduce_rows(lane: u32) {
     block_counts[lane] = counts;
     workgroupBarrier();
     if (lane == 0u) {
+      var group_loss = 0.0;
       for (var block = 0u; block < min(GROUP, blocks - first); block++) {
-        loss += block_loss[block];
+        group_loss += block_loss[block];
         let all = block_counts[block];
-        counted += all % RIGHT;
-        right += all / RIGHT % (NOT_FINITE / RIGHT);
-        bad += all / NOT_FINITE;
+        s.counted += all % RIGHT;
+        s.right += all / RIGHT % (NOT_FINITE / RIGHT);
+        s.bad += all / NOT_FINITE;
       }
+      s.loss += group_loss;
     }
     workgroupBarrier();
   }
   if (lane > 0u) { return; }
-  var divisor = 1.0;
-  if (params.mean == 1u) { divisor = f32(max(counted, 1u)); }
-  var result = loss / divisor;
-  if (params.mean == 1u && counted == 0u) { result = nan(); }
+  s.divisor = 1.0;
+  if (params.mean == 1u) { s.divisor = f32(max(s.counted, 1u)); }
+  state[0] = s;
+  if (params.last == 0u) { return; }
+  var result = s.loss / s.divisor;
+  if (params.mean == 1u && s.counted == 0u) { result = nan(); }
   out[0] = result;
-  rows[params.N] = Row(divisor, 0.0, 0.0, 0u);
-  if (params.counted == 1u) { add_to_totals(result, counted, right, bad == 0u); }
+  if (params.counted == 1u) { add_to_totals(result, s.counted, s.right, s.bad == 0u); }
 }
 
 // \`g\` is the gradient of the row's loss, \`row\` what forward knew of it.
 fn backward_row(n: u32, g: f32, row: Row) {
-  let t = label(n);
+  let t = label(params.n0 + n);
   let m = row.m;
   let z = row.z;
   let wrong = t >= params.C || not_finite(m);
   for (var c = 0u; c < params.C; c++) {
-    let i = n * params.C + c;
+    let i = (params.n0 + n) * params.C + c;
     var p = exp(x[i] - m) / z;
     if (c == t) { p -= 1.0; }
     var result = p * g;
@@ -2400,7 +2432,7 @@ fn fused(@builtin(local_invocation_index) lane: u32) {
   reduce_rows(lane);
   storageBarrier();
   if (params.needX == 0u) { return; }
-  let g = 1.0 / rows[params.N].m;
+  let g = 1.0 / state[0].divisor;
   for (var n = lane; n < params.N; n += GROUP) {
     backward_row(n, g, rows[n]);
   }
@@ -2414,8 +2446,8 @@ fn backward(
 ) {
   let n = (group.y * groups.x + group.x) * WG + lane;
   if (n >= params.N) { return; }
-  var g = dy[n * params.each];
-  if (params.each == 0u) { g /= saved_rows[params.N].m; }
+  var g = dy[(params.n0 + n) * params.each];
+  if (params.each == 0u) { g /= saved_state[0].divisor; }
   backward_row(n, g, saved_rows[n]);
 }
 `
