@@ -46,7 +46,7 @@ const addOp: Op<readonly [Tensor, Tensor], Attributes> = {
     const { N, C } = channels
     const db = grad(1)
     const blocks = blocksOf(N)
-    withScratch(gpu, 'add', blocks * C, (partial) => {
+    withScratch(gpu, "add's backward", blocks * C, (partial) => {
       gpu.emit(backwardBlock, { params: channels, dy: dy.storage, partial_out: partial }, groupsFor(blocks * C))
       gpu.emit(reduce, { params: channels, partial, db: db.storage }, groupsFor(C))
     })

@@ -91,11 +91,12 @@ function correlate(
       }
     }
   }
-  withScratch(gpu, 'conv2d', floats, (packed) => {
+  const name = direction === 'forward' ? 'conv2d' : "conv2d's backward"
+  withScratch(gpu, name, floats, (packed) => {
     run(packed, { ...params, ins: Math.min(channels, inChannels) }, bias, dst.storage)
     if (channels >= inChannels) return
     // What further channels add follows by itself, so that no accumulator adds more than so many terms.
-    withScratch(gpu, 'conv2d', dst.size, (others) => {
+    withScratch(gpu, name, dst.size, (others) => {
       for (let in0 = channels; in0 < inChannels; in0 += channels) {
         const ins = Math.min(channels, inChannels - in0)
         run(packed, { ...params, hasBias: 0, in0, ins }, null, others)
@@ -119,7 +120,7 @@ function weightGradients(gpu: Gpu, params: Params, x: Storage, dy: Storage, dw: 
     const range = { ...params, ...cut, firstPart, parts, lanes: Math.min(LANES, parts) }
     gpu.emit(kernel, { params: range, src: x, dy, partial: partial! }, groupsFor(parts * tiles, WG))
   }
-  sumOfParts(gpu, 'conv2d', plan, write, ([sums], parts) => {
+  sumOfParts(gpu, "conv2d's backward", plan, write, ([sums], parts) => {
     const reduced = { params: { ...params, parts }, sums: sums!, dw: dw.storage }
     const weights = F * C * KH * KW
     if (db) gpu.emit(file.entry('reduce'), { ...reduced, db: db.storage }, groupsFor(weights + F))

@@ -7,16 +7,21 @@ import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { type Attributes, type Conv2dOptions, conv2dShape, WHOLE, zeroChannel } from './conv2d.ts'
+import { type Attributes, type Conv2dOptions, conv2d, conv2dShape, WHOLE, zeroChannel } from './conv2d.ts'
 import { tuneFused } from './conv2d_relu_max_pool2d_tuning.ts'
 import { sizesOf, weightParts } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { sumOfParts } from './sum_parts.ts'
+import { maxPool2d } from './max_pool2d.ts'
+import { relu } from './relu.ts'
+import { sumOfParts, TERMS } from './sum_parts.ts'
 import { groupsFor, requireTensors } from './support.ts'
 import { tunedFor } from './tuned.ts'
 
 const NAME = 'conv2dReluMaxPool2d'
+
+/** Elements of a weight that is packed; a larger one is left to the operations in turn. */
+const LARGEST_WEIGHT = 2 ** 20
 
 const file = new KernelFile('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d)
 
@@ -97,7 +102,7 @@ function backwardWeight(
     const inputs = { params: range, x: x.storage, dy: dy.storage, winner: winner.storage }
     gpu.emit(kernel, { ...inputs, partial: partial! }, groupsFor(parts * tiles, tune.WG))
   }
-  sumOfParts(gpu, NAME, plan, write, ([sums], parts) => {
+  sumOfParts(gpu, `${NAME}'s backward`, plan, write, ([sums], parts) => {
     const bindings = { params: { ...params, parts }, sums: sums!, dw: dw.storage, ...(db && { db: db.storage }) }
     const weights = F * C * KH * KW
     gpu.emit(file.entry(db ? 'reduce' : 'reduce_weight'), bindings, groupsFor(db ? weights + F : weights))
@@ -160,8 +165,17 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
 }
 
 /**
+ * Whether one kernel does all: its sums must not have more terms than one accumulator adds, and it packs the weights for both
+ * directions, several times their size.
+ */
+function fuses([F, C, KH, KW]: Shape): boolean {
+  return Math.max(F!, C!) * KH! * KW! <= TERMS && F! * C! * KH! * KW! <= LARGEST_WEIGHT
+}
+
+/**
  * maxPool2d(relu(conv2d(input, weight, bias, options)), { kernelSize: 2 }) in one: input [N, C, H, W], weight
- * [F, C, KH, KW], bias [F] or null → [N, F, ⌊OH/2⌋, ⌊OW/2⌋] with conv2d's OH and OW. The gradient goes to the first largest
+ * [F, C, KH, KW], bias [F] or null → [N, F, ⌊OH/2⌋, ⌊OW/2⌋] with conv2d's OH and OW. A weight of more than 2²⁰ elements, or
+ * sums of more than 4,096 products, are computed by the three operations in turn; otherwise in one kernel, where the gradient goes to the first largest
  * cell of each window if it is above 0; every other cell adds nothing to any gradient, whatever infinity it would meet.
  * Throws ShapeError when the sizes do not fit.
  */
@@ -176,5 +190,11 @@ export function conv2dReluMaxPool2d(
   const stride = pair(NAME, 'stride', options.stride ?? 1, 1)
   const padding = pair(NAME, 'padding', options.padding ?? 0, 0)
   const dilation = pair(NAME, 'dilation', options.dilation ?? 1, 1)
-  return apply(fusedOp, [input, weight, bias], { stride, padding, dilation })
+  const inputs = [input, weight, bias] as const
+  const attributes = { stride, padding, dilation }
+  if (!fuses(weight.shape)) {
+    fusedOp.shape(inputs, attributes)
+    return maxPool2d(relu(conv2d(input, weight, bias, options)), { kernelSize: 2 })
+  }
+  return apply(fusedOp, inputs, attributes)
 }

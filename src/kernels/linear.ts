@@ -200,7 +200,7 @@ function compute(gpu: Gpu, operands: Operands, dx: Tensor | null, dw: Tensor | n
   else {
     sumOfParts(
       gpu,
-      'linear',
+      "linear's backward",
       plan,
       ([w, b], first, parts) => write(w!, b!, first, parts),
       ([partial_w, partial_b], parts) => {
@@ -246,7 +246,7 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
   const { N, I, O, needX, needW, rows, count } = params
   const [forX, forW] = [packedForX({ N, I, O: count }), packedForW({ N, I, O }, needW * rows)]
   const floats = [needX * forX[0] + forW[0], needX * forX[1] + forW[1]]
-  withBuffers(gpu, 'linear', floats, ([left, right]) => {
+  withBuffers(gpu, "linear's backward", floats, ([left, right]) => {
     const inputs = { x: input.storage, weight: weight.storage, dy: dy.storage, y: y?.storage ?? null }
     const alongN = needW * (quads(O) + quads(I)) * stripsOf(rows)
     const alongO = needX * (quads(N) + quads(I)) * stripsOf(count)

@@ -40,8 +40,8 @@ export function packedFloats({ M, K, N, packA, packB }: Readonly<Record<'M' | 'K
   return [...(packA === 1 ? [floats(M)] : []), ...(packB === 1 ? [floats(N)] : [])]
 }
 
-/** op(a)·op(b) of two matrices, without the tape. */
-function product(gpu: Gpu, a: Tensor, b: Tensor, attributes: Attributes): Tensor {
+/** op(a)·op(b) of two matrices, without the tape; `name` is for errors. */
+function product(gpu: Gpu, a: Tensor, b: Tensor, attributes: Attributes, name = "matmul's backward"): Tensor {
   const [M, K, N] = dimensions(a.shape, b.shape, attributes)
   if (K === 0) return full(gpu, [M, N], 0)
   const out = empty(gpu, [M, N], 'float32', 'matmul')
@@ -55,7 +55,7 @@ function product(gpu: Gpu, a: Tensor, b: Tensor, attributes: Attributes): Tensor
   const { WG } = { ...TUNING.matmul[gpu.info.adapterClass], ...tuned }
   const kernel = file.entry('matmul', {}, { WG })
   const quads = Math.ceil(M / 4) * packA + Math.ceil(N / 4) * packB
-  withBuffers(gpu, 'matmul', packedFloats({ M, K, N, packA, packB }), (buffers) => {
+  withBuffers(gpu, name, packedFloats({ M, K, N, packA, packB }), (buffers) => {
     const [packed_a, packed_b] = packA === 1 ? [buffers[0]!, buffers[1] ?? null] : [null, buffers[0] ?? null]
     const left = packed_a ?? a.storage
     const right = packed_b ?? b.storage
@@ -93,7 +93,7 @@ const matmulOp: Op<readonly [Tensor, Tensor], Attributes> = {
 
   multiplyAdds: ([a, b], attributes) => dimensions(a.shape, b.shape, attributes).reduce((product, n) => product * n, 1),
 
-  forward: (gpu, [a, b], attributes) => ({ out: product(gpu, a, b, attributes), saved: [a, b] }),
+  forward: (gpu, [a, b], attributes) => ({ out: product(gpu, a, b, attributes, 'matmul'), saved: [a, b] }),
 
   backward(gpu, dy, saved, { transposeA, transposeB }, [needsA, needsB]) {
     const [a, b] = saved as [Tensor, Tensor]

@@ -88,7 +88,9 @@ export function sumOfParts(
       const end = first + rows
       write(level(0), first, rows)
       for (let l = 1, group = PARTS_A_GROUP; l < levels; l++, group *= PARTS_A_GROUP) {
-        add(l, rows, first % group !== 0 && slots < group)
+        const before = group / PARTS_A_GROUP
+        const from = first - (first % before) // where the first row that is added now begins
+        add(l, rows, from % group !== 0)
         if (slots < group && end % group !== 0 && end < parts) break // the group is not complete
         rows = Math.ceil(rows / PARTS_A_GROUP)
       }
