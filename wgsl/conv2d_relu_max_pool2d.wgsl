@@ -24,7 +24,7 @@
 // forward          workgroups: ceil(N*OH*runs / WG) * ceil(F/OCB); a thread makes RUN neighbours of OCB filters
 // backward_input   workgroups: ceil(N*ceil(H/2)*ceil(W/DX_T) / WG) * ceil(C/DX_C); a thread makes two rows of DX_T cells of
 //                  DX_C channels of dx
-// backward_weight  parts * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
+// backward_weight  ceil(parts/lanes)*lanes * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
 //                  DW_TY x DW_TX taps of an input channel for one part of the sum
 // reduce           F*C*KH*KW + F: one element of dw or db: `parts` sums added in index order
 // reduce_weight    F*C*KH*KW: the same for dw alone

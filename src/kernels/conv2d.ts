@@ -117,8 +117,10 @@ function weightGradients(gpu: Gpu, params: Params, x: Storage, dy: Storage, dw: 
   const { cut, plan } = weightParts(params, tune)
   const kernel = file.entry('backward_weight', numbers, { WG })
   const write = ([partial]: readonly Storage[], firstPart: number, parts: number) => {
-    const range = { ...params, ...cut, firstPart, parts, lanes: Math.min(LANES, parts) }
-    gpu.emit(kernel, { params: range, src: x, dy, partial: partial! }, groupsFor(parts * tiles, WG))
+    const lanes = Math.min(LANES, parts)
+    const range = { ...params, ...cut, firstPart, parts, lanes }
+    const threads = Math.ceil(parts / lanes) * lanes * tiles
+    gpu.emit(kernel, { params: range, src: x, dy, partial: partial! }, groupsFor(threads, WG))
   }
   sumOfParts(gpu, "conv2d's backward", plan, write, ([sums], parts) => {
     const reduced = { params: { ...params, parts }, sums: sums!, dw: dw.storage }

@@ -98,9 +98,11 @@ function backwardWeight(
   const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
   const kernel = file.entry('backward_weight', pick(tune, ...names), { WG: tune.WG })
   const write = ([partial]: readonly Storage[], firstPart: number, parts: number) => {
-    const range = { ...params, ...cut, firstPart, parts, lanes: Math.min(LANES, parts) }
+    const lanes = Math.min(LANES, parts)
+    const range = { ...params, ...cut, firstPart, parts, lanes }
+    const threads = Math.ceil(parts / lanes) * lanes * tiles
     const inputs = { params: range, x: x.storage, dy: dy.storage, winner: winner.storage }
-    gpu.emit(kernel, { ...inputs, partial: partial! }, groupsFor(parts * tiles, tune.WG))
+    gpu.emit(kernel, { ...inputs, partial: partial! }, groupsFor(threads, tune.WG))
   }
   sumOfParts(gpu, `${NAME}'s backward`, plan, write, ([sums], parts) => {
     const bindings = { params: { ...params, parts }, sums: sums!, dw: dw.storage, ...(db && { db: db.storage }) }

@@ -178,6 +178,9 @@ export function weightParts(
   const piecesOf = (images: number) => Math.ceil((images * OH) / pieceRows)
   const pieces = piecesOf(IMAGES)
   const whole = Math.ceil(N / IMAGES) - 1 // blocks before the last one
-  const parts = LANES * segments * (whole * pieces + piecesOf(N - whole * IMAGES))
+  const images = N - whole * IMAGES
+  const last = piecesOf(images) - 1 // pieces of the last block before the last one
+  // In the last segment of the last piece, lanes without rows are left out.
+  const parts = LANES * (segments * (whole * pieces + last + 1) - 1) + Math.min(LANES, images * OH - last * pieceRows)
   return { cut: { pieces, pieceRows, segments }, plan: planParts(parts, [F * C * KH * KW + F]) }
 }

@@ -1020,7 +1020,7 @@ export const conv2d = `// Convolution in two dimensions (cross-correlation, as i
 // pack_backward_input  blocks * ins*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
 // forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * blocks; a thread makes PX neighbours of OCB filters
 // backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * blocks; the same, over dx
-// backward_weight      parts * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
+// backward_weight      ceil(parts/lanes)*lanes * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
 //                      DW_TY x DW_TX taps of an input channel for one part of the sum
 // reduce               F*C*KH*KW + F: one element of dw or db: \`parts\` sums added in index order
 // reduce_weight        F*C*KH*KW: the same for dw alone (a convolution without bias)
@@ -1513,7 +1513,7 @@ export const conv2d_relu_max_pool2d = `// conv2d, ReLU and max pooling by 2 x 2 
 // forward          workgroups: ceil(N*OH*runs / WG) * ceil(F/OCB); a thread makes RUN neighbours of OCB filters
 // backward_input   workgroups: ceil(N*ceil(H/2)*ceil(W/DX_T) / WG) * ceil(C/DX_C); a thread makes two rows of DX_T cells of
 //                  DX_C channels of dx
-// backward_weight  parts * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
+// backward_weight  ceil(parts/lanes)*lanes * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
 //                  DW_TY x DW_TX taps of an input channel for one part of the sum
 // reduce           F*C*KH*KW + F: one element of dw or db: \`parts\` sums added in index order
 // reduce_weight    F*C*KH*KW: the same for dw alone
