@@ -85,7 +85,7 @@ export {
   square,
   tanh,
 } from './kernels/unary.ts'
-export * as nn from './nn/index.ts'
+export * as nn from './nn.ts'
 export { type OpenOptions, open } from './open.ts'
 export * as optim from './optim/index.ts'
 export * as sched from './sched/index.ts'

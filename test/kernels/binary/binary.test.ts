@@ -3,7 +3,6 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import * as library from '../../../src/node/index.ts'
 import { type Operand, type Tensor, tensor } from '../../../src/node/index.ts'
 import { forgetGradients } from '../../../src/tensor/tensor.ts'
-import { bitsOf } from '../../support/check.ts'
 import { parameter, testGpu, values } from '../../support/gpu.ts'
 
 beforeAll(testGpu)
@@ -21,14 +20,14 @@ describe('comparisons', () => {
   const a = [1, 2, 3, nan, nan, inf, 0]
   const b = [2, 2, 2, 1, nan, inf, -0]
   it.each([
-    ['eq', [0, 1, 0, 0, 0, 1, 1]],
-    ['ne', [1, 0, 1, 1, 1, 0, 0]],
-    ['lt', [1, 0, 0, 0, 0, 0, 0]],
-    ['le', [1, 1, 0, 0, 0, 1, 1]],
-    ['gt', [0, 0, 1, 0, 0, 0, 0]],
-    ['ge', [0, 1, 1, 0, 0, 1, 1]],
-  ] as const)('%s is IEEE’s, in bytes, and passes no gradient', async (name, expected) => {
-    const out = library[name](parameter(a, [7]), tensor(b))
+    ['eq', library.eq, [0, 1, 0, 0, 0, 1, 1]],
+    ['ne', library.ne, [1, 0, 1, 1, 1, 0, 0]],
+    ['lt', library.lt, [1, 0, 0, 0, 0, 0, 0]],
+    ['le', library.le, [1, 1, 0, 0, 0, 1, 1]],
+    ['gt', library.gt, [0, 0, 1, 0, 0, 0, 0]],
+    ['ge', library.ge, [0, 1, 1, 0, 0, 1, 1]],
+  ] as const)('%s is IEEE’s, in bytes, and passes no gradient', async (_, compare, expected) => {
+    const out = compare(parameter(a, [7]), tensor(b))
     expect([out.dtype, out.requiresGrad]).toEqual(['uint8', false])
     expect([...(await out.data())]).toEqual([...expected])
   })
@@ -114,10 +113,12 @@ it('a captured chain has the bits of the eager one', async () => {
     library.div(library.mul(library.add(x, w), w), library.add(library.square(x), 1)).backward(dy)
   }
   library.scope(chain)
-  const eager = await Promise.all([x, w].map((t) => bitsOf(t.grad)))
+  // Not bitsOf: what lies past the end was another tensor's in the same step.
+  const bits = () => Promise.all([x, w].map(async (t) => new Uint32Array((await t.grad!.data()).buffer)))
+  const eager = await bits()
   const plan = library.capture(chain)
   plan.run()
-  expect(await Promise.all([x, w].map((t) => bitsOf(t.grad)))).toEqual(eager)
+  expect(await bits()).toEqual(eager)
   plan.dispose()
 })
 

@@ -192,6 +192,24 @@ const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
     breaks: 'Bytes above 127 lose their highest bit.',
   },
   {
+    id: 'gather-part-words',
+    find: '(row - params.part) * words',
+    replace: 'row * words',
+    breaks: 'An image of a later part is looked for behind its end.',
+  },
+  {
+    id: 'gather-part-bytes',
+    find: '(row - params.part) * params.R',
+    replace: 'row * params.R',
+    breaks: 'The same for images that are not whole words.',
+  },
+  {
+    id: 'gather-elsewhere',
+    find: 'row != NONE && row - params.part >= params.rows',
+    replace: 'row != NONE && row >= params.part + params.rows',
+    breaks: 'A later part overwrites the images of the parts before it.',
+  },
+  {
     id: 'gather-step',
     find: 'replay.step * batches[1] + params.which',
     replace: 'params.which',
@@ -208,6 +226,12 @@ const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
 
 const gatherHost = [
   ...mutantsOf('src/kernels/gather.ts', tests.gather, [
+    {
+      id: 'gather-host-parts',
+      find: 'before += rows',
+      replace: '',
+      breaks: 'Every part takes itself for the first.',
+    },
     {
       id: 'gather-host-row-range',
       find: 'range[1] >= rows',
