@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile, type Numbers } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
-import { empty } from '../tensor/create.ts'
+import { empty, INTEGERS } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { dimensionOf, type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
@@ -20,7 +20,8 @@ const LARGEST_RANK = 8
 /** The numbers of coordinates that kernels are compiled for. */
 const RANKS = [1, 2, 3, 4, LARGEST_RANK] as const
 
-/** The types that a copy moves: one word an element. */
+/** The types that every copy moves, and those with a word for an element, to which some are limited. */
+const ALL: readonly DType[] = ['float32', 'int32', 'uint8']
 const WORDS: readonly DType[] = ['float32', 'int32']
 
 /** Where elements lie: the first place, and what each coordinate adds to it. */
@@ -106,6 +107,39 @@ function emitStrided(
   }
 }
 
+/** Emits out, in row-major order, as the elements of x that a walk finds. */
+function emitWalk(gpu: Gpu, x: Tensor, walk: Walk, sizes: Shape, out: Tensor): void {
+  if (x.dtype !== 'uint8') {
+    emitStrided(gpu, sizes, [x.storage, walk], [out.storage, wholeOf(sizes)])
+    return
+  }
+  const coordinates = sizes.map((size, d) => ({ size, a: walk.strides[d]!, b: 0, e: size }))
+  emitBytes(gpu, coordinates, { base: walk.base }, x.storage, out.storage)
+}
+
+/** Emits bytes as the shader describes it; with `keep` those stay that come from nowhere in x. */
+function emitBytes(
+  gpu: Gpu,
+  coordinates: readonly Coordinate[],
+  more: Numbers,
+  x: Storage,
+  out: Storage,
+  keep = false,
+): void {
+  const { params, RANK } = paramsOf(
+    coordinates.filter(({ size }) => size !== 1),
+    more,
+  )
+  if (params.size === 0) return
+  gpu.emit(file.entry('bytes', { RANK, KEEP: keep ? 1 : 0 }), { params, x, out }, groupsForElements(params.size!))
+}
+
+/** The coordinates of an output that holds a tensor of another shape behind so many places. */
+function around(sizes: Shape, shape: Shape, before: readonly number[]): Coordinate[] {
+  const strides = stridesOf(shape)
+  return sizes.map((size, d) => ({ size, a: strides[d]!, b: before[d]!, e: shape[d]! }))
+}
+
 /** Emits out, of shape `sizes`, as x behind `before[d]` elements of these bits; as many as are left follow it. */
 function emitPadded(
   gpu: Gpu,
@@ -137,8 +171,8 @@ function emitPadded(
   else gpu.emit(file.entry('padded', { RANK }), { params, x, out }, groups)
 }
 
-/** Throws unless the tensor is of a type that is copied and has no more dimensions than a kernel counts. */
-function requireInput(operation: string, x: Tensor, dtypes = WORDS, role = 'input'): void {
+/** Throws unless the tensor is of one of these types and has no more dimensions than a kernel counts. */
+function requireInput(operation: string, x: Tensor, dtypes = ALL, role = 'input'): void {
   requireType(operation, role, x, dtypes)
   if (x.shape.length > LARGEST_RANK) {
     const sentence = `${role} has ${x.shape.length} dimensions; a tensor may have ${LARGEST_RANK} at most`
@@ -178,8 +212,7 @@ interface Moves {
 }
 
 function movesOf(name: string): Op<readonly [Tensor], Moves> {
-  const move = (gpu: Gpu, x: Tensor, walk: Walk, out: Tensor) =>
-    emitStrided(gpu, out.shape, [x.storage, walk], [out.storage, wholeOf(out.shape)])
+  const move = (gpu: Gpu, x: Tensor, walk: Walk, out: Tensor) => emitWalk(gpu, x, walk, out.shape, out)
   return {
     name,
     shape: (_, { shape }) => shape,
@@ -214,7 +247,7 @@ const flipOp = movesOf('flip')
 
 /**
  * The dimensions in another order, as a copy: out's dimension i is x's dimension dims[i]. Negative ones count from the end.
- * Float32 or int32. Throws ShapeError unless every dimension is named once.
+ * Any type. Throws ShapeError unless every dimension is named once.
  */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   requireTensors('permute', { input: x })
@@ -229,8 +262,8 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
 }
 
 /**
- * Two dimensions in each other's place, as a copy; of a matrix its transpose. Negative ones count from the end. Float32 or
- * int32. Throws ShapeError for a dimension that x does not have.
+ * Two dimensions in each other's place, as a copy; of a matrix its transpose. Negative ones count from the end. Any type.
+ * Throws ShapeError for a dimension that x does not have.
  */
 export function transpose(x: Tensor, a: number, b: number): Tensor {
   requireTensors('transpose', { input: x })
@@ -241,8 +274,8 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 }
 
 /**
- * The elements in reverse order along the given dimensions, a number or a list. Negative ones count from the end. Float32 or
- * int32. Throws ShapeError for a dimension that x does not have or that is given twice.
+ * The elements in reverse order along the given dimensions, a number or a list. Negative ones count from the end. Any type.
+ * Throws ShapeError for a dimension that x does not have or that is given twice.
  */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   requireTensors('flip', { input: x })
@@ -276,7 +309,7 @@ const resized = (shape: Shape, dim: number, count: number): Shape => shape.map((
 /** Emits out as a range of x along one dimension. */
 function emitRange(gpu: Gpu, x: Tensor, range: Range, out: Tensor): void {
   const sizes = resized(x.shape, range.dim, range.count)
-  emitStrided(gpu, sizes, [x.storage, walkOfRange(x.shape, range)], [out.storage, wholeOf(sizes)])
+  emitWalk(gpu, x, walkOfRange(x.shape, range), sizes, out)
 }
 
 function rangeOf(name: string): Op<readonly [Tensor], Range & { readonly from: Shape }> {
@@ -309,7 +342,7 @@ const selectOp = rangeOf('select')
 
 /**
  * The elements from `start` to before `end` along a dimension, every `step`-th of them, as a copy. As in Python, negative
- * places count from the end and what lies outside is cut off; `end` is the size unless given. Float32 or int32. Throws
+ * places count from the end and what lies outside is cut off; `end` is the size unless given. Any type. Throws
  * ShapeError for a dimension that x does not have, RangeError for places or a step that are not whole numbers.
  */
 export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_INFINITY, step = 1): Tensor {
@@ -337,8 +370,8 @@ export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_I
 }
 
 /**
- * The elements at one place along a dimension, which is then left out, as a copy. Negative numbers count from the end. Float32
- * or int32. Throws ShapeError for a dimension or a place that x does not have.
+ * The elements at one place along a dimension, which is then left out, as a copy. Negative numbers count from the end. Any type.
+ * Throws ShapeError for a dimension or a place that x does not have.
  */
 export function select(x: Tensor, dim: number, index: number): Tensor {
   requireTensors('select', { input: x })
@@ -382,7 +415,7 @@ const expandOp: Op<readonly [Tensor], { from: Shape; to: Shape }> = {
     const own = stridesOf(x.shape)
     const added = shape.length - x.shape.length
     const strides = shape.map((_, d) => (d < added || x.shape[d - added] === 1 ? 0 : own[d - added]!))
-    emitStrided(gpu, shape, [x.storage, { base: 0, strides }], [out.storage, wholeOf(shape)])
+    emitWalk(gpu, x, { base: 0, strides }, shape, out)
     return { out, saved: [] }
   },
 
@@ -392,7 +425,7 @@ const expandOp: Op<readonly [Tensor], { from: Shape; to: Shape }> = {
 const fits = (from: number, to: number) => from === to || from === 1
 
 /**
- * Dimensions of size 1 repeated to other sizes, as a copy. New dimensions come first; -1 keeps a size. Float32 or int32. The
+ * Dimensions of size 1 repeated to other sizes, as a copy. New dimensions come first; -1 keeps a size. Any type. The
  * gradient of an element is the sum over all of its copies. Throws ShapeError for another size than x has, unless x has 1.
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
@@ -404,7 +437,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /**
  * x again and again: out[c] = x[c mod its sizes], `sizes[d]` times along each dimension. Where there are more of these than
- * dimensions, new ones come first. Float32 or int32. The gradient of an element is the sum over all of its copies. Throws
+ * dimensions, new ones come first. Any type. The gradient of an element is the sum over all of its copies. Throws
  * ShapeError for fewer numbers than dimensions or for one that is not a whole number.
  */
 export function repeat(x: Tensor, sizes: readonly number[]): Tensor {
@@ -470,9 +503,11 @@ const catOp: Op<readonly Tensor[], Joined> = {
     const out = empty(gpu, shape, inputs[0]!.dtype, 'cat')
     const { strides } = wholeOf(shape)
     let at = 0
-    for (const t of inputs) {
+    for (const [i, t] of inputs.entries()) {
+      const before = shape.map((_, d) => (d === dim ? at : 0))
       const place = { base: at * strides[dim]!, strides }
-      emitStrided(gpu, t.shape, [t.storage, wholeOf(t.shape)], [out.storage, place])
+      if (t.dtype === 'uint8') emitBytes(gpu, around(shape, t.shape, before), {}, t.storage, out.storage, i > 0)
+      else emitStrided(gpu, t.shape, [t.storage, wholeOf(t.shape)], [out.storage, place])
       at += t.shape[dim]!
     }
     out.storage.integerRange = rangeOfAll(inputs)
@@ -504,7 +539,7 @@ function requireTensorList(operation: string, tensors: readonly Tensor[]): Tenso
   requireList(operation, 'tensors', tensors, '[a, b]')
   for (const [i, t] of tensors.entries()) {
     requireTensors(operation, { [`tensors[${i}]`]: t })
-    requireInput(operation, t, WORDS, `tensors[${i}]`)
+    requireInput(operation, t, ALL, `tensors[${i}]`)
   }
   if (!tensors[0]) throw new TypeError(`${operation}: the list of tensors is empty`)
   return tensors[0]
@@ -512,7 +547,7 @@ function requireTensorList(operation: string, tensors: readonly Tensor[]): Tenso
 
 /**
  * Tensors one after another along a dimension that exists; they have the same sizes in all others. Negative numbers count from
- * the end. All float32 or all int32. Throws ShapeError for shapes that do not fit, TypeError for an empty list.
+ * the end. All of one type. Throws ShapeError for shapes that do not fit, TypeError for an empty list.
  */
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   const first = requireTensorList('cat', tensors)
@@ -521,8 +556,8 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
 }
 
 /**
- * Tensors of one shape one after another along a new dimension before dimension `dim`; -1 puts it last. All float32 or all
- * int32. Throws ShapeError for shapes that differ, TypeError for an empty list.
+ * Tensors of one shape one after another along a new dimension before dimension `dim`; -1 puts it last. All of one
+ * type. Throws ShapeError for shapes that differ, TypeError for an empty list.
  */
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   const { shape } = requireTensorList('stack', tensors)
@@ -554,7 +589,7 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
 
 /**
  * Pieces along a dimension, as copies: of the given sizes, which must add up to the dimension's, or of one size, where the
- * last piece may be smaller. Float32 or int32. Throws ShapeError for sizes that do not fit.
+ * last piece may be smaller. Any type. Throws ShapeError for sizes that do not fit.
  */
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
   requireTensors('split', { input: x })
@@ -612,7 +647,8 @@ const padOp: Op<readonly [Tensor], Padding> = {
   shape: ([x], { before, after }) => x.shape.map((n, d) => before[d]! + n + after[d]!),
   forward(gpu, [x], { before, word }, shape) {
     const out = empty(gpu, shape, x.dtype, 'pad')
-    emitPadded(gpu, shape, [x.storage, x.shape], [out.storage, before], word)
+    if (x.dtype === 'uint8') emitBytes(gpu, around(shape, x.shape, before), { word }, x.storage, out.storage)
+    else emitPadded(gpu, shape, [x.storage, x.shape], [out.storage, before], word)
     return { out, saved: [] }
   },
   backward(gpu, dy, _, { from, before }, __, grad) {
@@ -657,15 +693,16 @@ const edgesOp: Op<readonly [Tensor], Edge> = {
 /** The bits of a number in a tensor of this type. Throws RangeError for one that an integer type cannot hold. */
 function wordOf(value: number, dtype: DType): number {
   if (dtype === 'float32') return new Uint32Array(Float32Array.of(value).buffer)[0]!
-  if (value === (value | 0)) return value >>> 0
-  throw new RangeError(`pad: value must be a 32-bit whole number for an input of int32, not ${String(value)}`)
+  if (value === (dtype === 'int32' ? value | 0 : value & 255)) return value >>> 0
+  throw new RangeError(`pad: value must be ${INTEGERS[dtype]} for an input of ${dtype}, not ${String(value)}`)
 }
 
 /**
  * More elements at the ends of the last dimensions: `padding` is [before, after] of the last one, then of the one before it:
  * [left, right, top, bottom]. A negative number cuts elements off. mode 'constant' puts in `value`, 'reflect' mirrors without
  * the edge itself (a b c → c b a b c b a), 'replicate' repeats the edge. The gradient of an element is the sum over all of its
- * copies. Float32 or int32; PyTorch's nn.functional.pad. Throws ShapeError for a padding that does not fit.
+ * copies. Any type for a constant, float32 or int32 for the other modes. PyTorch's nn.functional.pad. Throws ShapeError for a
+ * padding that does not fit.
  */
 export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
   requireTensors('pad', { input: x })
@@ -679,7 +716,7 @@ export function pad(x: Tensor, padding: readonly number[], options: PadOptions =
       mode === 'constant' ? `must be a number, not ${kindOf(value)}` : `is for mode 'constant', not '${mode}'`
     throw new TypeError(`pad: value ${reason}`)
   }
-  requireInput('pad', x)
+  requireInput('pad', x, mode === 'constant' ? ALL : WORDS)
   const [before, after] = paddingOf(x.shape, padding)
   if (mode === 'constant') {
     const word = wordOf(value ?? 0, x.dtype)
@@ -771,7 +808,7 @@ function triangle(op: typeof triuOp, x: Tensor, diagonal: number): Tensor {
   if (!Number.isSafeInteger(diagonal)) {
     throw new RangeError(`${op.name}: diagonal must be a whole number, not ${String(diagonal)}`)
   }
-  requireInput(op.name, x)
+  requireInput(op.name, x, WORDS)
   return apply(op, [x], { upper: op === triuOp, diagonal })
 }
 

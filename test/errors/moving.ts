@@ -189,7 +189,7 @@ export const moving: Area = {
     {
       title: 'pad: half in a tensor of integers',
       error: 'RangeError',
-      text: 'pad: value must be a 32-bit whole number for an input of int32, not 0.5',
+      text: 'pad: value must be a whole number from -2147483648 to 2147483647 for an input of int32, not 0.5',
       run: () => pad(index(1, 2), [1, 1], { value: 0.5 }),
     },
     {

@@ -2472,8 +2472,9 @@ export const copy = `// copy: elements of a tensor in another order or place. No
 //   The coordinates c of an element number i are its digits in the sizes s, the last the fastest. A walk over memory is a
 //   first place and a stride for each coordinate; a negative stride counts modulo 2^32.
 //   strided     out[out_base + Σ c·b] = x[base + Σ c·a]                for every i below Π s = size
-//   padded      out[i] = x[Σ (c - b)·a] where 0 <= c - b < e for every coordinate, else word
+//   padded      out[i] = x[base + Σ (c - b)·a] where 0 <= c - b < e for every coordinate, else word
 //   triangle    out[i] = x[i] where column - row <= diagonal (UPPER: >=), else 0        rows and columns are the last two dimensions
+//   bytes       as padded, from base on, of bytes, four a word, little-endian; with KEEP what stood in out in place of the constant
 //   strided_4, padded_4   the same of vectors of four: places, strides and the last size are counted in these
 //   edges       x [O, n, I] → out [O, n + before + after, I]: at a place outside of the middle the nearest element (REPLICATE), or
 //               the one at the same distance on the other side of the edge (reflect)
@@ -2488,7 +2489,7 @@ struct Params {
   size: u32,
   base: u32,
   out_base: u32,
-  word: u32,
+  word: u32, // the constant's bits
   diagonal: i32,
   s0: u32, s1: u32, s2: u32, s3: u32, s4: u32, s5: u32, s6: u32, s7: u32, // sizes
   w0: u32, w1: u32, w2: u32, w3: u32, w4: u32, w5: u32, w6: u32, w7: u32, // WG in digits of these sizes
@@ -2518,6 +2519,7 @@ override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const RANK: u32 = 8u; // tune
 const UPPER: u32 = 0u; // tune
+const KEEP: u32 = 0u; // tune
 const REPLICATE: u32 = 0u; // tune
 const ROW: u32 = max(RANK, 2u) - 2u; // of the coordinates, the one that counts the rows of a matrix
 const TERMS_PER_BLOCK: u32 = 32u;
@@ -2603,7 +2605,7 @@ fn inside_of(digits: Digits) -> u32 {
   var b = all_b();
   var e = all_e();
   var c = digits;
-  var place = 0u;
+  var place = params.base;
   var inside = true;
   for (var d = 0u; d < RANK; d++) {
     let own = c[d] - b[d];
@@ -2672,6 +2674,28 @@ fn padded_4(
     if (place != OUTSIDE) { words = x_4[place]; }
     out_4[i] = words;
     c = advance(c);
+  }
+}
+
+// A thread takes PER / 4 words. Few bytes are ever moved: their coordinates may cost divisions.
+@compute @workgroup_size(WG)
+fn bytes(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER / 4);
+  for (var w = start; w < min(start + WG * (PER / 4), (params.size + 3) / 4); w += WG) {
+    var word = 0u;
+    if (KEEP == 1) { word = out[w]; }
+    for (var k = 0u; k < min(4u, params.size - 4 * w); k++) {
+      let place = inside_of(digits_of(4 * w + k));
+      var byte = params.word;
+      if (KEEP == 1) { byte = (word >> (8 * k)) & 0xffu; }
+      if (place != OUTSIDE) { byte = (x[place / 4] >> (8 * (place % 4))) & 0xffu; }
+      word = (word & ~(0xffu << (8 * k))) | (byte << (8 * k));
+    }
+    out[w] = word;
   }
 }
 

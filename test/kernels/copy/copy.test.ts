@@ -11,6 +11,7 @@ import {
   scope,
   slice,
   split,
+  type Tensor,
   tril,
 } from '../../../src/node/index.ts'
 import { fill } from '../../support/arbitraries.ts'
@@ -50,6 +51,31 @@ describe('copies', () => {
     const labels = tensor(Int32Array.of(0, 1, 2, 5))
     const loss = crossEntropy(tensor(new Float32Array(9), [3, 3]), slice(labels, 0, 0, 3))
     expect(await loss.item()).toBeCloseTo(Math.log(3), 6)
+  })
+
+  it('move bytes, whole or in part, and leave the bytes beside them alone', async () => {
+    const x = tensor(
+      Uint8Array.from({ length: 15 }, (_, i) => 10 + i),
+      [3, 5],
+    )
+    const read = async (t: Tensor) => {
+      const words = await t.gpu.read(t.storage, 4 * Math.ceil(t.size / 4))
+      // Behind the last byte its word holds zeros, as in a tensor that came from the host.
+      expect([...new Uint8Array(words).subarray(t.size)].every((byte) => byte === 0)).toBe(true)
+      return [...new Uint8Array(words).subarray(0, t.size)]
+    }
+    expect(await read(permute(x, [1, 0]))).toEqual([10, 15, 20, 11, 16, 21, 12, 17, 22, 13, 18, 23, 14, 19, 24])
+    expect(await read(flip(x, [0, 1]))).toEqual(Array.from({ length: 15 }, (_, i) => 24 - i))
+    expect(await read(slice(x, 1, 1, 4, 2))).toEqual([11, 13, 16, 18, 21, 23])
+    expect(await read(expand(slice(x, 1, 2, 3), [3, 3]))).toEqual([12, 12, 12, 17, 17, 17, 22, 22, 22])
+    expect(await read(cat([x, slice(x, 1, 0, 2), x], 1))).toEqual(
+      [0, 5, 10].flatMap((row) => [10, 11, 12, 13, 14, 10, 11, 10, 11, 12, 13, 14].map((byte) => row + byte)),
+    )
+    expect(await read(pad(slice(x, 0, 1, 2), [2, -1, 1, 0], { value: 255 }))).toEqual([
+      ...[255, 255, 255, 255, 255, 255],
+      ...[255, 255, 15, 16, 17, 18],
+    ])
+    expect(await read(slice(x, 0, 3))).toEqual([])
   })
 
   it('of a padding of labels know nothing of their range', async () => {

@@ -61,6 +61,12 @@ const copy = mutantsOf('wgsl/copy.wgsl', tests.copy, [
     breaks: 'Only the last dimension tells what is padding.',
   },
   {
+    id: 'copy-bytes-keep',
+    find: 'byte = (word >> (8 * k)) & 0xffu;',
+    replace: 'byte = word & 0xffu;',
+    breaks: 'Of the bytes of tensors before it in cat only the first of a word stays.',
+  },
+  {
     id: 'copy-triangle-diagonal',
     find: 'above <= params.diagonal',
     replace: 'above <= params.diagonal - 1',
