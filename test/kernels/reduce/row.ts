@@ -140,7 +140,14 @@ function row(name: string, variants: readonly Variant[], traits: Traits = {}): R
         [zeros(2, 3)],
         (x) => call(x, 2),
         ShapeError,
-        `${name}: dim 2 is not a dimension of the input\n  input [2, 3]`,
+        `${name}: dim 2 is not a dimension of the tensor\n  input [2, 3]`,
+      ],
+      [
+        'options in the place of the dimension',
+        [zeros(2, 3)],
+        (x) => call(x, { keepDim: true }),
+        TypeError,
+        `${name}: dim must be a number or a list of numbers, not an object`,
       ],
       [
         'a dimension twice',
@@ -332,7 +339,7 @@ export const cumsumRow: Row<CumsumCase> = {
       [zeros(2, 3)],
       (x) => cumsum(x, -3),
       ShapeError,
-      'cumsum: dim -3 is not a dimension of the input\n  input [2, 3]',
+      'cumsum: dim -3 is not a dimension of the tensor\n  input [2, 3]',
     ],
   ],
 }

@@ -92,14 +92,14 @@ function row(name: 'softmax' | 'logSoftmax', call: typeof softmax): Row<SoftmaxC
         [zeros(2, 3)],
         (x) => call(x, 2),
         ShapeError,
-        `${name}: dim 2 is not a dimension of the input\n  input [2, 3]`,
+        `${name}: dim 2 is not a dimension of the tensor\n  input [2, 3]`,
       ],
       [
         'a list of dimensions',
         [zeros(2, 3)],
         (x) => call(x, [0] as never),
         ShapeError,
-        `${name}: dim [0] is not a dimension of the input\n  input [2, 3]`,
+        `${name}: dim [0] is not a dimension of the tensor\n  input [2, 3]`,
       ],
     ],
   }
