@@ -99,7 +99,7 @@ async function acquire(draft: string, path: string, options: LockOptions, now: (
       if (codeOf(error) === 'EPERM' && process.platform !== 'win32') throw error
     }
     const holder = await holderOf(path)
-    if (holder && (await isGone(holder, now()))) {
+    if (holder && isGone(holder, now())) {
       await unlink(holder.file).catch(() => {}) // another process may have been faster
       // Windows can't rename onto an empty folder. Elsewhere this is not needed, and fails if there is a new owner.
       await rmdir(path).catch(() => {})
@@ -125,12 +125,14 @@ async function touch(file: string, milliseconds: number): Promise<void> {
 interface Holder {
   readonly file: string
   readonly owner: Owner | null
+  /** When its owner last showed that it is alive. */
+  readonly seen: number
 }
 
 /** The living owner of a lock, `null` if it can't be read; undefined if the lock is free. Changes nothing. */
 export async function ownerOf(path: string): Promise<Owner | null | undefined> {
   const holder = await holderOf(path)
-  return holder && !(await isGone(holder, Date.now())) ? holder.owner : undefined
+  return holder && !isGone(holder, Date.now()) ? holder.owner : undefined
 }
 
 /** The owner's file and its content; null if the lock is free by now. */
@@ -138,27 +140,27 @@ async function holderOf(path: string): Promise<Holder | null> {
   const [name] = await readdir(path).catch(() => [])
   if (name === undefined) return null
   const file = join(path, name)
-  try {
-    return { file, owner: ownerIn(await readFile(file, 'utf8')) }
-  } catch (error) {
-    return codeOf(error) === 'ENOENT' ? null : { file, owner: null }
-  }
+  const owner = await readFile(file, 'utf8').then(ownerIn, () => null)
+  // Another process may take the lock over just now: then this owner is nobody's any more.
+  const seen = (await stat(file).catch(() => null))?.mtimeMs
+  return seen === undefined ? null : { file, owner, seen }
 }
 
 /** The owner that a file names, or null: a machine that lost its power may have left anything. */
 function ownerIn(text: string): Owner | null {
   try {
     const owner = JSON.parse(text) as Owner | null
-    return Number.isSafeInteger(owner?.pid) && owner!.pid > 0 ? owner : null
+    const words = [owner?.host, owner?.place, owner?.since]
+    const isOwner =
+      words.every((word) => typeof word === 'string') && Number.isSafeInteger(owner?.pid) && owner!.pid > 0
+    return isOwner ? owner : null
   } catch {
     return null
   }
 }
 
-async function isGone({ file, owner }: Holder, now: number): Promise<boolean> {
-  const seen = await stat(file).catch(() => null)
-  if (!seen) return false
-  const silent = now - seen.mtimeMs > SILENCE
+function isGone({ owner, seen }: Holder, now: number): boolean {
+  const silent = now - seen > SILENCE
   if (owner?.place !== thisPlace()) return silent
   if (!isAlive(owner.pid)) return true
   const { state, started } = factsOf(owner.pid)
@@ -214,6 +216,6 @@ export async function removeDrafts(folder: string, name: string, now = () => Dat
     if (!entry.startsWith(`${name}.`)) continue
     const holder = await holderOf(path)
     const age = now() - ((await stat(path).catch(() => null))?.mtimeMs ?? now())
-    if (holder ? await isGone(holder, now()) : age > SILENCE) await rm(path, { recursive: true, force: true })
+    if (holder ? isGone(holder, now()) : age > SILENCE) await rm(path, { recursive: true, force: true })
   }
 }
