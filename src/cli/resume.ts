@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { DataError } from '../index.ts'
 import { newestCheckpoint } from '../node/checkpoint_folder.ts'
-import { readWhole } from '../node/files.ts'
+import { isFolder, readWhole } from '../node/files.ts'
 import type { HeldFolder } from '../node/held_folder.ts'
 import { CHECKPOINTS, HISTORY, notedOptions, OPTIONS, RESULT } from '../node/run_folder.ts'
 import { checkOptimizer } from './optimizer.ts'
@@ -24,7 +24,7 @@ export interface Resumption extends Pick<TrainRun, 'load' | 'tuning'> {
 
 /** `dawngrad train --resume`: continues the run in a folder. `given` are the other options of the command line. */
 export async function resume(path: string, given: Partial<TrainOptions>, how: Resumption): Promise<void> {
-  if (path === '' || !existsSync(path)) {
+  if (path === '' || !isFolder(path)) {
     throw new UsageError(
       `option '--resume': there is no folder '${path}'; if a run was to have it, start that run again`,
     )

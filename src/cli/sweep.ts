@@ -248,7 +248,7 @@ async function runAll({ out, points }: Sweep, jobs: number, then: () => Promise<
     }
   }
   const workers = (queue: SweepPoint[], wait: boolean) =>
-    Promise.all(Array.from({ length: jobs }, () => work(queue, wait)))
+    Promise.all(Array.from({ length: Math.min(jobs, queue.length) }, () => work(queue, wait)))
   try {
     await workers(queue, false)
     await workers(held.slice(), true)

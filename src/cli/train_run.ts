@@ -30,7 +30,7 @@ import {
 } from '../train/index.ts'
 import { LiveRun } from './live_run.ts'
 import { optimizerOf } from './optimizer.ts'
-import { type Rates, UsageError } from './options.ts'
+import { checkSchedule, type Rates, UsageError } from './options.ts'
 import { plateauOf, titleOf } from './plateau.ts'
 import { createProgress } from './progress.ts'
 import { formatDuration } from './progress_text.ts'
@@ -131,6 +131,8 @@ async function trainOn(
   const optimizer = optimizerOf(net.parameters(), options)
   const train = new ImageBatches(trainSet, { batchSize })
   const test = new ImageBatches(testSet, { batchSize })
+  const counted = schedulePer === 'epoch' ? epochs : epochs * train.length
+  checkSchedule(plan.rates, lrTiming === 'before-epoch' ? counted : counted - 1)
   const records: HistoryRecord[] = found ? recordsOf(found, path, train.length) : []
   const title = `LeNet on Fashion-MNIST, ${titleOf(options, plan.rates)}, seed ${seed}`
   const about = { title, epochs, stepsPerEpoch: train.length }

@@ -72,6 +72,7 @@ export async function notedOptions(path: string): Promise<RecordedOptions | null
 /** Removes the options that were noted. */
 export async function forgetOptions(path: string): Promise<void> {
   await naming(path, () => rm(join(path, OPTIONS), { force: true }))
+  await removeLeftBehind(path, /^options\.json$/)
 }
 
 /**
@@ -136,7 +137,8 @@ export class RunFolder {
     const timingBytes = Math.min(at.timingBytes, statSync(timing, { throwIfNoEntry: false })?.size ?? 0)
     const folder = new RunFolder(held, history, timingBytes)
     await removeLeftBehind(path, /^(result\.json|curves\.svg)$/)
-    for (const name of [RESULT, DIVERGED, OPTIONS]) await folder.#remove(name)
+    await forgetOptions(path)
+    for (const name of [RESULT, DIVERGED]) await folder.#remove(name)
     await naming(folder.file(HISTORY), () => truncate(folder.file(HISTORY), history.length))
     // No promise covers it: where it is gone, it begins anew.
     await naming(timing, async () => (existsSync(timing) ? truncate(timing, timingBytes) : writeFile(timing, '')))

@@ -114,7 +114,7 @@ export const cli: Area = {
     {
       title: 'a number that is none',
       error,
-      text: "error: option '--lr <rate>' argument 'fast' is invalid. It must be a number, 0 or more.",
+      text: "error: option '--lr <rate>' argument 'fast' is invalid. It must be a decimal number, 0 or more.",
       args: ['train', '--lr', 'fast'],
     },
     {
