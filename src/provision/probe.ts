@@ -140,13 +140,13 @@ export function probe(driver: Driver, milliseconds = STILL_MILLISECONDS): Promis
       })
       const hangs = watcher(child.pid, milliseconds)
       const watch = setInterval(() => {
-        const why = hangs()
-        if (why === null) return
+        const hanging = hangs()
+        if (hanging === null) return
         clearInterval(watch)
         child.kill('SIGKILL')
         // A process that waits for a broken device can't be killed. Nobody waits for it.
         for (const one of [child, child.stdout, child.stderr]) (one as Partial<ChildProcess> | null)?.unref?.()
-        done({ ok: false, why })
+        done(hanging)
       }, milliseconds)
     } catch {
       done({ ok: true, facts: null }) // for example under Node's permission model without --allow-child-process
@@ -168,8 +168,10 @@ function withReport(line: string, stderr: string): Probed {
   return { ok: false, none: true, why: warning ? `${why} (${warning.slice('Warning: '.length).trim()})` : why }
 }
 
-/** Tells, when called once in so many milliseconds, why a process counts as hanging; null if it does not. */
-export function watcher(pid: number | undefined, milliseconds: number): () => string | null {
+type Hanging = { readonly ok: false; readonly why: string }
+
+/** Tells, when called once in so many milliseconds, that a process counts as hanging, and why; null if it does not. */
+export function watcher(pid: number | undefined, milliseconds: number): () => Hanging | null {
   let computed = 0
   let calls = 0
   let still = 0
@@ -177,13 +179,15 @@ export function watcher(pid: number | undefined, milliseconds: number): () => st
     calls++
     const seconds = (times: number) => `${(times * milliseconds) / 1000} s`
     const now = pid === undefined ? null : activityOf(pid)
-    if (now === null) return calls < MOST_UNWATCHED ? null : `no answer within ${seconds(calls)}`
+    if (now === null) return calls < MOST_UNWATCHED ? null : { ok: false, why: `no answer within ${seconds(calls)}` }
     const since = now.computed - computed
     computed = now.computed
-    if (computed > MOST_COMPUTING * milliseconds)
-      return `no answer, though it has computed for ${seconds(MOST_COMPUTING)}`
+    if (computed > MOST_COMPUTING * milliseconds) {
+      return { ok: false, why: `no answer, though it has computed for ${seconds(MOST_COMPUTING)}` }
+    }
     still = since > IDLE * milliseconds ? 0 : still + 1
-    return still < (now.waits ? MOST_WAITING : 1) ? null : `no answer, and it has done nothing for ${seconds(still)}`
+    if (still < (now.waits ? MOST_WAITING : 1)) return null
+    return { ok: false, why: `no answer, and it has done nothing for ${seconds(still)}` }
   }
 }
 

@@ -174,7 +174,7 @@ describe('dawngrad sweep', () => {
   it('with --index goes on with a point that was killed, and leaves the other alone', async () => {
     const tiny = [...TINY, '--epochs', '2']
     const args = ['--grid', 'seed=4,5', ...tiny, '--out', 'c', '--quiet', '--index']
-    const killed = await sweep([...args, 'env'], { JOB_COMPLETION_INDEX: '1', KILL_INSIDE: 'renamed:3' })
+    const killed = await sweep([...args, 'env'], { JOB_COMPLETION_INDEX: '1', KILL_INSIDE: 'renamed:4' })
     expect(killed.code).toBe('SIGKILL')
     const { code, stderr } = await sweep([...args, 'env'], { SLURM_ARRAY_TASK_ID: '1' })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -187,7 +187,7 @@ describe('dawngrad sweep', () => {
   it('names the command that goes on with a point of another adapter, which then does', async () => {
     const args = ['--grid', 'seed=4', ...TINY, '--epochs', '1', '--out', 'e']
     const [folder] = foldersIn((await sweep([...args, '--list'])).stdout)
-    await sweep([...args, '--index', '0'], { KILL_INSIDE: 'renamed:3' })
+    await sweep([...args, '--index', '0'], { KILL_INSIDE: 'renamed:4' })
     const [step] = stepsOf(join(scratch, folder!))
     const path = join(scratch, folder!, 'checkpoints', `step-${String(step).padStart(8, '0')}.safetensors`)
     writeFileSync(path, encodeCheckpoint({ ...decodeCheckpoint(readFileSync(path), path), adapter: 'another' }))

@@ -394,6 +394,20 @@ export const checkpoints: Area = {
       },
     },
     {
+      title: '--resume: a run without a checkpoint, whose options are damaged',
+      error: 'DataError',
+      text: '<folder>/options.json: damaged: start the run again with the line that started it',
+      varies: folder,
+      run: async ({ folder }) => {
+        await writeFile(join(folder, 'options.json'), '[]')
+        await resume(
+          folder,
+          {},
+          { allowChanges: false, load: () => Promise.reject(new Error('the data is asked for')) },
+        )
+      },
+    },
+    {
       title: '--resume: a result that is damaged',
       error: 'DataError',
       text: '<folder>/result.json: damaged: remove it to continue from the newest checkpoint',

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { checkSchedule, ratesOf } from '../../src/cli/options.ts'
 import { trainCommand } from '../../src/cli/train.ts'
 import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { holdFolder } from '../../src/node/held_folder.ts'
@@ -13,7 +14,7 @@ const TRAIN = 'test/cli/train.test.ts'
 const error = 'exit code 2'
 
 const folder = { '<folder>': PATH }
-const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/
 const owner = { ...folder, '<pid>': /\d+/, '<host>': /\S+/, '<time>': TIME }
 
 /** Does something with a folder that another process has; `text` is what stands in its lock. */
@@ -203,7 +204,7 @@ export const cli: Area = {
     {
       title: 'a folder that another process has',
       error: 'HeldError',
-      text: '<folder>/run is in use by process <pid> on <host> since <time>',
+      text: '<folder>/run is in use by process <pid> on <host> since <time>Z',
       varies: owner,
       cure: 'Wait until it ends, or stop it, or choose another folder.',
       run: (place) => inFolderOfAnother(place, (path) => holdFolder(path)),
@@ -230,14 +231,14 @@ export const cli: Area = {
     {
       title: '--out: a folder that another process has',
       error: 'UsageError',
-      text: "option '--out': <folder>/run is in use by process <pid> on <host> since <time>; choose another folder",
+      text: "option '--out': <folder>/run is in use by process <pid> on <host> since <time>Z; choose another folder",
       varies: owner,
       run: (place) => inFolderOfAnother(place, (path) => train('--out', path)),
     },
     {
       title: '--resume: a folder that another process has',
       error: 'UsageError',
-      text: "option '--resume': <folder>/run is in use by process <pid> on <host> since <time>; wait until it ends, or stop it",
+      text: "option '--resume': <folder>/run is in use by process <pid> on <host> since <time>Z; wait until it ends, or stop it",
       varies: owner,
       run: (place) => inFolderOfAnother(place, (path) => train('--resume', path)),
     },
@@ -252,6 +253,13 @@ export const cli: Area = {
         await rm(join(folder, 'run/lock'), { recursive: true })
         await held.check()
       },
+    },
+    {
+      title: 'a schedule that overflows within the run',
+      error: 'UsageError',
+      text: "option '--schedule': exponentialLR(gamma=1e+200, lr=1e-300): the rate at t = 2 must be a finite number ≥ 0, got Infinity",
+      cure: 'Fewer epochs, or a schedule that grows more slowly.',
+      run: () => checkSchedule(ratesOf({ schedule: 'exponentialLR(1e200)', lr: 1e-300 }), 3),
     },
     {
       title: 'a result that cannot be written',

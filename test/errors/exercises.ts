@@ -208,9 +208,9 @@ export const exercises: Area = {
     {
       title: 'sweep: a point that another process has',
       error: 'HeldError',
-      text: '<folder> is being trained by another process (process <number> on <host>)',
+      text: '<folder> is in use by process <number> on <host> since <time>Z',
       cure: 'With --no-wait it is left alone, exit code 75; without, the sweep waits for that process.',
-      varies: { '<folder>': PATH, '<number>': COUNT, '<host>': /\S+/ },
+      varies: { '<folder>': PATH, '<number>': COUNT, '<host>': /\S+/, '<time>': /\S+/ },
       pinnedBy: 'test/cli/sweep.test.ts',
     },
     {

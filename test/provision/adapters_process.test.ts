@@ -214,23 +214,23 @@ describe.runIf(linux)('a process that is watched', () => {
   it('hangs if it does nothing once, or, where it waits for its turn, for long', async () => {
     const sleeping = await started('exec sleep 60')
     await new Promise((resolve) => setTimeout(resolve, 100))
-    expect(watcher(sleeping.pid, 2000)()).toBe('no answer, and it has done nothing for 2 s')
+    expect(watcher(sleeping.pid, 2000)()?.why).toBe('no answer, and it has done nothing for 2 s')
     sleeping.kill('SIGSTOP')
     await vi.waitFor(() => expect(readFileSync(`/proc/${sleeping.pid}/stat`, 'utf8')).toContain(') T '))
     const waiting = watcher(sleeping.pid, 20_000)
     for (let i = 1; i < 15; i++) expect(waiting()).toBeNull()
-    expect(waiting()).toBe('no answer, and it has done nothing for 300 s')
+    expect(waiting()?.why).toBe('no answer, and it has done nothing for 300 s')
   })
 
   it('hangs if it computes for long, whatever the clock says', async () => {
     const busy = await started('while :; do :; done')
     const watched = watcher(busy.pid, 100)
-    await vi.waitFor(() => expect(watched()).toBe('no answer, though it has computed for 0.3 s'), 10_000)
+    await vi.waitFor(() => expect(watched()?.why).toBe('no answer, though it has computed for 0.3 s'), 10_000)
   })
 
   it('that can not be watched hangs by the clock', () => {
     const watched = watcher(undefined, 20_000)
-    expect([watched(), watched(), watched()]).toEqual([null, null, 'no answer within 60 s'])
+    expect([watched(), watched(), watched()?.why]).toEqual([null, null, 'no answer within 60 s'])
   })
 })
 
