@@ -160,7 +160,7 @@ export class ImageBatches {
       only: null,
       source: {
         row: (use) => Uint32Array.of(this.#position + use),
-        check: (uses, _, { acrossBatch }) => this.#check(uses, plan.only, acrossBatch),
+        check: (uses, _, acrossBatch) => this.#check(uses, plan.only, acrossBatch),
         advance: (uses) => {
           this.#position += uses
         },

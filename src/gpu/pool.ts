@@ -114,7 +114,7 @@ export class BufferPool {
     this.#device = device
   }
 
-  /** The most bytes that one buffer may have, and a kernel may be bound to. */
+  /** Bytes that one buffer may have so that a kernel can be bound to all of it. */
   get largest(): number {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.#device.limits
     return Math.min(maxStorageBufferBindingSize, maxBufferSize)
