@@ -199,8 +199,8 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-reduce-block',
-    find: 'loss += block_loss[block];',
-    replace: 'loss = block_loss[block];',
+    find: 'of_blocks += block_loss[block];',
+    replace: 'of_blocks = block_loss[block];',
     breaks: 'Only the last block of rows counts in the loss.',
   },
   {
