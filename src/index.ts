@@ -36,10 +36,28 @@ export {
 } from './kernels/binary.ts'
 export { type Conv2dOptions, conv2d } from './kernels/conv2d.ts'
 export { conv2dReluMaxPool2d } from './kernels/conv2d_relu_max_pool2d.ts'
+export {
+  cat,
+  expand,
+  flip,
+  type PadOptions,
+  pad,
+  permute,
+  repeat,
+  select,
+  slice,
+  split,
+  stack,
+  transpose,
+  tril,
+  triu,
+} from './kernels/copy.ts'
 export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
+export { oneHot } from './kernels/one_hot.ts'
+export { type EmbeddingOptions, embedding, gather, indexSelect } from './kernels/take.ts'
 export {
   abs,
   type ClampOptions,

@@ -126,7 +126,7 @@ export class BufferPool {
     if (bytes > limit) {
       throw new GpuError(
         'out-of-memory',
-        `${what} needs ${bytes.toLocaleString('en')} bytes; this adapter allows at most ${limit.toLocaleString('en')} in one buffer`,
+        `${what} needs ${bytes.toLocaleString('en')} bytes; this adapter allows at most ${limit.toLocaleString('en')} in one buffer. Take a smaller batch, or split the tensor`,
       )
     }
     // Near the limit a bucket may pass it; then the buffer is as large as it may be, in whole words.

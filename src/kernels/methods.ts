@@ -1,6 +1,8 @@
 // Operations as methods of Tensor: x.mul(y) is mul(x, y).
 import { Tensor } from '../tensor/tensor.ts'
 import { add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub } from './binary.ts'
+import { expand, flip, permute, repeat, select, slice, split, transpose, tril, triu } from './copy.ts'
+import { gather, indexSelect } from './take.ts'
 import {
   abs,
   clamp,
@@ -31,6 +33,7 @@ import {
 const functions = {
   ...{ abs, clamp, cos, elu, erf, exp, expm1, gelu, leakyRelu, log, log1p, neg, reciprocal, relu, rsqrt },
   ...{ sigmoid, sign, silu, sin, softplus, sqrt, square, tanh },
+  ...{ expand, flip, permute, repeat, select, slice, split, transpose, tril, triu, gather, indexSelect },
   ...{ add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub },
 } as const
 

@@ -16,12 +16,25 @@ const word = new Uint32Array(float.buffer)
 /** Adds a batch of one row whose loss is this number, of any sign. */
 function add(totals: Tensor, loss: number): void {
   const { gpu } = totals
-  const params = { N: 1, C: 1, labelBytes: 0, ignore: -100, each: 0, mean: 1, needX: 0, counted: 1 }
+  const params = {
+    N: 1,
+    C: 1,
+    labelBytes: 0,
+    ignore: -100,
+    each: 0,
+    mean: 1,
+    needX: 0,
+    counted: 1,
+    n0: 0,
+    more: 0,
+    last: 1,
+  }
   float[0] = loss
-  const rows = tensor(Int32Array.of(0, 0, word[0]! | 0, 1, 0, 0, 0, 0))
-  const out = empty(gpu, [])
-  gpu.emit(reduce, { params, rows: rows.storage, out: out.storage, totals: totals.storage }, 1)
-  for (const part of [rows, out]) part.dispose()
+  const rows = tensor(Int32Array.of(0, 0, word[0]! | 0, 1))
+  const [out, state] = [empty(gpu, []), empty(gpu, [5])]
+  const bindings = { rows: rows.storage, state: state.storage, out: out.storage, totals: totals.storage }
+  gpu.emit(reduce, { params, ...bindings }, 1)
+  for (const part of [rows, out, state]) part.dispose()
 }
 
 const sumOf = async (values: readonly number[]) => {

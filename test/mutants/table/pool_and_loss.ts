@@ -294,8 +294,8 @@ const totals = mutantsOf('wgsl/cross_entropy.wgsl', tests.totals, [
   },
   {
     id: 'totals-loss-weight',
-    find: 'add_to_totals(loss, counted',
-    replace: 'add_to_totals(result, counted',
+    find: 'add_to_totals(s.loss, s.counted',
+    replace: 'add_to_totals(result, s.counted',
     breaks: 'The last, smaller batch weighs as much in the loss as the others.',
   },
   {

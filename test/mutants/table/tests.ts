@@ -51,6 +51,14 @@ export const adamKernel = files('kernels/adam/adam')
 export const sgdKernel = files('kernels/sgd/sgd')
 export const sgldKernel = files('kernels/sgld/sgld')
 export const averageKernel = files('kernels/average/average')
+export const copy = only(
+  '\\b(permute|transpose|flip|slice|select|expand|repeat|cat|stack|split|pad|triu|tril|copies)\\b',
+  files('operations/operations', 'kernels/copy/copy'),
+)
+export const take = only(
+  '\\b(indexSelect|embedding|gather|oneHot|index|gradient)\\b',
+  files('operations/operations', 'kernels/take/take'),
+)
 /** Whether kernels keep to the memory they were lent. */
 export const scratch = only('past the end', files('operations/operations'))
 
