@@ -97,8 +97,9 @@ describe('a resumed run ends with the same bits', () => {
   })
 
   it('from a checkpoint of format 1', async () => {
-    const run = killedAfter(60, 'older')
-    const path = at(run, 'checkpoints', nameOf(60))
+    // At the end of an epoch: within one the sum of its losses was a float32.
+    const run = killedAfter(52, 'older')
+    const path = at(run, 'checkpoints', nameOf(52))
     writeFileSync(path, encodeFormat1(decodeCheckpoint(readFileSync(path), path)))
     const { code, stderr } = await train(folder, ['--resume', run, '--quiet'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

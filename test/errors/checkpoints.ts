@@ -137,7 +137,7 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint that is damaged',
       error: 'DataError',
-      text: 'step-00000002.safetensors: damaged: the SHA-256 of its 844 bytes is <sha256>, it must be <sha256-stored>',
+      text: 'step-00000002.safetensors: damaged: the SHA-256 of its 868 bytes is <sha256>, it must be <sha256-stored>',
       cure: 'Remove it, and --resume takes the one before.',
       varies: { '<sha256>': HASH, '<sha256-stored>': HASH },
       run: () => decodeCheckpoint(encodeCheckpoint(checkpoint()).fill(7, -1), FILE),
