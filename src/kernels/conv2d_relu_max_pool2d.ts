@@ -13,10 +13,10 @@ import { sizesOf, weightParts } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { maxPool2d } from './max_pool2d.ts'
-import { relu } from './relu.ts'
 import { sumOfParts, TERMS } from './sum_parts.ts'
 import { groupsFor, requireTensors } from './support.ts'
 import { tunedFor } from './tuned.ts'
+import { relu } from './unary.ts'
 
 const NAME = 'conv2dReluMaxPool2d'
 

@@ -82,9 +82,8 @@ export class Tensor {
       grad.checkUsable('grad')
       const fits = grad.dtype === 'float32' && grad.gpu === this.gpu && sameShape(grad.shape, this.shape)
       if (!fits) {
-        throw new TypeError(
-          `${this.label}: grad must be float32, of its shape and on its device; it is ${grad.dtype} ${formatShape(grad.shape)}`,
-        )
+        const found = `${grad.dtype} ${formatShape(grad.shape)}`
+        throw new TypeError(`${this.label}: grad must be float32, of its shape and on its device; it is ${found}`)
       }
       unregister(grad)
     }
@@ -167,8 +166,7 @@ export class Tensor {
     if (this.#held.released !== null) return
     letGo(this.#held, reason)
     forgotten.unregister(this.#held)
-    this.grad?.release('the tensor it belongs to was released')
-    this.grad = null
+    forgetGradients([this], 'the tensor it belongs to was released')
   }
 
   /** The values. Waits for the GPU: a sync point. Throws AnomalyError where anomalies are looked for and one was found. */
@@ -230,12 +228,8 @@ function checkStart(root: Tensor, gradient: Tensor | null): void {
     ])
   }
   if (!gradient && root.size !== 1) {
+    const sentence = `a tensor of ${root.size} elements needs a gradient`
     const cure = 'Pass the gradient of this tensor, or reduce it to one element first.'
-    throw new ShapeError(
-      'backward',
-      `a tensor of ${root.size} elements needs a gradient`,
-      [['tensor', root.shape]],
-      cure,
-    )
+    throw new ShapeError('backward', sentence, [['tensor', root.shape]], cure)
   }
 }

@@ -1,6 +1,6 @@
 // Views: tensors that share the memory of another under a new shape.
 import { apply, type Op } from './autograd.ts'
-import { type Shape, ShapeError, sizeOf } from './shape.ts'
+import { type Shape, ShapeError, type ShapeLine, sizeOf } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 function view(x: Tensor, shape: Shape): Tensor {
@@ -22,20 +22,13 @@ export function reshape(x: Tensor, to: Shape): Tensor {
 /** The shape asked for, with a -1 worked out. Throws ShapeError when the elements do not fill it. */
 export function reshapeTo(x: Tensor, shape: Shape): Shape {
   if (!Array.isArray(shape)) throw new TypeError('reshape: the shape must be an array, such as [2, 3]')
-  if (shape.filter((n) => n === -1).length > 1) {
-    throw new ShapeError('reshape', 'only one size may be -1', [
-      ['tensor', x.shape],
-      ['shape', shape],
-    ])
-  }
+  const lines: ShapeLine[] = Object.entries({ tensor: x.shape, shape })
   const open = shape.filter((n) => n === -1).length
+  if (open > 1) throw new ShapeError('reshape', 'only one size may be -1', lines)
   const known = sizeOf(shape.filter((n) => n !== -1))
   const to = open === 1 && known > 0 ? shape.map((n) => (n === -1 ? x.size / known : n)) : shape
   if (to.some((n) => !Number.isSafeInteger(n) || n < 0) || sizeOf(to) !== x.size) {
-    throw new ShapeError('reshape', `${x.size} elements do not fill the new shape`, [
-      ['tensor', x.shape],
-      ['shape', shape],
-    ])
+    throw new ShapeError('reshape', `${x.size} elements do not fill the new shape`, lines)
   }
   return to
 }

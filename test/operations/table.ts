@@ -1,25 +1,23 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
-import { addRow } from '../kernels/add/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
+import { binaryRows } from '../kernels/binary/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
 import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
-import { reluRow } from '../kernels/relu/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
-import { siluRow } from '../kernels/silu/row.ts'
+import { unaryRows } from '../kernels/unary/row.ts'
 import type { Row } from './row.ts'
 
 export const table: readonly Row[] = [
-  addRow,
+  ...binaryRows,
   matmulRow,
   linearRow,
   linearReluRow,
-  reluRow,
-  siluRow,
+  ...unaryRows,
   conv2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,

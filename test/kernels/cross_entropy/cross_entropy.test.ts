@@ -35,7 +35,7 @@ async function check(x: Ref, labels: Int32Array | Uint8Array, reduction: Reducti
 /** Labels that were computed on the GPU: those of these rows. */
 function gathered(labels: readonly number[], rows: readonly number[]): Tensor {
   const images = tensor(new Uint8Array(labels.length), [labels.length])
-  const source = { images, labels: tensor(Uint8Array.from(labels)), index: tensor(Int32Array.from(rows)) }
+  const source = { images: [images], labels: tensor(Uint8Array.from(labels)), index: tensor(Int32Array.from(rows)) }
   return gatherBatch(source, { first: 0, count: rows.length }, 1).labels
 }
 

@@ -16,7 +16,10 @@ function operation(name: string, ...paths: string[]): Witness {
   return only(`\\b${name}\\b`, files('operations/operations', ...paths))
 }
 
-export const add = operation('add', 'kernels/add/add')
+export const binary = only(
+  '\\b(add|sub|mul|div|maximum|where|comparisons)\\b',
+  files('operations/operations', 'kernels/binary/binary'),
+)
 export const conv2d = operation('conv2d', 'kernels/conv2d/conv2d')
 export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_relu_max_pool2d')
 /** Some of its fixed cases, by their names: all of them compile a dozen kernels. */
@@ -34,8 +37,10 @@ export const smallLinear = only('a small layer', files('kernels/linear/linear'))
 export const matmul = operation('matmul', 'kernels/matmul/matmul')
 export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d/max_pool2d')
 export const totals = files('kernels/cross_entropy/totals')
-export const relu = operation('relu', 'kernels/relu/relu')
-export const silu = operation('silu', 'kernels/silu/silu')
+export const unary = only(
+  '\\b(relu|silu|sin|gelu|log1p|sign)\\b',
+  files('operations/operations', 'kernels/unary/unary'),
+)
 export const batchNorm = operation('batchNorm', 'kernels/batch_norm/batch_norm')
 /** What only batch norm has: its running statistics and its numerics. */
 export const batchNormOwn = files('kernels/batch_norm/batch_norm')
@@ -96,6 +101,7 @@ export const history = files('train/history')
 export const curves = files('figures/curves')
 export const rates = files('train/rates')
 export const parameterHash = files('train/hash')
+export const batchSizes = files('train/batch_sizes')
 export const fit = files('train/fit')
 export const earlyStopping = files('train/early_stopping')
 export const stops = files('train/stops')
