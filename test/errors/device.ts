@@ -210,6 +210,22 @@ On this system adapters come from Metal: a newer system or graphics driver may h
     {
       title: 'tried: a driver that hangs',
       error: 'a line of the list of what was tried',
+      text: 'no answer, and it has done nothing for <seconds> s',
+      varies: { '<seconds>': COUNT },
+      cure: 'Update or remove that driver.',
+      pinnedBy: PROCESSES,
+    },
+    {
+      title: 'tried: a driver that computes without end',
+      error: 'a line of the list of what was tried',
+      text: 'no answer, though it has computed for <seconds> s',
+      varies: { '<seconds>': COUNT },
+      cure: 'Update or remove that driver.',
+      pinnedBy: PROCESSES,
+    },
+    {
+      title: 'tried: a driver that hangs, where processes cannot be watched',
+      error: 'a line of the list of what was tried',
       text: 'no answer within <seconds> s',
       varies: { '<seconds>': COUNT },
       cure: 'On a machine that is very busy, try again; else update or remove that driver.',

@@ -94,7 +94,12 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
 export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/capture/capture.ts', code: `new Error(\`\${what}: \${refuses.refusesCapture}`, from: 'the observer' },
   { file: 'src/node/checkpoint_store.ts', code: `new DataError(\`\${pathOf(name)}: \${bytes}`, from: 'readWhole' },
-  { file: 'src/cli/resume.ts', code: `new DataError(\`\${found.path}: \${before}`, from: 'restored' },
+  {
+    file: 'src/cli/resume.ts',
+    code: `new DataError(\`\${found?.path ?? join(path, OPTIONS)}: \${before}`,
+    from: 'restored',
+  },
+  { file: 'src/node/run_folder.ts', code: `new DataError(\`\${file}: \${bytes}`, from: 'readWhole' },
   { file: 'src/data/safetensors.ts', code: `fail(\`\${tensor}: \${refused}`, from: 'nameProblem' },
   { file: 'src/data/safetensors.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
   { file: 'src/node/checkpoint_folder.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
@@ -128,6 +133,14 @@ export const BY_HAND: readonly (Place & { readonly texts: readonly string[] })[]
     file: 'src/train/saved_state.ts',
     code: `new DataError(\`\${where}: \${(error as Error).message}`,
     texts: ['…: optim.…: the state has …, this optimizer has …'],
+  },
+  {
+    file: 'src/cli/run_place.ts',
+    code: `new UsageError(\`\${where}: \${error.message}`,
+    texts: [
+      "option '--out': … is in use by …; choose another folder",
+      "option '--resume': … is in use by …; wait until it ends, or stop it",
+    ],
   },
   {
     file: 'src/provision/adapters.ts',

@@ -187,6 +187,12 @@ export const loop: Area = {
       run: () => run({ checkpoint: { store: 'checkpoints' } }),
     },
     {
+      title: 'fit: a store of checkpoints whose hold is not a method',
+      error: 'TypeError',
+      text: 'fit: checkpoint.store.hold must be a function if it is there, not boolean',
+      run: () => run({ checkpoint: { store: { ...noStore, hold: true } } }),
+    },
+    {
       title: 'fit: a number of checkpoints, or of updates between them, that is not a count',
       error: 'RangeError',
       text: 'fit: checkpoint.every must be a whole number, 1 or more, not 0',

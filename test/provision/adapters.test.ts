@@ -328,6 +328,18 @@ describe('the memory of what worked', () => {
     expect(recall(env, 'k')).toBeNull()
   })
 
+  it('outlives a list of libraries that is written anew, and not one with another library', () => {
+    const list = join(folder({ list: 'libvulkan.so.1' }), 'list')
+    const env = environment(folder(), folder(), folder())
+    const before = situation(env, list)
+    utimesSync(list, 1, 1)
+    expect(situation(env, list)).toBe(before)
+    writeFileSync(list, 'libvulkan.so.2')
+    expect(situation(env, list)).not.toBe(before)
+    rmSync(list)
+    expect(situation(env, list)).not.toBe(before)
+  })
+
   it('is of one situation: of drivers and their files, and of the variables that concern them', () => {
     const data = folder({ 'vulkan/icd.d/intel_icd.json': '' })
     const named = join(folder({ 'icd.json': '' }), 'icd.json')

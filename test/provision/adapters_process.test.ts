@@ -1,13 +1,23 @@
 // The choice of an adapter with real drivers, each open() in a process of its own.
-import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { cacheDir } from '../../src/node/cache.ts'
 import { survey } from '../../src/provision/adapters.ts'
 import { icdFiles, icdFolders, userDrivers } from '../../src/provision/drivers.ts'
-import { preload, probe } from '../../src/provision/probe.ts'
+import { preload, probe, watcher } from '../../src/provision/probe.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'dawngrad-drivers-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
@@ -189,6 +199,41 @@ ${HELP}`)
   })
 })
 
+describe.runIf(linux)('a process that is watched', () => {
+  const children: ChildProcess[] = []
+  afterAll(() => {
+    for (const child of children) child.kill('SIGKILL')
+  })
+  const started = async (script: string) => {
+    const child = spawn('sh', ['-c', `echo; ${script}`])
+    children.push(child)
+    await once(child.stdout, 'data')
+    return child
+  }
+
+  it('hangs if it does nothing once, or, where it waits for its turn, for long', async () => {
+    const sleeping = await started('exec sleep 60')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(watcher(sleeping.pid, 2000)()?.why).toBe('no answer, and it has done nothing for 2 s')
+    sleeping.kill('SIGSTOP')
+    await vi.waitFor(() => expect(readFileSync(`/proc/${sleeping.pid}/stat`, 'utf8')).toContain(') T '))
+    const waiting = watcher(sleeping.pid, 20_000)
+    for (let i = 1; i < 15; i++) expect(waiting()).toBeNull()
+    expect(waiting()?.why).toBe('no answer, and it has done nothing for 300 s')
+  })
+
+  it('hangs if it computes for long, whatever the clock says', async () => {
+    const busy = await started('while :; do :; done')
+    const watched = watcher(busy.pid, 100)
+    await vi.waitFor(() => expect(watched()?.why).toBe('no answer, though it has computed for 0.3 s'), 10_000)
+  })
+
+  it('that can not be watched hangs by the clock', () => {
+    const watched = watcher(undefined, 20_000)
+    expect([watched(), watched(), watched()?.why]).toEqual([null, null, 'no answer within 60 s'])
+  })
+})
+
 describe.skipIf(chosen || !hasCompiler)('a bad driver', () => {
   const start = '__attribute__((constructor)) static void start(void)'
 
@@ -215,7 +260,25 @@ ${HELP}`,
 
   it('that hangs is given up', async () => {
     const hanging = library('hang', `#include <unistd.h>\n${start} { for (;;) sleep(1); }`)
-    expect(await probe({ ...driver, libraries: [hanging] }, 1000)).toEqual({ ok: false, why: 'no answer within 1 s' })
+    const why = linux ? 'no answer, and it has done nothing for 0.5 s' : 'no answer within 1.5 s'
+    expect(await probe({ ...driver, libraries: [hanging] }, 500)).toEqual({ ok: false, why })
+  })
+
+  it.runIf(linux)('that computes without end is given up', async () => {
+    const busy = library('busy', `${start} { for (volatile int i = 0;; i++); }`)
+    const why = 'no answer, though it has computed for 0.6 s'
+    expect(await probe({ ...driver, libraries: [busy] }, 200)).toEqual({ ok: false, why })
+  })
+
+  it.runIf(linux)('is told from a slow machine, on which it gets little of a processor', async () => {
+    // It is stopped for longer than a driver may do nothing, and goes on where it was.
+    const slow = library(
+      'slow',
+      `#include <stdlib.h>\n#include <unistd.h>
+      ${start} { system("pid=$PPID; (kill -STOP $pid; sleep 1; kill -CONT $pid) & sleep 0.1"); _exit(11); }`,
+    )
+    const result = await probe({ ...driver, libraries: [slow] }, 300)
+    expect(result).toEqual({ ok: false, why: 'its process ended with code 11' })
   })
 
   it('that ends its process is told from one that works', async () => {
