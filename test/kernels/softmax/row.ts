@@ -83,6 +83,7 @@ function row(name: 'softmax' | 'logSoftmax', call: typeof softmax): Row<SoftmaxC
     sums: false,
     homogeneous: [],
     linear: false,
+    pytorch: ({ args, shape }) => of([...shape('input')], args.dim as number),
     laws: {},
     refused: [
       ['integers', [integers(2)], (x) => call(x), TypeError, `${name}: input must be float32, it is int32`],
