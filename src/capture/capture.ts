@@ -4,12 +4,13 @@ import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { Recording } from '../gpu/recording.ts'
 import { defaultGpu } from '../tensor/default.ts'
-import { observe, observing } from '../tensor/observe.ts'
+import { gradEnabled } from '../tensor/modes.ts'
+import { type Observer, observe, observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { unregister } from '../tensor/owned.ts'
 import { scope, tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
-import { type Current, isAnyCapturing, type RateOf, recordInto } from './current.ts'
+import { type Current, type Dependence, isAnyCapturing, newRecording, type RateOf, recordInto } from './current.ts'
 
 /** Options of {@link Plan.run}. */
 export interface PlanRunOptions {
@@ -77,6 +78,11 @@ export class Plan<T = unknown> {
     }
   }
 
+  /** Whether there is an update in it that takes rates. @internal */
+  get takesRates(): boolean {
+    return [...this.#made.members.values()].some(({ takesRates }) => takesRates)
+  }
+
   /** Releases the plan's memory, including its result and the gradients in it. */
   dispose(): void {
     if (this.#disposed) throw new Error('plan.dispose: the plan was already disposed')
@@ -94,9 +100,9 @@ export class Plan<T = unknown> {
     if (!Number.isSafeInteger(steps) || steps < 0) {
       throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
     }
-    const { members, traits } = this.#made
-    if (lr !== undefined && ![...members.values()].some(({ takesRates }) => takesRates)) {
-      throw new Error('plan.run: lr is given, but the captured function has no optimizer.step()')
+    const { members, traits, dependences } = this.#made
+    if (lr !== undefined && !this.takesRates) {
+      throw new Error('plan.run: lr is given, but no optimizer.step() in the captured function updates anything')
     }
     if (typeof lr === 'object' && lr.length !== steps) {
       throw new RangeError(`plan.run: ${lr.length} rates are given for ${steps} steps`)
@@ -107,6 +113,8 @@ export class Plan<T = unknown> {
       )
     }
     for (const member of members.values()) member.check(steps, rateOf, traits)
+    const other = dependences.find(({ read, then }) => !Object.is(read(), then))
+    if (other) throw new Error(`plan.run: ${other.changed()} when the plan was captured; capture again, or put it back`)
   }
 }
 
@@ -126,10 +134,21 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
   try {
     const record = (): Recorded<T> => {
       const recording = new Recording(memory)
-      const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
-      const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
+      const made = newRecording(gpu)
+      const used = new Set<Tensor>()
+      let isTraining = false
+      const looking: Observer = {
+        leaf: (leaf) => void leaves.add(leaf),
+        start: () => {
+          isTraining = true
+        },
+        operation: (_, inputs) => {
+          if (gradEnabled()) for (const t of inputs) if (t && !t.node && t.storage.pool !== memory.pool) used.add(t)
+        },
+      }
       const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
       if (recording.refused) throw recording.refused // whoever caught it
+      if (isTraining) made.dependences.push(...[...used].map(trainedOrNot))
       return { recording, made, result }
     }
     const discard = ({ result }: Recorded<T>) => {
@@ -137,8 +156,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     }
     let first = record()
     discard(first)
-    if (first.recording.moved()) {
-      // An optimizer has taken in parameters that were put into its groups: what was recorded before has their old place.
+    if (first.made.traits.adopted) {
       first = record()
       discard(first)
     }
@@ -161,6 +179,14 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
   }
 }
 
+/** Whether a gradient is computed for a tensor is decided when the function is recorded. */
+function trainedOrNot(t: Tensor): Dependence {
+  const then = t.requiresGrad
+  const changed = () =>
+    `${t.label} ${then ? 'requires no gradient now, and did' : 'requires a gradient now, and did not'}`
+  return { read: () => t.requiresGrad, then, changed }
+}
+
 /**
  * Compiles what `fn` dispatches, without doing it: all kernels side by side, on threads of the device's, so that data can
  * be read and decoded meanwhile. `fn` is what will be captured or called later, or the same with stand-ins of the same
@@ -176,7 +202,7 @@ export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Pr
   const recording = new Recording(memory, 'warmUp')
   const leaves = new Set<Tensor>()
   try {
-    const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
+    const made = newRecording(gpu)
     const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
     const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
     for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')

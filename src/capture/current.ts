@@ -21,6 +21,17 @@ export interface Member {
 export interface PlanTraits {
   /** The operation that looks across the rows of a batch, if one does. */
   acrossBatch: string | null
+  /** Whether an optimizer took in parameters while the function was recorded: what came before has their old places. */
+  adopted: boolean
+}
+
+/** Something on the host that the recorded commands depend on, and that must be as it was when they run. */
+export interface Dependence {
+  readonly read: () => unknown
+  /** What it was when it was recorded. */
+  readonly then: unknown
+  /** For an error: what has changed, up to "when the plan was captured". */
+  readonly changed: () => string
 }
 
 /** One recording of a captured function. */
@@ -29,6 +40,12 @@ export interface Current {
   /** By what takes part; each once, however often it is used in a step. */
   readonly members: Map<object, Member>
   readonly traits: PlanTraits
+  readonly dependences: Dependence[]
+}
+
+/** A recording of which nothing is known yet. */
+export function newRecording(gpu: Gpu): Current {
+  return { gpu, members: new Map(), traits: { acrossBatch: null, adopted: false }, dependences: [] }
 }
 
 let current: Current | null = null
@@ -56,6 +73,13 @@ export function recordInto<T>(recording: Current, fn: () => T): T {
   } finally {
     current = null
   }
+}
+
+/** What `read` returns. A plan that is being recorded depends on it, and refuses to run when it has changed. */
+export function dependingOn<T>(read: () => T, changed: (then: T) => string): T {
+  const then = read()
+  current?.dependences.push({ read, then, changed: () => changed(then) })
+  return then
 }
 
 /**

@@ -1,4 +1,5 @@
 // The skeleton of every optimizer: groups, flat memory, state, settings of each step. A rule says what is special about one.
+import { currentOn } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
@@ -310,7 +311,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         }
       },
       advance: (uses, rateOf) => {
-        group.lr = rateOf(uses - 1) ?? group.lr
+        // A rate that is given to a run is all groups', also that of one that has no gradients now.
+        const lr = rateOf(uses - 1)
+        if (lr !== undefined) for (const each of counts ? this.paramGroups : [group]) each.lr = lr
         if (counts) this.#steps += uses
         for (const { parameter, held } of parts) {
           parameter.storage.version++
@@ -357,6 +360,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const strangers = all.filter((p) => !this.#held.has(p))
     if (strangers.length === 0 && new Set(all).size === all.length) return
     checkParameters(all, this.#rule.name)
+    const recording = currentOn(this.gpu)
+    if (recording) recording.traits.adopted = true
     for (const flat of this.gpu.during(null, () => flatten(strangers))) {
       for (const p of flat.parameters) this.#held.set(p, { id: this.#ids++, flat, steps: 0, states: new Set() })
     }

@@ -32,7 +32,8 @@ export interface EarlyStopping extends FitCallback {
  * network has the parameters and buffers of the best epoch when `fit` returns, whatever ended the run; its figures remain those
  * of the last epoch, and the optimizer's momentum is the last update's. A copy of both is kept on the GPU meanwhile.
  *
- * Throws TypeError or RangeError for options that do not fit; an epoch without the metric is an Error.
+ * Throws TypeError or RangeError for options that do not fit. `fit` rejects with an Error, before it trains, where the metric is
+ * the test's and it has no `data.test`.
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping {
   requireOptions('earlyStopping', options, ['metric', 'patience', 'minDelta', 'restoreBest'])
@@ -91,6 +92,10 @@ class Stopper implements EarlyStopping {
   onBegin(run: FitRun, state: CallbackState | null): 'stop' | undefined {
     this.dispose()
     const { best, bestEpoch, bad } = countsOf(state)
+    const { metric } = this.#options
+    if (metric.startsWith('test') && run.test === null) {
+      throw new Error(`earlyStopping: there is no ${metric}: fit was given no data.test`)
+    }
     this.#best = best
     this.#bestEpoch = bestEpoch
     this.#bad = bad
@@ -107,7 +112,6 @@ class Stopper implements EarlyStopping {
   onEpoch(epoch: FitEpoch, { net }: { readonly net: Module }): 'stop' | undefined {
     const { metric, patience, minDelta, restoreBest } = this.#options
     const value = epoch[metric]
-    if (Number.isNaN(value)) throw new Error(`earlyStopping: there is no ${metric}: fit was given no data.test`)
     const gain =
       this.#best === null ? Number.POSITIVE_INFINITY : metric.endsWith('Acc') ? value - this.#best : this.#best - value
     if (gain > minDelta) {

@@ -59,7 +59,7 @@ export class Loop {
     this.#options = options
     this.#from = from
     this.#updates = updatesOf(options)
-    this.#about = { net, optimizer, epochs, stepsPerEpoch: this.#updates }
+    this.#about = { net, optimizer, epochs, stepsPerEpoch: this.#updates, test }
     this.#history = [...(from?.history ?? [])]
     this.#figures = from?.figures ?? NO_FIGURES
     this.#epoch = from?.position.epoch ?? 0

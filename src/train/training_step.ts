@@ -5,7 +5,9 @@ import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { tensor } from '../tensor/create.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
+import { checkAdded, checkOptimizer } from './check.ts'
 import type { Meter } from './meter.ts'
+import { withoutMissing } from './missing_parameters.ts'
 import { type Stepper, stepperOf, stepperOver } from './stepper.ts'
 
 /** What an update consists of. */
@@ -36,6 +38,7 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
   const { net, train, optimizer, accumulate = 1 } = options
   const { gpu } = meter.watch
   const scales: Tensor[] = []
+  const before = new Set(net.parameters())
   const stepper = stepperOver(train, accumulate, (batches) => {
     // The gradient of loss / batches; null for 1, which the loss has at hand.
     const dLoss = batches === 1 ? null : tensor(1 / batches, [], { gpu, name: 'share' }).keep()
@@ -43,7 +46,12 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
     return stepperOf(() => update(options, meter, batches, dLoss), { gpu, net, optimizer, captured })
   })
   return {
-    run: (count, lr) => stepper.run(count, lr),
+    run: (count, lr) => {
+      // A callback may have replaced or added a layer.
+      checkOptimizer('fit', net, optimizer)
+      checkAdded('fit', net, optimizer, before)
+      stepper.run(count, lr)
+    },
     dispose: () => {
       for (const part of [stepper, ...scales]) part.dispose()
     },
@@ -59,12 +67,14 @@ export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'o
 /** One update from the gradients of this many batches. */
 export function update(options: UpdateOptions, meter: Meter, batches = 1, dLoss: Tensor | null = null): void {
   const { net, optimizer, train } = options
-  for (let i = 0; i < batches; i++) {
-    const { images, labels } = train.next()
-    const loss = meter.loss(net.forward(images), labels)
-    if (i === 0) zeroGradients(options)
-    loss.backward(dLoss)
-  }
+  withoutMissing('fit', net, (forward) => {
+    for (let i = 0; i < batches; i++) {
+      const { images, labels } = train.next()
+      const loss = meter.loss(forward(images), labels)
+      if (i === 0) zeroGradients(options)
+      loss.backward(dLoss)
+    }
+  })
   clipForUpdate(
     optimizer.paramGroups.flatMap(({ params }) => params),
     options,

@@ -31,7 +31,7 @@ afterAll(() => data.dispose())
 /** After which of these epochs it would stop, and the epoch that it takes for the best. */
 function stops(options: EarlyStoppingOptions, values: readonly number[]): [number | null, number | null] {
   const stopping = earlyStopping({ ...options, restoreBest: false })
-  const run = {} as FitRun
+  const run = { test: {} } as FitRun
   stopping.onBegin!(run, null)
   const metric = options.metric ?? 'testAcc'
   const at = values.findIndex(
