@@ -3,6 +3,7 @@ import { toDevice, toHost } from '../data/host_tensors.ts'
 import type { Module } from '../nn/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
+import { sameShape } from '../tensor/shape.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import type { FitCallback, FitEpoch, FitRun } from './callbacks.ts'
 import type { CallbackState } from './saved_state.ts'
@@ -137,6 +138,9 @@ class Stopper implements EarlyStopping {
 
   #keep(net: Module): void {
     const state = net.stateDict()
+    const kept = this.#kept
+    const fits = [...state].every(([name, t]) => sameShape(kept?.get(name)?.shape ?? [-1], t.shape))
+    if (kept && !(fits && kept.size === state.size)) this.dispose() // another callback has changed the network
     this.#kept ??= new Map(
       [...state].map(([name, { gpu, shape, dtype }]) => [name, empty(gpu, shape, dtype, 'the best state').keep()]),
     )
