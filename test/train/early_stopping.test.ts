@@ -15,6 +15,7 @@ import {
   tensor,
 } from '../../src/node/index.ts'
 import { bitsOf } from '../support/check.ts'
+import { collected } from '../support/collect.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 
 let gpu: Gpu
@@ -65,7 +66,7 @@ describe('in a fit', () => {
   /** Climbs: from epoch to epoch the loss gets worse. Gives the parameters after each. */
   async function climb(options: EarlyStoppingOptions, epochs: number, ...others: FitCallback[]) {
     manualSeed(1)
-    const { tensors } = gpu.memory()
+    const { tensors } = await collected(gpu)
     const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 3))
     const optimizer = new optim.SGD(net.parameters(), { lr: 0.01, maximize: true })
     const state = async () => await Promise.all(net.parameters().map(bitsOf))

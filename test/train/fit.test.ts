@@ -25,6 +25,7 @@ import {
 } from '../../src/node/index.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
 import { bitsOf } from '../support/check.ts'
+import { collected } from '../support/collect.ts'
 import { type Gpu, testGpu } from '../support/gpu.ts'
 
 /** Eleven images: batches of 4, 4 and 3. */
@@ -215,11 +216,12 @@ describe('fit', () => {
     const once = async () => {
       await fit(net, { data, optimizer, epochs: 1, ...clipped })
       optimizer.zeroGrad()
-      const { tensors, bytes } = gpu.memory()
-      return { tensors, bytes }
     }
-    const before = await once()
-    expect(await once()).toEqual(before)
+    await once()
+    const before = await collected(gpu)
+    await once()
+    const { tensors, bytes } = gpu.memory()
+    expect({ tensors, bytes }).toEqual(before)
   })
 })
 

@@ -13,6 +13,7 @@ import {
 import { defaultGenerator } from '../../src/tensor/random.ts'
 import { averager, type LrPoint, lrFind, suggest, sweepOf } from '../../src/train/lr_find.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
+import { collected } from '../support/collect.ts'
 import { testGpu } from '../support/gpu.ts'
 
 const next = mulberry32(1)
@@ -254,8 +255,9 @@ describe('lrFind', () => {
     const all = start(0.9)
     await lrFind({ ...all, steps: 3 })
     const { gpu } = all.net.parameters()[0]!
-    const before = gpu.memory()
+    const before = await collected(gpu)
     await lrFind({ ...all, steps: 3 })
-    expect(gpu.memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes })
+    const { tensors, bytes } = gpu.memory()
+    expect({ tensors, bytes }).toEqual(before)
   })
 })
