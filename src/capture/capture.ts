@@ -23,6 +23,8 @@ interface Recorded<T> {
   readonly recording: Recording
   readonly made: Current
   readonly result: T
+  /** The tensors from outside that its operations used. */
+  readonly used: readonly Tensor[]
 }
 
 /**
@@ -40,10 +42,12 @@ export class Plan<T = unknown> {
   /** Memory that a step writes and others may have used: what lies outside of the plan, its result, gradients in it. */
   readonly #written: ReadonlySet<Storage>
   readonly #leaves: ReadonlySet<Tensor>
+  readonly #used: readonly Tensor[]
   #disposed = false
 
   /** @internal */
-  constructor(gpu: Gpu, { recording, made, result }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
+  constructor(gpu: Gpu, { recording, made, result, used }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
+    this.#used = used
     this.#gpu = gpu
     this.#recording = recording
     this.#made = made
@@ -100,6 +104,7 @@ export class Plan<T = unknown> {
     if (!Number.isSafeInteger(steps) || steps < 0) {
       throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
     }
+    for (const t of this.#used) t.checkUsable('plan.run')
     const { members, traits, dependences } = this.#made
     if (lr !== undefined && !this.takesRates) {
       throw new Error('plan.run: lr is given, but no optimizer.step() in the captured function updates anything')
@@ -135,7 +140,8 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     const record = (): Recorded<T> => {
       const recording = new Recording(memory)
       const made = newRecording(gpu)
-      const used = new Set<Tensor>()
+      /** Tensors from outside, and whether any use of one was noted for backward. */
+      const used = new Map<Tensor, boolean>()
       let isTraining = false
       const looking: Observer = {
         leaf: (leaf) => void leaves.add(leaf),
@@ -143,13 +149,15 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
           isTraining = true
         },
         operation: (_, inputs) => {
-          if (gradEnabled()) for (const t of inputs) if (t && !t.node && t.storage.pool !== memory.pool) used.add(t)
+          const others = inputs.filter((t) => t && !t.node && t.storage.pool !== memory.pool) as Tensor[]
+          for (const t of others) used.set(t, (used.get(t) ?? false) || gradEnabled())
         },
       }
       const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
       if (recording.refused) throw recording.refused // whoever caught it
-      if (isTraining) made.dependences.push(...[...used].map(trainedOrNot))
-      return { recording, made, result }
+      const lasting = [...used.keys()].filter((t) => !t.released) // views of them ended with the scope
+      if (isTraining) made.dependences.push(...lasting.filter((t) => used.get(t)).map(trainedOrNot))
+      return { recording, made, result, used: lasting }
     }
     const discard = ({ result }: Recorded<T>) => {
       for (const tensor of tensorsIn(result)) tensor.release('it was the result of an earlier recording')

@@ -322,6 +322,17 @@ export const captures: Area = {
       },
     },
     {
+      title: 'plan.run: a tensor in it was disposed',
+      error: 'Error',
+      text: "plan.run: bias [1] can't be used any more: dispose() was called on it",
+      run: () => {
+        const [w, bias, x] = [weight(), tensor([0], [1], { name: 'bias' }), tensor([[1, 2]])]
+        const made = capture(() => linear(x, w, bias))
+        bias.dispose()
+        made.run()
+      },
+    },
+    {
       title: 'plan.run: an optimizer in it was disposed',
       error: 'Error',
       text: 'optim.SGD: plan.run(): the optimizer was disposed',

@@ -120,6 +120,22 @@ export const loop: Area = {
       },
     },
     {
+      title: 'fit: a callback that takes batches of the run',
+      error: 'Error',
+      text: 'fit: a callback has moved the training batches to position 0, from 1; look at them by batch(i), or make a second ImageBatches of the same data set',
+      run: () => {
+        const set = { count: 2, channels: 1, height: 28, width: 28, classes: [] } as const
+        const data = new ImageBatches(
+          { ...set, images: new Uint8Array(1568), labels: new Uint8Array(2) },
+          { batchSize: 1 },
+        )
+        const onBatch = () => {
+          data.position = 0
+        }
+        return run({ callbacks: [{ onBatch }] }, data)
+      },
+    },
+    {
       title: 'fit, lrFind: a layer that the network does not have',
       error: 'Error',
       text: 'fit: weight [2, 784] in a Linear in the network (Hiding) is not a parameter of the network, so it would not be trained: a module must be in a property of the module that uses it, or in an array, a plain object, a Map or a Set that is one, not in a private field (#name) or a variable',

@@ -57,6 +57,7 @@ afterAll(() => {
 interface Made {
   readonly net: Net
   readonly optimizer: optim.Optimizer
+  readonly train: ImageBatches
 }
 type Change = readonly [name: string, change: (made: Made) => unknown]
 
@@ -83,6 +84,7 @@ async function trained(make: (net: Net) => optim.Optimizer, changes: readonly Ch
   manualSeed(3)
   const net = new Net()
   const optimizer = make(net)
+  const train = options.data && 'train' in options.data ? options.data.train : data.train
   const seen: unknown[] = []
   let done = 'the start'
   const state = async () => {
@@ -94,7 +96,7 @@ async function trained(make: (net: Net) => optim.Optimizer, changes: readonly Ch
       const { paramGroups } = optimizer.stateDict()
       seen.push(`after: ${done}`, lr, trainLoss, JSON.stringify(paramGroups), await state())
       done = changes[step - 1]?.[0] ?? 'nothing'
-      changes[step - 1]?.[1]({ net, optimizer })
+      changes[step - 1]?.[1]({ net, optimizer, train })
     },
     onEpoch: ({ testLoss, testAcc }: { testLoss: number; testAcc: number }) => void seen.push(testLoss, testAcc),
   }
@@ -274,24 +276,30 @@ describe('a change after which training would silently be another one is refused
       'Error: backward: tensor [] does not require a gradient, nor does anything it was computed from',
     ],
     [
+      'the batches are disposed',
+      ({ train }) => train.dispose(),
+      "Error: gather: images [10, 1, 4, 4] can't be used any more: dispose() was called on it",
+    ],
+    [
+      'a batch is taken',
+      ({ train }) => train.next(),
+      'Error: fit: a callback has moved the training batches to position 3, from 2; look at them by batch(i), or make a second ' +
+        'ImageBatches of the same data set',
+    ],
+    [
       'a rate is negative',
       (made) => Object.assign(group(made), { lr: -1 }),
       'RangeError: optim.SGD: lr must be a number, 0 or more, not -1',
     ],
   ])('%s', async (_, change, text) => {
     for (const capture of [true, false]) {
-      const before = { bits: [] as unknown[] }
       const changes: Change[] = [
         ['nothing', () => undefined],
-        [
-          'it',
-          (made) => {
-            before.bits = [made.net, made.net.parameters()]
-            change(made)
-          },
-        ],
+        ['it', change],
       ]
-      await expect(trained(sgd, changes, { capture }).catch(String)).resolves.toBe(text)
+      const train = new ImageBatches(set, { batchSize: 4 })
+      const found = await trained(sgd, changes, { capture, data: { train, test: data.test } }).catch(String)
+      expect(found).toBe(text)
     }
   })
 
