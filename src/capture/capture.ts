@@ -41,7 +41,10 @@ export class Plan<T = unknown> {
   readonly #made: Current
   /** Memory that a step writes and others may have used: what lies outside of the plan, its result, gradients in it. */
   readonly #written: ReadonlySet<Storage>
-  readonly #leaves: ReadonlySet<Tensor>
+  /** Where a step leaves the gradients of leaves; null for one that has none at its end. */
+  readonly #gradients: ReadonlyMap<Tensor, Storage | null>
+  /** Memory of the plan's that tensors outside of it may give back. */
+  readonly #own: readonly Storage[]
   readonly #used: readonly Tensor[]
   #disposed = false
 
@@ -51,10 +54,12 @@ export class Plan<T = unknown> {
     this.#gpu = gpu
     this.#recording = recording
     this.#made = made
-    this.#leaves = leaves
     const given = [...tensorsIn(result), ...[...leaves].flatMap(({ grad }) => grad ?? [])]
     const own = given.map(({ storage }) => storage).filter(({ whole }) => whole.pool === recording.memory.pool)
     this.#written = new Set([...recording.written(), ...own])
+    this.#gradients = new Map([...leaves].map((leaf) => [leaf, leaf.grad?.storage ?? null]))
+    for (const storage of own) storage.retain()
+    this.#own = own
     this.result = result
     this.dispatches = recording.entries.length
     for (const storage of recording.externals()) storage.retain()
@@ -78,6 +83,7 @@ export class Plan<T = unknown> {
       for (const member of members) member.before(count, rates)
       this.#gpu.replay(this.#recording.entries, count)
       for (const storage of this.#written) storage.version++
+      this.#leaveGradients()
       for (const member of members) member.after(count, rates)
     }
   }
@@ -93,10 +99,26 @@ export class Plan<T = unknown> {
     this.#disposed = true
     for (const tensor of tensorsIn(this.result)) tensor.release('its plan was disposed')
     const { pool } = this.#recording.memory
-    const inMemory = [...this.#leaves].filter(({ grad }) => grad?.storage.whole.pool === pool)
+    const inMemory = [...this.#gradients.keys()].filter(({ grad }) => grad?.storage.whole.pool === pool)
     forgetGradients(inMemory, 'its plan was disposed')
+    for (const storage of this.#own) storage.release()
     for (const storage of this.#recording.externals()) storage.release()
     this.#gpu.dropPlanMemory(this.#recording.memory)
+  }
+
+  /** Gives the leaves the gradients that the step gave them, whatever has become of those since. */
+  #leaveGradients(): void {
+    for (const [leaf, storage] of this.#gradients) {
+      if (leaf.released || leaf.grad?.storage === storage || (leaf.grad === null && storage === null)) continue
+      forgetGradients([leaf], 'another step was run')
+      if (storage === null) continue
+      // An optimizer that was disposed has given up the place, not its memory, which the plan holds.
+      const isPart = storage.whole !== storage && storage !== leaf.gradientHome
+      const held = isPart ? storage.whole.part(storage.offset, storage.byteLength) : storage.retain()
+      const gradient = leaf.like(held, leaf.shape).keep()
+      gradient.name = leaf.name === '' ? '' : `${leaf.name}.grad`
+      leaf.grad = gradient
+    }
   }
 
   #check(steps: number, lr: PlanRunOptions['lr'], rateOf: RateOf): void {
@@ -144,7 +166,10 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
       const used = new Map<Tensor, boolean>()
       let isTraining = false
       const looking: Observer = {
-        leaf: (leaf) => void leaves.add(leaf),
+        leaf: (leaf) => {
+          leaves.add(leaf)
+          made.leaves.add(leaf)
+        },
         start: () => {
           isTraining = true
         },

@@ -1,5 +1,6 @@
 // The function that is being captured, and what takes part in the runs of its plan.
 import type { Gpu } from '../gpu/gpu.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 
 /** Rates given to a run of a plan: that of each step, or undefined where the groups' own hold. */
 export type RateOf = (step: number) => number | undefined
@@ -41,11 +42,13 @@ export interface Current {
   readonly members: Map<object, Member>
   readonly traits: PlanTraits
   readonly dependences: Dependence[]
+  /** Leaves that backward gave a gradient in it. */
+  readonly leaves: Set<Tensor>
 }
 
 /** A recording of which nothing is known yet. */
 export function newRecording(gpu: Gpu): Current {
-  return { gpu, members: new Map(), traits: { acrossBatch: null, adopted: false }, dependences: [] }
+  return { gpu, members: new Map(), traits: { acrossBatch: null, adopted: false }, dependences: [], leaves: new Set() }
 }
 
 let current: Current | null = null

@@ -1,5 +1,5 @@
 // The skeleton of every optimizer: groups, flat memory, state, settings of each step. A rule says what is special about one.
-import { currentOn } from '../capture/current.ts'
+import { currentOn, dependingOn } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
@@ -156,6 +156,16 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     }
     this.#adoptNew()
     const updates = this.#updates()
+    const recording = currentOn(this.gpu)
+    for (const { parameter } of recording ? updates.flatMap(({ parts }) => parts) : []) {
+      // A gradient from outside is read where it lies now.
+      if (!recording!.leaves.has(parameter)) {
+        dependingOn(
+          () => parameter.grad?.storage,
+          () => `the gradient of ${parameter.label} is not where it was`,
+        )
+      }
+    }
     for (const update of updates) this.#dispatch(update, update.settings.use(update.source), watch?.storage ?? null)
     this.afterUpdate()
     for (const { settings, source } of updates) settings.used(source)
@@ -238,7 +248,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const places = new Map(all.map((p, i) => [p, i]))
     const listing = this.#listing()
     let counts = true // the first update counts the optimizer's steps
-    return this.paramGroups.flatMap((group) => {
+    return this.paramGroups.flatMap((group, index) => {
       const parts = group.params.flatMap((p) => this.#partOf(p, places.get(p)!, all.length))
       const perStep = this.#settings.get(group) ?? []
       this.#settings.set(group, perStep)
@@ -246,7 +256,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       return [...alike.values()].map((own, i) => {
         perStep[i] ??= new PerStep(this.gpu, width, 'settings')
         const variant = this.#rule.variant(group)
-        const source = this.#sourceOf(group, { parts: own, settings: perStep[i], variant, counts, listing })
+        const source = this.#sourceOf(index, { parts: own, settings: perStep[i], variant, counts, listing })
         counts = false
         return { parts: own, settings: perStep[i], variant, source }
       })
@@ -273,13 +283,14 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     ]
   }
 
-  /** The settings of an update, step by step. In a plan the options are read before every run. */
+  /** The settings of an update, step by step. In a plan the options are read before every run, of the group that is there then. */
   #sourceOf(
-    group: G,
+    index: number,
     { parts, settings, variant, counts, listing }: Omit<Update, 'source'> & { counts: boolean; listing: string },
   ): RowSource {
     const rule = this.#rule
     const { held: first } = parts[0]!
+    const groupAt = (lr?: number): G => ({ ...this.paramGroups[index]!, ...(lr !== undefined && { lr }) })
     return {
       takesRates: true,
       // Asked for only where a plan is captured.
@@ -287,8 +298,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         return `${counts} ${keyOfEntries(parts)}`
       },
       row: (use, lr) => {
-        const options = lr === undefined ? group : { ...group, lr }
-        return Float32Array.from(rule.settings(options, first.steps + 1 + use))
+        return Float32Array.from(rule.settings(groupAt(lr), first.steps + 1 + use))
       },
       check: (uses, rateOf) => {
         if (settings.released) throw new Error(`${rule.name}: plan.run(): the optimizer was disposed`)
@@ -297,10 +307,10 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         }
         for (let use = 0; use < uses; use++) {
           const lr = rateOf(use)
-          this.#check(lr === undefined ? group : { ...group, lr })
+          this.#check(groupAt(lr))
           if (lr === undefined) break
         }
-        const now = rule.variant(group).name
+        const now = rule.variant(groupAt()).name
         if (now !== variant.name) {
           throw new Error(`${rule.name}: the plan was captured ${variant.name}, the group is now ${now}; capture again`)
         }
@@ -313,7 +323,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       advance: (uses, rateOf) => {
         // A rate that is given to a run is all groups', also that of one that has no gradients now.
         const lr = rateOf(uses - 1)
-        if (lr !== undefined) for (const each of counts ? this.paramGroups : [group]) each.lr = lr
+        if (lr !== undefined) for (const group of counts ? this.paramGroups : [this.paramGroups[index]!]) group.lr = lr
         if (counts) this.#steps += uses
         for (const { parameter, held } of parts) {
           parameter.storage.version++

@@ -117,9 +117,10 @@ export class SGLD extends Optimizer<SGLDGroup> {
   protected override afterUpdate(): void {
     if (this.temperature === 0 && !isCapturing(this.gpu)) return
     for (const [group, { settings, pieces }] of this.#noise()) {
+      const index = this.paramGroups.indexOf(group)
       const source = {
         takesRates: true,
-        row: (use: number, lr = group.lr) => {
+        row: (use: number, lr = this.paramGroups[index]!.lr) => {
           // Rounded once: the device's own square root is not.
           const scale = Math.sqrt(2 * lr * this.temperature)
           return sgldRow({ seed: this.#seed, step: this.stepsTaken + use, scale })
