@@ -10,21 +10,13 @@ import { requireOptions } from '../tensor/options.ts'
 import { unregister } from '../tensor/owned.ts'
 import { scope, tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
-import { type Current, type Dependence, isAnyCapturing, newRecording, type RateOf, recordInto } from './current.ts'
+import { type Current, type Dependence, isAnyCapturing, recordInto } from './current.ts'
+import type { RateOf } from './per_step.ts'
 
 /** Options of {@link Plan.run}. */
 export interface PlanRunOptions {
   /** The learning rate of all parameter groups from now on, or one for each of the steps. */
   readonly lr?: number | readonly number[] | undefined
-}
-
-/** What one call of a captured function recorded. */
-interface Recorded<T> {
-  readonly recording: Recording
-  readonly made: Current
-  readonly result: T
-  /** The tensors from outside that its operations used. */
-  readonly used: readonly Tensor[]
 }
 
 /**
@@ -36,24 +28,22 @@ export class Plan<T = unknown> {
   readonly result: T
   /** Dispatches in a step. */
   readonly dispatches: number
-  readonly #gpu: Gpu
-  readonly #recording: Recording
   readonly #made: Current
   /** Memory that a step writes and others may have used: what lies outside of the plan, its result, gradients in it. */
   readonly #written: ReadonlySet<Storage>
-  /** Where a step leaves the gradients of leaves; null for one that has none at its end. */
-  readonly #gradients: ReadonlyMap<Tensor, Storage | null>
   /** Memory of the plan's that tensors outside of it may give back. */
   readonly #own: readonly Storage[]
+  /** Where a step leaves the gradients of leaves; null for one that has none at its end. */
+  readonly #gradients: ReadonlyMap<Tensor, Storage | null>
+  /** The tensors from outside that its operations use. */
   readonly #used: readonly Tensor[]
   #disposed = false
 
   /** @internal */
-  constructor(gpu: Gpu, { recording, made, result, used }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
-    this.#used = used
-    this.#gpu = gpu
-    this.#recording = recording
+  constructor({ made, result, used }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
+    const { recording } = made
     this.#made = made
+    this.#used = used
     const given = [...tensorsIn(result), ...[...leaves].flatMap(({ grad }) => grad ?? [])]
     const own = given.map(({ storage }) => storage).filter(({ whole }) => whole.pool === recording.memory.pool)
     this.#written = new Set([...recording.written(), ...own])
@@ -75,22 +65,21 @@ export class Plan<T = unknown> {
     const { lr } = options
     const rateOf: RateOf = (step) => (typeof lr === 'object' ? lr[step] : lr)
     this.#check(steps, lr, rateOf)
-    const members = [...this.#made.members.values()]
-    const most = Math.min(MAX_STEPS, ...members.map((member) => member.most))
+    const { gpu, recording, uses } = this.#made
+    const used = [...uses]
+    const mostCalls = Math.max(1, ...used.map(([, { calls }]) => calls))
+    const most = Math.max(1, Math.floor(MAX_STEPS / mostCalls)) // in one submit
     for (let done = 0; done < steps; done += most) {
       const count = Math.min(most, steps - done)
       const rates: RateOf = (step) => rateOf(done + step)
-      for (const member of members) member.before(count, rates)
-      this.#gpu.replay(this.#recording.entries, count)
+      for (const [numbers, { source, calls }] of used) {
+        numbers.upload(source, count * calls, calls, byUse(rates, calls))
+      }
+      gpu.replay(recording.entries, count)
       for (const storage of this.#written) storage.version++
       this.#leaveGradients()
-      for (const member of members) member.after(count, rates)
+      for (const [, { source, calls }] of used) source.advance(count * calls, byUse(rates, calls))
     }
-  }
-
-  /** Whether there is an update in it that takes rates. @internal */
-  get takesRates(): boolean {
-    return [...this.#made.members.values()].some(({ takesRates }) => takesRates)
   }
 
   /** Releases the plan's memory, including its result and the gradients in it. */
@@ -98,12 +87,17 @@ export class Plan<T = unknown> {
     if (this.#disposed) throw new Error('plan.dispose: the plan was already disposed')
     this.#disposed = true
     for (const tensor of tensorsIn(this.result)) tensor.release('its plan was disposed')
-    const { pool } = this.#recording.memory
-    const inMemory = [...this.#gradients.keys()].filter(({ grad }) => grad?.storage.whole.pool === pool)
+    const { gpu, recording } = this.#made
+    const { memory } = recording
+    const inMemory = [...this.#gradients.keys()].filter(({ grad }) => grad?.storage.whole.pool === memory.pool)
     forgetGradients(inMemory, 'its plan was disposed')
-    for (const storage of this.#own) storage.release()
-    for (const storage of this.#recording.externals()) storage.release()
-    this.#gpu.dropPlanMemory(this.#recording.memory)
+    for (const storage of [...this.#own, ...recording.externals()]) storage.release()
+    gpu.dropPlanMemory(memory)
+  }
+
+  /** Whether there is an update in it that takes rates. @internal */
+  get takesRates(): boolean {
+    return [...this.#made.uses.values()].some(({ source }) => source.takesRates)
   }
 
   /** Gives the leaves the gradients that the step gave them, whatever has become of those since. */
@@ -127,22 +121,81 @@ export class Plan<T = unknown> {
       throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
     }
     for (const t of this.#used) t.checkUsable('plan.run')
-    const { members, traits, dependences } = this.#made
+    const { recording, uses, acrossBatch, dependences } = this.#made
+    const used = [...uses.values()]
     if (lr !== undefined && !this.takesRates) {
       throw new Error('plan.run: lr is given, but no optimizer.step() in the captured function updates anything')
     }
     if (typeof lr === 'object' && lr.length !== steps) {
       throw new RangeError(`plan.run: ${lr.length} rates are given for ${steps} steps`)
     }
-    if (this.#recording.moved()) {
+    if (recording.moved()) {
       throw new Error(
         'plan.run: an optimizer made after the capture has moved parameters; make optimizers first, then capture',
       )
     }
-    for (const member of members.values()) member.check(steps, rateOf, traits)
+    for (const { source, calls } of used) source.check?.(steps * calls, byUse(rateOf, calls), acrossBatch)
     const other = dependences.find(({ read, then }) => !Object.is(read(), then))
-    if (other) throw new Error(`plan.run: ${other.changed()} when the plan was captured; capture again, or put it back`)
+    if (other) {
+      throw new Error(`plan.run: ${other.changed()} when the plan was captured; capture again, or put it back`)
+    }
   }
+}
+
+/** Rates of steps, given for each of the `calls` uses that a step has. */
+function byUse(rateOf: RateOf, calls: number): RateOf {
+  return (use) => rateOf(Math.floor(use / calls))
+}
+
+/** What one call of a function recorded. */
+interface Recorded<T> {
+  readonly made: Current
+  readonly result: T
+  /** The tensors from outside that its operations used. */
+  readonly used: readonly Tensor[]
+}
+
+/** Has what `fn` dispatches noted instead of done; adds the tensors that backward comes to in it to `leaves`. */
+function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () => T): Recorded<T> {
+  const made: Current = {
+    gpu,
+    recording,
+    uses: new Map(),
+    acrossBatch: null,
+    adopted: false,
+    dependences: [],
+    leaves: new Set(),
+  }
+  /** Tensors from outside, and whether any use of one was noted for backward. */
+  const uses = new Map<Tensor, boolean>()
+  let isTraining = false
+  const looking: Observer = {
+    leaf: (leaf) => {
+      leaves.add(leaf)
+      made.leaves.add(leaf)
+    },
+    start: () => {
+      isTraining = true
+    },
+    operation: (_, inputs) => {
+      for (const t of inputs) {
+        if (t && !t.node && t.storage.pool !== recording.memory.pool) uses.set(t, uses.get(t) || gradEnabled())
+      }
+    },
+  }
+  const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+  if (recording.refused) throw recording.refused // whoever caught it
+  const used = [...uses.keys()].filter((t) => !t.released) // views of them ended with the scope
+  if (isTraining) made.dependences.push(...used.filter((t) => uses.get(t)).map(trainedOrNot))
+  return { made, result, used }
+}
+
+/** Whether a gradient is computed for a tensor is decided when the function is recorded. */
+function trainedOrNot(t: Tensor): Dependence {
+  const then = t.requiresGrad
+  const changed = () =>
+    `${t.label} ${then ? 'requires no gradient now, and did' : 'requires a gradient now, and did not'}`
+  return { read: () => t.requiresGrad, then, changed }
 }
 
 /**
@@ -159,65 +212,30 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
   const memory = gpu.newPlanMemory()
   const leaves = new Set<Tensor>()
   try {
-    const record = (): Recorded<T> => {
-      const recording = new Recording(memory)
-      const made = newRecording(gpu)
-      /** Tensors from outside, and whether any use of one was noted for backward. */
-      const used = new Map<Tensor, boolean>()
-      let isTraining = false
-      const looking: Observer = {
-        leaf: (leaf) => {
-          leaves.add(leaf)
-          made.leaves.add(leaf)
-        },
-        start: () => {
-          isTraining = true
-        },
-        operation: (_, inputs) => {
-          const others = inputs.filter((t) => t && !t.node && t.storage.pool !== memory.pool) as Tensor[]
-          for (const t of others) used.set(t, (used.get(t) ?? false) || gradEnabled())
-        },
-      }
-      const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
-      if (recording.refused) throw recording.refused // whoever caught it
-      const lasting = [...used.keys()].filter((t) => !t.released) // views of them ended with the scope
-      if (isTraining) made.dependences.push(...lasting.filter((t) => used.get(t)).map(trainedOrNot))
-      return { recording, made, result, used: lasting }
-    }
-    const discard = ({ result }: Recorded<T>) => {
+    const rehearse = () => {
+      const { made, result } = record(gpu, new Recording(memory), leaves, fn)
       for (const tensor of tensorsIn(result)) tensor.release('it was the result of an earlier recording')
+      return made
     }
-    let first = record()
-    discard(first)
-    if (first.made.traits.adopted) {
-      first = record()
-      discard(first)
-    }
-    const last = record()
-    const { recording, result } = last
-    const difference = first.recording.difference(recording)
+    let first = rehearse()
+    if (first.adopted) first = rehearse()
+    const last = record(gpu, new Recording(memory), leaves, fn)
+    const { made, result } = last
+    const difference = first.recording.difference(made.recording)
     if (difference) {
       throw new Error(
         `capture: the function did different things in two runs: ${difference}. It must not depend on values from the host, and ` +
           'a step must begin with zeroGrad()',
       )
     }
-    if (recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
+    if (made.recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
     for (const tensor of tensorsIn(result)) unregister(tensor)
-    return new Plan(gpu, last, leaves)
+    return new Plan(last, leaves)
   } catch (error) {
     forgetGradients(leaves, 'it was made in a failed capture, which computes nothing')
     gpu.dropPlanMemory(memory)
     throw error
   }
-}
-
-/** Whether a gradient is computed for a tensor is decided when the function is recorded. */
-function trainedOrNot(t: Tensor): Dependence {
-  const then = t.requiresGrad
-  const changed = () =>
-    `${t.label} ${then ? 'requires no gradient now, and did' : 'requires a gradient now, and did not'}`
-  return { read: () => t.requiresGrad, then, changed }
 }
 
 /**
@@ -235,15 +253,12 @@ export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Pr
   const recording = new Recording(memory, 'warmUp')
   const leaves = new Set<Tensor>()
   try {
-    const made = newRecording(gpu)
-    const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
-    const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+    const { result } = record(gpu, recording, leaves, fn)
     for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')
   } finally {
     forgetGradients(leaves, 'it was made in a warm-up, which computes nothing')
     gpu.dropPlanMemory(memory)
   }
-  if (recording.refused) throw recording.refused // whoever caught it
   await gpu.compile(recording.kernels)
 }
 

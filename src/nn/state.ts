@@ -46,13 +46,6 @@ export function buffer(tensor: Tensor, name?: string): Tensor {
   return tensor
 }
 
-/** An object that a module holds: a property, or what is in a property that is a container. */
-export interface Part {
-  /** Such as 'weight', or 'layers.0' for the first element of an array. */
-  readonly name: string
-  readonly value: object
-}
-
 /** What is in an array, a Map, a Set or a plain object, each with its key or its place; null for anything else. */
 function elementsOf(value: object): Iterable<readonly [unknown, unknown]> | null {
   if (Array.isArray(value)) return value.entries()
@@ -64,14 +57,14 @@ function elementsOf(value: object): Iterable<readonly [unknown, unknown]> | null
 
 /**
  * The objects that a module holds, in the order in which its properties were set. Arrays, Maps, Sets and plain objects stand
- * for what is in them.
+ * for what is in them: 'layers.0', 'blocks.head'.
  */
-export function partsOf(module: object): Part[] {
-  const parts: Part[] = []
+export function partsOf(module: object): [name: string, value: object][] {
+  const parts: [name: string, value: object][] = []
   const add = (name: string, value: unknown, around: readonly object[]) => {
     if (typeof value !== 'object' || value === null || around.includes(value)) return
     const elements = elementsOf(value)
-    if (elements === null) parts.push({ name, value })
+    if (elements === null) parts.push([name, value])
     else {
       for (const [key, element] of elements) {
         if (typeof element === 'object') add(`${name}.${String(key)}`, element, [...around, value])
@@ -96,7 +89,7 @@ export function contentsOf(module: object): unknown[] {
 
 /** The tensors among the parts that are of one kind, with their names in a state dict. */
 export function tensorsOf(module: object, isOne: typeof isParameter): [name: string, tensor: Tensor][] {
-  return partsOf(module).flatMap(({ name, value }) => {
+  return partsOf(module).flatMap(([name, value]) => {
     if (!isOne(value)) return []
     const own = buffers.get(value) ?? null
     return [[own === null ? name : name.slice(0, name.lastIndexOf('.') + 1) + own, value]]

@@ -40,7 +40,6 @@ const rule: Rule<AdamWGroup> = {
   states: AMSGRAD.state,
   initial: 0,
   countsSteps: true,
-  width: 8,
 
   check(group) {
     checkOptions('optim.AdamW', group, { flags: ['amsgrad', 'maximize'], amounts: ['lr', 'eps', 'weightDecay'] })
