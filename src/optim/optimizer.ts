@@ -5,7 +5,7 @@ import type { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { codeOf } from '../kernels/finite.ts'
 import { TableCache } from '../kernels/table_cache.ts'
-import { emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
+import { type EmitUpdate, emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -30,6 +30,8 @@ export interface Variant {
   readonly kernel: Kernel
   /** The states that it reads and writes, by the kernel's names for them. */
   readonly state: readonly string[]
+  /** What is dispatched in place of the kernel, by an update that takes several. */
+  readonly emit?: EmitUpdate
 }
 
 /** What is special about an optimizer. */
@@ -50,6 +52,8 @@ export interface Rule<G extends ParamGroup> {
   readonly initial: number
   /** The names of all its states. */
   readonly states: readonly string[]
+  /** What an update makes of a group, for settings that depend on all rates so far. */
+  after?(group: G): Partial<G>
   /** Whether settings depend on t: then parameters that have had fewer steps than others are updated by themselves. */
   readonly countsSteps: boolean
 }
@@ -148,6 +152,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   step(watch: Tensor | null = null): void {
     const { name } = this.#rule
     // All is checked before anything is changed.
+    this.checkReady()
     watch?.checkUsable(name)
     for (const group of this.paramGroups) {
       this.#check(group)
@@ -162,6 +167,15 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
 
   /** Called in every step when the updates have been dispatched, for what a rule adds to them. */
   protected afterUpdate(): void {}
+
+  /** Called before every step, also of a plan: throws where none can be taken. */
+  protected checkReady(): void {}
+
+  /** Makes the parameters those that are trained. They always are, except in a schedule-free optimizer. */
+  train(): void {}
+
+  /** Makes the parameters those to evaluate and to keep: the same, except in a schedule-free optimizer. */
+  eval(): void {}
 
   /** What a captured step depends on: it must be captured again when this changes. @internal */
   get variants(): string {
@@ -231,6 +245,19 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     )
   }
 
+  /** The state of this name of a parameter, which has it from now on. */
+  protected giveState(name: string, p: Tensor): Tensor {
+    const { flat, states } = this.#heldOf(p)
+    states.add(name)
+    return flat.stateOf(name, this.#rule.initial, p)
+  }
+
+  /** Makes a parameter's state what it was before the first step. */
+  protected clearState(name: string, p: Tensor): void {
+    const { flat, states } = this.#heldOf(p)
+    if (states.delete(name)) flat.clearState(name, this.#rule.initial, p)
+  }
+
   #updates(): Update[] {
     const { countsSteps, width } = this.#rule
     const all = this.parameters()
@@ -279,6 +306,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   ): RowSource {
     const rule = this.#rule
     const { held: first } = parts[0]!
+    let now = group // as the uses before have left it
     return {
       takesRates: true,
       // Asked for only where a plan is captured.
@@ -286,11 +314,14 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         return `${counts} ${keyOfEntries(parts)}`
       },
       row: (use, lr) => {
-        const options = lr === undefined ? group : { ...group, lr }
+        if (use === 0) now = group
+        const options = lr === undefined ? now : { ...now, lr }
+        if (rule.after) now = { ...options, ...rule.after(options) }
         return Float32Array.from(rule.settings(options, first.steps + 1 + use))
       },
       check: (uses, rateOf) => {
         if (settings.released) throw new Error(`${rule.name}: plan.run(): the optimizer was disposed`)
+        this.checkReady()
         if (this.#listing() !== listing) {
           throw new Error(`${rule.name}: the groups have other parameters since the plan was captured; capture again`)
         }
@@ -299,9 +330,11 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
           this.#check(lr === undefined ? group : { ...group, lr })
           if (lr === undefined) break
         }
-        const now = rule.variant(group).name
-        if (now !== variant.name) {
-          throw new Error(`${rule.name}: the plan was captured ${variant.name}, the group is now ${now}; capture again`)
+        const { name } = rule.variant(group)
+        if (name !== variant.name) {
+          throw new Error(
+            `${rule.name}: the plan was captured ${variant.name}, the group is now ${name}; capture again`,
+          )
         }
         if (rule.countsSteps && parts.some(({ held }) => held.steps !== first.steps)) {
           throw new Error(
@@ -310,7 +343,10 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         }
       },
       advance: (uses, rateOf) => {
-        group.lr = rateOf(uses - 1) ?? group.lr
+        for (let use = rule.after ? 0 : uses - 1; use < uses; use++) {
+          Object.assign(group, { lr: rateOf(use) ?? group.lr })
+          Object.assign(group, rule.after?.(group))
+        }
         if (counts) this.#steps += uses
         for (const { parameter, held } of parts) {
           parameter.storage.version++
@@ -340,7 +376,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         const { tensor, rows } = this.#tables.get(keyOfEntries(entries), () => updateTable(entries))
         const [table, parameters] = [tensor.storage, flat.storage]
         const storages = { table, settings: settings.storage, parameters, gradients, states, watch }
-        emitUpdate(this.gpu, variant.kernel, storages, rows, use)
+        if (variant.emit) variant.emit(this.gpu, storages, rows, use, entries)
+        else emitUpdate(this.gpu, variant.kernel, storages, rows, use)
       }
     }
   }

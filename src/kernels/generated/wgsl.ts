@@ -1,5 +1,137 @@
 // Written by `npm run embed` from wgsl/*.wgsl. Do not edit.
 
+export const adadelta = `// adadelta: the update of many parameters in one dispatch, as torch.optim.Adadelta defines it for each.
+//
+//   g = (maximize ? -dp : dp) + decay * p
+//   squareAvg = rho * squareAvg + (1 - rho) * g * g
+//   delta = sqrt(accDelta + eps) / sqrt(squareAvg + eps) * g
+//   accDelta = rho * accDelta + (1 - rho) * delta * delta;  p -= lr * delta
+//
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   squareAvg, accDelta   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, rho, 1 - rho, eps, decay, maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step  A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//       that is not finite is noted in the watch.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> squareAvg: array<f32>;
+@group(0) @binding(8) var<storage, read_write> accDelta: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 6u;
+
+struct Settings {
+  lr: f32, rho: f32, take: f32, eps: f32, decay: f32, maximize: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u) != 0.0,
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn gradient(s: Settings, at: u32, given: f32) -> f32 {
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
+  return g;
+}
+
+fn delta_of(s: Settings, at: u32, g: f32) -> f32 {
+  let squares = s.rho * squareAvg[at] + s.take * g * g;
+  let before = accDelta[at];
+  let delta = root_of(before + s.eps) / root_of(squares + s.eps) * g;
+  squareAvg[at] = squares;
+  accDelta[at] = s.rho * before + s.take * delta * delta;
+  return delta;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = p[at] - s.lr * delta_of(s, at, gradient(s, at, given));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
 export const adagrad = `// adagrad: the update of many parameters in one dispatch, as torch.optim.Adagrad defines it for each.
 //
 //   g = (maximize ? -dp : dp) + weight_decay * p
@@ -122,13 +254,14 @@ fn step(
 }
 `
 
-export const adam = `// adam: the update of many parameters in one dispatch, as torch.optim.AdamW defines it for each.
+export const adam = `// adam: the update of many parameters in one dispatch, as torch.optim.Adam and AdamW define it for each.
 //
-//   g = maximize ? -dp : dp;  p *= keep
+//   g = (maximize ? -dp : dp) + decay * p;  p *= keep
 //   expAvg += (1 - beta1) * (g - expAvg);  expAvgSq = beta2 * expAvgSq + (1 - beta2) * g * g
 //   p -= step_size * expAvg / (sqrt(v) / root + eps)      v = expAvgSq; with amsgrad the largest so far
 //
-// where keep = 1 - lr * weight_decay, step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t).
+// where step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t); AdamW has keep = 1 - lr * weight_decay and decay = 0, Adam
+// keep = 1 and decay = weight_decay.
 // The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
 //
 //   p, dp     f32
@@ -136,7 +269,7 @@ export const adam = `// adam: the update of many parameters in one dispatch, as 
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of step_size, keep, 1 - beta1, beta2,
-//             1 - beta2, eps, root, maximize (0 or 1)
+//             1 - beta2, eps, root, maximize (0 or 1), decay
 //   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step          A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
@@ -168,10 +301,10 @@ override WG: u32 = 64u;
 const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
-const SETTINGS: u32 = 8u;
+const SETTINGS: u32 = 9u;
 
 struct Settings {
-  step_size: f32, keep: f32, take1: f32, beta2: f32, take2: f32, eps: f32, root: f32, maximize: bool,
+  step_size: f32, keep: f32, take1: f32, beta2: f32, take2: f32, eps: f32, root: f32, maximize: bool, decay: f32,
 }
 
 fn setting(i: u32) -> f32 {
@@ -182,6 +315,7 @@ fn setting(i: u32) -> f32 {
 fn read_settings() -> Settings {
   return Settings(
     setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u), setting(7u) != 0.0,
+    setting(8u),
   );
 }
 
@@ -209,7 +343,8 @@ fn root_of(v: f32) -> f32 {
 
 // What the averages make of a gradient: the second one, which the update divides by.
 fn average(s: Settings, at: u32, given: f32) -> f32 {
-  let g = select(given, -given, s.maximize);
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
   let m = expAvg[at];
   expAvg[at] = m + s.take1 * (g - m);
   let v = s.beta2 * expAvgSq[at] + s.take2 * g * g;
@@ -3211,6 +3346,131 @@ fn reduce(
 }
 `
 
+export const lion = `// lion: the update of many parameters in one dispatch (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023,
+// algorithm 2).
+//
+//   p = p * keep - lr * sign(expAvg + (1 - beta1) * (dp - expAvg));  expAvg += (1 - beta2) * (dp - expAvg)
+//
+// where keep = 1 - lr * weight_decay; the sign of 0 is 0, that of NaN is NaN.
+// The parameters lie side by side in p, their averages at the same places in expAvg, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   expAvg    f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, keep, 1 - beta1, 1 - beta2
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step  A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//       that is not finite is noted in the watch.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> expAvg: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 4u;
+
+struct Settings {
+  lr: f32, keep: f32, take1: f32, take2: f32,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u),
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// By bits: adapters may assume that there is no NaN.
+fn sign_of(v: f32) -> f32 {
+  let bits = bitcast<u32>(v);
+  let size = bits & 0x7fffffffu;
+  if (size == 0u || size > 0x7f800000u) { return v; }
+  return bitcast<f32>((bits & 0x80000000u) | 0x3f800000u);
+}
+
+fn updated(s: Settings, at: u32, given: f32) -> f32 {
+  let before = expAvg[at];
+  let apart = given - before;
+  expAvg[at] = before + s.take2 * apart;
+  return p[at] * s.keep - s.lr * sign_of(before + s.take1 * apart);
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, at, given);
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
 export const matmul = `// matmul: out = op(a) * op(b), row-major, k in ascending order.
 //
 //   out[m, n] = sum over k of op(a)[m, k] * op(b)[k, n]
@@ -3615,6 +3875,387 @@ fn backward(
   for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
     dx[i] = select(dy[i], vec4f(), y[i] <= vec4f());
   }
+}
+`
+
+export const rmsprop = `// rmsprop: the update of many parameters in one dispatch, as torch.optim.RMSprop defines it for each.
+//
+//   g = (maximize ? -dp : dp) + decay * p
+//   squareAvg = alpha * squareAvg + (1 - alpha) * g * g
+//   centered:  gradAvg += (1 - alpha) * (g - gradAvg);  v = squareAvg - gradAvg^2, at least 0    else  v = squareAvg
+//   step = g / (sqrt(v) + eps);  with momentum:  step = momentumBuffer = momentum * momentumBuffer + step
+//   p -= lr * step
+//
+// v is 0 where rounding makes the variance negative, which it never is.
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   squareAvg, gradAvg, momentumBuffer   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, alpha, 1 - alpha, eps, decay, momentum,
+//             maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step                    A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
+//                         parameter that is not finite is noted in the watch.
+// step_momentum, step_centered, step_centered_momentum
+//                         The same with momentum, centered, or both.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> squareAvg: array<f32>;
+@group(0) @binding(8) var<storage, read_write> gradAvg: array<f32>;
+@group(0) @binding(9) var<storage, read_write> momentumBuffer: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 7u;
+
+struct Settings {
+  lr: f32, alpha: f32, take: f32, eps: f32, decay: f32, momentum: f32, maximize: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u) != 0.0,
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn gradient(s: Settings, at: u32, given: f32) -> f32 {
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
+  return g;
+}
+
+fn average(s: Settings, at: u32, g: f32) -> f32 {
+  let v = s.alpha * squareAvg[at] + s.take * g * g;
+  squareAvg[at] = v;
+  return v;
+}
+
+// The variance: a NaN stays, found by its bits.
+fn centre(s: Settings, at: u32, g: f32, squares: f32) -> f32 {
+  let before = gradAvg[at];
+  let mean = before + s.take * (g - before);
+  gradAvg[at] = mean;
+  let v = squares - mean * mean;
+  if (!not_finite(v) && v < 0.0) { return 0.0; }
+  return v;
+}
+
+fn collected(s: Settings, at: u32, step: f32) -> f32 {
+  let m = s.momentum * momentumBuffer[at] + step;
+  momentumBuffer[at] = m;
+  return m;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = average(s, at, g);
+    let parameter = p[at] - s.lr * (g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = average(s, at, g);
+    let parameter = p[at] - s.lr * collected(s, at, g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_centered(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = centre(s, at, g, average(s, at, g));
+    let parameter = p[at] - s.lr * (g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_centered_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = centre(s, at, g, average(s, at, g));
+    let parameter = p[at] - s.lr * collected(s, at, g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
+export const schedule_free = `// schedule_free: the update of many parameters in one dispatch (Defazio et al., "The Road Less Scheduled", 2024; y and z are
+// kept, as in their code, and x is what both say).
+//
+//   SGD: d = dp      AdamW: expAvgSq = beta2 * expAvgSq + (1 - beta2) * dp * dp;  d = dp / (sqrt(expAvgSq) + eps)
+//   d += decay * y;  y += share * (z - y) + pull * d;  z -= rate * d
+//
+// y is the parameter; share is what the newest z weighs in x, the mean of all, and pull = rate * (beta * (1 - share) - 1).
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   z, expAvgSq   as bits: UNSET before the first step, in which z starts as the parameter, expAvgSq as 0
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of rate, share, pull, decay, beta2, 1 - beta2, eps;
+//             SGD does not look at the last three
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step        A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//             that is not finite is noted in the watch.
+// step_adamw  The same as AdamW.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> z: array<u32>;
+@group(0) @binding(8) var<storage, read_write> expAvgSq: array<u32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 7u;
+const UNSET: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+
+struct Settings {
+  rate: f32, share: f32, pull: f32, decay: f32, beta2: f32, take2: f32, eps: f32,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u),
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn normalized(s: Settings, at: u32, g: f32) -> f32 {
+  let before = expAvgSq[at];
+  var v = s.take2 * g * g;
+  if (before != UNSET) { v += s.beta2 * bitcast<f32>(before); }
+  expAvgSq[at] = bitcast<u32>(v);
+  return g / (root_of(v) + s.eps);
+}
+
+fn updated(s: Settings, at: u32, direction: f32) -> f32 {
+  let y = p[at];
+  var d = direction;
+  if (s.decay != 0.0) { d += s.decay * y; }
+  var before = y;
+  if (z[at] != UNSET) { before = bitcast<f32>(z[at]); }
+  z[at] = bitcast<u32>(before - s.rate * d);
+  return y + s.share * (before - y) + s.pull * d;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, at, given);
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_adamw(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, at, normalized(s, at, given));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
 }
 `
 
