@@ -11,8 +11,8 @@
 //   z, expAvgSq   as bits: UNSET before the first step, in which z starts as the parameter, expAvgSq as 0
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
-//   settings  rows of one update each, as per_step.ts describes them: the bits of rate, share, pull, decay, beta2, 1 - beta2, eps;
-//             SGD does not look at the last three
+//   settings  rows of one update each, as per_step.ts describes them: the bits of rate, share, pull, decay, beta2, 1 - beta2,
+//             eps; SGD does not look at the last three
 //   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step        A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter

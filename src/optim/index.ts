@@ -6,7 +6,10 @@ export { Adam, type AdamGroup, type AdamOptions, type AdamState } from './adam.t
 export { AdamW, type AdamWGroup, type AdamWOptions, type AdamWState } from './adamw.ts'
 export { type AverageState, EMA, SWA } from './average.ts'
 export { type ClipGradNormOptions, clipGradNorm, clipGradValue } from './clip.ts'
+export { LAMB, type LAMBGroup, type LAMBOptions, type LAMBState } from './lamb.ts'
+export { LARS, type LARSGroup, type LARSOptions, type LARSState } from './lars.ts'
 export { Lion, type LionGroup, type LionOptions, type LionState } from './lion.ts'
+export { Muon, type MuonGroup, type MuonOptions, type MuonState } from './muon.ts'
 export {
   Optimizer,
   type OptimizerState,

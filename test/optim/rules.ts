@@ -1,9 +1,11 @@
 // The updates of optimizers as their sources define them, with the roundings that the shaders may make.
 import type { optim } from '../../src/node/index.ts'
+import { gamma } from '../support/close.ts'
 import {
   type Approx,
   atLeast0,
   constant,
+  exactly,
   larger,
   minus,
   negate,
@@ -14,7 +16,7 @@ import {
   times,
   ZERO,
 } from '../support/running_error.ts'
-import type { Element, ElementRule } from './torch_cases.ts'
+import type { Element, ElementRule, TensorRule } from './torch_cases.ts'
 
 const one = (gradient: Approx, p: Approx, { maximize, weightDecay }: { maximize: boolean; weightDecay: number }) => {
   const g = maximize ? negate(gradient) : gradient
@@ -123,4 +125,95 @@ export const scheduleFreeAdamW: ElementRule = (element, gradient, options) => {
   const now = progress(options, (t) => Math.sqrt(1 - betas[1] ** t))
   element.state.exp_avg_sq = square
   move(element, direction, { ...now, beta: betas[0], weightDecay })
+}
+
+/** √Σx², added up in whatever order: each square and each sum is rounded. */
+function norm(all: readonly Approx[]): Approx {
+  let sum = { value: 0, error: 0 }
+  for (const x of all) {
+    const square = times(x, x)
+    sum = { value: sum.value + square.value, error: sum.error + square.error }
+  }
+  const rounded = gamma(all.length) * (sum.value + sum.error)
+  return root({ value: sum.value, error: sum.error + rounded })
+}
+
+export const lars: TensorRule = (elements, gradients, options) => {
+  const { lr, momentum, dampening, weightDecay, nesterov, trustCoefficient, eps } =
+    options as unknown as Required<optim.LARSOptions>
+  const [ofP, ofG] = [norm(elements.map(({ p }) => p)), norm(gradients)]
+  const divisor = plus(plus(ofG, times(constant(weightDecay), ofP)), constant(eps))
+  const isZero = ofP.value === 0 || ofG.value === 0
+  const local = isZero ? exactly(1) : over(times(constant(trustCoefficient), ofP), divisor)
+  for (const [i, element] of elements.entries()) {
+    const g = weightDecay === 0 ? gradients[i]! : plus(gradients[i]!, times(constant(weightDecay), element.p))
+    const d = times(local, g)
+    let step = d
+    if (momentum > 0) {
+      const before = element.state.momentum_buffer
+      const b = before ? plus(times(constant(momentum), before), times(constant(1 - dampening), d)) : d
+      element.state.momentum_buffer = b
+      step = nesterov ? plus(d, times(constant(momentum), b)) : b
+    }
+    element.p = minus(element.p, times(constant(lr), step))
+  }
+}
+
+export const lamb: TensorRule = (elements, gradients, options, t) => {
+  const { lr, betas, eps, weightDecay } = options as unknown as Required<optim.LAMBOptions>
+  const directions = elements.map((element, i) => {
+    const { exp_avg = ZERO, exp_avg_sq = ZERO } = element.state
+    const mean = towards(1 - betas[0], exp_avg, gradients[i]!)
+    const square = squares(betas[1], exp_avg_sq, gradients[i]!)
+    element.state = { exp_avg: mean, exp_avg_sq: square }
+    const divisor = plus(over(root(square), constant(Math.sqrt(1 - betas[1] ** t))), constant(eps))
+    const corrected = over(times(constant(1 / (1 - betas[0] ** t)), mean), divisor)
+    return plus(corrected, times(constant(weightDecay), element.p))
+  })
+  const [ofP, ofD] = [norm(elements.map(({ p }) => p)), norm(directions)]
+  const ratio = ofP.value === 0 || ofD.value === 0 ? exactly(1) : over(ofP, ofD)
+  const rate = times(constant(lr), ratio)
+  for (const [i, element] of elements.entries()) element.p = minus(element.p, times(rate, directions[i]!))
+}
+
+type Matrix = readonly (readonly Approx[])[]
+const transposed = (a: Matrix): Matrix => a[0]!.map((_, j) => a.map((row) => row[j]!))
+
+/** a · bᵀ, each sum in whatever order. */
+function product(a: Matrix, b: Matrix): Matrix {
+  const sum = (x: readonly Approx[], y: readonly Approx[]) => {
+    const terms = x.map((value, k) => times(value, y[k]!))
+    const size = terms.reduce((all, { value, error }) => all + Math.abs(value) + error, 0)
+    const error = terms.reduce((all, term) => all + term.error, gamma(terms.length) * size)
+    return { value: terms.reduce((all, { value }) => all + value, 0), error }
+  }
+  return a.map((row) => b.map((other) => sum(row, other)))
+}
+
+export const muon: TensorRule = (elements, gradients, options, _, [rows = 1, columns = 1]) => {
+  const { lr, momentum, nesterov, weightDecay } = options as unknown as Required<optim.MuonOptions>
+  const u = elements.map((element, i) => {
+    const buffer = towards(1 - momentum, element.state.momentum_buffer ?? ZERO, gradients[i]!)
+    element.state.momentum_buffer = buffer
+    return nesterov ? towards(momentum, gradients[i]!, buffer) : buffer
+  })
+  const divisor = plus(norm(u), constant(1e-7))
+  const wide = Array.from({ length: rows }, (_, i) =>
+    u.slice(i * columns, (i + 1) * columns).map((value) => over(value, divisor)),
+  )
+  const isTall = rows > columns
+  let x: Matrix = isTall ? transposed(wide) : wide
+  for (let i = 0; i < 5; i++) {
+    const scale = i === 4 ? Math.sqrt(Math.max(1, rows / columns)) : 1
+    const [a, b, c] = [3.4445, -4.775, 2.0315].map((each) => constant(scale * each)) as [Approx, Approx, Approx]
+    const inner = product(x, x)
+    const y = product(inner, transposed(x))
+    const z = product(inner, transposed(y))
+    x = x.map((row, r) => row.map((value, k) => plus(plus(times(a, value), times(b, y[r]![k]!)), times(c, z[r]![k]!))))
+  }
+  const steps = (isTall ? transposed(x) : x).flat()
+  for (const [i, element] of elements.entries()) {
+    const kept = times(constant(1 - lr * weightDecay), element.p)
+    element.p = minus(kept, times(constant(lr), steps[i]!))
+  }
 }
