@@ -22,8 +22,33 @@ export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.
 export { linear, linearRelu } from './kernels/linear.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
-export { relu } from './kernels/relu.ts'
-export { silu } from './kernels/silu.ts'
+export {
+  abs,
+  type ClampOptions,
+  clamp,
+  cos,
+  elu,
+  erf,
+  exp,
+  expm1,
+  type GeluOptions,
+  gelu,
+  leakyRelu,
+  log,
+  log1p,
+  neg,
+  reciprocal,
+  relu,
+  rsqrt,
+  sigmoid,
+  sign,
+  silu,
+  sin,
+  softplus,
+  sqrt,
+  square,
+  tanh,
+} from './kernels/unary.ts'
 export * as nn from './nn/index.ts'
 export { type OpenOptions, open } from './open.ts'
 export * as optim from './optim/index.ts'

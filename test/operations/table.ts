@@ -8,9 +8,8 @@ import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
-import { reluRow } from '../kernels/relu/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
-import { siluRow } from '../kernels/silu/row.ts'
+import { unaryRows } from '../kernels/unary/row.ts'
 import type { Row } from './row.ts'
 
 export const table: readonly Row[] = [
@@ -18,8 +17,7 @@ export const table: readonly Row[] = [
   matmulRow,
   linearRow,
   linearReluRow,
-  reluRow,
-  siluRow,
+  ...unaryRows,
   conv2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,

@@ -73,3 +73,31 @@ export function exponential({ value, error }: Approx): Approx {
   const result = Math.exp(value)
   return rounded(result, result * Math.expm1(error), 2 * (3 + 2 * (Math.abs(value) + error)))
 }
+
+/** WGSL's inverse square root has 2 ULP. */
+export function inverseRoot({ value, error }: Approx): Approx {
+  const exact = 1 / Math.sqrt(value)
+  const least = value - error
+  if (!(least > 0)) throw new RangeError(`inverseRoot: the operand ${value} may be 0 within its error ${error}`)
+  return rounded(exact, 1 / Math.sqrt(least) - exact, 4)
+}
+
+/** WGSL's logarithm is within 2⁻²¹ from 1/2 to 2, and has 3 ULP elsewhere. */
+export function logarithm({ value, error }: Approx): Approx {
+  const least = value - error
+  if (!(least > 0)) throw new RangeError(`logarithm: the operand ${value} may be 0 within its error ${error}`)
+  const result = Math.log(value)
+  const before = Math.log(value + error) - Math.log(least)
+  const near = least >= 0.5 && value + error <= 2
+  return near ? { value: result, error: before + 2 ** -21 } : rounded(result, before, 6)
+}
+
+/** Σ coefficients[i] · xⁱ by Horner's rule; the coefficients are rounded to float32 first. */
+export function polynomial(x: Approx, coefficients: readonly number[]): Approx {
+  return coefficients.reduceRight<Approx>((sum, c) => plus(constant(c), times(x, sum)), exactly(0))
+}
+
+/** The right value, and how far from it a formula may end: by its roundings, and by what it leaves out. */
+export function standsFor(value: number, formula: Approx): Approx {
+  return { value, error: formula.error + Math.abs(formula.value - value) }
+}

@@ -4319,57 +4319,262 @@ fn step(
 }
 `
 
-export const relu = `// relu: out = x where x > 0, else 0. NaN passes: written as a selection, since max(NaN, 0) is 0 on some adapters.
+export const reduce = `// reduce: one value of many, along any dimensions, and what its gradient needs.
 //
-//   forward   out[i] = x[i] <= 0 ? 0 : x[i]
-//   backward  dx[i] = out[i] <= 0 ? 0 : dy[i]        at 0 the gradient is 0
+//   fold      out[o, b, i] = finish(OP over r of x[o, r, i])      r over those of part b; passes follow until one is left
+//   spread    dx[j] = dy[place(j)], or divided by \`by\`
 //
-//   x, out, dy, dx  [size], any shape, flat, as vectors of four; a tensor's memory ends with a whole vector, so that the last
-//                   may hold numbers of no meaning
+//   x    [outer, R, inner], the innermost run of neighbouring dimensions that are reduced between what lies around it
+//   out  of fold: [outer, PARTS, inner]. Of the others: as the whole input, whose dimensions are, from the last one on, runs
+//        that stay and runs that are reduced, in turns; place(j) is where the result of element j is
 //
-// One thread computes PER elements.
+// A part is at most FOLD rows r, lanes apart, added in order: neighbouring threads read neighbouring elements. The parts of
+// a result are combined by the next pass in the same way, so an error grows with the logarithm of R. A change of FOLD, of
+// BLOCK or of GROUP changes bits.
+//
+// Numbers are held as bits. The largest is found among keys, which are in the order of the numbers, NaN above all; for the
+// smallest every key is inverted, but that of NaN. So nothing depends on how an adapter compares NaN.
+//
+// fold          One thread makes one result of a pass.
+// fold_vectors  The same where inner is a multiple of four: four neighbours a thread.
+// fold_block    The same where inner is 1: one workgroup makes the result of BLOCK neighbours, which it combines in a tree.
+//               x begins each o with a whole vector of four.
+// spread        A thread takes PER elements, by fours.
 
 struct Params {
+  outer: u32,
+  M: u32,     // R * inner
+  W: u32,     // lanes * inner
+  B: u32,     // PARTS * inner
+  finish: u32,
+  by: f32,    // what DIVIDE divides by
+}
+
+// Of the whole input, from its last dimension on: k0 stay, r0 are reduced, k1 stay …; the rest stays.
+struct Runs {
   size: u32,
+  k0: u32, r0: u32,
+  k1: u32, r1: u32,
+  k2: u32, r2: u32,
+  k3: u32, r3: u32,
+  one: u32,   // 1 where only r0 is reduced
+  fours: u32,
+  finish: u32,
+  by: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(3) var<storage, read> y: array<vec4f>;
-@group(0) @binding(4) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(1) var<uniform> runs: Runs;
+@group(0) @binding(2) var<storage, read> x: array<u32>;
+@group(0) @binding(3) var<storage, read> x_vectors: array<vec4u>; // x
+@group(0) @binding(4) var<storage, read_write> out: array<u32>;
+@group(0) @binding(5) var<storage, read_write> out_vectors: array<vec4u>; // out
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<vec4f>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
+const FOLD: u32 = 64u;
+const GROUP: u32 = 64u;
+const BLOCK: u32 = 4096u;
+
+const OP: u32 = 0u; // tune
+const SUM: u32 = 0u;
+const PRODUCT: u32 = 1u;
+const LARGEST: u32 = 2u;
+const SMALLEST: u32 = 3u;
+
+// What is done to the result of the last pass.
+const DIVIDE: u32 = 1u;
+
+// How four neighbours lie among the results: anyhow, one after the other (k0 is a multiple of four), or in one place (k0 is
+// 1 and r0 a multiple of four).
+const IN_ORDER: u32 = 1u;
+const TOGETHER: u32 = 2u;
+
+const INFINITY_BITS: u32 = 0x7f800000u;
+const SIGN: u32 = 0x80000000u;
+const ALL: u32 = 0xffffffffu;
+
+var<workgroup> found: array<u32, GROUP>;
+
+fn thread(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG + local;
+}
+
+fn is_nan(bits: vec4u) -> vec4<bool> {
+  return (bits & vec4u(~SIGN)) > vec4u(INFINITY_BITS);
+}
+
+// Of no number the key is 0 or ALL.
+fn keys(bits: vec4u) -> vec4u {
+  let ordered = select(bits | vec4u(SIGN), ~bits, (bits & vec4u(SIGN)) != vec4u());
+  return select(select(ordered, ~ordered, vec4<bool>(OP == SMALLEST)), vec4u(ALL), is_nan(bits));
+}
+
+fn bits_of(keys: vec4u) -> vec4u {
+  let ordered = select(keys, ~keys, vec4<bool>(OP == SMALLEST));
+  return select(~ordered, ordered & vec4u(~SIGN), (ordered & vec4u(SIGN)) != vec4u());
+}
+
+// What changes nothing.
+fn nothing() -> vec4u {
+  return bitcast<vec4u>(vec4f(select(0.0, 1.0, OP == PRODUCT)));
+}
+
+fn taken(bits: vec4u) -> vec4u {
+  if (OP >= LARGEST) { return keys(bits); }
+  return bits;
+}
+
+fn combined(a: vec4u, b: vec4u) -> vec4u {
+  if (OP >= LARGEST) { return max(a, b); }
+  if (OP == PRODUCT) { return bitcast<vec4u>(bitcast<vec4f>(a) * bitcast<vec4f>(b)); }
+  return bitcast<vec4u>(bitcast<vec4f>(a) + bitcast<vec4f>(b));
+}
+
+fn finished(made: vec4u) -> vec4u {
+  if (OP >= LARGEST) { return bits_of(made); }
+  if (params.finish == DIVIDE) { return bitcast<vec4u>(bitcast<vec4f>(made) / params.by); }
+  return made;
+}
+
+// Where the elements of a result lie: of the o-th outer place, from \`first\` on, \`step\` apart, before \`end\`. In elements, or in
+// vectors, as its arguments are.
+struct Part {
+  o: u32, first: u32, end: u32,
+}
+
+fn part_of(result: u32, B: u32, W: u32, M: u32) -> Part {
+  let o = result / B;
+  let j = result - o * B;
+  let before = j / W * W;
+  let first = before * FOLD + (j - before);
+  return Part(o, first, min((before + W) * FOLD, M));
+}
+
+@compute @workgroup_size(WG)
+fn fold(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = thread(group, groups, local);
+  if (result >= params.outer * params.B) { return; }
+  let part = part_of(result, params.B, params.W, params.M);
+  var made = nothing();
+  for (var i = part.first; i < part.end; i += params.W) {
+    made = combined(made, taken(vec4u(x[part.o * params.M + i])));
+  }
+  out[result] = finished(made).x;
+}
+
+@compute @workgroup_size(WG)
+fn fold_vectors(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = thread(group, groups, local);
+  let M = params.M / 4;
+  if (result >= params.outer * (params.B / 4)) { return; }
+  let part = part_of(result, params.B / 4, params.W / 4, M);
+  var made = nothing();
+  for (var i = part.first; i < part.end; i += params.W / 4) {
+    made = combined(made, taken(x_vectors[part.o * M + i]));
+  }
+  out_vectors[result] = finished(made);
+}
+
+@compute @workgroup_size(GROUP)
+fn fold_block(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = group.y * groups.x + group.x;
+  if (result >= params.outer * params.B) { return; }
+  let o = result / params.B;
+  let block = result - o * params.B;
+  let first = block * BLOCK + 4 * local;
+  var made = nothing();
+  for (var i = first; i < min((block + 1) * BLOCK, params.M); i += 4 * GROUP) {
+    var v = taken(x_vectors[(o * params.M + i) / 4]);
+    if (i + 4 > params.M) { v = select(nothing(), v, vec4u(i, i + 1, i + 2, i + 3) < vec4u(params.M)); }
+    made = combined(made, v);
+  }
+  let pairs = combined(made, made.zwxy);
+  found[local] = combined(pairs, pairs.yxwz).x;
+  for (var half = GROUP / 2; half > 0; half /= 2) {
+    workgroupBarrier();
+    if (local < half) { found[local] = combined(vec4u(found[local]), vec4u(found[local + half])).x; }
+  }
+  if (local == 0) { out[result] = finished(vec4u(found[0])).x; }
+}
+
+// The place of the result of element i.
+fn place(i: u32) -> u32 {
+  let rows = i / runs.k0;
+  let within = i - rows * runs.k0;
+  let rest = rows / runs.r0;
+  if (runs.one == 1) { return within + rest * runs.k0; }
+  var found = within;
+  var stride = runs.k0;
+  let q1 = rest / runs.k1;
+  found += (rest - q1 * runs.k1) * stride;
+  stride *= runs.k1;
+  let rest1 = q1 / runs.r1;
+  let q2 = rest1 / runs.k2;
+  found += (rest1 - q2 * runs.k2) * stride;
+  stride *= runs.k2;
+  let rest2 = q2 / runs.r2;
+  let q3 = rest2 / runs.k3;
+  found += (rest2 - q3 * runs.k3) * stride;
+  stride *= runs.k3;
+  return found + (q3 / runs.r3) * stride;
+}
+
+// The places of four neighbours; past the end any that there is.
+fn places(i: u32) -> vec4u {
+  if (runs.fours == TOGETHER) { return vec4u(place(i)); }
+  if (runs.fours == IN_ORDER) { return place(i) + vec4u(0, 1, 2, 3); }
+  let last = runs.size - 1;
+  return vec4u(place(i), place(min(i + 1, last)), place(min(i + 2, last)), place(min(i + 3, last)));
+}
+
+fn gradients_at(at: vec4u) -> vec4f {
+  return vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+}
 
 // A thread takes PER / 4 vectors, WG apart: on drivers for the processor a thread costs as much as several elements.
 fn first_vector(group: vec3u, groups: vec3u, local: u32) -> u32 {
   return (group.y * groups.x + group.x) * WG * (PER / 4) + local;
 }
 
-@compute @workgroup_size(WG)
-fn forward(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let start = first_vector(group, groups, local);
-  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
-    let v = x[i];
-    out[i] = select(v, vec4f(), v <= vec4f());
+fn last_vector(start: u32) -> u32 {
+  return min(start + WG * (PER / 4), (runs.size + 3) / 4);
+}
+
+// Writes four neighbours; what lies past the end stays as it is.
+fn write(i: u32, made: vec4f) {
+  if (runs.fours != 0 || 4 * i + 4 <= runs.size) {
+    dx[i] = made;
+    return;
   }
+  dx[i] = select(made, dx[i], 4 * i + vec4u(0, 1, 2, 3) >= vec4u(runs.size));
 }
 
 @compute @workgroup_size(WG)
-fn backward(
+fn spread(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
   let start = first_vector(group, groups, local);
-  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
-    dx[i] = select(dy[i], vec4f(), y[i] <= vec4f());
+  for (var i = start; i < last_vector(start); i += WG) {
+    var made = gradients_at(places(4 * i));
+    if (runs.finish == DIVIDE) { made /= runs.by; }
+    write(i, made);
   }
 }
 `
@@ -5034,53 +5239,413 @@ fn add_noise(
 }
 `
 
-export const silu = `// silu: out = x / (1 + exp(-x)), also called swish. NaN stays NaN, infinity stays infinity, and minus infinity gives NaN.
+export const unary = `// unary: one function of each element, chosen by OP.
 //
-//   t = exp(-|x|)     s = (x >= 0 ? 1 : t) / (1 + t)     r = (x >= 0 ? t : 1) / (1 + t)     s is the sigmoid, r is 1 - s
-//   forward   out[i] = x[i] * s
-//   backward  dx[i] = dy[i] * (s * (1 + x[i] * r))       NaN where x[i] is NaN or infinite
+//   forward   out[i] = f(x[i])
+//   backward  dx[i] = dy[i] * f'(x[i])
 //
-//   x, out, dy, dx  [size], any shape, flat
+//   x, out, dy, dx  [size], any shape, flat, as vectors of four; a tensor's memory ends with a whole vector, so that the last
+//                   may hold numbers of no meaning
 //
-// One thread computes PER elements.
+// One thread computes PER elements. NaN gives NaN, with the same bits, and has a derivative that is NaN (relu's passes dy). What
+// WGSL leaves open is said here: infinities, numbers outside of a function's domain, and overflow. exp, log, sqrt, inverseSqrt
+// and division are the device's, within WGSL's table of accuracies; sine, cosine, erf and what is near 0 are worked out here.
 
 struct Params {
   size: u32,
+  a: f32,
+  b: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
+const OP: u32 = 0u; // tune
+
+const NEG: u32 = 0u;
+const ABS: u32 = 1u;
+const SIGN: u32 = 2u;
+const SQUARE: u32 = 3u;
+const SQRT: u32 = 4u;
+const RSQRT: u32 = 5u;
+const RECIPROCAL: u32 = 6u;
+const EXP: u32 = 7u;
+const EXPM1: u32 = 8u;
+const LOG: u32 = 9u;
+const LOG1P: u32 = 10u;
+const SIN: u32 = 11u;
+const COS: u32 = 12u;
+const TANH: u32 = 13u;
+const SIGMOID: u32 = 14u;
+const RELU: u32 = 15u;
+const LEAKY_RELU: u32 = 16u; // a: the slope on the left
+const ELU: u32 = 17u;        // a: alpha
+const GELU: u32 = 18u;       // by the error function
+const GELU_TANH: u32 = 19u;  // by its approximation
+const SILU: u32 = 20u;
+const SOFTPLUS: u32 = 21u;
+const ERF: u32 = 22u;
+const CLAMP: u32 = 23u;      // a, b: the bounds
+const POW: u32 = 24u;        // a: the exponent
 
 const INFINITY_BITS: u32 = 0x7f800000u;
-const MINUS_INFINITY_BITS: u32 = 0xff800000u;
-const NAN_BITS: u32 = 0x7fc00000u;
-// exp(-VANISHED) is 0 in float32: nothing that is smaller needs to be computed, and no driver meets a large argument.
+// exp(-VANISHED) is 0 in float32, exp(VANISHED) infinite: no driver meets a larger argument.
 const VANISHED: f32 = 128.0;
+const LN_2: f32 = 0.69314718;
+const HALF_LN_2: f32 = 0.34657359;
+const HALF_PI: f32 = 1.57079633;
+const QUARTER_PI: f32 = 0.78539816;
+const SQRT_HALF: f32 = 0.70710678;
+const TWO_OVER_SQRT_PI: f32 = 1.12837917;
+const ONE_OVER_SQRT_2PI: f32 = 0.39894228;
+const GELU_SCALE: f32 = 0.79788456;  // sqrt(2 / pi)
+const GELU_CUBIC: f32 = 0.044715;
 
-// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
-fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
-  return (group.y * groups.x + group.x) * WG * PER + local;
-}
-
-// A NaN that the compiler cannot see coming: constants may not be NaN.
-fn nan() -> f32 {
-  return bitcast<f32>(NAN_BITS | (params.size & 1u));
-}
+// Not constants, since WGSL has none of these: the size of a tensor is below 2^31, which the compiler does not know.
+fn nan() -> f32 { return bitcast<f32>(0x7fc00000u | (params.size >> 31u)); }
+fn inf() -> f32 { return bitcast<f32>(INFINITY_BITS | (params.size >> 31u)); }
 
 // By its bits, since a driver may assume that there is no NaN and no infinity.
-fn not_finite(v: f32) -> bool {
-  return (bitcast<u32>(v) & 0x7fffffffu) >= INFINITY_BITS;
+fn is_nan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > INFINITY_BITS; }
+fn is_infinite(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) == INFINITY_BITS; }
+fn is_negative(v: f32) -> bool { return (bitcast<u32>(v) & 0x80000000u) != 0u; }
+
+fn exp_of(v: f32) -> f32 {
+  if (v > 89.0) { return inf(); }
+  return exp(max(v, -VANISHED));
+}
+
+fn sqrt_of(v: f32) -> f32 {
+  if (v < 0.0) { return nan(); }
+  if (v == 0.0 || is_infinite(v)) { return v; }
+  return sqrt(v);
+}
+
+fn rsqrt_of(v: f32) -> f32 {
+  if (v == 0.0) { return select(inf(), -inf(), is_negative(v)); }
+  if (v < 0.0) { return nan(); }
+  if (is_infinite(v)) { return 0.0; }
+  return inverseSqrt(v);
+}
+
+fn reciprocal_of(v: f32) -> f32 {
+  if (v == 0.0) { return select(inf(), -inf(), is_negative(v)); }
+  if (is_infinite(v)) { return bitcast<f32>(bitcast<u32>(v) & 0x80000000u); } // 0 of its sign
+  return 1.0 / v;
+}
+
+// exp(v) - 1. Near 0 by its series, whose terms from the ninth on are below 2^-30 of the sum.
+fn expm1_of(v: f32) -> f32 {
+  if (abs(v) <= HALF_LN_2) {
+    return v + v * v * (1.0 / 2.0 + v * (1.0 / 6.0 + v * (1.0 / 24.0 + v * (1.0 / 120.0 + v * (1.0 / 720.0 + v * (1.0 / 5040.0 + v / 40320.0))))));
+  }
+  return exp_of(v) - 1.0;
+}
+
+// log(1 + v) for v from sqrt(1/2) - 1 to sqrt(2) - 1: 2 artanh(v / (2 + v)), whose series is cut at 2^-28 of the sum.
+fn log_near_one(v: f32) -> f32 {
+  let s = v / (2.0 + v);
+  let q = s * s;
+  return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q / 9.0))));
+}
+
+fn log_of(v: f32) -> f32 {
+  if (v == 0.0) { return -inf(); }
+  if (v < 0.0) { return nan(); }
+  if (is_infinite(v)) { return v; }
+  if (v > SQRT_HALF && v < 1.4142135) { return log_near_one(v - 1.0); } // an exact difference
+  return log(v);
+}
+
+// log(1 + v), which keeps the digits of small numbers.
+fn log1p_of(v: f32) -> f32 {
+  if (v > -0.2928932 && v < 0.4142135) { return log_near_one(v); }
+  return log_of(1.0 + v);
+}
+
+// The high word of the product of a number below 2^24 and any, by halves.
+fn high_word(m: u32, w: u32) -> u32 {
+  let low = (m & 0xfffu) * (w & 0xffffu);
+  let a = (m >> 12u) * (w & 0xffffu);
+  let b = (m & 0xfffu) * (w >> 16u);
+  let c = (m >> 12u) * (w >> 16u);
+  // m * w = low + a * 2^12 + b * 2^16 + c * 2^28
+  let bits = (low >> 12u) + (a & 0xfffffu) + ((b & 0xffffu) << 4u) + ((c & 0xfu) << 16u);
+  return (bits >> 20u) + (a >> 20u) + (b >> 16u) + (c >> 4u);
+}
+
+const TWO_OVER_PI = array<u32, 8>(
+  0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu,
+);
+
+struct Reduced {
+  r: f32,       // from -pi/4 to pi/4
+  quarter: u32, // v = r + quarter * pi/2, modulo 2 pi
+}
+
+// The argument of sine and cosine, reduced exactly: 96 bits of 2/pi from where they matter, times the mantissa, in integers
+// (Payne and Hanek, "Radian Reduction for Trigonometric Functions", SIGNUM 18, 1983).
+fn reduced(v: f32) -> Reduced {
+  if (abs(v) <= QUARTER_PI) { return Reduced(v, 0u); }
+  let bits = bitcast<u32>(v);
+  let m = (bits & 0x7fffffu) | 0x800000u;
+  let first = ((bits >> 23u) & 0xffu) - 120u; // of the window's bits, in TWO_OVER_PI
+  var words = TWO_OVER_PI;
+  let word = first >> 5u;
+  let shift = first & 31u;
+  var window: array<u32, 3>;
+  for (var i = 0u; i < 3u; i++) {
+    window[i] = (words[word + i] << shift) | ((words[word + i + 1u] >> 1u) >> (31u - shift));
+  }
+  let r2 = high_word(m, window[2]);
+  let r1 = m * window[1] + r2;
+  let carry = select(0u, 1u, r1 < r2);
+  let r0 = m * window[0] + high_word(m, window[1]) + carry;
+  let quarter = (r0 + 0x20000000u) >> 30u;
+  var high = r0 - (quarter << 30u); // in units of 2^-30, a signed number
+  var low = r1;
+  let negative = (high & 0x80000000u) != 0u;
+  if (negative) {
+    low = ~low + 1u;
+    high = ~high + select(0u, 1u, low == 0u);
+  }
+  var zeros = countLeadingZeros(high);
+  if (high == 0u) { zeros = 32u + countLeadingZeros(low); }
+  var top = low << (zeros & 31u);
+  if (zeros < 32u) { top = (high << zeros) | ((low >> 1u) >> (31u - zeros)); }
+  let fraction = f32(top) * bitcast<f32>((97u - zeros) << 23u); // 2^(-30 - zeros)
+  let r = fraction * HALF_PI;
+  let minus = negative != is_negative(v);
+  return Reduced(select(r, -r, minus), select(quarter, (4u - quarter) & 3u, is_negative(v)));
+}
+
+// The polynomials of fdlibm's k_sinf.c and k_cosf.c, for r from -pi/4 to pi/4.
+fn turned(r: f32, quarter: u32) -> f32 {
+  let q = r * r;
+  let sine = r + r * q * (-0.16666667 + q * (8.333334e-3 + q * (-1.9841270e-4 + q * 2.7557314e-6)));
+  let cosine = 1.0 - (0.5 * q - q * q * (4.1666668e-2 + q * (-1.3888889e-3 + q * 2.4801588e-5)));
+  let v = select(sine, cosine, (quarter & 1u) != 0u);
+  return select(v, -v, (quarter & 2u) != 0u);
+}
+
+fn sin_of(v: f32) -> f32 {
+  if (is_infinite(v)) { return nan(); }
+  let at = reduced(v);
+  return turned(at.r, at.quarter);
+}
+
+fn cos_of(v: f32) -> f32 {
+  if (is_infinite(v)) { return nan(); }
+  let at = reduced(v);
+  return turned(at.r, at.quarter + 1u);
+}
+
+// By expm1(2 |v|), which keeps the digits of small numbers: from 10 on it is 1.
+fn tanh_of(v: f32) -> f32 {
+  let e = expm1_of(2.0 * min(abs(v), 10.0));
+  let t = e / (e + 2.0);
+  return select(t, -t, is_negative(v));
+}
+
+// 1 - tanh(v)^2 = 4 t / (1 + t)^2 with t = exp(-2 |v|)
+fn sech2_of(v: f32) -> f32 {
+  let t = exp(-2.0 * min(abs(v), 0.5 * VANISHED));
+  let d = 1.0 + t;
+  return 4.0 * t / (d * d);
 }
 
 // exp(-|v|) is at most 1: exp(-v) would overflow from v = -89 on.
-fn decay(v: f32) -> f32 {
-  return exp(-min(abs(v), VANISHED));
+fn decay(v: f32) -> f32 { return exp(-min(abs(v), VANISHED)); }
+
+fn sigmoid_of(v: f32) -> f32 {
+  let t = decay(v);
+  return select(t, 1.0, v >= 0.0) / (1.0 + t);
+}
+
+// The complement of the error function, to 1.2e-7 of its value for every z >= 0 (Press, Teukolsky, Vetterling and Flannery,
+// Numerical Recipes, 2nd edition, section 6.2).
+fn erfc_of(z: f32) -> f32 {
+  let t = 1.0 / (1.0 + 0.5 * z);
+  let p = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 +
+    t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
+  return t * exp(max(p - z * z, -VANISHED));
+}
+
+// Up to 0.84 by fdlibm's rational function of s_erff.c.
+fn erf_of(v: f32) -> f32 {
+  let z = min(abs(v), 10.0);
+  if (z < 0.84375) {
+    let q = v * v;
+    let r = 0.12837917 + q * (-0.32504210 + q * (-2.8481750e-2 + q * (-5.7702703e-3 + q * -2.3763017e-5)));
+    let s = 1.0 + q * (0.39791721 + q * (6.5022253e-2 + q * (5.0813063e-3 + q * (1.3249474e-4 + q * -3.9602282e-6))));
+    return v + v * (r / s);
+  }
+  let e = 1.0 - erfc_of(z);
+  return select(e, -e, is_negative(v));
+}
+
+// The distribution function of the normal distribution. On the left without a difference, so that its tail keeps its digits.
+fn normal_of(v: f32) -> f32 {
+  let z = min(abs(v) * SQRT_HALF, 13.0);
+  if (z < 0.84375) { return 0.5 + 0.5 * erf_of(v * SQRT_HALF); }
+  let tail = 0.5 * erfc_of(z);
+  return select(1.0 - tail, tail, is_negative(v));
+}
+
+// What the tanh of gelu's approximation is taken of.
+fn gelu_inner(v: f32) -> f32 { return GELU_SCALE * (v + GELU_CUBIC * v * v * v); }
+
+// 0.5 * (1 + tanh(u)) = sigmoid(2 u)
+fn gelu_share(v: f32) -> f32 { return sigmoid_of(2.0 * gelu_inner(clamp(v, -100.0, 100.0))); }
+
+fn whole(y: f32) -> bool { return abs(y) >= 8388608.0 || floor(y) == y; }
+fn odd(y: f32) -> bool { return abs(y) < 16777216.0 && whole(y) && (u32(abs(y)) & 1u) == 1u; }
+
+// v to the power of y, as C's pow has it. Whole exponents up to 64 by products; others by exp(y log |v|).
+fn pow_of(v: f32, y: f32) -> f32 {
+  if (y == 0.0) { return 1.0; }
+  if (y == 0.5 && !is_infinite(v)) { return sqrt_of(v + 0.0); }
+  if (abs(y) <= 64.0 && whole(y)) {
+    var n = u32(abs(y));
+    var power = v;
+    var product = 1.0;
+    loop {
+      if ((n & 1u) == 1u) { product *= power; }
+      n >>= 1u;
+      if (n == 0u) { break; }
+      power *= power;
+    }
+    if (y > 0.0) { return product; }
+    return reciprocal_of(product);
+  }
+  let negative = is_negative(v) && odd(y);
+  if (v == 0.0) {
+    let r = select(inf(), 0.0, y > 0.0);
+    return select(r, -r, negative);
+  }
+  if (is_infinite(v)) {
+    let r = select(0.0, inf(), y > 0.0);
+    return select(r, -r, negative);
+  }
+  if (v < 0.0 && !whole(y)) { return nan(); }
+  let r = exp_of(y * log(abs(v)));
+  return select(r, -r, negative);
+}
+
+fn value(v: f32) -> f32 {
+  if (is_nan(v)) { return v; }
+  switch OP {
+    case NEG: { return -v; }
+    case ABS: { return abs(v); }
+    case SIGN: { return select(select(0.0, 1.0, v > 0.0), -1.0, v < 0.0); }
+    case SQUARE: { return v * v; }
+    case SQRT: { return sqrt_of(v); }
+    case RSQRT: { return rsqrt_of(v); }
+    case RECIPROCAL: { return reciprocal_of(v); }
+    case EXP: { return exp_of(v); }
+    case EXPM1: { return expm1_of(v); }
+    case LOG: { return log_of(v); }
+    case LOG1P: { return log1p_of(v); }
+    case SIN: { return sin_of(v); }
+    case COS: { return cos_of(v); }
+    case TANH: { return tanh_of(v); }
+    case SIGMOID: { return sigmoid_of(v); }
+    case RELU: { return select(v, 0.0, v <= 0.0); }
+    case LEAKY_RELU: { return select(params.a * v, v, v > 0.0); }
+    case ELU: { return select(params.a * expm1_of(min(v, 0.0)), v, v > 0.0); }
+    case GELU: {
+      if (is_infinite(v)) { return select(v, nan(), is_negative(v)); }
+      return v * normal_of(v);
+    }
+    case GELU_TANH: {
+      if (is_infinite(v)) { return select(v, nan(), is_negative(v)); }
+      return v * gelu_share(v);
+    }
+    case SILU: {
+      if (is_infinite(v)) { return select(v, nan(), is_negative(v)); }
+      return v * sigmoid_of(v);
+    }
+    case SOFTPLUS: { return max(v, 0.0) + log1p_of(decay(v)); }
+    case ERF: { return erf_of(v); }
+    case CLAMP: { return min(max(v, params.a), params.b); }
+    default: { return pow_of(v, params.a); }
+  }
+}
+
+fn slope(v: f32) -> f32 {
+  if (is_nan(v)) { return v; }
+  switch OP {
+    case NEG: { return -1.0; }
+    case ABS: { return select(select(0.0, 1.0, v > 0.0), -1.0, v < 0.0); }
+    case SQUARE: { return 2.0 * v; }
+    case SQRT: { return reciprocal_of(2.0 * sqrt_of(v)); }
+    case RSQRT: {
+      let r = rsqrt_of(v);
+      return -0.5 * r * (r * r);
+    }
+    case RECIPROCAL: {
+      let r = reciprocal_of(v);
+      return -(r * r);
+    }
+    case EXP, EXPM1: { return exp_of(v); }
+    case LOG: { return reciprocal_of(v); }
+    case LOG1P: { return reciprocal_of(1.0 + v); }
+    case SIN: { return cos_of(v); }
+    case COS: { return -sin_of(v); }
+    case TANH: { return sech2_of(v); }
+    case SIGMOID: {
+      let t = decay(v);
+      let d = 1.0 + t;
+      return t / (d * d);
+    }
+    case LEAKY_RELU: { return select(params.a, 1.0, v > 0.0); }
+    case ELU: { return select(params.a * exp_of(min(v, 0.0)), 1.0, v > 0.0); }
+    case GELU: {
+      if (is_infinite(v)) { return nan(); }
+      return normal_of(v) + v * (ONE_OVER_SQRT_2PI * exp(-min(0.5 * v * v, VANISHED)));
+    }
+    case GELU_TANH: {
+      if (is_infinite(v)) { return nan(); }
+      let w = clamp(v, -100.0, 100.0);
+      return gelu_share(v) + 0.5 * w * (sech2_of(gelu_inner(w)) * (GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * w * w)));
+    }
+    case SILU: {
+      if (is_infinite(v)) { return nan(); }
+      let t = decay(v);
+      let s = select(t, 1.0, v >= 0.0) / (1.0 + t);
+      let r = select(1.0, t, v >= 0.0) / (1.0 + t);
+      return s * (1.0 + v * r);
+    }
+    case SOFTPLUS: { return sigmoid_of(v); }
+    case ERF: { return TWO_OVER_SQRT_PI * exp(-min(v * v, VANISHED)); }
+    case POW: {
+      if (params.a == 0.0) { return 0.0; }
+      return params.a * pow_of(v, params.a - 1.0);
+    }
+    default: { return 0.0; } // of those that have a gradient of their own
+  }
+}
+
+fn gradient(v: f32, g: f32) -> f32 {
+  switch OP {
+    case RELU: { return select(g, 0.0, v <= 0.0); }
+    case SIGN: { return select(0.0, v, is_nan(v)); }
+    case CLAMP: {
+      if (is_nan(v)) { return v; }
+      return select(0.0, g, v >= params.a && v <= params.b);
+    }
+    default: { return g * slope(v); }
+  }
+}
+
+// A thread takes PER / 4 vectors, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_vector(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * (PER / 4) + local;
 }
 
 @compute @workgroup_size(WG)
@@ -5089,13 +5654,10 @@ fn forward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
     let v = x[i];
-    let t = decay(v);
-    let s = select(t, 1.0, v >= 0.0) / (1.0 + t);
-    let special = select(v, nan(), bitcast<u32>(v) == MINUS_INFINITY_BITS);
-    out[i] = select(v * s, special, not_finite(v));
+    out[i] = vec4f(value(v.x), value(v.y), value(v.z), value(v.w));
   }
 }
 
@@ -5105,14 +5667,11 @@ fn backward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let start = first_element(group, groups, local);
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
     let v = x[i];
-    let t = decay(v);
-    let positive = v >= 0.0;
-    let s = select(t, 1.0, positive) / (1.0 + t);
-    let r = select(1.0, t, positive) / (1.0 + t);
-    dx[i] = select(dy[i] * (s * (1.0 + v * r)), nan(), not_finite(v));
+    let g = dy[i];
+    dx[i] = vec4f(gradient(v.x, g.x), gradient(v.y, g.y), gradient(v.z, g.z), gradient(v.w, g.w));
   }
 }
 `

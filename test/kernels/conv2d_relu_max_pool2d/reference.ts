@@ -3,7 +3,7 @@
 import { type Ref, type Result, ref } from '../../support/ref.ts'
 import { type Conv2dOptions, conv2d, conv2dBackward } from '../conv2d/reference.ts'
 import { maxPool2d, maxPool2dBackward } from '../max_pool2d/reference.ts'
-import { relu } from '../relu/reference.ts'
+import { relu } from '../unary/reference.ts'
 
 const WINDOW = { kernelSize: [2, 2], stride: [2, 2], padding: [0, 0] } as const
 

@@ -74,71 +74,72 @@ const addHost = mutantsOf('src/kernels/add.ts', tests.add, [
   },
 ])
 
-const relu = mutantsOf('wgsl/relu.wgsl', tests.relu, [
+const unary = mutantsOf('wgsl/unary.wgsl', tests.unary, [
   {
-    id: 'relu-forward-nan',
-    find: 'out[i] = select(v, vec4f(), v <= vec4f());',
-    replace: 'out[i] = max(v, vec4f());',
-    breaks: 'NaN becomes 0 on adapters whose max drops it.',
+    id: 'unary-nan',
+    in: 'value',
+    find: 'if (is_nan(v)) { return v; }',
+    replace: '',
+    breaks: 'NaN becomes what the function gives for it, on some adapters a number.',
   },
   {
-    id: 'relu-forward-keeps-negative',
-    find: 'select(v, vec4f(), v <= vec4f())',
-    replace: 'select(v, vec4f(), v <= vec4f(-1.0))',
-    breaks: 'Small negative numbers pass.',
+    id: 'unary-relu-keeps-negative',
+    find: 'case RELU: { return select(v, 0.0, v <= 0.0); }',
+    replace: 'case RELU: { return select(v, 0.0, v <= -1.0); }',
+    breaks: 'Small negative numbers pass relu.',
   },
   {
-    id: 'relu-backward-at-zero',
-    find: 'y[i] <= vec4f()',
-    replace: 'y[i] < vec4f()',
-    breaks: 'The gradient at 0 is 1 instead of 0.',
+    id: 'unary-relu-at-zero',
+    find: 'case RELU: { return select(g, 0.0, v <= 0.0); }',
+    replace: 'case RELU: { return select(g, 0.0, v < 0.0); }',
+    breaks: "relu's gradient at 0 is 1 instead of 0.",
   },
   {
-    id: 'relu-backward-bound',
+    id: 'unary-forward-bound',
+    in: 'forward',
+    find: '(params.size + 3) / 4); i += WG',
+    replace: 'params.size / 4); i += WG',
+    breaks: 'Of an output whose size is no multiple of four the last elements are not written.',
+  },
+  {
+    id: 'unary-backward-bound',
     in: 'backward',
     find: '(params.size + 3) / 4); i += WG',
     replace: 'params.size / 4); i += WG',
     breaks: 'Of a gradient whose size is no multiple of four the last elements are not written.',
   },
   {
-    id: 'relu-backward-value',
-    find: 'select(dy[i], vec4f()',
-    replace: 'select(y[i], vec4f()',
-    breaks: 'The output is handed on as its own gradient.',
-  },
-])
-
-const silu = mutantsOf('wgsl/silu.wgsl', tests.silu, [
-  {
-    id: 'silu-decay-sign',
+    id: 'unary-decay-sign',
     find: 'exp(-min(abs(v), VANISHED))',
     replace: 'exp(-v)',
     breaks: 'The exponential overflows for large negative numbers.',
   },
   {
-    id: 'silu-forward-bound',
-    in: 'forward',
-    find: 'min(start + WG * PER, params.size)',
-    replace: 'min(start + WG * PER, params.size - 1u)',
-    breaks: 'The last element of the output is not written.',
+    id: 'unary-silu-minus-infinity',
+    in: 'value',
+    find: `case SILU: {
+      if (is_infinite(v)) { return select(v, nan(), is_negative(v)); }`,
+    replace: `case SILU: {
+      if (is_infinite(v)) { return v; }`,
+    breaks: 'Minus infinity passes silu instead of giving NaN.',
   },
   {
-    id: 'silu-forward-minus-infinity',
-    find: 'select(v * s, special, not_finite(v))',
-    replace: 'select(v * s, v, not_finite(v))',
-    breaks: 'Minus infinity passes instead of giving NaN.',
+    id: 'unary-sine-window',
+    find: '(words[word + i] << shift) | ((words[word + i + 1u] >> 1u) >> (31u - shift))',
+    replace: '(words[word + i] << shift) | ((words[word + i + 1u] >> 2u) >> (31u - shift))',
+    breaks: 'The window of 2/π lacks a bit at each seam: sines of large numbers are wrong.',
   },
   {
-    id: 'silu-backward-slope',
-    find: '1.0 + v * r',
-    replace: '1.0 - v * r',
-    breaks: 'The gradient takes the slope of the sigmoid away instead of adding it.',
+    id: 'unary-erf-branch',
+    find: 'let tail = 0.5 * erfc_of(z);',
+    replace: 'let tail = 0.5 - 0.5 * erf_of(z);',
+    breaks: "gelu's left tail loses its digits.",
   },
   {
-    id: 'silu-backward-rest',
-    find: 'select(1.0, t, positive)',
-    replace: 'select(t, 1.0, positive)',
-    breaks: 'The gradient has the sigmoid in place of 1 minus the sigmoid.',
+    id: 'unary-log-near-one',
+    find: 'if (v > -0.2928932 && v < 0.4142135) { return log_near_one(v); }',
+    replace: '',
+    breaks: 'log1p loses the digits of small numbers.',
   },
 ])
 
@@ -313,5 +314,5 @@ const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
 
 export const elementwise: Area = {
   title: 'Elementwise kernels, gather and the watch',
-  mutants: [...add, ...addHost, ...relu, ...silu, ...fill, ...gather, ...gatherHost, ...finite, ...meaning, ...watched],
+  mutants: [...add, ...addHost, ...unary, ...fill, ...gather, ...gatherHost, ...finite, ...meaning, ...watched],
 }

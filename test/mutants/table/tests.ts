@@ -34,8 +34,10 @@ export const smallLinear = only('a small layer', files('kernels/linear/linear'))
 export const matmul = operation('matmul', 'kernels/matmul/matmul')
 export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d/max_pool2d')
 export const totals = files('kernels/cross_entropy/totals')
-export const relu = operation('relu', 'kernels/relu/relu')
-export const silu = operation('silu', 'kernels/silu/silu')
+export const unary = only(
+  '\\b(relu|silu|sin|gelu|log1p|sign)\\b',
+  files('operations/operations', 'kernels/unary/unary'),
+)
 export const batchNorm = operation('batchNorm', 'kernels/batch_norm/batch_norm')
 /** What only batch norm has: its running statistics and its numerics. */
 export const batchNormOwn = files('kernels/batch_norm/batch_norm')

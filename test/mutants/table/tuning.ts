@@ -1,7 +1,7 @@
 import { type Area, mutantsOf } from '../mutant.ts'
 import * as tests from './tests.ts'
 
-const table = mutantsOf('src/kernels/tuning.ts', tests.relu, [
+const table = mutantsOf('src/kernels/tuning.ts', tests.unary, [
   {
     id: 'tuning-elementwise',
     find: 'cpu: { WG: 64, PER: 16 }',
