@@ -127,15 +127,15 @@ export const scheduleFreeAdamW: ElementRule = (element, gradient, options) => {
   move(element, direction, { ...now, beta: betas[0], weightDecay })
 }
 
-/** √Σx², added up in whatever order: each square and each sum is rounded. */
+/** √Σx²: a thread adds up 16 squares, 64 threads make the sum of a row of 1024, and 64 threads that of all rows. */
 function norm(all: readonly Approx[]): Approx {
   let sum = { value: 0, error: 0 }
   for (const x of all) {
     const square = times(x, x)
     sum = { value: sum.value + square.value, error: sum.error + square.error }
   }
-  const rounded = gamma(all.length) * (sum.value + sum.error)
-  return root({ value: sum.value, error: sum.error + rounded })
+  const additions = 16 + 64 + Math.ceil(all.length / 1024 / 64) + 64
+  return root({ value: sum.value, error: sum.error + gamma(additions) * (sum.value + sum.error) })
 }
 
 export const lars: TensorRule = (elements, gradients, options) => {
@@ -190,6 +190,19 @@ function product(a: Matrix, b: Matrix): Matrix {
   return a.map((row) => b.map((other) => sum(row, other)))
 }
 
+/** √Σerror²: what bounds each error, and does not grow when a matrix is turned. */
+const errorOf = (all: readonly Approx[]) => Math.sqrt(all.reduce((sum, { error }) => sum + error ** 2, 0))
+
+/**
+ * The most that one iteration enlarges √Σerror². For a polynomial q of the singular values that is the largest |q′| over
+ * them, which are at most 1.2025 where they are exact, the largest value of q from 0 to there. q′ is 3.4445 at 0, −1.61 where
+ * it is least, and increases from there on.
+ */
+function growth(error: number): number {
+  const largest = (1.2025 + error) ** 2
+  return Math.max(3.4445, 3.4445 - 3 * 4.775 * largest + 5 * 2.0315 * largest ** 2)
+}
+
 export const muon: TensorRule = (elements, gradients, options, _, [rows = 1, columns = 1]) => {
   const { lr, momentum, nesterov, weightDecay } = options as unknown as Required<optim.MuonOptions>
   const u = elements.map((element, i) => {
@@ -198,20 +211,25 @@ export const muon: TensorRule = (elements, gradients, options, _, [rows = 1, col
     return nesterov ? towards(momentum, gradients[i]!, buffer) : buffer
   })
   const divisor = plus(norm(u), constant(1e-7))
-  const wide = Array.from({ length: rows }, (_, i) =>
-    u.slice(i * columns, (i + 1) * columns).map((value) => over(value, divisor)),
-  )
+  const start = u.map((value) => over(value, divisor))
+  let error = errorOf(start)
+  const wide = Array.from({ length: rows }, (_, i) => start.slice(i * columns, (i + 1) * columns))
   const isTall = rows > columns
-  let x: Matrix = isTall ? transposed(wide) : wide
+  const exact = (matrix: Matrix) => matrix.map((row) => row.map(({ value }) => exactly(value)))
+  let x = exact(isTall ? transposed(wide) : wide)
+  const scale = Math.sqrt(Math.max(1, rows / columns))
   for (let i = 0; i < 5; i++) {
-    const scale = i === 4 ? Math.sqrt(Math.max(1, rows / columns)) : 1
-    const [a, b, c] = [3.4445, -4.775, 2.0315].map((each) => constant(scale * each)) as [Approx, Approx, Approx]
+    const [a, b, c] = [3.4445, -4.775, 2.0315].map((each) => constant(i === 4 ? scale * each : each))
     const inner = product(x, x)
     const y = product(inner, transposed(x))
     const z = product(inner, transposed(y))
-    x = x.map((row, r) => row.map((value, k) => plus(plus(times(a, value), times(b, y[r]![k]!)), times(c, z[r]![k]!))))
+    const next = x.map((row, r) =>
+      row.map((value, k) => plus(plus(times(a!, value), times(b!, y[r]![k]!)), times(c!, z[r]![k]!))),
+    )
+    error = (i === 4 ? scale : 1) * growth(error) * error + errorOf(next.flat()) // this iteration's own roundings
+    x = exact(next)
   }
-  const steps = (isTall ? transposed(x) : x).flat()
+  const steps = (isTall ? transposed(x) : x).flat().map(({ value }) => ({ value, error }))
   for (const [i, element] of elements.entries()) {
     const kept = times(constant(1 - lr * weightDecay), element.p)
     element.p = minus(kept, times(constant(lr), steps[i]!))

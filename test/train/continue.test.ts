@@ -92,6 +92,7 @@ const CASES: [string, Case][] = [
   ['two batches an update', { make: sgd, options: { ...perStep, accumulate: 2, clipGradNorm: 1 } }],
   ['AdamW in groups', { make: (net) => new optim.AdamW(groups(net), { lr: 0.01 }) }],
   ['SGLD', { make: (net) => new optim.SGLD(net.parameters(), { lr: 0.1, temperature: 0.001, seed: 3 }) }],
+  ['schedule-free AdamW', { make: (net) => new optim.ScheduleFreeAdamW(net.parameters()), options: perStep }],
   ['batch norm', { net: () => new Normed(), make: sgd }],
   ['a network with a buffer', { net: () => new Buffered(), make: sgd }],
 ]
