@@ -24,11 +24,9 @@ export type AdadeltaGroup = ParamGroup & Required<AdadeltaOptions>
 /** The state of an Adadelta: `state` holds `squareAvg` of the gradients and `accDelta` of the steps. */
 export type AdadeltaState = OptimizerState<AdadeltaGroup>
 
-const STEP = {
-  name: 'Adadelta',
-  kernel: new KernelFile('adadelta', wgsl.adadelta).entry('step'),
-  state: ['squareAvg', 'accDelta'],
-} as const
+export const adadeltaStep = new KernelFile('adadelta', wgsl.adadelta).entry('step')
+
+const STEP = { name: 'Adadelta', kernel: adadeltaStep, state: ['squareAvg', 'accDelta'] } as const
 
 const rule: Rule<AdadeltaGroup> = {
   name: 'optim.Adadelta',

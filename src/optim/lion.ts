@@ -20,7 +20,9 @@ export type LionGroup = ParamGroup & Required<LionOptions>
 /** The state of a Lion: `state.expAvg` holds the average gradients. */
 export type LionState = OptimizerState<LionGroup>
 
-const STEP = { name: 'Lion', kernel: new KernelFile('lion', wgsl.lion).entry('step'), state: ['expAvg'] } as const
+export const lionStep = new KernelFile('lion', wgsl.lion).entry('step')
+
+const STEP = { name: 'Lion', kernel: lionStep, state: ['expAvg'] } as const
 
 const rule: Rule<LionGroup> = {
   name: 'optim.Lion',

@@ -36,12 +36,15 @@ export type RMSpropGroup = ParamGroup & Required<RMSpropOptions>
 export type RMSpropState = OptimizerState<RMSpropGroup>
 
 const file = new KernelFile('rmsprop', wgsl.rmsprop)
+
+export const rmspropStep = file.entry('step')
+
 const [AVERAGE, CENTRE, MOMENTUM] = ['squareAvg', 'gradAvg', 'momentumBuffer'] as const
 
 /** By whether there is momentum, then by whether it is centered. */
 const VARIANTS: readonly (readonly [Variant, Variant])[] = [
   [
-    { name: 'without momentum', kernel: file.entry('step'), state: [AVERAGE] },
+    { name: 'without momentum', kernel: rmspropStep, state: [AVERAGE] },
     { name: 'centered without momentum', kernel: file.entry('step_centered'), state: [AVERAGE, CENTRE] },
   ],
   [

@@ -61,8 +61,10 @@ export type ScheduleFreeAdamWState = OptimizerState<ScheduleFreeAdamWGroup>
 
 const file = new KernelFile('schedule_free', wgsl.schedule_free)
 
+export const scheduleFreeAdamWStep = file.entry('step_adamw')
+
 const SGD = { name: 'SGD', kernel: file.entry('step'), state: ['z'] } as const
-const ADAMW = { name: 'AdamW', kernel: file.entry('step_adamw'), state: ['z', 'expAvgSq'] } as const
+const ADAMW = { name: 'AdamW', kernel: scheduleFreeAdamWStep, state: ['z', 'expAvgSq'] } as const
 
 /** What a state holds, in every element, before the first step: the bits of a NaN. */
 const UNSET = 0x7fc00b0e

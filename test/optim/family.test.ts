@@ -104,14 +104,15 @@ describe.each(ALL)('optim.%s', (name, make, dispatches) => {
       const optimizer = make([{ params: parameters }])
       for (const [i, p] of parameters.entries()) p.backward(tensor(data[i]![1], [2, 3]))
       optimizer.step(watch)
-      return [...(await watch.data())]
+      return { noted: [...(await watch.data())], second: await values(parameters[1]!) }
     }
-    expect(await step(() => undefined)).toEqual([0, 0, 0, -1, -1])
+    expect((await step(() => undefined)).noted).toEqual([0, 0, 0, -1, -1])
+    const { second } = await step((_, dp) => void dp.fill(Number.NaN, 3, 4))
+    expect(second[3]).toBeNaN()
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       // Of two parameters: the second's gradient is 2, the first's 3, the parameters are 4 and 5.
-      expect(await step((_, dp) => void dp.fill(bad, 3, 4))).toEqual([0, 0, 0, 0, 2])
-      const value = await step((p) => void p.fill(bad, 4))
-      expect(value).toEqual([0, 0, 0, 0, 5])
+      expect((await step((_, dp) => void dp.fill(bad, 3, 4))).noted).toEqual([0, 0, 0, 0, 2])
+      expect((await step((p) => void p.fill(bad, 4))).noted).toEqual([0, 0, 0, 0, 5])
     }
   })
 
@@ -178,13 +179,11 @@ describe('the layer-wise rates', () => {
     expect(await step(3, 0)).toEqual([3, 0])
   })
 
-  it('make a parameter NaN whose norm float32 cannot hold, which is noted', async () => {
-    for (const make of [(p: Tensor) => new optim.LARS([p], { lr: 1 }), (p: Tensor) => new optim.LAMB([p], { lr: 1 })]) {
-      const [p, watch] = [parameter([3e38, 3e38], [2]), tensor(newWatch())]
-      p.backward(tensor([1, 1]))
-      make(p).step(watch)
-      expect([...(await watch.data())]).toEqual([0, 0, 0, 0, 3])
-    }
+  it('make a parameter NaN where float32 cannot hold a norm, which is noted', async () => {
+    const [p, watch] = [parameter([1, 1], [2]), tensor(newWatch())]
+    p.backward(tensor([1e20, 1e20])) // LARS would not move at all: its rate is divided by an infinity
+    new optim.LARS([p], { lr: 1 }).step(watch)
+    expect([...(await watch.data())]).toEqual([0, 0, 0, 0, 3])
   })
 })
 

@@ -133,6 +133,18 @@ describe('a run that continues from a saved state ends with the bits of one that
   })
 })
 
+it('a schedule-free optimizer is saved with the means, which are evaluated, and left with them', async () => {
+  const { net, optimizer } = start({ make: (one) => new optim.ScheduleFreeSGD(one.parameters()) })
+  const store = memoryStore()
+  const { testLoss } = await fit(net, { data, optimizer, epochs: 1, checkpoint: { store, every: 2, keep: 9 } })
+  for (const step of [2, 6]) {
+    expect([...store.states.get(checkpointName(step))!.optimizer.state.keys()]).toEqual(['z', 'y'])
+  }
+  expect(() => optimizer.step()).toThrow("call the optimizer's train() before a step")
+  expect((await evaluate(net, data.test)).loss).toBe(testLoss)
+  for (const part of [optimizer, net]) part.dispose()
+})
+
 describe('what ends a run early leaves a checkpoint, and ‘last’ continues there', () => {
   const plain: Case = { make: sgd }
   const uninterrupted = async () => {
