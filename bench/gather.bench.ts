@@ -26,7 +26,7 @@ function prepare(gpu: Gpu, { N, R, rows }: Sizes): Prepared {
   const labels = Uint8Array.from({ length: rows }, (_, i) => i % 10)
   const order = Int32Array.from(permutation(2, 0, rows))
   const source = {
-    images: tensor(data, [rows, R], { gpu }),
+    images: [tensor(data, [rows, R], { gpu })],
     labels: tensor(labels, [rows], { gpu }),
     index: tensor(order, [rows], { gpu }),
   }
@@ -49,7 +49,7 @@ function prepare(gpu: Gpu, { N, R, rows }: Sizes): Prepared {
         disposeAll([out.images, out.labels])
       }
     },
-    dispose: () => disposeAll(Object.values(source)),
+    dispose: () => disposeAll(Object.values(source).flat()),
   }
 }
 

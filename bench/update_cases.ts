@@ -44,7 +44,7 @@ function prepare(gpu: Gpu, bench: UpdateBench, shape: Shape): Prepared {
     states: Object.fromEntries(states.map(([name, state]) => [name, state.storage])),
     watch: null,
   }
-  const run = () => bench.emit(gpu, storages, rows, 0, [{ ...entry, parameter: p.tensor }])
+  const run = () => bench.emit(gpu, storages, rows, 0, [p.tensor])
   return {
     flops: bench.flops(size),
     bytes: bench.bytes * size,

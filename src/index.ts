@@ -1,6 +1,8 @@
 // The portable entry: everything that runs in a browser and in Node alike.
 /// <reference types="@webgpu/types" preserve="true" />
 
+import './kernels/methods.ts'
+
 export { capture, Plan, type PlanRunOptions, warmUp } from './capture/capture.ts'
 export { type Batch, ImageBatches } from './data/batches.ts'
 export { type ImageDataset, take } from './data/fashion_mnist.ts'
@@ -14,14 +16,48 @@ export { Gpu } from './gpu/gpu.ts'
 export type { GpuInfo, GpuMemory } from './gpu/info.ts'
 export { Kernel, KernelFile, type KernelOptions, type Numbers } from './gpu/kernel.ts'
 export type { Storage } from './gpu/pool.ts'
-export { add } from './kernels/add.ts'
 export { type BatchNormOptions, batchNorm } from './kernels/batch_norm.ts'
+export {
+  add,
+  div,
+  eq,
+  ge,
+  gt,
+  le,
+  lt,
+  maximum,
+  minimum,
+  mul,
+  ne,
+  type Operand,
+  pow,
+  sub,
+  where,
+} from './kernels/binary.ts'
 export { type Conv2dOptions, conv2d } from './kernels/conv2d.ts'
 export { conv2dReluMaxPool2d } from './kernels/conv2d_relu_max_pool2d.ts'
+export {
+  cat,
+  expand,
+  flip,
+  type PadOptions,
+  pad,
+  permute,
+  repeat,
+  select,
+  slice,
+  split,
+  stack,
+  transpose,
+  tril,
+  triu,
+} from './kernels/copy.ts'
 export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
+export { oneHot } from './kernels/one_hot.ts'
+export { type EmbeddingOptions, embedding, gather, indexSelect } from './kernels/take.ts'
 export {
   abs,
   type ClampOptions,
@@ -49,7 +85,7 @@ export {
   square,
   tanh,
 } from './kernels/unary.ts'
-export * as nn from './nn/index.ts'
+export * as nn from './nn.ts'
 export { type OpenOptions, open } from './open.ts'
 export * as optim from './optim/index.ts'
 export * as sched from './sched/index.ts'

@@ -95,7 +95,7 @@ function circles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
 const ENGINE = ['nn', 'optim', 'sched', 'data', 'debug', 'kernels', 'capture', 'tensor', 'gpu']
 const LIBRARY = ['', 'train', 'tune', 'figures', ...ENGINE]
 
-// cli → node, provision → train, tune, figures → (nn, optim, sched, data) → kernels → capture → tensor → gpu
+// cli → node, provision → train, tune, figures → debug → (nn, optim, sched, data) → kernels → capture → tensor → gpu
 const below: Record<string, readonly string[]> = {
   gpu: [],
   tensor: ['gpu'],
@@ -105,7 +105,7 @@ const below: Record<string, readonly string[]> = {
   optim: ['kernels', 'capture', 'tensor', 'gpu'],
   sched: ['kernels', 'capture', 'tensor', 'gpu'],
   data: ['kernels', 'capture', 'tensor', 'gpu'],
-  debug: ['kernels', 'capture', 'tensor', 'gpu'],
+  debug: ['nn', 'kernels', 'capture', 'tensor', 'gpu'],
   train: ENGINE,
   tune: ['train', ...ENGINE],
   figures: ['train', ...ENGINE],

@@ -20,7 +20,8 @@
 //   stats                                      [C]
 //
 // Every sum over the batch is made alike. Of a channel in a block of 32 rows each lane takes every lanes-th value of a row, row
-// by row; then the lanes of a block are added in order, and the blocks in order. A block is the same rows whatever N is.
+// by row; then the lanes of a block are added in order, BLOCKS blocks in order, and the sums of these. A block is the same rows
+// whatever N is.
 //
 // A mean has the rounding errors of a long sum, which would be lost digits of the variance where the mean is large. So each lane
 // takes its own mean and then adds up the deviations from it, which are small and nearly exact, plainly and squared. From these
@@ -89,6 +90,7 @@ override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits
 const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
+const BLOCKS: u32 = 256u; // that are added in sequence
 
 // Blocks of rows that have values.
 fn blocks() -> u32 {
@@ -154,6 +156,19 @@ fn lane_shares(
   shares_out[i] = Share(mean, plain, squared);
 }
 
+// Of a block of rows of a channel: the sum of the distances from k, and of their squares.
+fn moved_block(block: u32, c: u32, k: f32) -> vec2f {
+  let first = (block * params.C + c) * params.lanes;
+  var sum = vec2f();
+  for (var i = first; i < first + params.lanes; i++) {
+    let share = shares[i];
+    let d = share.mean - k;
+    let moved = count_of(lane_of(i)) * d;
+    sum += vec2f(share.plain + moved, share.squared + (2.0 * share.plain + moved) * d);
+  }
+  return sum;
+}
+
 // The stats of a channel; its mean, and the sum of the squared deviations from it.
 fn finish_channel(c: u32) -> vec2f {
   var k = 0.0;
@@ -168,17 +183,13 @@ fn finish_channel(c: u32) -> vec2f {
   k /= values_of_channel();
   var plain = 0.0;
   var squared = 0.0;
-  for (var block = 0u; block < blocks(); block++) {
-    let first = (block * params.C + c) * params.lanes;
-    var sum = vec2f();
-    for (var i = first; i < first + params.lanes; i++) {
-      let share = shares[i];
-      let d = share.mean - k;
-      let moved = count_of(lane_of(i)) * d;
-      sum += vec2f(share.plain + moved, share.squared + (2.0 * share.plain + moved) * d);
+  for (var block = 0u; block < blocks(); ) {
+    var some = vec2f();
+    for (let stop = min(block + BLOCKS, blocks()); block < stop; block++) {
+      some += moved_block(block, c, k);
     }
-    plain += sum.x;
-    squared += sum.y;
+    plain += some.x;
+    squared += some.y;
   }
   let rest = plain / values_of_channel();
   let difference = squared - plain * rest;
@@ -308,13 +319,17 @@ fn backward_reduce(
   let c = (group.y * groups.x + group.x) * WG + local;
   if (c >= params.C) { return; }
   var total = vec2f();
-  for (var block = 0u; block < blocks(); block++) {
-    let first = (block * params.C + c) * params.lanes;
-    var sum = vec2f();
-    for (var i = first; i < first + params.lanes; i++) {
-      sum += partial[i];
+  for (var block = 0u; block < blocks(); ) {
+    var some = vec2f();
+    for (let stop = min(block + BLOCKS, blocks()); block < stop; block++) {
+      let first = (block * params.C + c) * params.lanes;
+      var sum = vec2f();
+      for (var i = first; i < first + params.lanes; i++) {
+        sum += partial[i];
+      }
+      some += sum;
     }
-    total += sum;
+    total += some;
   }
   dbias_out[c] = total.x;
   dweight_out[c] = total.y;

@@ -11,14 +11,18 @@
 // where they stand.
 //
 // Entry point          threads (one-dimensional; the group index is group.y * groups.x + group.x)
-// pack_forward         ceil(F/OCB) * C*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
-// pack_backward_input  ceil(C/OCB) * F*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
+// pack_forward         blocks * ins*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
+// pack_backward_input  blocks * ins*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
 // forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * blocks; a thread makes PX neighbours of OCB filters
 // backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * blocks; the same, over dx
-// backward_weight      ceil(N/IMAGES) * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX) * LANES: a thread sums DW_OC
-//                      filters by DW_TY x DW_TX taps of an input channel over every LANES-th row of a block of IMAGES images
-// reduce               F*C*KH*KW + F: one element of dw or db: the partial sums added in index order
+// backward_weight      ceil(parts/lanes)*lanes * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
+//                      DW_TY x DW_TX taps of an input channel for one part of the sum
+// reduce               F*C*KH*KW + F: one element of dw or db: `parts` sums added in index order
 // reduce_weight        F*C*KH*KW: the same for dw alone (a convolution without bias)
+//
+// A *part* of the sums over n, oy, ox: of the rows of a block of IMAGES images, which are n*OH + oy, those of a piece of
+// pieceRows rows; of these every LANES-th; of each, a segment of TERMS columns. Parts are numbered by block, piece, segment and
+// lane, the lane last. So a part adds at most TERMS products, and is the same however many images there are.
 //
 // Bindings, group 0 (an entry point uses those named beside it)
 //   0 params          all
@@ -30,8 +34,8 @@
 //   6 bias            forward: [F]; null in backward_input, and in forward where hasBias is 0
 //   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
 //   8 dy              backward_weight: [N,F,OH,OW]
-//   9 partial         backward_weight: written, [ceil(N/IMAGES)*LANES, F*C*KH*KW + F]
-//  10 sums            reduce*: the same buffer
+//   9 partial         backward_weight: written, [parts, F*C*KH*KW + F]
+//  10 sums            reduce*: [parts, F*C*KH*KW + F]
 //  11 dw              reduce*: [F,C,KH,KW]
 //  12 db              reduce: [F]
 //
@@ -43,8 +47,15 @@ struct Params {
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
   hasBias: u32,
-  // forward and backward_input: the blocks of OCB output channels that a dispatch makes. weights_* begin with the first one's.
+  // forward, backward_input and pack_*: the blocks of OCB output channels that a dispatch makes. packed and weights_* begin with
+  // the first one's.
   firstBlock: u32, blocks: u32,
+  // The same: the input channels that are summed over. packed has the weights of these.
+  in0: u32, ins: u32,
+  // backward_weight: how the rows of a block of images are cut into parts.
+  pieces: u32, pieceRows: u32, segments: u32,
+  // backward_weight: the parts that a dispatch makes; `lanes` is LANES, or parts where that is less. reduce*: those it adds.
+  firstPart: u32, parts: u32, lanes: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -70,8 +81,7 @@ const PX: u32 = 4u; // tune
 const OCB: u32 = 8u; // tune
 const WEIGHTS_UNIFORM: u32 = 0u; // tune
 const KW_FIXED: u32 = 0u; // tune
-// backward_weight and reduce*, all with the same numbers. IMAGES: images in a block; LANES: partial sums that a block makes;
-// DW_OC filters by DW_TY x DW_TX taps: the sums that a thread keeps; DW_SLIDE 1: keep the window of x from one column to the
+// backward_weight. IMAGES: images in a block; LANES: threads that share the rows of a piece; DW_OC filters by DW_TY x DW_TX taps: the sums that a thread keeps; DW_SLIDE 1: keep the window of x from one column to the
 // next, for SW = DW.
 const IMAGES: u32 = 32u; // tune
 const LANES: u32 = 8u; // tune
@@ -79,6 +89,7 @@ const DW_OC: u32 = 4u; // tune
 const DW_TY: u32 = 3u; // tune
 const DW_TX: u32 = 3u; // tune
 const DW_SLIDE: u32 = 0u; // tune
+const TERMS: u32 = 4096u; // a change of it changes the bits of long sums
 
 const OCV = (OCB + 3u) / 4u;
 const XN = PX + max(KW_FIXED, 1u) - 1u;
@@ -115,13 +126,13 @@ fn load_weights(i: u32) -> vec4f {
 // One output, cells outside left out by control flow: slow, and right for NaN and Inf too.
 fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
   var sum = 0.0;
-  for (var ic = 0u; ic < g.IC; ic++) {
+  for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
         if (iy >= 0 && ix >= 0) {
-          let tap = (((oc / OCB - params.firstBlock) * g.IC + ic) * params.KH + ky) * params.KW + kx;
+          let tap = (((oc / OCB - params.firstBlock) * params.ins + ic - params.in0) * params.KH + ky) * params.KW + kx;
           let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
           sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
         }
@@ -149,12 +160,12 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
   let left = i32(ox) * g.step.x - g.pad.x;
   var acc: array<vec4f, PX * OCV>;
 
-  for (var ic = 0u; ic < g.IC; ic++) {
+  for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       let row_ok = ok && iy >= 0;
       let row = i32((n * g.IC + ic) * g.IH * g.IW) + iy * i32(g.IW);
-      let taps = ((part * g.IC + ic) * params.KH + ky) * params.KW;
+      let taps = ((part * params.ins + ic - params.in0) * params.KH + ky) * params.KW;
       var xs: array<f32, XN>;
       if (KW_FIXED > 0u) {
         for (var i = 0u; i < XN; i++) {
@@ -248,15 +259,14 @@ fn backward_input(
 
 fn pack(i: u32, turned: bool) {
   let outs = select(params.F, params.C, turned);
-  let ins = select(params.C, params.F, turned);
   let kernel = params.KH * params.KW;
-  if (i >= ((outs + OCB - 1u) / OCB) * ins * kernel * OCV) {
+  if (i >= params.blocks * params.ins * kernel * OCV) {
     return;
   }
   let tap = (i / OCV) % kernel;
   let k = select(tap, kernel - 1u - tap, turned);
-  let in = (i / (OCV * kernel)) % ins;
-  let first = (i / (OCV * kernel * ins)) * OCB + (i % OCV) * 4u;
+  let in = params.in0 + (i / (OCV * kernel)) % params.ins;
+  let first = (params.firstBlock + i / (OCV * kernel * params.ins)) * OCB + (i % OCV) * 4u;
   var v = vec4f(0.0);
   for (var j = 0u; j < 4u; j++) {
     let out = first + j;
@@ -287,9 +297,10 @@ fn pack_backward_input(
   pack(flat_group(group, groups) * WG + lane, true);
 }
 
-// Where one thread of backward_weight works: images n0 to n1, filters f0 .., input channel c, taps ky0 .., kx0 ..
+// Where one thread of backward_weight works: every LANES-th row from r0 to r1 of the images from n0 on, columns ox0 to ox1;
+// filters f0 .., input channel c, taps ky0 .., kx0 .. `slot`: its row of partial.
 struct Tile {
-  n0: u32, n1: u32, lane: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
+  n0: u32, r0: u32, r1: u32, ox0: u32, ox1: u32, slot: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
 }
 
 // x under tap (ky, kx) of output column ox, 0 outside the image; row is the first element of the row of x, -1 if outside.
@@ -307,12 +318,11 @@ fn row_of_x(n: u32, c: u32, oy: u32, ky: u32) -> i32 {
 // One partial sum of dw, cells outside left out by control flow.
 fn exact_partial(t: Tile, f: u32, ky: u32, kx: u32) -> f32 {
   var sum = 0.0;
-  let rows = (t.n1 - t.n0) * params.OH;
-  for (var r = t.lane; r < rows; r += LANES) {
+  for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
     let row = row_of_x(n, t.c, oy, ky);
-    for (var ox = 0u; ox < params.OW; ox++) {
+    for (var ox = t.ox0; ox < t.ox1; ox++) {
       let ix = i32(ox * params.SW + kx * params.DW) - i32(params.PW);
       if (row >= 0 && ix >= 0 && ix < i32(params.W)) {
         sum += src[row + ix] * dy[((n * params.F + f) * params.OH + oy) * params.OW + ox];
@@ -334,8 +344,8 @@ fn backward_weight(
   let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
   var t: Tile;
   var rest = id;
-  t.lane = rest % LANES;
-  rest /= LANES;
+  t.slot = rest % params.lanes;
+  rest /= params.lanes;
   t.kx0 = (rest % tiles_x) * DW_TX;
   rest /= tiles_x;
   t.ky0 = (rest % tiles_y) * DW_TY;
@@ -344,16 +354,23 @@ fn backward_weight(
   rest /= params.C;
   t.f0 = (rest % blocks_f) * DW_OC;
   rest /= blocks_f;
-  t.n0 = rest * IMAGES;
-  if (t.n0 >= params.N) {
+  t.slot += rest * params.lanes;
+  if (t.slot >= params.parts) {
     return;
   }
-  t.n1 = min(t.n0 + IMAGES, params.N);
+  let part = params.firstPart + t.slot;
+  rest = part / LANES;
+  t.ox0 = (rest % params.segments) * TERMS;
+  t.ox1 = min(t.ox0 + TERMS, params.OW);
+  rest /= params.segments;
+  let first_row = (rest % params.pieces) * params.pieceRows;
+  t.r0 = first_row + part % LANES;
+  t.n0 = rest / params.pieces * IMAGES;
+  t.r1 = min(first_row + params.pieceRows, min(IMAGES, params.N - t.n0) * params.OH);
 
   var acc: array<f32, DW_OC * DW_TY * DW_TX>;
   var acc_b: array<f32, DW_OC>;
-  let rows = (t.n1 - t.n0) * params.OH;
-  for (var r = t.lane; r < rows; r += LANES) {
+  for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
     var row: array<i32, DW_TY>;
@@ -367,12 +384,12 @@ fn backward_weight(
           for (var i = 1u; i < DW_TX; i++) {
             xs[j * DW_TX + i - 1u] = xs[j * DW_TX + i];
           }
-          xs[j * DW_TX + DW_TX - 1u] = load_x(row[j], s, t.kx0 + DW_TX - 1u);
+          xs[j * DW_TX + DW_TX - 1u] = load_x(row[j], i32(t.ox0) + s, t.kx0 + DW_TX - 1u);
         }
       }
     }
     let dy_row = (n * params.F * params.OH + oy) * params.OW;
-    for (var ox = 0u; ox < params.OW; ox++) {
+    for (var ox = t.ox0; ox < t.ox1; ox++) {
       for (var j = 0u; j < DW_TY; j++) {
         if (DW_SLIDE == 1u) {
           for (var i = 1u; i < DW_TX; i++) {
@@ -398,7 +415,7 @@ fn backward_weight(
 
   let kernel = params.KH * params.KW;
   let weights = params.F * params.C * kernel;
-  let base = (t.n0 / IMAGES * LANES + t.lane) * (weights + params.F);
+  let base = t.slot * (weights + params.F);
   var again = false;
   for (var o = 0u; o < DW_OC; o++) {
     let f = t.f0 + o;
@@ -429,9 +446,8 @@ fn backward_weight(
 }
 
 fn sum_partial(i: u32, stride: u32) -> f32 {
-  let count = (params.N + IMAGES - 1u) / IMAGES * LANES;
   var sum = 0.0;
-  for (var b = 0u; b < count; b++) {
+  for (var b = 0u; b < params.parts; b++) {
     sum += sums[b * stride + i];
   }
   return sum;

@@ -24,10 +24,14 @@
 // forward          workgroups: ceil(N*OH*runs / WG) * ceil(F/OCB); a thread makes RUN neighbours of OCB filters
 // backward_input   workgroups: ceil(N*ceil(H/2)*ceil(W/DX_T) / WG) * ceil(C/DX_C); a thread makes two rows of DX_T cells of
 //                  DX_C channels of dx
-// backward_weight  ceil(N/IMAGES) * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX) * LANES: a thread sums DW_OC filters
-//                  by DW_TY x DW_TX taps of an input channel over every LANES-th row of windows of IMAGES images
-// reduce           F*C*KH*KW + F: one element of dw or db: the partial sums added in index order
+// backward_weight  ceil(parts/lanes)*lanes * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
+//                  DW_TY x DW_TX taps of an input channel for one part of the sum
+// reduce           F*C*KH*KW + F: one element of dw or db: `parts` sums added in index order
 // reduce_weight    F*C*KH*KW: the same for dw alone
+//
+// A *part* of the sums over windows: of the rows of windows of a block of IMAGES images, which are n*OH + oy, those of a piece
+// of pieceRows rows; of these every LANES-th; of each, a segment of TERMS windows. Parts are numbered by block, piece, segment
+// and lane, the lane last. So a part adds at most TERMS products, and is the same however many images there are.
 //
 // Bindings, group 0 (an entry point uses those named beside it)
 //   0 params         all
@@ -40,8 +44,8 @@
 //   7 dy             backward_*: [N,F,OH,OW]
 //   8 winner         backward_*: what forward wrote
 //   9 dx             backward_input: [N,C,H,W]
-//  10 partial        backward_weight: written, [parts, F*C*KH*KW] and then [parts, F], parts = ceil(N/IMAGES)*LANES
-//  11 sums           reduce*: the same buffer
+//  10 partial        backward_weight: written, [parts, F*C*KH*KW + F]
+//  11 sums           reduce*: [parts, F*C*KH*KW + F]
 //  12 dw             reduce*: [F,C,KH,KW]
 //  13 db             reduce: [F]
 //  14 weight         pack: w [F,C,KH,KW]
@@ -55,6 +59,10 @@ struct Params {
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
   hasBias: u32,
+  // backward_weight: how the rows of a block of images are cut into parts.
+  pieces: u32, pieceRows: u32, segments: u32,
+  // backward_weight: the parts that a dispatch makes; `lanes` is LANES, or parts where that is less. reduce*: those it adds.
+  firstPart: u32, parts: u32, lanes: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -95,13 +103,14 @@ const DX_WINDOWS: u32 = 1u; // tune
 const DX_BACK: u32 = 0u; // tune
 const DX_SHIFT: u32 = 0u; // tune
 const DX_WHOLE: u32 = 0u; // tune
-// backward_weight and reduce*. IMAGES: images in a block; LANES: partial sums that a block makes; DW_OC filters by
+// backward_weight. IMAGES: images in a block; LANES: threads that share the rows of a piece; DW_OC filters by
 // DW_TY x DW_TX taps: the sums that a thread keeps.
 const IMAGES: u32 = 32u; // tune
 const LANES: u32 = 8u; // tune
 const DW_OC: u32 = 4u; // tune
 const DW_TY: u32 = 3u; // tune
 const DW_TX: u32 = 3u; // tune
+const TERMS: u32 = 4096u; // a change of it changes the bits of long sums
 
 const COLUMNS = 2u * RUN;
 const TAPS = max(KW_FIXED, 1u);
@@ -468,20 +477,20 @@ fn backward_input(
   }
 }
 
-// Where one thread of backward_weight works: images n0 to n1, filters f0 .., input channel c, taps ky0 .., kx0 ..
+// Where one thread of backward_weight works: every LANES-th row from r0 to r1 of the images from n0 on, windows ox0 to ox1;
+// filters f0 .., input channel c, taps ky0 .., kx0 .. `slot`: its row of partial.
 struct Tile {
-  n0: u32, n1: u32, lane: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
+  n0: u32, r0: u32, r1: u32, ox0: u32, ox1: u32, slot: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
 }
 
 // One partial sum of dw, with all that adds nothing left out by control flow.
 fn exact_partial(t: Tile, f: u32, ky: u32, kx: u32) -> f32 {
   var sum = 0.0;
-  let rows = (t.n1 - t.n0) * params.OH;
-  for (var r = t.lane; r < rows; r += LANES) {
+  for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
     let row_of_dy = (n * params.F + f) * params.OH + oy;
-    for (var ox = 0u; ox < params.OW; ox++) {
+    for (var ox = t.ox0; ox < t.ox1; ox++) {
       let code = load_winner(row_of_dy, ox);
       let row = row_of_x(n, t.c, i32((2u * oy + (code >> 1u)) * params.SH + ky * params.DH) - i32(params.PH));
       let ix = i32((2u * ox + (code & 1u)) * params.SW + kx * params.DW) - i32(params.PW);
@@ -504,8 +513,8 @@ fn backward_weight(
   let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
   var t: Tile;
   var rest = flat_group(group, groups) * WG + lane;
-  t.lane = rest % LANES;
-  rest /= LANES;
+  t.slot = rest % params.lanes;
+  rest /= params.lanes;
   t.kx0 = (rest % tiles_x) * DW_TX;
   rest /= tiles_x;
   t.ky0 = (rest % tiles_y) * DW_TY;
@@ -514,18 +523,25 @@ fn backward_weight(
   rest /= params.C;
   t.f0 = (rest % blocks_f) * DW_OC;
   rest /= blocks_f;
-  t.n0 = rest * IMAGES;
-  if (t.n0 >= params.N) {
+  t.slot += rest * params.lanes;
+  if (t.slot >= params.parts) {
     return;
   }
-  t.n1 = min(t.n0 + IMAGES, params.N);
+  let part = params.firstPart + t.slot;
+  rest = part / LANES;
+  t.ox0 = (rest % params.segments) * TERMS;
+  t.ox1 = min(t.ox0 + TERMS, params.OW);
+  rest /= params.segments;
+  let first_row = (rest % params.pieces) * params.pieceRows;
+  t.r0 = first_row + part % LANES;
+  t.n0 = rest / params.pieces * IMAGES;
+  t.r1 = min(first_row + params.pieceRows, min(IMAGES, params.N - t.n0) * params.OH);
 
   var acc: array<array<vec4f, DW_TX>, DW_TY>; // a component for each filter
   var acc_b: vec4f;
   let fs = min(vec4u(t.f0) + vec4u(0u, 1u, 2u, 3u), vec4u(params.F - 1u));
   let runs = runs_of_row();
-  let rows = (t.n1 - t.n0) * params.OH;
-  for (var r = t.lane; r < rows; r += LANES) {
+  for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
     var row: array<i32, DW_TY + 1u>;
@@ -535,16 +551,16 @@ fn backward_weight(
       for (var j = 0u; j <= DW_TY; j++) {
         row[j] = row_of_x(n, t.c, i32(2u * oy + t.ky0 + j) - i32(params.PH));
         for (var i = 2u; i <= DW_TX; i++) {
-          xs[j][i] = load_x(row[j], i32(t.kx0 + i) - 2 - i32(params.PW));
+          xs[j][i] = load_x(row[j], i32(2u * t.ox0 + t.kx0 + i) - 2 - i32(params.PW));
         }
       }
     }
-    for (var run = 0u; run < runs; run++) {
+    for (var run = t.ox0 / RUN; run * RUN < t.ox1; run++) {
       let rows_of_dy = (n * params.F + fs) * params.OH + oy;
       let at = rows_of_dy * runs + run;
       let words = vec4u(winner[at.x], winner[at.y], winner[at.z], winner[at.w]);
-      let end = min((run + 1u) * RUN, params.OW);
-      for (var ox = run * RUN; ox < end; ox++) {
+      let end = min((run + 1u) * RUN, t.ox1);
+      for (var ox = max(run * RUN, t.ox0); ox < end; ox++) {
         if (KW_FIXED > 0u) {
           for (var j = 0u; j <= DW_TY; j++) {
             for (var i = 2u; i <= DW_TX; i++) {
@@ -594,8 +610,7 @@ fn backward_weight(
 
   let kernel = params.KH * params.KW;
   let weights = params.F * params.C * kernel;
-  let part = t.n0 / IMAGES * LANES + t.lane;
-  let parts = (params.N + IMAGES - 1u) / IMAGES * LANES;
+  let base = t.slot * (weights + params.F);
   var again = false;
   for (var o = 0u; o < DW_OC; o++) {
     let f = t.f0 + o;
@@ -605,12 +620,12 @@ fn backward_weight(
           let v = acc[j][i][o];
           again = again || not_finite(v);
           if (t.ky0 + j < params.KH && t.kx0 + i < params.KW) {
-            partial[part * weights + (f * params.C + t.c) * kernel + (t.ky0 + j) * params.KW + t.kx0 + i] = v;
+            partial[base + (f * params.C + t.c) * kernel + (t.ky0 + j) * params.KW + t.kx0 + i] = v;
           }
         }
       }
       if (t.c == 0u && t.ky0 == 0u && t.kx0 == 0u) {
-        partial[parts * weights + part * params.F + f] = acc_b[o];
+        partial[base + weights + f] = acc_b[o];
       }
     }
   }
@@ -618,19 +633,17 @@ fn backward_weight(
     for (var f = t.f0; f < min(t.f0 + DW_OC, params.F); f++) {
       for (var ky = t.ky0; ky < min(t.ky0 + DW_TY, params.KH); ky++) {
         for (var kx = t.kx0; kx < min(t.kx0 + DW_TX, params.KW); kx++) {
-          partial[part * weights + (f * params.C + t.c) * kernel + ky * params.KW + kx] = exact_partial(t, f, ky, kx);
+          partial[base + (f * params.C + t.c) * kernel + ky * params.KW + kx] = exact_partial(t, f, ky, kx);
         }
       }
     }
   }
 }
 
-// The sum of every `stride`-th element from `first` on, one a part.
-fn sum_parts(first: u32, stride: u32) -> f32 {
-  let parts = (params.N + IMAGES - 1u) / IMAGES * LANES;
+fn sum_partial(i: u32, stride: u32) -> f32 {
   var sum = 0.0;
-  for (var p = 0u; p < parts; p++) {
-    sum += sums[first + p * stride];
+  for (var p = 0u; p < params.parts; p++) {
+    sum += sums[p * stride + i];
   }
   return sum;
 }
@@ -644,10 +657,9 @@ fn reduce(
   let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
-    dw[i] = sum_parts(i, weights);
+    dw[i] = sum_partial(i, weights + params.F);
   } else if (i < weights + params.F) {
-    let parts = (params.N + IMAGES - 1u) / IMAGES * LANES;
-    db[i - weights] = sum_parts(parts * weights + i - weights, params.F);
+    db[i - weights] = sum_partial(i, weights + params.F);
   }
 }
 
@@ -660,7 +672,7 @@ fn reduce_weight(
   let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
-    dw[i] = sum_parts(i, weights);
+    dw[i] = sum_partial(i, weights + params.F);
   }
 }
 

@@ -6,7 +6,8 @@
 //
 //   x, dx   [N, C]    logits; dx is null in fused where needX = 0
 //   labels  [N]       int32, or bytes, four a word
-//   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
+//   rows    [N]       what is known of a row, for backward too
+//   state   [1]       sums of the rows so far, and at last the divisor
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
 //   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
@@ -17,8 +18,11 @@
 //                   rows that count, 1 for the sum of the losses. A batch of which no row counts changes nothing.
 //
 // The divisor is the number of rows that are not ignored for the mean, or 1 if there is none; 1 for the sum. The mean
-// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, and then the blocks in order:
-// ignored rows after the last one that is not change no bit.
+// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, then 256 blocks in order, then these
+// sums in order: ignored rows after the last one that is not change no bit.
+//
+// A dispatch takes the N rows from n0 on of x, labels, out, dy and dx; of a batch in several of them each has rows of its own,
+// and each but the last a multiple of 8192. With more = 1 state holds the sums of those before; with last = 0 more follow.
 //
 // A label that is neither a class nor ignored gives NaN; the host refuses those it can see.
 //
@@ -37,6 +41,9 @@ struct Params {
   mean: u32,        // 1 for the mean, 0 for the sum
   needX: u32,       // read by fused alone
   counted: u32,     // 1 to add to the totals
+  n0: u32,
+  more: u32,
+  last: u32,
 }
 
 struct Row {
@@ -44,6 +51,14 @@ struct Row {
   z: f32,
   loss: f32,
   counts: u32, // COUNTS, RIGHT and NOT_FINITE as they apply; 0 for an ignored row
+}
+
+struct State {
+  loss: f32,
+  counted: u32,
+  right: u32,
+  bad: u32, // rows whose logits are not finite
+  divisor: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -55,9 +70,11 @@ struct Row {
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> totals: array<atomic<u32>>;
 @group(0) @binding(8) var<storage, read> saved_rows: array<Row>; // rows, for backward
+@group(0) @binding(9) var<storage, read_write> state: array<State>;
+@group(0) @binding(10) var<storage, read> saved_state: array<State>; // state, for backward
 
 override WG: u32 = 64u;
-const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
+const GROUP: u32 = 256u; // threads of a kernel that has one workgroup; blocks of rows that are added in sequence
 const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits of the loss
 // Sums of these over a block of rows stay apart.
 const COUNTS: u32 = 0x1u;
@@ -98,7 +115,7 @@ fn nan() -> f32 {
 }
 
 fn forward_row(n: u32) {
-  let first = n * params.C;
+  let first = (params.n0 + n) * params.C;
   var m = x[first];
   var largest = 0u;
   var size = size_bits(m);
@@ -114,7 +131,7 @@ fn forward_row(n: u32) {
   for (var c = 0u; c < params.C; c++) {
     z += exp(x[first + c] - m);
   }
-  let t = label(n);
+  let t = label(params.n0 + n);
   var loss = nan();
   if (t < params.C) { loss = log(z) + (m - x[first + t]); }
   // Neither exp, log nor a difference of infinities need give NaN, so a row that must says so itself.
@@ -127,7 +144,7 @@ fn forward_row(n: u32) {
     counts = 0u;
   }
   rows[n] = Row(m, z, loss, counts);
-  if (params.each == 1u) { out[n] = loss; }
+  if (params.each == 1u) { out[params.n0 + n] = loss; }
 }
 
 fn note(now: u32, code: u32) {
@@ -150,10 +167,8 @@ fn add_to_totals(mean_loss: f32, counted: u32, right: u32, logits_are_finite: bo
 fn reduce_rows(lane: u32) {
   let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
   // The first thread's.
-  var loss = 0.0;
-  var counted = 0u;
-  var right = 0u;
-  var bad = 0u;
+  var s = State();
+  if (lane == 0u && params.more == 1u) { s = state[0]; }
   for (var first = 0u; first < blocks; first += GROUP) {
     let begin = (first + lane) * ROWS_PER_BLOCK;
     var sum = 0.0;
@@ -166,34 +181,37 @@ fn reduce_rows(lane: u32) {
     block_counts[lane] = counts;
     workgroupBarrier();
     if (lane == 0u) {
+      var group_loss = 0.0;
       for (var block = 0u; block < min(GROUP, blocks - first); block++) {
-        loss += block_loss[block];
+        group_loss += block_loss[block];
         let all = block_counts[block];
-        counted += all % RIGHT;
-        right += all / RIGHT % (NOT_FINITE / RIGHT);
-        bad += all / NOT_FINITE;
+        s.counted += all % RIGHT;
+        s.right += all / RIGHT % (NOT_FINITE / RIGHT);
+        s.bad += all / NOT_FINITE;
       }
+      s.loss += group_loss;
     }
     workgroupBarrier();
   }
   if (lane > 0u) { return; }
-  var divisor = 1.0;
-  if (params.mean == 1u) { divisor = f32(max(counted, 1u)); }
-  var result = loss / divisor;
-  if (params.mean == 1u && counted == 0u) { result = nan(); }
+  s.divisor = 1.0;
+  if (params.mean == 1u) { s.divisor = f32(max(s.counted, 1u)); }
+  state[0] = s;
+  if (params.last == 0u) { return; }
+  var result = s.loss / s.divisor;
+  if (params.mean == 1u && s.counted == 0u) { result = nan(); }
   out[0] = result;
-  rows[params.N] = Row(divisor, 0.0, 0.0, 0u);
-  if (params.counted == 1u) { add_to_totals(result, counted, right, bad == 0u); }
+  if (params.counted == 1u) { add_to_totals(result, s.counted, s.right, s.bad == 0u); }
 }
 
 // `g` is the gradient of the row's loss, `row` what forward knew of it.
 fn backward_row(n: u32, g: f32, row: Row) {
-  let t = label(n);
+  let t = label(params.n0 + n);
   let m = row.m;
   let z = row.z;
   let wrong = t >= params.C || not_finite(m);
   for (var c = 0u; c < params.C; c++) {
-    let i = n * params.C + c;
+    let i = (params.n0 + n) * params.C + c;
     var p = exp(x[i] - m) / z;
     if (c == t) { p -= 1.0; }
     var result = p * g;
@@ -227,7 +245,7 @@ fn fused(@builtin(local_invocation_index) lane: u32) {
   reduce_rows(lane);
   storageBarrier();
   if (params.needX == 0u) { return; }
-  let g = 1.0 / rows[params.N].m;
+  let g = 1.0 / state[0].divisor;
   for (var n = lane; n < params.N; n += GROUP) {
     backward_row(n, g, rows[n]);
   }
@@ -241,7 +259,7 @@ fn backward(
 ) {
   let n = (group.y * groups.x + group.x) * WG + lane;
   if (n >= params.N) { return; }
-  var g = dy[n * params.each];
-  if (params.each == 0u) { g /= saved_rows[params.N].m; }
+  var g = dy[(params.n0 + n) * params.each];
+  if (params.each == 0u) { g /= saved_state[0].divisor; }
   backward_row(n, g, saved_rows[n]);
 }

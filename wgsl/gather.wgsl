@@ -5,9 +5,12 @@
 //   labels     out_labels[n] = i32(labels[index[entry(n)]])
 //   Where the list ends before entry(n), the image is 0 and the label IGNORED, which crossEntropy leaves out.
 //
-//   bytes       [ROWS, R]  four bytes a word, little-endian
-//   labels      [ROWS]     likewise
-//   index       [LENGTH]   row numbers, below ROWS
+//   Images may lie in several parts, one after the other, each with a dispatch that writes the images of its part. Labels, and
+//   what lies past the end of the list, each of them writes alike.
+//
+//   bytes       [rows, R]  those of the part: row 0 is the image `part`; four bytes a word, little-endian
+//   labels      [ROWS]     those of all images, likewise
+//   index       [LENGTH]   numbers of images
 //   batches     rows of one word, as per_step.ts describes them: the number of a batch; null where stride is 0
 //   out         [N, R]
 //   out_labels  [N]
@@ -23,6 +26,8 @@ struct Params {
   stride: u32, // entries in a batch
   which: u32, // which one it is of several batches in a step of a run
   scale: f32,
+  part: u32, // images before this part
+  rows: u32, // images in this part
 }
 
 struct Replay {
@@ -50,6 +55,11 @@ fn row_of(first: u32, n: u32) -> u32 {
     return NONE;
   }
   return index[first + n];
+}
+
+// Whether a row lies in another part, whose dispatch writes it. The difference wraps around for rows before this part.
+fn is_elsewhere(row: u32) -> bool {
+  return row != NONE && row - params.part >= params.rows;
 }
 
 fn byte_of(word: u32, i: u32) -> f32 {
@@ -81,8 +91,9 @@ fn batch(
     for (var i = start; i < min(start + WG * (PER / 4u), params.N * words); i += WG) {
       let n = i / words;
       let row = row_of(first, n);
+      if (is_elsewhere(row)) { continue; }
       var word = 0u;
-      if (row != NONE) { word = bytes[row * words + i - n * words]; }
+      if (row != NONE) { word = bytes[(row - params.part) * words + i - n * words]; }
       for (var j = 0u; j < 4u; j++) { out[4u * i + j] = byte_of(word, j); }
     }
   } else {
@@ -90,9 +101,10 @@ fn batch(
     for (var i = start; i < min(start + WG * PER, params.N * params.R); i += WG) {
       let n = i / params.R;
       let row = row_of(first, n);
+      if (is_elsewhere(row)) { continue; }
       var value = 0.0;
       if (row != NONE) {
-        let at = row * params.R + i - n * params.R;
+        let at = (row - params.part) * params.R + i - n * params.R;
         value = byte_of(bytes[at / 4u], at % 4u);
       }
       out[i] = value;

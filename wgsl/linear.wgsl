@@ -14,30 +14,33 @@
 //
 // Null where they are not looked at: bias with hasBias = 0, y with relu = 0, dx with needX = 0, dw and db with needW = 0.
 //
-// i and o ascend. The sums over n go by blocks of BLOCK rows, n ascending in the block, and then over the blocks in
-// ascending order, starting from +0: their bits depend neither on the device's scheduling nor on rows of zeros in dy
-// after the last one (x must be finite there).
+// i and o ascend; the packed kernels add up `count` of them from k0 on, and with more = 1 add that to what out or dx holds;
+// with last = 0 others follow, and bias, ReLU and mask are left to the last one. The sums over n go by blocks of BLOCK rows,
+// n ascending in the block, and then over the blocks of a part in ascending order, starting from +0: their bits depend neither
+// on the device's scheduling nor on rows of zeros in dy after the last one (x must be finite there).
 //
 // A *quad* is four neighbouring rows or columns of an operand at one k, k being the dimension summed over: one vec4f.
 // The quads of an operand are stored k by k: quad q at k is element k * quads + q, quads = ceil(rows or columns / 4).
 //
-// pack_forward    Writes to `packed` the quads of x (ceil(N/4) of them at each i), then those of weight (ceil(O/4) at
-//                 each i). One thread writes the same quad at up to STRIP successive i:
-//                 (ceil(N/4) + ceil(O/4))*ceil(I/STRIP) threads.
-// forward         Reads them as `quads`. One thread computes an 8 x 8 block of out: ceil(N/8)*ceil(O/8) threads.
-// pack_backward   Writes to `packed` quads of dy along O at each n and of x along I at each n (both only if needW = 1),
-//                 then of dy along N at each o and of weight along I at each o (both only if needX = 1).
+// pack_forward    Writes quads of x (ceil(N/4) of them at each i) to left_out, of weight (ceil(O/4) at each i) to right_out,
+//                 those of k0 first. One thread writes the same quad at up to STRIP successive i:
+//                 (ceil(N/4) + ceil(O/4))*ceil(count/STRIP) threads.
+// forward         Reads them as `left` and `right`. One thread computes an 8 x 8 block of out: ceil(N/8)*ceil(O/8) threads.
+// pack_backward   Of `rows` rows from n0 on, if needW = 1, quads of dy along O at each n to left_out, and of x along I at each
+//                 n to right_out; then of `count` o from k0 on, if needX = 1, quads of dy along N at each o to left_out, and of
+//                 weight along I at each o to right_out.
 //                 One thread writes the same quad at up to STRIP successive k, k being n or o:
-//                 needW*(ceil(O/4) + ceil(I/4))*ceil(N/STRIP) + needX*(ceil(N/4) + ceil(I/4))*ceil(O/STRIP) threads.
-// backward        Reads them as `quads`. One thread computes an 8 x 8 block of dw (ceil(O/8)*ceil(I/8) threads a part),
-//                 an 8 x 8 block of dx (ceil(N/8)*ceil(I/8) threads) or 4 elements of db (ceil(O/4) threads a part), in
+//                 needW*(ceil(O/4) + ceil(I/4))*ceil(rows/STRIP) + needX*(ceil(N/4) + ceil(I/4))*ceil(count/STRIP) threads.
+// backward        Reads them as `left` and `right`. One thread computes an 8 x 8 block of dw (ceil(O/8)*ceil(I/8) threads a
+//                 part), an 8 x 8 block of dx (ceil(N/8)*ceil(I/8) threads) or 4 elements of db (ceil(O/4) threads a part), in
 //                 this order: needW*parts*(ceil(O/8)*ceil(I/8) + ceil(O/4)) + needX*ceil(N/8)*ceil(I/8).
-//                 With parts = 1 a thread adds all the blocks of rows itself. With parts = ceil(N/BLOCK) it takes one,
-//                 dw is [parts, O, I] and db [parts, O], and `reduce` adds the parts: the same bits, more threads.
+//                 A part of dw and db is the sum over `share` rows, a multiple of BLOCK: dw is [parts, O, I] and db [parts, O],
+//                 parts = ceil(rows/share). `reduce` or sum_parts.wgsl adds them.
 // forward_direct, backward_direct
 //                 The same, to the same bits, in one dispatch, without packing: for layers so small that it costs more than
-//                 it saves. backward_direct takes no ReLU of its own; it has ceil(O/8)*ceil(I/8) threads a part for dw,
-//                 ceil(N/8)*ceil(I/8) for dx and O a part for db, in the same order.
+//                 it saves. They take all of N, I and O, whatever n0, rows, k0 and count are. backward_direct takes no ReLU of
+//                 its own; it has ceil(O/8)*ceil(I/8) threads a part for dw, ceil(N/8)*ceil(I/8) for dx and O a part for db,
+//                 in the same order.
 // reduce          Adds partial_w [parts, O, I] to dw [O, I] and partial_b [parts, O] to db [O]. One thread an element:
 //                 O*I + O.
 //
@@ -51,8 +54,15 @@ struct Params {
   relu: u32,
   needX: u32,
   needW: u32, // dw and db
-  parts: u32, // 1 or ceil(N/BLOCK)
+  parts: u32, // of dw and db
+  share: u32, // rows of a part
   maskX: u32, // 1: dx is 0 where x <= 0, x being a ReLU's output and dx the gradient of what that ReLU took
+  n0: u32,
+  rows: u32, // of dw and db
+  k0: u32,
+  count: u32,
+  more: u32,
+  last: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -60,8 +70,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> packed: array<vec4f>;
-@group(0) @binding(6) var<storage, read> quads: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> left_out: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> right_out: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(0) @binding(8) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(9) var<storage, read_write> dw: array<f32>;
@@ -72,6 +82,8 @@ struct Params {
 // x and weight, where I is a multiple of 4.
 @group(0) @binding(14) var<storage, read> x_quads: array<vec4f>;
 @group(0) @binding(15) var<storage, read> weight_quads: array<vec4f>;
+@group(0) @binding(16) var<storage, read> left: array<vec4f>;
+@group(0) @binding(17) var<storage, read> right: array<vec4f>;
 
 override WG: u32 = 64u;
 
@@ -90,18 +102,18 @@ fn eights_of(n: u32) -> u32 {
 // drivers make STRIP copies of the loop's body, and take seconds to compile them.
 struct Strip {
   at: vec4u, // where its four elements are at the first k
-  to: u32, // which element of `packed` the first quad becomes
-  step: u32, // from one quad to the next in `packed`
+  to: u32, // which element of left_out or right_out the first quad becomes
+  step: u32, // from one quad to the next there
   end: u32, // past the last one
 }
 
-// Strip i of a matrix of n by size_k elements; element `row` at k is row * stride + k * stride_k. Its quads start at
-// `first` in `packed`.
-fn strip_of(i: u32, n: u32, size_k: u32, stride: u32, stride_k: u32, first: u32) -> Strip {
+// Strip i of a matrix of n by size_k elements from k0 on; element `row` at k is row * stride + k * stride_k. Its quads start
+// at `first`.
+fn strip_of(i: u32, n: u32, k0: u32, size_k: u32, stride: u32, stride_k: u32, first: u32) -> Strip {
   let step = quads_of(n);
   let q = i % step;
   let k = i / step * STRIP;
-  let at = min(q * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(n - 1u)) * stride + k * stride_k;
+  let at = min(q * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(n - 1u)) * stride + (k0 + k) * stride_k;
   return Strip(at, first + k * step + q, step, first + min(k + STRIP, size_k) * step);
 }
 
@@ -135,7 +147,7 @@ fn dy_at(i: u32) -> f32 {
 
 // An element of dx, given its sum.
 fn masked(sum: f32, at: u32) -> f32 {
-  return select(sum, 0.0, params.maskX == 1u && x[at] <= 0.0);
+  return select(sum, 0.0, params.maskX == 1u && params.last == 1u && x[at] <= 0.0);
 }
 
 @compute @workgroup_size(WG)
@@ -145,18 +157,18 @@ fn pack_forward(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WG + lane;
-  let threads_x = quads_of(params.N) * strips_of(params.I);
-  let threads_w = quads_of(params.O) * strips_of(params.I);
+  let threads_x = quads_of(params.N) * strips_of(params.count);
+  let threads_w = quads_of(params.O) * strips_of(params.count);
   if (i < threads_x) {
-    var s = strip_of(i, params.N, params.I, params.I, 1u, 0u);
+    var s = strip_of(i, params.N, params.k0, params.count, params.I, 1u, 0u);
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
+      left_out[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
       s.at += 1u;
     }
   } else if (i - threads_x < threads_w) {
-    var s = strip_of(i - threads_x, params.O, params.I, params.I, 1u, quads_of(params.N) * params.I);
+    var s = strip_of(i - threads_x, params.O, params.k0, params.count, params.I, 1u, 0u);
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
+      right_out[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
       s.at += 1u;
     }
   }
@@ -177,11 +189,10 @@ fn forward(
   }
   let step_i = quads_of(params.N);
   let step_j = quads_of(params.O);
-  let first = step_i * params.I;
   var i0 = row / 4u;
   var i1 = min(i0 + 1u, step_i - 1u);
-  var j0 = first + column / 4u;
-  var j1 = first + min(column / 4u + 1u, step_j - 1u);
+  var j0 = column / 4u;
+  var j1 = min(j0 + 1u, step_j - 1u);
   // s<row><l or h>: the low and the high four columns of the block's rows.
   var s0l = vec4f(); var s0h = vec4f();
   var s1l = vec4f(); var s1h = vec4f();
@@ -191,11 +202,11 @@ fn forward(
   var s5l = vec4f(); var s5h = vec4f();
   var s6l = vec4f(); var s6h = vec4f();
   var s7l = vec4f(); var s7h = vec4f();
-  for (var k = 0u; k < params.I; k++) {
-    let x0 = quads[i0];
-    let x1 = quads[i1];
-    let y0 = quads[j0];
-    let y1 = quads[j1];
+  for (var k = 0u; k < params.count; k++) {
+    let x0 = left[i0];
+    let x1 = left[i1];
+    let y0 = right[j0];
+    let y1 = right[j1];
     i0 += step_i;
     i1 += step_i;
     j0 += step_j;
@@ -216,7 +227,13 @@ fn forward(
     let start = half / 2u * params.O;
     let stop = start + min(column + (half & 1u) * 4u + 4u, params.O);
     for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
-      out[at] = finished(s0l.x, at - start);
+      if (params.more == 1u) {
+        s0l.x += out[at];
+      }
+      if (params.last == 1u) {
+        s0l.x = finished(s0l.x, at - start);
+      }
+      out[at] = s0l.x;
       s0l = s0l.yzww;
     }
     s0l = s0h; s0h = s1l; s1l = s1h; s1h = s2l; s2l = s2h;
@@ -290,37 +307,36 @@ fn pack_backward(
   let quads_n = quads_of(params.N);
   let quads_i = quads_of(params.I);
   let quads_o = quads_of(params.O);
-  let strips_n = strips_of(params.N) * params.needW;
-  let strips_o = strips_of(params.O) * params.needX;
-  // Where the threads of each operand end, and where its quads start.
+  let strips_n = strips_of(params.rows) * params.needW;
+  let strips_o = strips_of(params.count) * params.needX;
+  // Where the threads of each operand end, and where those quads start that follow others.
   let end_1 = quads_o * strips_n;
   let end_2 = end_1 + quads_i * strips_n;
   let end_3 = end_2 + quads_n * strips_o;
   let end_4 = end_3 + quads_i * strips_o;
-  let first_2 = quads_o * params.N;
-  let first_3 = (quads_o + quads_i) * params.N * params.needW;
-  let first_4 = first_3 + quads_n * params.O;
+  let first_3 = quads_o * params.rows * params.needW;
+  let first_4 = quads_i * params.rows * params.needW;
   if (i < end_1 || (i >= end_2 && i < end_3)) {
-    var s = strip_of(i, params.O, params.N, 1u, params.O, 0u);
+    var s = strip_of(i, params.O, params.n0, params.rows, 1u, params.O, 0u);
     var step = params.O;
     if (i >= end_2) {
-      s = strip_of(i - end_2, params.N, params.O, params.O, 1u, first_3);
+      s = strip_of(i - end_2, params.N, params.k0, params.count, params.O, 1u, first_3);
       step = 1u;
     }
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(dy_at(s.at.x), dy_at(s.at.y), dy_at(s.at.z), dy_at(s.at.w));
+      left_out[s.to] = vec4f(dy_at(s.at.x), dy_at(s.at.y), dy_at(s.at.z), dy_at(s.at.w));
       s.at += step;
     }
   } else if (i < end_2) {
-    var s = strip_of(i - end_1, params.I, params.N, 1u, params.I, first_2);
+    var s = strip_of(i - end_1, params.I, params.n0, params.rows, 1u, params.I, 0u);
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
+      right_out[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
       s.at += params.I;
     }
   } else if (i < end_4) {
-    var s = strip_of(i - end_3, params.I, params.O, 1u, params.I, first_4);
+    var s = strip_of(i - end_3, params.I, params.k0, params.count, 1u, params.I, first_4);
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
+      right_out[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
       s.at += params.I;
     }
   }
@@ -340,22 +356,19 @@ fn backward(
   let count_w = blocks_w * params.parts * params.needW;
   let count_x = eights_of(params.N) * across * params.needX;
   let thread = in_turn(group.y * groups.x + group.x, groups.x * groups.y, (count_w + WG - 1u) / WG) * WG + lane;
-  // Rows of the batch a part takes.
-  let share = select(BLOCK, params.N, params.parts == 1u);
-
   if (thread >= count_w + count_x) {
     let t = thread - count_w - count_x;
     if (t >= quads_o * params.parts * params.needW) {
       return;
     }
     let part = t / quads_o;
-    let end = min((part + 1u) * share, params.N);
+    let end = min((part + 1u) * params.share, params.rows);
     var total = vec4f();
-    for (var n = part * share; n < end; ) {
+    for (var n = part * params.share; n < end; ) {
       let stop = min(n + BLOCK, end);
       var sum = vec4f();
       for (; n < stop; n++) {
-        sum += quads[n * quads_o + t % quads_o];
+        sum += left[n * quads_o + t % quads_o];
       }
       total += sum;
     }
@@ -370,20 +383,20 @@ fn backward(
 
   let for_w = thread < count_w;
   let t = select(thread - count_w, thread, for_w);
-  // dx has one part, and one block of all the k.
+  // dx has one part, and one block of all its k.
   let part = select(0u, t / blocks_w, for_w);
   let row = (t - part * blocks_w) / across * 8u;
   let column = (t - part * blocks_w) % across * 8u;
   let height = select(params.N, params.O, for_w);
-  let begin = part * share;
-  let end = select(params.O, min(begin + share, params.N), for_w);
-  let block = select(params.O, BLOCK, for_w);
+  let begin = part * params.share;
+  let end = select(params.count, min(begin + params.share, params.rows), for_w);
+  let block = select(params.count, BLOCK, for_w);
   let step_i = select(quads_n, quads_o, for_w);
   let step_j = quads_i;
-  // Where the quads of the two operands start in `quads`.
-  let first_x = (quads_o + quads_i) * params.N * params.needW;
-  let first_i = select(first_x, 0u, for_w) + begin * step_i;
-  let first_j = select(first_x + quads_n * params.O, quads_o * params.N, for_w) + begin * step_j;
+  // Where the quads of the two operands start.
+  let before = params.rows * params.needW;
+  let first_i = select(quads_o * before, begin * step_i, for_w);
+  let first_j = select(quads_i * before, begin * step_j, for_w);
   var i0 = first_i + row / 4u;
   var i1 = first_i + min(row / 4u + 1u, step_i - 1u);
   var j0 = first_j + column / 4u;
@@ -408,10 +421,10 @@ fn backward(
     var s6l = vec4f(); var s6h = vec4f();
     var s7l = vec4f(); var s7h = vec4f();
     for (; k < stop; k++) {
-      let x0 = quads[i0];
-      let x1 = quads[i1];
-      let y0 = quads[j0];
-      let y1 = quads[j1];
+      let x0 = left[i0];
+      let x1 = left[i1];
+      let y0 = right[j0];
+      let y1 = right[j1];
       i0 += step_i;
       i1 += step_i;
       j0 += step_j;
@@ -444,6 +457,9 @@ fn backward(
       if (for_w) {
         dw[at] = t0l.x;
       } else {
+        if (params.more == 1u) {
+          t0l.x += dx[at];
+        }
         dx[at] = masked(t0l.x, at);
       }
       t0l = t0l.yzww;
@@ -467,16 +483,13 @@ fn backward_direct(
   let count_w = blocks_w * params.parts * params.needW;
   let count_x = eights_of(params.N) * across * params.needX;
   let thread = in_turn(group.y * groups.x + group.x, groups.x * groups.y, (count_w + WG - 1u) / WG) * WG + lane;
-  // Rows of the batch a part takes.
-  let share = select(BLOCK, params.N, params.parts == 1u);
-
   if (thread >= count_w + count_x) {
     let t = thread - count_w - count_x;
     if (t >= params.O * params.parts * params.needW) {
       return;
     }
-    let begin = t / params.O * share;
-    let end = min(begin + share, params.N);
+    let begin = t / params.O * params.share;
+    let end = min(begin + params.share, params.N);
     var total = 0.0;
     for (var n = begin; n < end; ) {
       let stop = min(n + BLOCK, end);
@@ -513,8 +526,8 @@ fn backward_direct(
   var t7l = vec4f(); var t7h = vec4f();
   // Two loops: in one, which would choose between its operands, the driver for the processor takes 15 % longer.
   if (for_w) {
-    let begin = part * share;
-    let end = min(begin + share, params.N);
+    let begin = part * params.share;
+    let end = min(begin + params.share, params.N);
     var i0 = low + begin * params.O;
     var i1 = high + begin * params.O;
     j0 += begin * quads_i;

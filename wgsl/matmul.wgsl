@@ -1,4 +1,5 @@
 // matmul: out = op(a) * op(b), row-major, k in ascending order.
+// A dispatch adds up `count` k from k0 on; with more = 1 their sums are added to what out holds.
 //
 //   out[m, n] = sum over k of op(a)[m, k] * op(b)[k, n]
 //
@@ -13,10 +14,10 @@
 // others are rewritten as quads first: packA = 0 is allowed only if transposeA = 1 and M % 4 = 0, packB = 0 only if
 // transposeB = 0 and N % 4 = 0.
 //
-// pack    Writes (ceil(M/4)*packA + ceil(N/4)*packB)*K quads, those of a first. One thread writes the same quad at up
-//         to STRIP successive k: (ceil(M/4)*packA + ceil(N/4)*packB)*ceil(K/STRIP) threads. Not needed if
-//         packA = packB = 0.
-// matmul  `left` is a or what pack wrote, `right` is b or what pack wrote. One thread computes an 8 x 8 block of out:
+// pack    Writes ceil(M/4)*count quads of a to packed_a, if packA = 1, and ceil(N/4)*count of b to packed_b, if packB = 1,
+//         those of k0 first. One thread writes the same quad at up to STRIP successive k:
+//         (ceil(M/4)*packA + ceil(N/4)*packB)*ceil(count/STRIP) threads. Not needed if packA = packB = 0.
+// matmul  `left` is a or packed_a, `right` is b or packed_b. One thread computes an 8 x 8 block of out:
 //         ceil(M/8)*ceil(N/8) threads, along N first.
 //
 // Past an edge the last row or column is read again, and what comes of it is not stored.
@@ -29,15 +30,19 @@ struct Params {
   transposeB: u32,
   packA: u32,
   packB: u32,
+  k0: u32,
+  count: u32,
+  more: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> packed: array<vec4f>;
-@group(0) @binding(4) var<storage, read> left: array<vec4f>;
-@group(0) @binding(5) var<storage, read> right: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> packed_a: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> packed_b: array<vec4f>;
+@group(0) @binding(5) var<storage, read> left: array<vec4f>;
+@group(0) @binding(6) var<storage, read> right: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
 
 override WG: u32 = 64u;
 
@@ -54,19 +59,19 @@ fn pack(
   var i = (group.y * groups.x + group.x) * WG + lane;
   let quads_a = (params.M + 3u) / 4u;
   let quads_b = (params.N + 3u) / 4u;
-  let strips = (params.K + STRIP - 1u) / STRIP;
+  let strips = (params.count + STRIP - 1u) / STRIP;
   let threads_a = quads_a * strips * params.packA;
   let threads_b = quads_b * strips * params.packB;
   let four = vec4u(0u, 1u, 2u, 3u);
   if (i < threads_a) {
     let k = i / quads_a * STRIP;
     let m = min(i % quads_a * 4u + four, vec4u(params.M - 1u));
-    var at = select(m * params.K + k, k * params.M + m, params.transposeA == 1u);
+    var at = select(m * params.K + params.k0 + k, (params.k0 + k) * params.M + m, params.transposeA == 1u);
     let step = select(1u, params.M, params.transposeA == 1u);
     var to = k * quads_a + i % quads_a;
-    let end = min(k + STRIP, params.K) * quads_a;
+    let end = min(k + STRIP, params.count) * quads_a;
     for (; to < end; to += quads_a) {
-      packed[to] = vec4f(a[at.x], a[at.y], a[at.z], a[at.w]);
+      packed_a[to] = vec4f(a[at.x], a[at.y], a[at.z], a[at.w]);
       at += step;
     }
     return;
@@ -75,13 +80,12 @@ fn pack(
   if (i < threads_b) {
     let k = i / quads_b * STRIP;
     let n = min(i % quads_b * 4u + four, vec4u(params.N - 1u));
-    var at = select(k * params.N + n, n * params.K + k, params.transposeB == 1u);
+    var at = select((params.k0 + k) * params.N + n, n * params.K + params.k0 + k, params.transposeB == 1u);
     let step = select(params.N, 1u, params.transposeB == 1u);
-    let first = quads_a * params.K * params.packA;
-    var to = first + k * quads_b + i % quads_b;
-    let end = first + min(k + STRIP, params.K) * quads_b;
+    var to = k * quads_b + i % quads_b;
+    let end = min(k + STRIP, params.count) * quads_b;
     for (; to < end; to += quads_b) {
-      packed[to] = vec4f(b[at.x], b[at.y], b[at.z], b[at.w]);
+      packed_b[to] = vec4f(b[at.x], b[at.y], b[at.z], b[at.w]);
       at += step;
     }
   }
@@ -102,11 +106,13 @@ fn matmul(
   }
   let step_i = (params.M + 3u) / 4u;
   let step_j = (params.N + 3u) / 4u;
-  let first_b = step_i * params.K * params.packA * params.packB;
-  var i0 = row / 4u;
-  var i1 = min(i0 + 1u, step_i - 1u);
-  var j0 = first_b + column / 4u;
-  var j1 = first_b + min(column / 4u + 1u, step_j - 1u);
+  // What was packed begins with k0.
+  let first_i = select(params.k0 * step_i, 0u, params.packA == 1u);
+  let first_j = select(params.k0 * step_j, 0u, params.packB == 1u);
+  var i0 = first_i + row / 4u;
+  var i1 = first_i + min(row / 4u + 1u, step_i - 1u);
+  var j0 = first_j + column / 4u;
+  var j1 = first_j + min(column / 4u + 1u, step_j - 1u);
   // s<row><l or h>: the low and the high four columns of the block's rows.
   var s0l = vec4f(); var s0h = vec4f();
   var s1l = vec4f(); var s1h = vec4f();
@@ -116,7 +122,7 @@ fn matmul(
   var s5l = vec4f(); var s5h = vec4f();
   var s6l = vec4f(); var s6h = vec4f();
   var s7l = vec4f(); var s7h = vec4f();
-  for (var k = 0u; k < params.K; k++) {
+  for (var k = 0u; k < params.count; k++) {
     let x0 = left[i0];
     let x1 = left[i1];
     let y0 = right[j0];
@@ -141,6 +147,9 @@ fn matmul(
     let start = half / 2u * params.N;
     let stop = start + min(column + (half & 1u) * 4u + 4u, params.N);
     for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
+      if (params.more == 1u) {
+        s0l.x += out[at];
+      }
       out[at] = s0l.x;
       s0l = s0l.yzww;
     }

@@ -9,19 +9,13 @@ import { requireOptions } from '../tensor/options.ts'
 import { unregister } from '../tensor/owned.ts'
 import { scope, tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
-import { type Current, isAnyCapturing, type RateOf, recordInto } from './current.ts'
+import { type Current, isAnyCapturing, recordInto } from './current.ts'
+import type { RateOf } from './per_step.ts'
 
 /** Options of {@link Plan.run}. */
 export interface PlanRunOptions {
   /** The learning rate of all parameter groups from now on, or one for each of the steps. */
   readonly lr?: number | readonly number[] | undefined
-}
-
-/** What one call of a captured function recorded. */
-interface Recorded<T> {
-  readonly recording: Recording
-  readonly made: Current
-  readonly result: T
 }
 
 /**
@@ -33,8 +27,6 @@ export class Plan<T = unknown> {
   readonly result: T
   /** Dispatches in a step. */
   readonly dispatches: number
-  readonly #gpu: Gpu
-  readonly #recording: Recording
   readonly #made: Current
   /** Memory that a step writes and others may have used: what lies outside of the plan, its result, gradients in it. */
   readonly #written: ReadonlySet<Storage>
@@ -42,9 +34,8 @@ export class Plan<T = unknown> {
   #disposed = false
 
   /** @internal */
-  constructor(gpu: Gpu, { recording, made, result }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
-    this.#gpu = gpu
-    this.#recording = recording
+  constructor(made: Current, result: T, leaves: ReadonlySet<Tensor>) {
+    const { recording } = made
     this.#made = made
     this.#leaves = leaves
     const given = [...tensorsIn(result), ...[...leaves].flatMap(({ grad }) => grad ?? [])]
@@ -65,15 +56,19 @@ export class Plan<T = unknown> {
     const { lr } = options
     const rateOf: RateOf = (step) => (typeof lr === 'object' ? lr[step] : lr)
     this.#check(steps, lr, rateOf)
-    const members = [...this.#made.members.values()]
-    const most = Math.min(MAX_STEPS, ...members.map((member) => member.most))
+    const { gpu, recording, uses } = this.#made
+    const used = [...uses]
+    const mostCalls = Math.max(1, ...used.map(([, { calls }]) => calls))
+    const most = Math.max(1, Math.floor(MAX_STEPS / mostCalls)) // in one submit
     for (let done = 0; done < steps; done += most) {
       const count = Math.min(most, steps - done)
       const rates: RateOf = (step) => rateOf(done + step)
-      for (const member of members) member.before(count, rates)
-      this.#gpu.replay(this.#recording.entries, count)
+      for (const [numbers, { source, calls }] of used) {
+        numbers.upload(source, count * calls, calls, byUse(rates, calls))
+      }
+      gpu.replay(recording.entries, count)
       for (const storage of this.#written) storage.version++
-      for (const member of members) member.after(count, rates)
+      for (const [, { source, calls }] of used) source.advance(count * calls, byUse(rates, calls))
     }
   }
 
@@ -82,11 +77,12 @@ export class Plan<T = unknown> {
     if (this.#disposed) throw new Error('plan.dispose: the plan was already disposed')
     this.#disposed = true
     for (const tensor of tensorsIn(this.result)) tensor.release('its plan was disposed')
-    const { pool } = this.#recording.memory
-    const inMemory = [...this.#leaves].filter(({ grad }) => grad?.storage.whole.pool === pool)
+    const { gpu, recording } = this.#made
+    const { memory } = recording
+    const inMemory = [...this.#leaves].filter(({ grad }) => grad?.storage.whole.pool === memory.pool)
     forgetGradients(inMemory, 'its plan was disposed')
-    for (const storage of this.#recording.externals()) storage.release()
-    this.#gpu.dropPlanMemory(this.#recording.memory)
+    for (const storage of recording.externals()) storage.release()
+    gpu.dropPlanMemory(memory)
   }
 
   #check(steps: number, lr: PlanRunOptions['lr'], rateOf: RateOf): void {
@@ -94,20 +90,35 @@ export class Plan<T = unknown> {
     if (!Number.isSafeInteger(steps) || steps < 0) {
       throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
     }
-    const { members, traits } = this.#made
-    if (lr !== undefined && ![...members.values()].some(({ takesRates }) => takesRates)) {
+    const { recording, uses, acrossBatch } = this.#made
+    const used = [...uses.values()]
+    if (lr !== undefined && !used.some(({ source }) => source.takesRates)) {
       throw new Error('plan.run: lr is given, but the captured function has no optimizer.step()')
     }
     if (typeof lr === 'object' && lr.length !== steps) {
       throw new RangeError(`plan.run: ${lr.length} rates are given for ${steps} steps`)
     }
-    if (this.#recording.moved()) {
+    if (recording.moved()) {
       throw new Error(
         'plan.run: an optimizer made after the capture has moved parameters; make optimizers first, then capture',
       )
     }
-    for (const member of members.values()) member.check(steps, rateOf, traits)
+    for (const { source, calls } of used) source.check?.(steps * calls, byUse(rateOf, calls), acrossBatch)
   }
+}
+
+/** Rates of steps, given for each of the `calls` uses that a step has. */
+function byUse(rateOf: RateOf, calls: number): RateOf {
+  return (use) => rateOf(Math.floor(use / calls))
+}
+
+/** Has what `fn` dispatches noted instead of done; adds the tensors that backward comes to in it to `leaves`. */
+function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () => T): { made: Current; result: T } {
+  const made: Current = { gpu, recording, uses: new Map(), acrossBatch: null }
+  const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
+  const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+  if (recording.refused) throw recording.refused // whoever caught it
+  return { made, result }
 }
 
 /**
@@ -124,36 +135,25 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
   const memory = gpu.newPlanMemory()
   const leaves = new Set<Tensor>()
   try {
-    const record = (): Recorded<T> => {
-      const recording = new Recording(memory)
-      const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
-      const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
-      const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
-      if (recording.refused) throw recording.refused // whoever caught it
-      return { recording, made, result }
-    }
-    const discard = ({ result }: Recorded<T>) => {
+    const rehearse = () => {
+      const { made, result } = record(gpu, new Recording(memory), leaves, fn)
       for (const tensor of tensorsIn(result)) tensor.release('it was the result of an earlier recording')
+      return made.recording
     }
-    let first = record()
-    discard(first)
-    if (first.recording.moved()) {
-      // An optimizer has taken in parameters that were put into its groups: what was recorded before has their old place.
-      first = record()
-      discard(first)
-    }
-    const last = record()
-    const { recording, result } = last
-    const difference = first.recording.difference(recording)
+    let first = rehearse()
+    // An optimizer has taken in parameters that were put into its groups: what was recorded before has their old place.
+    if (first.moved()) first = rehearse()
+    const { made, result } = record(gpu, new Recording(memory), leaves, fn)
+    const difference = first.difference(made.recording)
     if (difference) {
       throw new Error(
         `capture: the function did different things in two runs: ${difference}. It must not depend on values from the host, and ` +
           'a step must begin with zeroGrad()',
       )
     }
-    if (recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
+    if (made.recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
     for (const tensor of tensorsIn(result)) unregister(tensor)
-    return new Plan(gpu, last, leaves)
+    return new Plan(made, result, leaves)
   } catch (error) {
     forgetGradients(leaves, 'it was made in a failed capture, which computes nothing')
     gpu.dropPlanMemory(memory)
@@ -176,15 +176,12 @@ export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Pr
   const recording = new Recording(memory, 'warmUp')
   const leaves = new Set<Tensor>()
   try {
-    const made: Current = { gpu, members: new Map(), traits: { acrossBatch: null } }
-    const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
-    const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+    const { result } = record(gpu, recording, leaves, fn)
     for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')
   } finally {
     forgetGradients(leaves, 'it was made in a warm-up, which computes nothing')
     gpu.dropPlanMemory(memory)
   }
-  if (recording.refused) throw recording.refused // whoever caught it
   await gpu.compile(recording.kernels)
 }
 

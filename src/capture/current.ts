@@ -1,34 +1,16 @@
-// The function that is being captured, and what takes part in the runs of its plan.
+// The function that is being captured, and what is noted of it for the runs of its plan.
 import type { Gpu } from '../gpu/gpu.ts'
-
-/** Rates given to a run of a plan: that of each step, or undefined where the groups' own hold. */
-export type RateOf = (step: number) => number | undefined
-
-/** What changes from step to step in a plan: it is asked for numbers before the steps are submitted. */
-export interface Member {
-  /** Steps that one submit may have at most. */
-  readonly most: number
-  readonly takesRates: boolean
-  /** Throws if this many steps can't be taken, before anything is done. */
-  check(steps: number, rateOf: RateOf, plan: PlanTraits): void
-  /** Uploads what the next steps of one submit need. */
-  before(steps: number, rateOf: RateOf): void
-  /** These steps have been submitted. */
-  after(steps: number, rateOf: RateOf): void
-}
-
-/** What a whole plan is like, whichever member asks. */
-export interface PlanTraits {
-  /** The operation that looks across the rows of a batch, if one does. */
-  acrossBatch: string | null
-}
+import type { Recording } from '../gpu/recording.ts'
+import type { PerStep, RowSource } from './per_step.ts'
 
 /** One recording of a captured function. */
 export interface Current {
   readonly gpu: Gpu
-  /** By what takes part; each once, however often it is used in a step. */
-  readonly members: Map<object, Member>
-  readonly traits: PlanTraits
+  readonly recording: Recording
+  /** Of all numbers that change from step to step: where they come from, and how often a step uses them. */
+  readonly uses: Map<PerStep, { readonly source: RowSource; calls: number }>
+  /** The operation that looks across the rows of a batch, if one does. */
+  acrossBatch: string | null
 }
 
 let current: Current | null = null
@@ -36,11 +18,6 @@ let current: Current | null = null
 /** The recording under way on this device, if there is one. */
 export function currentOn(gpu: Gpu): Current | null {
   return current?.gpu === gpu ? current : null
-}
-
-/** Whether a function is being captured on this device. */
-export function isCapturing(gpu: Gpu): boolean {
-  return current?.gpu === gpu
 }
 
 /** Whether a function is being captured on any device. */
@@ -63,5 +40,5 @@ export function recordInto<T>(recording: Current, fn: () => T): T {
  * can't run over a last batch that is filled up with rows of zeros.
  */
 export function looksAcross(operation: string): void {
-  if (current) current.traits.acrossBatch ??= operation
+  if (current) current.acrossBatch ??= operation
 }

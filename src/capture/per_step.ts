@@ -4,10 +4,13 @@ import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { currentOn, type Member, type PlanTraits, type RateOf } from './current.ts'
+import { currentOn } from './current.ts'
 
 /** Words before the rows: how many rows follow, and how many of them a step takes. */
 const HEAD = 2
+
+/** The rate that a run of a plan is given for a step, or for a use of a row; undefined where the groups' own hold. */
+export type RateOf = (at: number) => number | undefined
 
 /** Where the rows come from. Uses are counted from now on, `uses` of them follow one another. */
 export interface RowSource {
@@ -17,8 +20,8 @@ export interface RowSource {
   readonly takesRates?: boolean
   /** The row of a use: as many 32-bit words as the rows are wide. `rate` is the one that the run is given, if any. */
   row(use: number, rate: number | undefined): Float32Array | Uint32Array | Int32Array
-  /** Throws if this many uses can't follow. */
-  check?(uses: number, rateOf: RateOf, plan: PlanTraits): void
+  /** Throws if this many uses can't follow. `acrossBatch`: the operation of the plan that looks across a batch, if one does. */
+  check?(uses: number, rateOf: RateOf, acrossBatch: string | null): void
   /** This many uses are on their way to the device. */
   advance(uses: number, rateOf: RateOf): void
 }
@@ -57,17 +60,17 @@ export class PerStep {
   use(source: RowSource): number {
     const recording = currentOn(this.#gpu)
     if (!recording) {
-      this.#write(source, 1, 1, NO_RATE)
+      this.upload(source, 1, 1, NO_RATE)
       return 0
     }
-    const member = recording.members.get(this) ?? new Uses(source, this.#writer)
-    if (!(member instanceof Uses) || member.source.key !== source.key) {
+    const uses = recording.uses.get(this) ?? { source, calls: 0 }
+    if (uses.source.key !== source.key) {
       throw new Error(
         'capture: a step uses one optimizer twice, each time for different parameters; make two optimizers',
       )
     }
-    recording.members.set(this, member)
-    return member.calls++
+    recording.uses.set(this, uses)
+    return uses.calls++
   }
 
   /** The dispatch that uses the numbers has been recorded. In a captured function every run says so by itself. */
@@ -79,10 +82,9 @@ export class PerStep {
     this.#buffer.dispose()
   }
 
-  readonly #writer: Writer = (source, uses, calls, rateOf) => this.#write(source, uses, calls, rateOf)
-
-  #write(source: RowSource, uses: number, calls: number, rateOf: RateOf): void {
-    const rows = Array.from({ length: uses }, (_, use) => source.row(use, rateOf(Math.floor(use / calls))))
+  /** Writes the next rows, so many uses of which a step takes `calls`, unless they are there. */
+  upload(source: RowSource, uses: number, calls: number, rateOf: RateOf): void {
+    const rows = Array.from({ length: uses }, (_, use) => source.row(use, rateOf(use)))
     const words = perStepWords(rows, this.#width, calls)
     if (this.#written?.length === words.length && words.every((word, i) => word === this.#written![i])) return
     this.#gpu.write(this.#buffer.storage, words)
@@ -104,48 +106,6 @@ export function perStepWords(
   while (count > 1 && sameRow(words, count - 1, count - 2, width)) count--
   words.set([count, calls])
   return words.slice(0, HEAD + count * width)
-}
-
-type Writer = (source: RowSource, uses: number, calls: number, rateOf: RateOf) => void
-
-/** What a plan knows of the numbers: where they come from, and how often a step uses them. */
-class Uses implements Member {
-  calls = 0
-  readonly #source: RowSource
-  readonly #write: Writer
-
-  constructor(source: RowSource, write: Writer) {
-    this.#source = source
-    this.#write = write
-  }
-
-  get source(): RowSource {
-    return this.#source
-  }
-
-  get most(): number {
-    return Math.max(1, Math.floor(MAX_STEPS / Math.max(1, this.calls)))
-  }
-
-  get takesRates(): boolean {
-    return this.#source.takesRates ?? false
-  }
-
-  check(steps: number, rateOf: RateOf, plan: PlanTraits): void {
-    this.#source.check?.(steps * this.calls, this.#ofUse(rateOf), plan)
-  }
-
-  before(steps: number, rateOf: RateOf): void {
-    this.#write(this.#source, steps * this.calls, this.calls, rateOf)
-  }
-
-  after(steps: number, rateOf: RateOf): void {
-    this.#source.advance(steps * this.calls, this.#ofUse(rateOf))
-  }
-
-  #ofUse(rateOf: RateOf): RateOf {
-    return (use) => rateOf(Math.floor(use / this.calls))
-  }
 }
 
 function sameRow(words: Uint32Array, a: number, b: number, width: number): boolean {

@@ -9,7 +9,7 @@ import { writeWhole } from '../node/files.ts'
 import { loadFashionMnist, open } from '../node/index.ts'
 import { describeAdapter } from '../provision/adapters.ts'
 import { ensureSetup } from '../provision/setup.ts'
-import { type LrFindResult, lrFind } from '../train/lr_find.ts'
+import { type LrFindResult, lrFind, stepsOver } from '../train/lr_find.ts'
 import { checkOptimizer, type OptimizerName, optimizerOf } from './optimizer.ts'
 import { checkFile, number, UsageError, wholeNumber } from './options.ts'
 import { DECIDING } from './train_options.ts'
@@ -76,7 +76,7 @@ async function find(given: Given, load: typeof loadFashionMnist): Promise<void> 
     const optimizer = optimizerOf(net.parameters(), { ...given, lr: sweep.minLr })
     const train = new ImageBatches(set, { batchSize })
     train.setOrder(permutation(seed, 0, train.size))
-    const steps = sweep.steps ?? Math.max(2, train.length)
+    const steps = sweep.steps ?? stepsOver(train)
     const found = await lrFind({ net, optimizer, train, ...sweep, steps })
     const figure = lrFigure(found.points)
     const { columns = 80, isTTY } = stdout

@@ -49,17 +49,18 @@ export async function start(load: typeof loadFashionMnist, options: TrainOptions
 
 /** Blank images stand in for the data: kernels depend only on the shapes of a batch. */
 async function compile(gpu: Gpu, options: TrainOptions): Promise<void> {
+  const count = Math.min(options.batchSize, options.limitTrain ?? Number.POSITIVE_INFINITY)
   const image: ImageDataset = {
-    images: new Uint8Array(28 * 28 * options.batchSize),
-    labels: new Uint8Array(options.batchSize),
-    count: options.batchSize,
+    images: new Uint8Array(28 * 28 * count),
+    labels: new Uint8Array(count),
+    count,
     classes: ['any'],
     channels: 1,
     height: 28,
     width: 28,
   }
   const net = nn.lenet()
-  const batches = new ImageBatches(image, { batchSize: options.batchSize, gpu })
+  const batches = new ImageBatches(image, { batchSize: count, gpu })
   const optimizer = optimizerOf(net.parameters(), options)
   try {
     await warmUpRun({ net, optimizer, train: batches, test: batches })

@@ -114,7 +114,7 @@ async function trainOn(
   const title = `LeNet on Fashion-MNIST, ${titleOf(options, plan.rates)}, seed ${seed}`
   const about = { title, epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
-  const settings = { images: train.size, batchSize, accumulate: 1, seed, lr }
+  const settings = { images: train.size, batchSize: train.batchSize, accumulate: 1, seed, lr }
   const from = going && { ...withOptionsNow(going.found.checkpoint, optimizer), settings, history: [...records] }
   if (from) restoreValues(net, optimizer, from, going.found.path)
   const plateau = plateauOf(plan, optimizer)
@@ -286,8 +286,7 @@ async function finish(
 
 /** LeNet's largest tensor, 6 channels of 28×28 an image, must fit one buffer. */
 export function checkBatchFits(gpu: Gpu, batchSize: number): void {
-  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits
-  const most = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * 6 * 28 * 28))
+  const most = Math.floor(gpu.pool.largest / (4 * 6 * 28 * 28))
   if (batchSize > most)
     throw new UsageError(`option '--batch-size': this adapter takes batches of at most ${most}, not ${batchSize}`)
 }

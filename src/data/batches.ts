@@ -3,9 +3,11 @@ import { type Current, currentOn } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { gatherBatch } from '../kernels/gather.ts'
+import { kindOf } from '../kernels/support.ts'
 import { tensor } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { checkDataset } from './check_dataset.ts'
 import type { ImageDataset } from './fashion_mnist.ts'
 
 /** Images and labels of one step, on the GPU. */
@@ -32,28 +34,35 @@ const SCALE = 1 / 255
  * 60,000 images in batches of 256.
  */
 export class ImageBatches {
+  /** Images in a batch; only the last may have fewer. At most `size`. */
   readonly batchSize: number
   /** Images in the set. */
   readonly size: number
   /** Batches in an epoch. */
   readonly length: number
-  readonly #images: Tensor
+  /** In parts, each as large as one buffer may be. */
+  readonly #images: readonly Tensor[]
   readonly #labels: Tensor
   readonly #order: Tensor
   readonly #batches: PerStep
   readonly #plans = new WeakMap<Current, PlanOfBatches>()
   #position = 0
 
-  /** Uploads the set. Images keep the set's order until `setOrder`. Throws RangeError for a batch size below 1. */
+  /**
+   * Uploads the set. Images keep the set's order until `setOrder`. A batch size above the size of the set is taken as that
+   * size. Throws RangeError for a batch size below 1, for a set without images, for bytes that do not fill the set's sizes, and
+   * for a label that is not one of its `classes`, if there are any; TypeError for what is not a data set of bytes.
+   */
   constructor(dataset: ImageDataset, { batchSize = 256, gpu = defaultGpu() }: { batchSize?: number; gpu?: Gpu } = {}) {
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw new RangeError(`ImageBatches: batchSize must be a whole number, 1 or more, not ${batchSize}`)
     }
-    const { images, labels, count, channels, height, width } = dataset
-    this.batchSize = batchSize
+    checkDataset('ImageBatches', dataset)
+    const { labels, count } = dataset
+    this.batchSize = Math.min(batchSize, count)
     this.size = count
-    this.length = Math.ceil(count / batchSize)
-    this.#images = tensor(images, [count, channels, height, width], { gpu, name: 'images' }).keep()
+    this.length = Math.ceil(count / this.batchSize)
+    this.#images = partsOf(dataset, gpu)
     this.#labels = tensor(labels, [count], { gpu, name: 'labels' }).keep()
     const order = Int32Array.from({ length: count }, (_, i) => i)
     this.#order = tensor(order, [count], { gpu, name: 'order' }).keep()
@@ -73,28 +82,43 @@ export class ImageBatches {
   }
 
   /**
-   * Sets the order of the images, a list of all image numbers; `next` starts again at the first. Throws RangeError if the
-   * list does not fit.
+   * Sets the order of the images, as many image numbers as the set has images; `next` starts again at the first. Throws
+   * RangeError for a list of another length or an entry that is not the number of an image, TypeError for what is not a list.
    */
   setOrder(order: Uint32Array): void {
+    const isList = Array.isArray(order) || (ArrayBuffer.isView(order) && 'length' in order)
+    if (!isList) {
+      const right = `a list of image numbers, such as permutation(seed, epoch, ${this.size})`
+      throw new TypeError(`ImageBatches: the order must be ${right}, not ${kindOf(order)}`)
+    }
     if (order.length !== this.size) {
       throw new RangeError(`ImageBatches: the order has ${order.length} entries, but there are ${this.size} images`)
     }
-    for (const image of order) {
-      if (image >= this.size)
-        throw new RangeError(`ImageBatches: there is no image ${image}; images are numbered 0 to ${this.size - 1}`)
+    // JavaScript may give any list: the numbers are looked at before they become words.
+    for (let place = 0; place < this.size; place++) {
+      const image: unknown = order[place]
+      if (Number.isInteger(image) && (image as number) >= 0 && (image as number) < this.size) continue
+      const found = typeof image === 'number' ? image : kindOf(image)
+      throw new RangeError(
+        `ImageBatches: the order has ${found} at place ${place}; it must have image numbers, 0 to ${this.size - 1}`,
+      )
     }
-    this.#order.gpu.write(this.#order.storage, new Uint32Array(order))
+    this.#order.gpu.write(this.#order.storage, Uint32Array.from(order))
     this.#position = 0
+  }
+
+  /** How many images batch i of the epoch has, 0 ≤ i < length: `batchSize`, and in the last batch those that remain. */
+  sizeOf(i: number): number {
+    if (!Number.isInteger(i) || i < 0 || i >= this.length) {
+      throw new RangeError(`ImageBatches: there is no batch ${i}; batches are numbered 0 to ${this.length - 1}`)
+    }
+    return Math.min(this.batchSize, this.size - i * this.batchSize)
   }
 
   /** Batch i of the epoch, 0 ≤ i < length: images as float32 in [0, 1], labels as int32. */
   batch(i: number): Batch {
-    if (!Number.isInteger(i) || i < 0 || i >= this.length) {
-      throw new RangeError(`ImageBatches: there is no batch ${i}; batches are numbered 0 to ${this.length - 1}`)
-    }
+    const size = this.sizeOf(i)
     const first = i * this.batchSize
-    const size = Math.min(this.batchSize, this.size - first)
     return { ...gatherBatch(this.#source(), { first, count: size }, SCALE), size }
   }
 
@@ -121,7 +145,8 @@ export class ImageBatches {
     const use = this.#batches.use(plan.source)
     if (plan.only !== null) throw this.#over(use + 1)
     const i = this.#position + use
-    if (this.#isRagged(i)) {
+    // Past the end too the recording is whole: a run says that the epoch is over.
+    if (i < this.length && this.sizeOf(i) < this.batchSize) {
       plan.only = this.#position
       return this.batch(i)
     }
@@ -135,7 +160,7 @@ export class ImageBatches {
       only: null,
       source: {
         row: (use) => Uint32Array.of(this.#position + use),
-        check: (uses, _, { acrossBatch }) => this.#check(uses, plan.only, acrossBatch),
+        check: (uses, _, acrossBatch) => this.#check(uses, plan.only, acrossBatch),
         advance: (uses) => {
           this.#position += uses
         },
@@ -149,31 +174,25 @@ export class ImageBatches {
     const end = this.#position + uses
     if (end > this.length) throw this.#over(uses)
     if (uses === 0) return
-    const rows = this.size - this.batchSize * (this.length - 1)
+    const rows = this.sizeOf(this.length - 1)
     if (only !== null && this.#position !== only) {
       throw new RangeError(
         `ImageBatches: the plan was captured for the last batch, of ${rows} rows; it can only run at position ${only}, not at ` +
           `${this.#position}. For batches of ${this.batchSize} rows, capture another plan at an earlier position`,
       )
     }
-    if (only === null && across !== null && this.#isRagged(end - 1)) {
-      const whole = this.size - rows
-      const cut = whole > 0 ? `a multiple of ${this.batchSize} images: take(set, ${whole})` : 'smaller batches'
+    if (only === null && across !== null && this.sizeOf(end - 1) < this.batchSize) {
       throw new RangeError(
         `ImageBatches: ${across} looks across the batch, and of the ${this.batchSize} rows of batch ${end - 1} only ${rows} are ` +
-          `images, the others zeros. Train with fit, which makes a separate plan for the last batch, or train on ${cut}`,
+          'images, the others zeros. Train with fit, which makes a separate plan for the last batch, or train on a multiple of ' +
+          `${this.batchSize} images: take(set, ${this.size - rows})`,
       )
     }
   }
 
-  /** Whether batch i is the last one and has fewer rows than the others. */
-  #isRagged(i: number): boolean {
-    return i === this.length - 1 && this.size < this.batchSize * this.length
-  }
-
   /** Releases the memory of the set. */
   dispose(): void {
-    for (const part of [this.#images, this.#labels, this.#order, this.#batches]) part.dispose()
+    for (const part of [...this.#images, this.#labels, this.#order, this.#batches]) part.dispose()
   }
 
   #source() {
@@ -186,4 +205,15 @@ export class ImageBatches {
       `ImageBatches: ${wanted} batches are needed, but the epoch has ${left} left; setOrder begins a new epoch`,
     )
   }
+}
+
+/** The images on the device: as many to a buffer as it may hold. */
+function partsOf({ images, count, channels, height, width }: ImageDataset, gpu: Gpu): Tensor[] {
+  const bytes = channels * height * width
+  const most = Math.max(1, Math.floor(gpu.pool.largest / bytes))
+  return Array.from({ length: Math.ceil(count / most) }, (_, i) => {
+    const rows = Math.min(most, count - i * most)
+    const part = images.subarray(i * most * bytes, (i * most + rows) * bytes)
+    return tensor(part, [rows, channels, height, width], { gpu, name: 'images' }).keep()
+  })
 }

@@ -1,5 +1,6 @@
 // Fashion-MNIST from the bytes of its four files.
 import { DataError } from '../errors.ts'
+import { requireImages } from './check_dataset.ts'
 import { decodeIdx, type IdxArray } from './idx.ts'
 
 /** Images of one size with one label each: at least one image, and every label names a class. */
@@ -99,10 +100,11 @@ export function fashionMnistFromBytes(
 /**
  * The first `n` examples of a data set, as a view.
  *
- * @throws RangeError unless `n` is an integer from 1 to the number of examples
+ * @throws RangeError unless `n` is an integer from 1 to the number of examples, and for a data set without any
  */
 export function take(dataset: ImageDataset, n: number): ImageDataset {
   const { count, channels, height, width } = dataset
+  requireImages('take', dataset)
   if (!Number.isInteger(n) || n < 1 || n > count) {
     throw new RangeError(`take: n is ${n}, but must be an integer from 1 to ${count} (the examples in the data set)`)
   }

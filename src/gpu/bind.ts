@@ -17,6 +17,8 @@ export type BindingValues = Readonly<Record<string, BindingValue>>
 export interface Bound {
   readonly entries: GPUBindGroupEntry[]
   readonly storages: readonly Storage[]
+  /** The buffers that they lie in now: a storage may move. */
+  readonly buffers: readonly GPUBuffer[]
   /** Those of them that the kernel may write. */
   readonly written: readonly Storage[]
   /** The numbers of its uniform structs, as bits. */
@@ -62,7 +64,8 @@ export function bind(
     return { binding, resource: rangeOf(declared, storage) }
   })
   refuseAliases(kernel, values)
-  return { entries, storages, written, words, perStep: kernel.bindings.some((b) => b.perStep) }
+  const buffers = storages.map((s) => s.buffer)
+  return { entries, storages, buffers, written, words, perStep: kernel.bindings.some((b) => b.perStep) }
 }
 
 function storageOf(kernel: Kernel, { name, minBytes }: Binding, value: BindingValue, what: string): Storage {

@@ -5,7 +5,6 @@ export const bufferUsage = {
   COPY_DST: 0x8,
   UNIFORM: 0x40,
   STORAGE: 0x80,
-  INDIRECT: 0x100,
 } as const
 export const mapModeRead = 0x1
 export const shaderStageCompute = 0x4

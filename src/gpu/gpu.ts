@@ -35,16 +35,14 @@ export class Gpu {
   /** Asks the adapter for a device. `noted` is only put into `info`. Throws GpuError when the adapter refuses. */
   static async fromAdapter(adapter: GPUAdapter, noted: Pick<GpuInfo, 'adapterSource' | 'fast'> = {}): Promise<Gpu> {
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
+    const info = adapterInfo(adapter.info)
     let device: GPUDevice
     try {
       device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } })
     } catch (cause) {
-      throw new GpuError(
-        'unavailable',
-        `the adapter ${adapterInfo(adapter.info).name} gave no device: ${String(cause)}`,
-      )
+      throw new GpuError('unavailable', `the adapter ${info.name} gave no device: ${String(cause)}`)
     }
-    return new Gpu(device, { ...adapterInfo(adapter.info), ...noted })
+    return new Gpu(device, { ...info, ...noted })
   }
 
   /** @internal */
@@ -96,7 +94,7 @@ export class Gpu {
     checkNames(kernel, values)
     if (groups === 0) return
     const recording = this.#recording
-    if (recording && this.warmingUp) {
+    if (recording?.purpose === 'warmUp') {
       recording.kernels.add(kernel)
       return
     }
@@ -107,16 +105,12 @@ export class Gpu {
     const { pipeline, layout } = this.#pipelines.get(kernel)
     const params = recording?.memory.params ?? this.#params
     const bound = bind(kernel, values, { params, steps: this.#steps, spare: this.#spare })
-    const { entries, storages, written, perStep } = bound
+    const { entries, buffers, written, perStep } = bound
     for (const storage of written) storage.version++
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
     const dispatch = { pipeline, bindGroup, grid: fold(groups), perStep }
-    if (recording) recording.dispatch(dispatch, kernel, bound)
-    else
-      this.#recorder.dispatch(
-        dispatch,
-        storages.map((s) => s.buffer),
-      )
+    if (recording) recording.entries.push({ ...dispatch, ...bound, kernel })
+    else this.#recorder.dispatch(dispatch, buffers)
   }
 
   /**
@@ -127,11 +121,6 @@ export class Gpu {
   async compile(kernels: Iterable<Kernel>): Promise<void> {
     this.check()
     await this.#pipelines.compile(kernels)
-  }
-
-  /** Whether kernels are only looked for, to be compiled: nothing is dispatched. @internal */
-  get warmingUp(): boolean {
-    return this.#recording?.purpose === 'warmUp'
   }
 
   /** Where memory is asked for: the device's pool, or while a function is captured that of its plan. @internal */

@@ -33,13 +33,7 @@ export function adapterInfo(info: GPUAdapterInfo): GpuInfo {
   const software = info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(`${device} ${architecture}`)
   // Drivers for the processor are all said by their description; of a GPU that names the driver only.
   const words = software && description !== '' ? [description] : [device, description]
-  const name = words.filter((word) => word !== '').join(', ')
-  return {
-    name: name === '' ? `${vendor} ${architecture}`.trim() || 'unnamed adapter' : name,
-    vendor,
-    architecture,
-    device,
-    description,
-    adapterClass: software ? 'cpu' : 'gpu',
-  }
+  const known = words.filter((word) => word !== '').join(', ')
+  const name = known === '' ? `${vendor} ${architecture}`.trim() || 'unnamed adapter' : known
+  return { name, vendor, architecture, device, description, adapterClass: software ? 'cpu' : 'gpu' }
 }

@@ -67,7 +67,7 @@ export class Kernel {
 
   /** Throws an Error for an entry point, a tune line or a binding style that the file does not have. */
   constructor(file: string, code: string, entryPoint: string, options: KernelOptions = {}) {
-    const bindings = reflect(file, code).entryPoints.get(entryPoint)
+    const bindings = reflect(file, code).get(entryPoint)
     if (!bindings) throw new Error(`${file}.wgsl has no entry point ${entryPoint}`)
     this.name = `${file}.${entryPoint}`
     this.code = tuned(file, code, options.tune ?? {})

@@ -1,5 +1,6 @@
 // Uniform memory: a kernel's params by content, and the numbers of a run's steps.
 import { bufferUsage } from './constants.ts'
+import type { Place } from './recorder.ts'
 import type { Binding } from './reflect.ts'
 
 const SLOT_BYTES = 256 // uniform offsets are multiples of 256
@@ -9,31 +10,21 @@ const MAX_CHUNKS = 64
 /** Steps that one submit of a plan may have: as many numbers as `steps()` holds. */
 export const MAX_STEPS = 1024
 
-export interface ParamsSlot {
-  readonly buffer: GPUBuffer
-  readonly offset: number
-}
-
 export const stepOffset = (step: number): number => SLOT_BYTES * step
 
 /** The bytes of a uniform struct. Throws an Error for a member that is missing, unknown or not a number. */
 export function packParams(kernel: string, binding: Binding, values: Readonly<Record<string, number>>): Uint32Array {
   const members = binding.members ?? []
   const words = new Uint32Array(binding.minBytes / 4)
-  const floats = new Float32Array(words.buffer)
-  const ints = new Int32Array(words.buffer)
+  const views = { u32: words, i32: new Int32Array(words.buffer), f32: new Float32Array(words.buffer) }
   members.forEach(({ name, type }, i) => {
     const value = values[name]
     if (value === undefined) throw new Error(`${kernel}: ${binding.name} has no value for ${name}`)
-    if (type === 'f32') floats[i] = value
-    else {
-      const [low, high] = type === 'u32' ? [0, 0xffffffff] : [-0x80000000, 0x7fffffff]
-      if (!Number.isInteger(value) || value < low || value > high) {
-        throw new Error(`${kernel}: ${binding.name}.${name} = ${value} is not of type ${type}`)
-      }
-      if (type === 'u32') words[i] = value
-      else ints[i] = value
+    const [low, high] = type === 'u32' ? [0, 0xffffffff] : [-0x80000000, 0x7fffffff]
+    if (type !== 'f32' && !(Number.isInteger(value) && value >= low && value <= high)) {
+      throw new Error(`${kernel}: ${binding.name}.${name} = ${value} is not of type ${type}`)
     }
+    views[type][i] = value
   })
   for (const name of Object.keys(values)) {
     if (!members.some((member) => member.name === name)) throw new Error(`${kernel}: ${binding.name} has no ${name}`)
@@ -47,7 +38,7 @@ export function packParams(kernel: string, binding: Binding, values: Readonly<Re
  */
 export class ParamsCache {
   readonly #device: GPUDevice
-  readonly #slots = new Map<string, ParamsSlot>()
+  readonly #slots = new Map<string, Place>()
   #chunks: GPUBuffer[] = []
   #used = SLOTS_PER_CHUNK
 
@@ -67,7 +58,7 @@ export class ParamsCache {
     this.#used = SLOTS_PER_CHUNK
   }
 
-  slot(words: Uint32Array<ArrayBuffer>): ParamsSlot {
+  slot(words: Uint32Array<ArrayBuffer>): Place {
     const key = words.join()
     const found = this.#slots.get(key)
     if (found) return found

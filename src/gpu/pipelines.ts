@@ -8,7 +8,6 @@ export interface Compiled {
   readonly layout: GPUBindGroupLayout
 }
 
-/** The kernels that a device has compiled. */
 export class Pipelines {
   readonly #device: GPUDevice
   readonly #check: () => void
@@ -39,15 +38,14 @@ export class Pipelines {
     const missing = [...new Set(kernels)].filter((kernel) => !this.#compiled.has(kernel))
     const making = missing.map(async (kernel) => {
       const { layout, descriptor } = this.#describe(kernel)
-      const pipeline = await this.#device.createComputePipelineAsync(descriptor)
-      return { kernel, compiled: { pipeline, layout } }
+      return { pipeline: await this.#device.createComputePipelineAsync(descriptor), layout }
     })
     const made = await Promise.allSettled(making)
     this.#check() // where a kernel is at fault, the device has said more of it than the promise does
     for (const [i, result] of made.entries()) {
-      if (result.status === 'rejected') throw failure(missing[i]!, result.reason)
-      const { kernel, compiled } = result.value
-      if (!this.#compiled.has(kernel)) this.#compiled.set(kernel, compiled) // it may have been dispatched meanwhile
+      const kernel = missing[i]!
+      if (result.status === 'rejected') throw failure(kernel, result.reason)
+      if (!this.#compiled.has(kernel)) this.#compiled.set(kernel, result.value) // it may have been dispatched meanwhile
     }
   }
 

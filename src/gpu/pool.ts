@@ -114,14 +114,19 @@ export class BufferPool {
     this.#device = device
   }
 
+  /** Bytes that one buffer may have so that a kernel can be bound to all of it. */
+  get largest(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.#device.limits
+    return Math.min(maxStorageBufferBindingSize, maxBufferSize)
+  }
+
   /** Memory for `bytes` bytes. Its content is whatever was there before. `what` is named when it does not fit. */
   acquire(bytes: number, what: string): Storage {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.#device.limits
-    const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize)
+    const limit = this.largest
     if (bytes > limit) {
       throw new GpuError(
         'out-of-memory',
-        `${what} needs ${bytes.toLocaleString('en')} bytes; this adapter allows at most ${limit.toLocaleString('en')} in one buffer`,
+        `${what} needs ${bytes.toLocaleString('en')} bytes; this adapter allows at most ${limit.toLocaleString('en')} in one buffer. Take a smaller batch, or split the tensor`,
       )
     }
     // Near the limit a bucket may pass it; then the buffer is as large as it may be, in whole words.

@@ -17,7 +17,6 @@ export interface Place {
   readonly offset: number
 }
 
-const FIRST_STEP = [0]
 /**
  * The dynamic offset of the step that is being encoded; one for all, since encoding is never interrupted. In Node's
  * binding a list costs less than a range of a Uint32Array.
@@ -40,10 +39,7 @@ export class Recorder {
 
   dispatch(item: Dispatch, buffers: readonly GPUBuffer[]): void {
     this.#pass ??= this.#commands().beginComputePass()
-    this.#pass.setPipeline(item.pipeline)
-    if (item.perStep) this.#pass.setBindGroup(0, item.bindGroup, FIRST_STEP)
-    else this.#pass.setBindGroup(0, item.bindGroup)
-    this.#pass.dispatchWorkgroups(item.grid[0], item.grid[1])
+    encodeSteps(this.#pass, [item], 1)
     for (const buffer of buffers) this.#touched.add(buffer)
     this.dispatches++
     if (++this.#pending >= DISPATCHES_PER_SUBMIT) this.submit()

@@ -21,14 +21,7 @@ export class PlanMemory {
   }
 }
 
-interface Entry extends Dispatch {
-  readonly kernel: Kernel
-  readonly words: string
-  readonly storages: readonly Storage[]
-  readonly written: readonly Storage[]
-  /** The buffers that were bound: one that moves later is another. */
-  readonly buffers: readonly GPUBuffer[]
-}
+type Entry = Dispatch & Bound & { readonly kernel: Kernel }
 
 /**
  * The dispatches of a captured function, kept instead of run, with the memory they refer to; for a warm-up, only the
@@ -45,10 +38,6 @@ export class Recording {
   constructor(memory: PlanMemory, purpose: 'capture' | 'warmUp' = 'capture') {
     this.memory = memory
     this.purpose = purpose
-  }
-
-  dispatch(dispatch: Dispatch, kernel: Kernel, { words, storages, written }: Bound): void {
-    this.entries.push({ ...dispatch, kernel, words, storages, written, buffers: storages.map((s) => s.buffer) })
   }
 
   /** Notes what the function may not do, and throws it. */

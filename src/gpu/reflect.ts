@@ -16,20 +16,15 @@ export interface Binding {
   readonly perStep: boolean
 }
 
-export interface Reflection {
-  /** For each entry point, the bindings it reaches, by binding number. */
-  readonly entryPoints: ReadonlyMap<string, readonly Binding[]>
-}
+/** For each entry point, the bindings it reaches, by binding number. */
+export type Reflection = ReadonlyMap<string, readonly Binding[]>
 
 const cache = new Map<string, Reflection>()
 
 /** The bindings of every entry point of a WGSL source. Throws an Error that names the file for what it cannot read. */
 export function reflect(file: string, code: string): Reflection {
-  let found = cache.get(code)
-  if (!found) {
-    found = read(file, code.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, ' '))
-    cache.set(code, found)
-  }
+  const found = cache.get(code) ?? read(file, code.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, ' '))
+  cache.set(code, found)
   return found
 }
 
@@ -46,7 +41,7 @@ function read(file: string, code: string): Reflection {
     )
   }
   if (entryPoints.size === 0) throw new Error(`${file}.wgsl has no @compute entry point`)
-  return { entryPoints }
+  return entryPoints
 }
 
 /** The members of the struct that a uniform variable holds, or null when its type is not a struct in this file. */
@@ -69,24 +64,20 @@ function readBindings(file: string, code: string): Binding[] {
     /@group\((\d+)\)\s*@binding\((\d+)\)\s*var<\s*(uniform|storage)\s*(?:,\s*(\w+)\s*)?>\s*(\w+)\s*:\s*([^;]+);/g
   for (const [, group, binding, space, access, name, type] of code.matchAll(pattern)) {
     if (group !== '0') throw new Error(`${file}.wgsl: ${name} is in group ${group}; kernels use group 0`)
-    if (space === 'storage') {
-      const bindingType = access === 'read_write' ? 'storage' : 'read-only-storage'
-      found.push({
-        name: name!,
-        binding: Number(binding),
-        type: bindingType,
-        members: null,
-        minBytes: 0,
-        perStep: false,
-      })
-      continue
+    const uniform = space === 'uniform'
+    const array = uniform ? /^array<\s*vec4<?\w+>?\s*,\s*(\d+)u?\s*>$/.exec(type!.trim()) : null
+    const members = uniform && !array ? readMembers(file, code, type!.trim()) : null
+    if (uniform && !members && !array) {
+      throw new Error(`${file}.wgsl: uniform ${name} must be a struct or array<vec4f, COUNT>`)
     }
-    const array = /^array<\s*vec4<?\w+>?\s*,\s*(\d+)u?\s*>$/.exec(type!.trim())
-    const members = array ? null : readMembers(file, code, type!.trim())
-    if (!members && !array) throw new Error(`${file}.wgsl: uniform ${name} must be a struct or array<vec4f, COUNT>`)
-    const minBytes = members ? Math.ceil((members.length * 4) / 16) * 16 : Number(array![1]) * 16
-    const perStep = name === 'replay'
-    found.push({ name: name!, binding: Number(binding), type: 'uniform', members, minBytes, perStep })
+    found.push({
+      name: name!,
+      binding: Number(binding),
+      type: uniform ? 'uniform' : access === 'read_write' ? 'storage' : 'read-only-storage',
+      members,
+      minBytes: members ? Math.ceil((members.length * 4) / 16) * 16 : Number(array?.[1] ?? 0) * 16,
+      perStep: uniform && name === 'replay',
+    })
   }
   return found.sort((a, b) => a.binding - b.binding)
 }

@@ -176,9 +176,9 @@ const batchNormOp: Op<Inputs, Attributes> = {
     const ofBatch = dx !== null && attributes.training
     if (dWeight || dBias || ofBatch) {
       const lanes = allLanes(params)
-      withScratch(gpu, 'batchNorm', 2 * lanes, (partial) => {
-        withScratch(gpu, 'batchNorm', params.C, (spareWeight) => {
-          withScratch(gpu, 'batchNorm', params.C, (spareBias) => {
+      withScratch(gpu, "batchNorm's backward", 2 * lanes, (partial) => {
+        withScratch(gpu, "batchNorm's backward", params.C, (spareWeight) => {
+          withScratch(gpu, "batchNorm's backward", params.C, (spareBias) => {
             const [dweight, dbias] = [dWeight?.storage ?? spareWeight, dBias?.storage ?? spareBias]
             gpu.emit(laneGradients, { ...known, x: x!.storage, partial_out: partial }, groupsFor(lanes))
             const sums = { params, partial, dweight_out: dweight, dbias_out: dbias }

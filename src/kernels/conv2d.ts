@@ -7,9 +7,10 @@ import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { blocksADispatch, maySlice, sizesOf, tuneCorrelate, tuneWeight } from './conv2d_tuning.ts'
+import { maySlice, planCorrelate, sizesOf, tuneCorrelate, tuneWeight, weightParts } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
+import { addPart, sumOfParts } from './sum_parts.ts'
 import { groupsFor, outputSize, requireRank, requireTensors, requireType, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
 
@@ -29,6 +30,9 @@ export interface Attributes {
 
 const file = new KernelFile('conv2d', wgsl.conv2d)
 
+/** Parts of sums, for kernels that have none. */
+export const WHOLE = { pieces: 0, pieceRows: 0, segments: 0, firstPart: 0, parts: 0, lanes: 0 }
+
 function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attributes, bias: boolean) {
   const [N, C, H, W] = input as [number, number, number, number]
   const [F, , KH, KW] = weight as [number, number, number, number]
@@ -37,7 +41,8 @@ function paramsOf(input: Shape, weight: Shape, output: Shape, attributes: Attrib
   const [DH, DW] = attributes.dilation
   const [OH, OW] = [output[2]!, output[3]!]
   const hasBias = bias ? 1 : 0
-  return { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias, firstBlock: 0, blocks: 0 }
+  const sizes = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias }
+  return { ...sizes, firstBlock: 0, blocks: 0, in0: 0, ins: 0, ...WHOLE }
 }
 type Params = ReturnType<typeof paramsOf>
 
@@ -60,49 +65,68 @@ function correlate(
   const slices = maySlice(N * OH * OW * F * C * KH * KW, adapterClass)
   const tuned = tunedFor(gpu, `conv2d.${direction}`, () => sizesOf(params))
   const tune = tuneCorrelate(layer, { unitStep, slices }, adapterClass, tuned)
-  const blocks = Math.ceil(outChannels / tune.OCB)
-  const quads = blocks * inChannels * KH * KW * Math.ceil(tune.OCB / 4)
-  const most = blocksADispatch(layer, tune)
-  const floatsBefore = (block: number) => (4 * quads * block) / blocks
-  // As a uniform buffer the whole declared 64 KiB must be there, from the last dispatch's first block on.
-  const last = floatsBefore(Math.floor((blocks - 1) / most) * most)
+  const { blocks, blocksPacked, blocksADispatch, channels, quadsOfBlock, floats } = planCorrelate(layer, tune)
   const { WG, ...numbers } = tune
-  withScratch(gpu, 'conv2d', Math.max(4 * quads, last + 16_384), (packed) => {
-    const pack = file.entry(`pack_${direction}`, numbers, { WG })
-    gpu.emit(pack, { params, weight, packed }, groupsFor(quads, WG))
-    const kernel = file.entry(direction, numbers, { WG })
-    const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX), WG)
-    for (let firstBlock = 0; firstBlock < blocks; firstBlock += most) {
-      const count = Math.min(most, blocks - firstBlock)
-      const at = 4 * floatsBefore(firstBlock)
-      const weights = packed.part(at, packed.byteLength - at)
-      const range = {
-        params: { ...params, firstBlock, blocks: count },
-        weights_small: weights,
-        weights_large: weights,
+  const pack = file.entry(`pack_${direction}`, numbers, { WG })
+  const kernel = file.entry(direction, numbers, { WG })
+  const groups = groupsFor(N * OH * Math.ceil(OW / tune.PX), WG)
+  /** What a number of input channels add. */
+  const run = (packed: Storage, part: Params, bias: Storage | null, out: Storage) => {
+    const bytesOfBlock = 16 * quadsOfBlock(part.ins)
+    for (let packFrom = 0; packFrom < blocks; packFrom += blocksPacked) {
+      const end = Math.min(packFrom + blocksPacked, blocks)
+      const range = { ...part, firstBlock: packFrom, blocks: end - packFrom }
+      gpu.emit(pack, { params: range, weight, packed }, groupsFor(range.blocks * quadsOfBlock(part.ins), WG))
+      for (let firstBlock = packFrom; firstBlock < end; firstBlock += blocksADispatch) {
+        const count = Math.min(blocksADispatch, end - firstBlock)
+        const at = bytesOfBlock * (firstBlock - packFrom)
+        const weights = packed.part(at, packed.byteLength - at)
+        const inputs = {
+          params: { ...range, firstBlock, blocks: count },
+          weights_small: weights,
+          weights_large: weights,
+        }
+        gpu.emit(kernel, { ...inputs, src, dst: out, bias }, groups * count)
+        weights.release()
       }
-      gpu.emit(kernel, { ...range, src, dst: dst.storage, bias }, groups * count)
-      weights.release()
     }
+  }
+  const name = direction === 'forward' ? 'conv2d' : "conv2d's backward"
+  withScratch(gpu, name, floats, (packed) => {
+    run(packed, { ...params, ins: Math.min(channels, inChannels) }, bias, dst.storage)
+    if (channels >= inChannels) return
+    // What further channels add follows by itself, so that no accumulator adds more than so many terms.
+    withScratch(gpu, name, dst.size, (others) => {
+      for (let in0 = channels; in0 < inChannels; in0 += channels) {
+        const ins = Math.min(channels, inChannels - in0)
+        run(packed, { ...params, hasBias: 0, in0, ins }, null, others)
+        addPart(gpu, others, dst.storage, dst.size)
+      }
+    })
   })
 }
 
-/** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
+/** Gradients of weight and bias: the sums over parts of the batch's rows, then those added in order. */
 function weightGradients(gpu: Gpu, params: Params, x: Storage, dy: Storage, dw: Tensor, db: Tensor | null): void {
-  const { N, C, F, KH, KW, OH, OW, SW, DW } = params
+  const { C, F, KH, KW, OH, OW, SW, DW } = params
   const tuned = tunedFor(gpu, 'conv2d.backward_weight', () => sizesOf(params))
   const tune = tuneWeight({ inChannels: C, outChannels: F, KH, KW, OH, OW }, SW === DW, gpu.info.adapterClass, tuned)
   const { WG, ...numbers } = tune
-  const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
-  const blocks = Math.ceil(N / IMAGES)
-  const sums = F * C * KH * KW + F
+  const { LANES, DW_OC, DW_TY, DW_TX } = tune
   const tiles = Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
-  withScratch(gpu, 'conv2d', blocks * LANES * sums, (partial) => {
-    const threads = blocks * tiles * LANES
-    gpu.emit(file.entry('backward_weight', numbers, { WG }), { params, src: x, dy, partial }, groupsFor(threads, WG))
-    const reduced = { params, sums: partial, dw: dw.storage }
-    if (db) gpu.emit(file.entry('reduce', numbers), { ...reduced, db: db.storage }, groupsFor(sums))
-    else gpu.emit(file.entry('reduce_weight', numbers), reduced, groupsFor(sums - F))
+  const { cut, plan } = weightParts(params, tune)
+  const kernel = file.entry('backward_weight', numbers, { WG })
+  const write = ([partial]: readonly Storage[], firstPart: number, parts: number) => {
+    const lanes = Math.min(LANES, parts)
+    const range = { ...params, ...cut, firstPart, parts, lanes }
+    const threads = Math.ceil(parts / lanes) * lanes * tiles
+    gpu.emit(kernel, { params: range, src: x, dy, partial: partial! }, groupsFor(threads, WG))
+  }
+  sumOfParts(gpu, "conv2d's backward", plan, write, ([sums], parts) => {
+    const reduced = { params: { ...params, parts }, sums: sums!, dw: dw.storage }
+    const weights = F * C * KH * KW
+    if (db) gpu.emit(file.entry('reduce'), { ...reduced, db: db.storage }, groupsFor(weights + F))
+    else gpu.emit(file.entry('reduce_weight'), reduced, groupsFor(weights))
   })
 }
 

@@ -1,20 +1,27 @@
 // An optimization: convolution, ReLU and 2 × 2 max pooling in one. conv2d, relu and max_pool2d define it.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
+import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { type Attributes, type Conv2dOptions, conv2dShape, zeroChannel } from './conv2d.ts'
+import { type Attributes, type Conv2dOptions, conv2d, conv2dShape, WHOLE, zeroChannel } from './conv2d.ts'
 import { tuneFused } from './conv2d_relu_max_pool2d_tuning.ts'
-import { sizesOf } from './conv2d_tuning.ts'
+import { sizesOf, weightParts } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { groupsFor, requireTensors, withScratch } from './support.ts'
+import { maxPool2d } from './max_pool2d.ts'
+import { sumOfParts, TERMS } from './sum_parts.ts'
+import { groupsFor, requireTensors } from './support.ts'
 import { tunedFor } from './tuned.ts'
+import { relu } from './unary.ts'
 
 const NAME = 'conv2dReluMaxPool2d'
+
+/** Elements of a weight that is packed; a larger one is left to the operations in turn. */
+const LARGEST_WEIGHT = 2 ** 20
 
 const file = new KernelFile('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2d)
 
@@ -29,7 +36,7 @@ function plan(
   const [F, , KH, KW] = weight as [number, number, number, number]
   const [, , OH, OW] = output as [number, number, number, number]
   const [[SH, SW], [PH, PW], [DH, DW]] = [stride, padding, dilation]
-  const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias: bias ? 1 : 0 }
+  const params = { N, C, H, W, F, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, hasBias: bias ? 1 : 0, ...WHOLE }
   const unitSteps = SH === 1 && SW === 1 && DH === 1 && DW === 1
   const tuned = (entryPoint: string) => tunedFor(gpu, `conv2d_relu_max_pool2d.${entryPoint}`, () => sizesOf(params))
   const chosen = { ...tuned('forward'), ...tuned('backward_input'), ...tuned('backward_weight') }
@@ -76,7 +83,7 @@ function backwardInput(gpu: Gpu, { params, tune }: Plan, w: Tensor, { dy, winner
   gpu.emit(kernel, { params, ...weights, dy: dy.storage, winner: winner.storage, dx: dx.storage }, groups)
 }
 
-/** Gradients of weight and bias: partial sums over fixed blocks of images, then added in index order. */
+/** Gradients of weight and bias: the sums over parts of the batch's rows, then those added in order. */
 function backwardWeight(
   gpu: Gpu,
   { params, tune }: Plan,
@@ -84,19 +91,23 @@ function backwardWeight(
   { dy, winner }: Gradient,
   { dw, db }: { dw: Tensor; db: Tensor | null },
 ) {
-  const { N, C, F, KH, KW } = params
-  const { IMAGES, LANES, DW_OC, DW_TY, DW_TX } = tune
-  const parts = Math.ceil(N / IMAGES) * LANES
-  const weights = F * C * KH * KW
-  const threads = parts * Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
-  withScratch(gpu, NAME, parts * (weights + F), (partial) => {
-    const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
-    const inputs = { params, x: x.storage, dy: dy.storage, winner: winner.storage }
-    const kernel = file.entry('backward_weight', pick(tune, ...names), { WG: tune.WG })
-    gpu.emit(kernel, { ...inputs, partial }, groupsFor(threads, tune.WG))
-    const reduce = file.entry(db ? 'reduce' : 'reduce_weight', pick(tune, 'IMAGES', 'LANES'))
-    const bindings = { params, sums: partial, dw: dw.storage, ...(db && { db: db.storage }) }
-    gpu.emit(reduce, bindings, groupsFor(db ? weights + F : weights))
+  const { C, F, KH, KW } = params
+  const { LANES, DW_OC, DW_TY, DW_TX } = tune
+  const tiles = Math.ceil(F / DW_OC) * C * Math.ceil(KH / DW_TY) * Math.ceil(KW / DW_TX)
+  const { cut, plan } = weightParts(params, tune)
+  const names = ['RUN', 'KW_FIXED', 'PADDED', 'IMAGES', 'LANES', 'DW_OC', 'DW_TY', 'DW_TX'] as const
+  const kernel = file.entry('backward_weight', pick(tune, ...names), { WG: tune.WG })
+  const write = ([partial]: readonly Storage[], firstPart: number, parts: number) => {
+    const lanes = Math.min(LANES, parts)
+    const range = { ...params, ...cut, firstPart, parts, lanes }
+    const threads = Math.ceil(parts / lanes) * lanes * tiles
+    const inputs = { params: range, x: x.storage, dy: dy.storage, winner: winner.storage }
+    gpu.emit(kernel, { ...inputs, partial: partial! }, groupsFor(threads, tune.WG))
+  }
+  sumOfParts(gpu, `${NAME}'s backward`, plan, write, ([sums], parts) => {
+    const bindings = { params: { ...params, parts }, sums: sums!, dw: dw.storage, ...(db && { db: db.storage }) }
+    const weights = F * C * KH * KW
+    gpu.emit(file.entry(db ? 'reduce' : 'reduce_weight'), bindings, groupsFor(db ? weights + F : weights))
   })
 }
 
@@ -156,8 +167,17 @@ const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
 }
 
 /**
+ * Whether one kernel does all: its sums must not have more terms than one accumulator adds, and it packs the weights for both
+ * directions, several times their size.
+ */
+function fuses([F, C, KH, KW]: Shape): boolean {
+  return Math.max(F!, C!) * KH! * KW! <= TERMS && F! * C! * KH! * KW! <= LARGEST_WEIGHT
+}
+
+/**
  * maxPool2d(relu(conv2d(input, weight, bias, options)), { kernelSize: 2 }) in one: input [N, C, H, W], weight
- * [F, C, KH, KW], bias [F] or null → [N, F, ⌊OH/2⌋, ⌊OW/2⌋] with conv2d's OH and OW. The gradient goes to the first largest
+ * [F, C, KH, KW], bias [F] or null → [N, F, ⌊OH/2⌋, ⌊OW/2⌋] with conv2d's OH and OW. A weight of more than 2²⁰ elements, or
+ * sums of more than 4,096 products, are computed by the three operations in turn; otherwise in one kernel, where the gradient goes to the first largest
  * cell of each window if it is above 0; every other cell adds nothing to any gradient, whatever infinity it would meet.
  * Throws ShapeError when the sizes do not fit.
  */
@@ -172,5 +192,11 @@ export function conv2dReluMaxPool2d(
   const stride = pair(NAME, 'stride', options.stride ?? 1, 1)
   const padding = pair(NAME, 'padding', options.padding ?? 0, 0)
   const dilation = pair(NAME, 'dilation', options.dilation ?? 1, 1)
-  return apply(fusedOp, [input, weight, bias], { stride, padding, dilation })
+  const inputs = [input, weight, bias] as const
+  const attributes = { stride, padding, dilation }
+  if (!fuses(weight.shape)) {
+    fusedOp.shape(inputs, attributes)
+    return maxPool2d(relu(conv2d(input, weight, bias, options)), { kernelSize: 2 })
+  }
+  return apply(fusedOp, inputs, attributes)
 }

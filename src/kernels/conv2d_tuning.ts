@@ -1,6 +1,7 @@
 // The `// tune` numbers of conv2d.wgsl, chosen by the table in tuning.ts. They change only the speed: the order in which
 // anything is added up depends on just two of them, IMAGES, which is the same everywhere, and LANES, which is the same on all
 // adapters of a class.
+import { type PartsPlan, planParts, scratchLimit, TERMS } from './sum_parts.ts'
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 /** For pack_*, forward and backward_input. */
@@ -103,10 +104,34 @@ export function tuneCorrelate(
   }
 }
 
-/** Blocks of output channels that one dispatch makes. */
-export function blocksADispatch(layer: Correlation, { OCB, WEIGHTS_UNIFORM }: CorrelateTuning): number {
-  const all = Math.ceil(layer.outChannels / OCB)
-  return WEIGHTS_UNIFORM === 0 ? all : Math.min(all, Math.max(1, Math.floor(UNIFORM_BYTES / blockBytes(layer, OCB))))
+/** How a correlation is cut. Only `channels` decides bits, and depends on the shape alone. */
+export interface CorrelatePlan {
+  /** Blocks of output channels: in all, packed at a time, and in one dispatch. */
+  readonly blocks: number
+  readonly blocksPacked: number
+  readonly blocksADispatch: number
+  /** Input channels that one accumulator adds. */
+  readonly channels: number
+  /** vec4f of the packed weights of a block and so many input channels. */
+  quadsOfBlock(channels: number): number
+  /** Float32 numbers of the packed weights. */
+  readonly floats: number
+}
+
+export function planCorrelate(layer: Correlation, { OCB, WEIGHTS_UNIFORM }: CorrelateTuning): CorrelatePlan {
+  const { inChannels, outChannels, KH, KW } = layer
+  const blocks = Math.ceil(outChannels / OCB)
+  const sums = Math.ceil(inChannels / Math.max(1, Math.floor(TERMS / (KH * KW))))
+  const channels = Math.ceil(inChannels / sums)
+  const quadsOfBlock = (channels: number) => channels * KH * KW * Math.ceil(OCB / 4)
+  const perBlock = 4 * quadsOfBlock(channels)
+  const blocksPacked = Math.min(blocks, Math.max(1, Math.floor(scratchLimit.floats / perBlock)))
+  const uniform = Math.max(1, Math.floor(UNIFORM_BYTES / blockBytes(layer, OCB)))
+  const blocksADispatch = Math.min(blocksPacked, WEIGHTS_UNIFORM === 1 ? uniform : blocks)
+  // As a uniform buffer the whole declared 64 KiB must be there, from the last dispatch's first block on.
+  const last = perBlock * Math.floor((blocksPacked - 1) / blocksADispatch) * blocksADispatch
+  const floats = Math.max(perBlock * blocksPacked, last + UNIFORM_BYTES / 4)
+  return { blocks, blocksPacked, blocksADispatch, channels, quadsOfBlock, floats }
 }
 
 /** All taps of one axis where they are few, else `most`, or `any` of them. */
@@ -134,4 +159,28 @@ export function tuneWeight(
     DW_SLIDE: slides ? 1 : 0,
     ...chosen,
   }
+}
+
+/** How the sums of a weight gradient are divided, which the shape alone decides, and how many parts are made at a time. */
+export interface WeightParts {
+  /** Pieces of a block of images and rows of each, segments of a row: numbers of the shader's. */
+  readonly cut: { readonly pieces: number; readonly pieceRows: number; readonly segments: number }
+  readonly plan: PartsPlan
+}
+
+/** OH and OW: rows and columns of what is summed over. */
+export function weightParts(
+  { N, C, F, KH, KW, OH, OW }: Pick<ConvShape, 'N' | 'C' | 'F' | 'KH' | 'KW' | 'OH' | 'OW'>,
+  { IMAGES, LANES }: Pick<WeightTuning, 'IMAGES' | 'LANES'>,
+): WeightParts {
+  const segments = Math.ceil(OW / TERMS)
+  const pieceRows = LANES * Math.max(1, Math.floor(TERMS / OW))
+  const piecesOf = (images: number) => Math.ceil((images * OH) / pieceRows)
+  const pieces = piecesOf(IMAGES)
+  const whole = Math.ceil(N / IMAGES) - 1 // blocks before the last one
+  const images = N - whole * IMAGES
+  const last = piecesOf(images) - 1 // pieces of the last block before the last one
+  // In the last segment of the last piece, lanes without rows are left out.
+  const parts = LANES * (segments * (whole * pieces + last + 1) - 1) + Math.min(LANES, images * OH - last * pieceRows)
+  return { cut: { pieces, pieceRows, segments }, plan: planParts(parts, [F * C * KH * KW + F]) }
 }

@@ -9,7 +9,8 @@ import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { groupsFor, kindOf, requireRank, requireTensors, requireType } from './support.ts'
+import { PARTS_A_GROUP, scratchLimit } from './sum_parts.ts'
+import { groupsFor, kindOf, ROWS_PER_BLOCK, requireRank, requireTensors, requireType } from './support.ts'
 import { TUNING } from './tuning.ts'
 
 const file = new KernelFile('cross_entropy', wgsl.cross_entropy)
@@ -20,6 +21,8 @@ const backward = file.entry('backward')
 
 /** What the kernels note of a row: its largest logit, its sum of exponentials, its loss, and whether it counts. */
 const WORDS_OF_A_ROW = 4
+/** The sums of the losses and of the rows that count, are right and are not finite; the divisor. */
+const WORDS_OF_STATE = 5
 
 /** The label of rows that do not count, unless another is given. */
 const IGNORED = -100
@@ -51,7 +54,23 @@ function paramsOf(logits: Tensor, target: Tensor, { reduction, ignoreIndex, tota
     mean: reduction === 'mean' ? 1 : 0,
     needX: 0,
     counted: totals ? 1 : 0,
+    n0: 0,
+    more: 0,
+    last: 1,
   }
+}
+
+/**
+ * The rows of a batch, cut so that what the kernels note of them fits any buffer: of few classes it takes more than the logits.
+ * No cut changes a bit: it is between groups of blocks of rows.
+ */
+function rangesOf(N: number): { N: number; n0: number; more: number; last: number }[] {
+  const group = ROWS_PER_BLOCK * PARTS_A_GROUP
+  const most = group * Math.max(1, Math.floor(scratchLimit.floats / WORDS_OF_A_ROW / group))
+  return Array.from({ length: Math.ceil(N / most) }, (_, i) => {
+    const n0 = i * most
+    return { N: Math.min(most, N - n0), n0, more: i > 0 ? 1 : 0, last: n0 + most >= N ? 1 : 0 }
+  })
 }
 
 /**
@@ -115,21 +134,23 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
       return { out: full(gpu, shape, value), saved: [logits, target] }
     }
     const params = paramsOf(logits, target, attributes)
-    const rows = empty(gpu, [N + 1, WORDS_OF_A_ROW], 'float32', 'crossEntropy')
+    const ranges = rangesOf(N)
+    const rows = ranges.map((range) => empty(gpu, [range.N, WORDS_OF_A_ROW], 'float32', 'crossEntropy'))
+    const state = empty(gpu, [WORDS_OF_STATE], 'float32', 'crossEntropy')
     const out = empty(gpu, shape, 'float32', 'crossEntropy')
-    const bindings = { params, x: logits.storage, labels: target.storage, rows: rows.storage, out: out.storage }
-    const saved = [logits, target, rows]
-    if (reduction === 'none') {
-      gpu.emit(forward, bindings, groupsFor(N))
-      return { out, saved }
-    }
-    const { FUSED_ROWS, FUSED_LOGITS } = TUNING.cross_entropy[gpu.info.adapterClass]
+    const operands = { x: logits.storage, labels: target.storage, out: out.storage }
+    const saved = [logits, target, state, ...rows]
     const totals = attributes.totals?.storage ?? null
-    if (N > FUSED_ROWS || logits.size > FUSED_LOGITS) {
-      gpu.emit(forward, bindings, groupsFor(N))
-      gpu.emit(reduce, { params, rows: rows.storage, out: out.storage, totals }, 1)
+    const { FUSED_ROWS, FUSED_LOGITS } = TUNING.cross_entropy[gpu.info.adapterClass]
+    if (reduction === 'none' || N > FUSED_ROWS || logits.size > FUSED_LOGITS) {
+      ranges.forEach((range, i) => {
+        const bindings = { params: { ...params, ...range }, rows: rows[i]!.storage, out: out.storage }
+        gpu.emit(forward, { ...bindings, ...operands }, groupsFor(range.N))
+        if (reduction !== 'none') gpu.emit(reduce, { ...bindings, totals, state: state.storage }, 1)
+      })
       return { out, saved }
     }
+    const bindings = { params, ...operands, rows: rows[0]!.storage, state: state.storage }
     if (!(logits.requiresGrad && gradEnabled())) {
       gpu.emit(fused, { ...bindings, totals, dx: null }, 1)
       return { out, saved }
@@ -139,20 +160,19 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
     return { out, saved: [...saved, dx] }
   },
 
-  backward(gpu, dy, [logits, target, rows, dxOfOne], attributes) {
+  backward(gpu, dy, [logits, target, state, ...others], attributes) {
+    const ranges = rangesOf(logits!.shape[0]!)
+    const dxOfOne = others[ranges.length]
     // Forward computed it along with the loss.
     if (dxOfOne && isOne(dy)) return [dxOfOne, null]
     const dx = empty(gpu, logits!.shape, 'float32', 'crossEntropy')
     if (dx.size === 0) return [dx, null]
-    const bindings = {
-      params: paramsOf(logits!, target!, attributes),
-      x: logits!.storage,
-      labels: target!.storage,
-      saved_rows: rows!.storage,
-      dy: dy.storage,
-      dx: dx.storage,
-    }
-    gpu.emit(backward, bindings, groupsFor(logits!.shape[0]!))
+    const params = paramsOf(logits!, target!, attributes)
+    const inputs = { x: logits!.storage, labels: target!.storage, dy: dy.storage, saved_state: state!.storage }
+    ranges.forEach((range, i) => {
+      const bindings = { params: { ...params, ...range }, ...inputs, saved_rows: others[i]!.storage, dx: dx.storage }
+      gpu.emit(backward, bindings, groupsFor(range.N))
+    })
     return [dx, null]
   },
 }

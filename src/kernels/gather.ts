@@ -11,8 +11,8 @@ const batch = new KernelFile('gather', wgsl.gather).entry('batch')
 
 /** A data set of bytes on the GPU, and the order in which its rows are taken. */
 export interface Source {
-  /** uint8 [ROWS, …] */
-  readonly images: Tensor
+  /** uint8 [ROWS, …], in one part or several whose rows follow one another: a buffer may be too small for all. */
+  readonly images: readonly Tensor[]
   /** uint8 [ROWS] */
   readonly labels: Tensor
   /** int32 [LENGTH]: row numbers */
@@ -31,12 +31,12 @@ export interface Selection {
 }
 
 function check({ images, labels, index }: Source, { first, count, batches }: Selection): void {
-  for (const t of [images, labels, index]) t.checkUsable('gather')
-  requireType('gather', 'images', images, ['uint8'])
+  for (const t of [...images, labels, index]) t.checkUsable('gather')
+  for (const part of images) requireType('gather', 'images', part, ['uint8'])
   requireType('gather', 'labels', labels, ['uint8'])
   requireType('gather', 'index', index, ['int32'])
   requireRank('gather', 'index', index.shape, 1, 'LENGTH')
-  const rows = images.shape[0] ?? 0
+  const rows = images.reduce((sum, { shape }) => sum + shape[0]!, 0)
   const range = index.storage.integerRange
   if (range && index.size > 0 && (range[0] < 0 || range[1] >= rows)) {
     const row = range[0] < 0 ? range[0] : range[1]
@@ -57,21 +57,36 @@ export function gatherBatch(source: Source, selection: Selection, scale: number)
   check(source, selection)
   const { images, labels, index } = source
   const { first, count, batches } = selection
-  const { gpu } = images
-  const shape = [count, ...images.shape.slice(1)]
-  const R = sizeOf(images.shape.slice(1))
-  const out = empty(gpu, shape, 'float32', 'gather')
+  const { gpu } = index
+  const shapeOfRow = images[0]!.shape.slice(1)
+  const R = sizeOf(shapeOfRow)
+  const out = empty(gpu, [count, ...shapeOfRow], 'float32', 'gather')
   const outLabels = empty(gpu, [count], 'int32', 'gather')
-  const bindings = {
-    params: { N: count, R, length: index.size, first, stride: batches ? count : 0, which: batches?.use ?? 0, scale },
-    bytes: images.storage,
-    labels: labels.storage,
-    index: index.storage,
-    batches: batches?.storage ?? null,
-    out: out.storage,
-    out_labels: outLabels.storage,
+  const selected = {
+    N: count,
+    R,
+    length: index.size,
+    first,
+    stride: batches ? count : 0,
+    which: batches?.use ?? 0,
+    scale,
   }
-  gpu.emit(batch, bindings, Math.max(groupsForElements(out.size), groupsFor(count)))
+  const groups = Math.max(groupsForElements(out.size), groupsFor(count))
+  let before = 0
+  for (const part of images) {
+    const rows = part.shape[0]!
+    const bindings = {
+      params: { ...selected, part: before, rows },
+      bytes: part.storage,
+      labels: labels.storage,
+      index: index.storage,
+      batches: batches?.storage ?? null,
+      out: out.storage,
+      out_labels: outLabels.storage,
+    }
+    gpu.emit(batch, bindings, groups)
+    before += rows
+  }
   outLabels.storage.integerRange = labels.storage.integerRange
   return { images: out, labels: outLabels }
 }

@@ -16,9 +16,6 @@ const larsNorms = file.entry('lars_norms')
 const lambNorms = file.entry('lamb_norms')
 const totals = file.entry('totals')
 
-/** Words of an update's settings. */
-export const LAYER_WISE_WORDS = 8
-
 /** What a momentum buffer holds, in every element, before the first step with momentum: the bits of a NaN. */
 export const NO_MOMENTUM = 0x7fc00b0e
 

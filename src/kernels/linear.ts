@@ -8,8 +8,9 @@ import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { tuneLinearBackward, tuneLinearForward } from './linear_tuning.ts'
-import { blocksOf, groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
+import { packedForW, packedForward, packedForX, planLinearBackward, tuneLinearForward } from './linear_tuning.ts'
+import { sumOfParts, TERMS, withBuffers } from './sum_parts.ts'
+import { groupsFor, requireRank, requireTensors, requireType, stripsOf } from './support.ts'
 import { tunedFor } from './tuned.ts'
 
 const file = new KernelFile('linear', wgsl.linear)
@@ -60,22 +61,33 @@ function output(gpu: Gpu, [input, weight, bias]: LinearInputs, shape: Shape, rel
   const O = weight.shape[0]!
   const out = empty(gpu, shape, 'float32', 'linear')
   if (out.size === 0) return out
-  const params = { N, I, O, hasBias: bias ? 1 : 0, relu, needX: 0, needW: 0, parts: 1, maskX: 0 }
+  const params = { ...NOTHING, N, I, O, hasBias: bias ? 1 : 0, relu }
   const operands = { x: input.storage, weight: weight.storage }
-  const rest = { params, bias: bias?.storage ?? null, out: out.storage }
+  const results = { bias: bias?.storage ?? null, out: out.storage }
   const blocks = eights(N) * eights(O)
   const tuned = tunedFor(gpu, 'linear.forward', () => ({ N, I, O, relu }))
   const { DIRECT } = tuneLinearForward({ N, I, O }, gpu.info.adapterClass, tuned)
-  if (DIRECT === 1) {
-    gpu.emit(forwardDirect, { ...operands, ...rest }, groupsFor(blocks))
+  if (DIRECT === 1 && I <= TERMS) {
+    gpu.emit(forwardDirect, { params, ...operands, ...results }, groupsFor(blocks))
     return out
   }
-  const packed = quads(N) + quads(O)
-  withScratch(gpu, 'linear', 4 * packed * I, (scratch) => {
-    gpu.emit(packForward, { params, ...operands, packed: scratch }, groupsFor(packed * stripsOf(I)))
-    gpu.emit(forward, { quads: scratch, ...rest }, groupsFor(blocks))
+  withBuffers(gpu, 'linear', packedForward({ N, I, O }), ([left, right]) => {
+    for (const range of ranges(I)) {
+      const packed = { left_out: left!, right_out: right! }
+      const strips = (quads(N) + quads(O)) * stripsOf(range.count)
+      gpu.emit(packForward, { params: { ...params, ...range }, ...operands, ...packed }, groupsFor(strips))
+      gpu.emit(forward, { params: { ...params, ...range }, left: left!, right: right!, ...results }, groupsFor(blocks))
+    }
   })
   return out
+}
+
+/** The terms of a sum, as many at a time as one accumulator adds. */
+function ranges(terms: number) {
+  return Array.from({ length: Math.max(1, Math.ceil(terms / TERMS)) }, (_, i) => {
+    const k0 = i * TERMS
+    return { k0, count: Math.min(TERMS, terms - k0), more: i > 0 ? 1 : 0, last: k0 + TERMS >= terms ? 1 : 0 }
+  })
 }
 
 /** Gradients of input, weight and bias. */
@@ -164,49 +176,83 @@ function compute(gpu: Gpu, operands: Operands, dx: Tensor | null, dw: Tensor | n
   const { input, weight, y, masksInput } = operands
   const [N, I] = asRows(input)
   const O = weight.shape[0]!
-  const needX = dx ? 1 : 0
-  const needW = dw ? 1 : 0
   const relu = y ? 1 : 0
-  const tuned = tunedFor(gpu, 'linear.backward', () => ({ N, I, O, relu }))
-  const { DIRECT, PARTS } = tuneLinearBackward({ N, I, O, relu }, gpu.info.adapterClass, tuned)
-  // The sum over rows is made of fixed blocks either way, with the same bits.
-  const parts = needW === 1 && PARTS === 1 ? blocksOf(N) : 1
-  const params: Params = { N, I, O, hasBias: 0, relu, needX, needW, parts, maskX: masksInput ? 1 : 0 }
-  const emit = DIRECT === 1 ? emitDirect : emitPacked
+  const sizes = { N, I, O, relu }
+  const tuned = tunedFor(gpu, 'linear.backward', () => sizes)
+  const need = { needX: dx !== null, needW: dw !== null }
+  const { direct, together, share, plan } = planLinearBackward(sizes, need, gpu.info.adapterClass, tuned)
+  const params = { ...NOTHING, ...sizes, maskX: masksInput ? 1 : 0, share }
+  const emit = direct ? emitDirect : emitPacked
   const x = dx?.storage ?? null
-  if (!(dw && db && parts > 1)) {
-    emit(gpu, params, operands, { dx: x, dw: dw?.storage ?? null, db: db?.storage ?? null })
-    return
+  const [forX] = ranges(O)
+  if (!dw || !db || !together) {
+    if (dx)
+      for (const range of ranges(O))
+        emit(gpu, { ...params, ...range, needX: 1 }, operands, { dx: x, dw: null, db: null })
+    if (!dw || !db) return
   }
-  withScratch(gpu, 'linear', parts * O * I, (w) =>
-    withScratch(gpu, 'linear', parts * O, (b) => {
-      emit(gpu, params, operands, { dx: x, dw: w, db: b })
-      const sums = { partial_w: w, partial_b: b, dw: dw.storage, db: db.storage }
-      gpu.emit(reduce, { params, ...sums }, groupsFor(O * I + O))
-    }),
-  )
+  const alongX = together && dx ? { ...forX!, needX: 1 } : { ...forX!, count: 0, needX: 0 }
+  const write = (w: Storage, b: Storage, first: number, parts: number) => {
+    const rows = { n0: first * share, rows: Math.min(parts * share, N - first * share), parts, needW: 1 }
+    emit(gpu, { ...params, ...alongX, ...rows }, operands, { dx: together ? x : null, dw: w, db: b })
+  }
+  if (plan.parts === 1) write(dw.storage, db.storage, 0, 1)
+  else {
+    sumOfParts(
+      gpu,
+      "linear's backward",
+      plan,
+      ([w, b], first, parts) => write(w!, b!, first, parts),
+      ([partial_w, partial_b], parts) => {
+        const sums = { partial_w: partial_w!, partial_b: partial_b!, dw: dw.storage, db: db.storage }
+        gpu.emit(reduce, { params: { ...params, parts }, ...sums }, groupsFor(O * I + O))
+      },
+    )
+  }
 }
 
-type Params = Readonly<Record<'N' | 'I' | 'O' | 'hasBias' | 'relu' | 'needX' | 'needW' | 'parts' | 'maskX', number>>
+/** Params of a dispatch that has no part in any of this. */
+const NOTHING = {
+  hasBias: 0,
+  relu: 0,
+  needX: 0,
+  needW: 0,
+  parts: 0,
+  share: 0,
+  maskX: 0,
+  n0: 0,
+  rows: 0,
+  k0: 0,
+  count: 0,
+  more: 0,
+  last: 1,
+}
+
+type Params = Readonly<Record<'N' | 'I' | 'O' | keyof typeof NOTHING, number>>
 /** Null where nobody asks for one. */
 type Results = Readonly<Record<'dx' | 'dw' | 'db', Storage | null>>
 
+/** Threads of backward: blocks of 8 by 8, and those of the bias's gradient. */
+function threadsOf({ N, I, O, needX, needW, parts }: Params, threadsOfBias: number): number {
+  return needW * parts * (eights(O) * eights(I) + threadsOfBias) + needX * eights(N) * eights(I)
+}
+
 function emitDirect(gpu: Gpu, params: Params, { dy, input, weight }: Operands, results: Results): void {
-  const { N, I, O, needX, needW, parts } = params
   const inputs = { dy: dy.storage, x_quads: input.storage, weight_quads: weight.storage }
-  const threads = needW * parts * (eights(O) * eights(I) + O) + needX * eights(N) * eights(I)
-  gpu.emit(backwardDirect, { params, ...inputs, ...results }, groupsFor(threads))
+  gpu.emit(backwardDirect, { params, ...inputs, ...results }, groupsFor(threadsOf(params, params.O)))
 }
 
 function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands, results: Results): void {
-  const { N, I, O, needX, needW, parts } = params
-  const alongN = needW * (quads(O) + quads(I))
-  const alongO = needX * (quads(N) + quads(I))
-  const threads = needW * parts * (eights(O) * eights(I) + quads(O)) + needX * eights(N) * eights(I)
-  withScratch(gpu, 'linear', 4 * (alongN * N + alongO * O), (packed) => {
+  const { N, I, O, needX, needW, rows, count } = params
+  const [forX, forW] = [packedForX({ N, I, O: count }), packedForW({ N, I, O }, needW * rows)]
+  const floats = [needX * forX[0] + forW[0], needX * forX[1] + forW[1]]
+  withBuffers(gpu, "linear's backward", floats, ([left, right]) => {
     const inputs = { x: input.storage, weight: weight.storage, dy: dy.storage, y: y?.storage ?? null }
-    gpu.emit(packBackward, { params, ...inputs, packed }, groupsFor(alongN * stripsOf(N) + alongO * stripsOf(O)))
-    gpu.emit(backward, { params, quads: packed, x: input.storage, ...results }, groupsFor(threads))
+    const alongN = needW * (quads(O) + quads(I)) * stripsOf(rows)
+    const alongO = needX * (quads(N) + quads(I)) * stripsOf(count)
+    gpu.emit(packBackward, { params, ...inputs, left_out: left!, right_out: right! }, groupsFor(alongN + alongO))
+    const packed = { left: left!, right: right! }
+    gpu.emit(backward, { params, ...packed, x: input.storage, ...results }, groupsFor(threadsOf(params, quads(O))))
   })
 }
 

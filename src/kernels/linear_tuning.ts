@@ -1,4 +1,7 @@
-// How linear divides its work, from the table in tuning.ts.
+// How linear divides its work: by the table in tuning.ts, and so that its scratch memory is bounded. No choice here changes
+// a bit: the shape alone decides the order of the sums.
+import { PARTS_A_GROUP, type PartsPlan, planParts, scratchLimit, scratchOfParts, TERMS } from './sum_parts.ts'
+import { blocksOf, ROWS_PER_BLOCK } from './support.ts'
 import { type AdapterClass, type Numbers, TUNING } from './tuning.ts'
 
 interface LinearSizes {
@@ -27,4 +30,66 @@ export function tuneLinearBackward(
 
 export function canBeDirect({ I, relu }: { readonly I: number; readonly relu: number }): boolean {
   return relu === 0 && I % 4 === 0
+}
+
+const fours = (n: number) => 4 * Math.ceil(n / 4)
+
+/** Float32 numbers of the packed operands left and right, of at most so many terms as one accumulator adds. */
+export function packedForward({ N, I, O }: LinearSizes): [left: number, right: number] {
+  const count = Math.min(I, TERMS)
+  return [fours(N) * count, fours(O) * count]
+}
+
+/** What backward does. */
+export interface BackwardPlan {
+  /** In one dispatch, from the operands as they lie. */
+  readonly direct: boolean
+  /** All gradients in one dispatch; else the input's and the weight's by themselves. */
+  readonly together: boolean
+  /** Rows of the batch in a part of the weight's gradient. */
+  readonly share: number
+  readonly plan: PartsPlan
+  /** Float32 numbers that it takes at a time. */
+  readonly scratch: number
+}
+
+/** `needX`, `needW`: whether the input's gradient is wanted, and the weight's and bias's. */
+export function planLinearBackward(
+  sizes: LinearSizes & { readonly relu: number },
+  { needX, needW }: { readonly needX: boolean; readonly needW: boolean },
+  adapterClass: AdapterClass,
+  chosen?: Numbers,
+): BackwardPlan {
+  const { N, I, O } = sizes
+  const { DIRECT, PARTS } = tuneLinearBackward(sizes, adapterClass, chosen)
+  const gradients = [O * I, O]
+  const oneBlock = planParts(blocksOf(N), gradients)
+  const share = PARTS === 1 && oneBlock.slots === oneBlock.parts ? ROWS_PER_BLOCK : ROWS_PER_BLOCK * PARTS_A_GROUP
+  const parts = Math.ceil(N / share)
+  const forX = needX ? packedForX(sizes) : [0, 0]
+  const forW = needW ? packedForW(sizes, N) : [0, 0]
+  const packed = forX[0]! + forX[1]! + forW[0]! + forW[1]!
+  const whole = planParts(parts, gradients)
+  const inOne = whole.slots === parts && !(needX && O > TERMS)
+  const sums = (plan: PartsPlan) => (needW && parts > 1 ? scratchOfParts(plan) : 0)
+  if (inOne && DIRECT === 1) return { direct: true, together: true, share, plan: whole, scratch: sums(whole) }
+  if (inOne && packed <= scratchLimit.floats)
+    return { direct: false, together: true, share, plan: whole, scratch: sums(whole) + packed }
+  const [left, right] = packedForW(sizes, Math.min(N, share))
+  const plan = planParts(parts, gradients, Math.floor(scratchLimit.floats / (left + right)))
+  const rows = Math.min(N, plan.slots * share)
+  const [dyW, xW] = needW ? packedForW(sizes, rows) : [0, 0]
+  const scratch = Math.max(forX[0]! + forX[1]!, dyW + xW + sums(plan))
+  return { direct: false, together: false, share, plan, scratch }
+}
+
+/** Float32 numbers of the packed operands of the input's gradient. */
+export function packedForX({ N, I, O }: LinearSizes): [left: number, right: number] {
+  const count = Math.min(O, TERMS)
+  return [fours(N) * count, fours(I) * count]
+}
+
+/** The same of so many rows of the weight's. */
+export function packedForW({ I, O }: LinearSizes, rows: number): [left: number, right: number] {
+  return [fours(O) * rows, fours(I) * rows]
 }

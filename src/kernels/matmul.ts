@@ -1,7 +1,6 @@
 // matmul: products of two matrices, each of them transposed or not.
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
-import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -9,7 +8,8 @@ import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
+import { TERMS, withBuffers } from './sum_parts.ts'
+import { groupsFor, requireRank, requireTensors, requireType, stripsOf } from './support.ts'
 import { tunedFor } from './tuned.ts'
 import { TUNING } from './tuning.ts'
 
@@ -33,8 +33,15 @@ function dimensions(a: Shape, b: Shape, { transposeA, transposeB }: Attributes):
   return [M, K, transposeB ? b[0]! : b[1]!]
 }
 
-/** op(a)·op(b) of two matrices, without the tape. */
-function product(gpu: Gpu, a: Tensor, b: Tensor, attributes: Attributes): Tensor {
+/** Float32 numbers in each buffer of packed operands: those of as many k as one accumulator adds. @internal */
+export function packedFloats({ M, K, N, packA, packB }: Readonly<Record<'M' | 'K' | 'N' | 'packA' | 'packB', number>>) {
+  const most = Math.min(K, TERMS)
+  const floats = (rows: number) => 4 * Math.ceil(rows / 4) * most
+  return [...(packA === 1 ? [floats(M)] : []), ...(packB === 1 ? [floats(N)] : [])]
+}
+
+/** op(a)·op(b) of two matrices, without the tape; `name` is for errors. */
+function product(gpu: Gpu, a: Tensor, b: Tensor, attributes: Attributes, name = "matmul's backward"): Tensor {
   const [M, K, N] = dimensions(a.shape, b.shape, attributes)
   if (K === 0) return full(gpu, [M, N], 0)
   const out = empty(gpu, [M, N], 'float32', 'matmul')
@@ -44,21 +51,22 @@ function product(gpu: Gpu, a: Tensor, b: Tensor, attributes: Attributes): Tensor
   // A matrix whose fours already lie side by side is read as it is; any other is packed first.
   const packA = transposeA === 1 && M % 4 === 0 ? 0 : 1
   const packB = transposeB === 0 && N % 4 === 0 ? 0 : 1
-  const params = { M, K, N, transposeA, transposeB, packA, packB }
   const tuned = tunedFor(gpu, 'matmul.matmul', () => ({ M, K, N, transposeA, transposeB }))
   const { WG } = { ...TUNING.matmul[gpu.info.adapterClass], ...tuned }
-  const run = (left: Storage, right: Storage) => {
-    const groups = groupsFor(Math.ceil(M / 8) * Math.ceil(N / 8), WG)
-    gpu.emit(file.entry('matmul', {}, { WG }), { params, left, right, out: out.storage }, groups)
-  }
+  const kernel = file.entry('matmul', {}, { WG })
   const quads = Math.ceil(M / 4) * packA + Math.ceil(N / 4) * packB
-  if (quads === 0) run(a.storage, b.storage)
-  else {
-    withScratch(gpu, 'matmul', 4 * quads * K, (packed) => {
-      gpu.emit(pack, { params, a: a.storage, b: b.storage, packed }, groupsFor(quads * stripsOf(K)))
-      run(packA === 1 ? packed : a.storage, packB === 1 ? packed : b.storage)
-    })
-  }
+  withBuffers(gpu, name, packedFloats({ M, K, N, packA, packB }), (buffers) => {
+    const [packed_a, packed_b] = packA === 1 ? [buffers[0]!, buffers[1] ?? null] : [null, buffers[0] ?? null]
+    const left = packed_a ?? a.storage
+    const right = packed_b ?? b.storage
+    for (let k0 = 0; k0 < K; k0 += TERMS) {
+      const count = Math.min(TERMS, K - k0)
+      const params = { M, K, N, transposeA, transposeB, packA, packB, k0, count, more: k0 > 0 ? 1 : 0 }
+      const bindings = { params, a: a.storage, b: b.storage, packed_a, packed_b }
+      gpu.emit(pack, bindings, groupsFor(quads * stripsOf(count)))
+      gpu.emit(kernel, { params, left, right, out: out.storage }, groupsFor(Math.ceil(M / 8) * Math.ceil(N / 8), WG))
+    }
+  })
   return out
 }
 
@@ -85,7 +93,7 @@ const matmulOp: Op<readonly [Tensor, Tensor], Attributes> = {
 
   multiplyAdds: ([a, b], attributes) => dimensions(a.shape, b.shape, attributes).reduce((product, n) => product * n, 1),
 
-  forward: (gpu, [a, b], attributes) => ({ out: product(gpu, a, b, attributes), saved: [a, b] }),
+  forward: (gpu, [a, b], attributes) => ({ out: product(gpu, a, b, attributes, 'matmul'), saved: [a, b] }),
 
   backward(gpu, dy, saved, { transposeA, transposeB }, [needsA, needsB]) {
     const [a, b] = saved as [Tensor, Tensor]
@@ -103,7 +111,7 @@ const matmulOp: Op<readonly [Tensor, Tensor], Attributes> = {
 
 /**
  * The product of two matrices, a [M, K] and b [K, N] → [M, N]; `transposeA` takes a as [K, M], `transposeB` b as [N, K].
- * Sums over K run in ascending order. Throws ShapeError when the sizes do not fit.
+ * Sums over K run in ascending order, 4,096 products at a time. Throws ShapeError when the sizes do not fit.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   requireTensors('matmul', { a, b })

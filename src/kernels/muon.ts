@@ -26,7 +26,7 @@ const ITERATIONS = 5
  * Four dispatches for all matrices, and for each of them five iterations of three products and their sum. The sides are
  * chosen so that the inner product is the smaller one.
  */
-export const emitMuon: EmitUpdate = (gpu, storages, rows, use, entries) => {
+export const emitMuon: EmitUpdate = (gpu, storages, rows, use, tensors) => {
   const { table, settings, parameters: p, gradients: dp, states, watch } = storages
   const params = { ...PARAMS, rows, which: use, watched: watch ? 1 : 0 }
   const whole = empty(gpu, [p.byteLength / 4], 'float32', 'muon')
@@ -36,8 +36,8 @@ export const emitMuon: EmitUpdate = (gpu, storages, rows, use, entries) => {
     layerNorms(gpu, table, sums, rows)
     gpu.emit(normalize, { params, table, sums, u }, rows)
   })
-  for (const { at, size, parameter } of entries) {
-    const x = new Tensor(gpu, u.part(4 * at, 4 * size), parameter.shape, 'float32')
+  for (const { storage, size, shape } of tensors) {
+    const x = new Tensor(gpu, u.part(storage.offset, 4 * size), shape, 'float32')
     orthogonalize(gpu, x)
     x.dispose()
   }

@@ -41,3 +41,15 @@ export function rowsOf(pieces: readonly Piece[]): Table {
 export function keyOfPieces(pieces: readonly Piece[]): string {
   return pieces.map(({ at, other, size }) => `${at} ${other} ${size}`).join()
 }
+
+/** Groups things by key, in the order in which they come. */
+export function grouped<K, T>(things: Iterable<T>, keyOf: (thing: T) => K): Map<K, T[]> {
+  const found = new Map<K, T[]>()
+  for (const thing of things) {
+    const key = keyOf(thing)
+    const others = found.get(key)
+    if (others) others.push(thing)
+    else found.set(key, [thing])
+  }
+  return found
+}

@@ -36,9 +36,9 @@ export function blocksOf(rows: number): number {
   return Math.ceil(rows / ROWS_PER_BLOCK)
 }
 
-/** Lends memory for float32 intermediates of one operation; it is free again as soon as the commands are recorded. */
+/** Lends memory for float32 intermediates of one operation, or of "conv2d's backward"; it is free again as soon as the commands are recorded. */
 export function withScratch<T>(gpu: Gpu, operation: string, floats: number, use: (scratch: Storage) => T): T {
-  const scratch = gpu.pool.acquire(4 * floats, `${operation}'s intermediate values`)
+  const scratch = gpu.pool.acquire(4 * floats, `scratch memory of ${operation}`)
   try {
     return use(scratch)
   } finally {
@@ -53,15 +53,19 @@ export function requireTensors(operation: string, roles: Readonly<Record<string,
   }
 }
 
-/** What a value is, for errors: 'an array', 'a number'. */
+/** What a value is, for errors: 'an array', 'a number', 'an Int32Array'. */
 export function kindOf(value: unknown): string {
-  return value === null || value === undefined ? String(value) : Array.isArray(value) ? 'an array' : `a ${typeof value}`
+  if (value === null || value === undefined) return String(value)
+  const kind = Array.isArray(value) ? 'array' : ArrayBuffer.isView(value) ? value.constructor.name : typeof value
+  return `${/^[aio]/i.test(kind) ? 'an' : 'a'} ${kind}`
 }
 
 /** Throws TypeError for an option that is not a number, or is NaN, and names it. */
 export function requireNumber(operation: string, role: string, value: unknown): void {
   if (typeof value === 'number' && !Number.isNaN(value)) return
-  throw new TypeError(`${operation}: ${role} must be a number, not ${typeof value === 'number' ? 'NaN' : kindOf(value)}`)
+  throw new TypeError(
+    `${operation}: ${role} must be a number, not ${typeof value === 'number' ? 'NaN' : kindOf(value)}`,
+  )
 }
 
 /** Throws TypeError when a tensor is not of the type that the operation computes with. */

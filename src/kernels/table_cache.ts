@@ -1,6 +1,6 @@
 // Tables on the device, each made once.
 
-import { isCapturing } from '../capture/current.ts'
+import { currentOn } from '../capture/current.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -30,7 +30,7 @@ export class TableCache {
     if (found) return found
     const gpu = this.#gpu
     // What a function that is being captured uses must last until its plan holds it, and be the same in every recording.
-    if (this.#tables.size >= MOST_TABLES && !isCapturing(gpu)) this.dispose()
+    if (this.#tables.size >= MOST_TABLES && !currentOn(gpu)) this.dispose()
     const { words, rows } = make()
     // Always the same for this key: in a function that is captured it is not part of the step.
     const tensor = gpu.during(null, () => {

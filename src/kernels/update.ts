@@ -49,11 +49,11 @@ export function emitUpdate(gpu: Gpu, kernel: Kernel, storages: UpdateStorages, r
   gpu.emit(kernel, { params, settings, table, dp: gradients, p: parameters, watch, ...states }, rows)
 }
 
-/** The same by several dispatches; `entries` are what the table has the rows of. */
+/** The same by several dispatches; `tensors` are the parameters that the table has the rows of, in its order. */
 export type EmitUpdate = (
   gpu: Gpu,
   storages: UpdateStorages,
   rows: number,
   use: number,
-  entries: readonly (UpdateEntry & { readonly parameter: Tensor })[],
+  tensors: readonly Tensor[],
 ) => void

@@ -57,14 +57,8 @@ const linearsAndRelus: Rule = (modules) => {
   return { length: layers.length + relus, forward: (x) => layers.reduce(forward, x) }
 }
 
-const rules: readonly Rule[] = [convReluPool, linearsAndRelus]
-
-/** The first rule's fusion for the modules from place i on, or null. */
+/** What takes the place of the modules from place i on, by the first rule that has something; or null. */
 export function fusionAt(modules: readonly Module[], i: number): Fusion | null {
   const rest = modules.slice(i)
-  for (const rule of rules) {
-    const fusion = rule(rest)
-    if (fusion) return fusion
-  }
-  return null
+  return convReluPool(rest) ?? linearsAndRelus(rest)
 }

@@ -1,4 +1,4 @@
-// What `nn` offers.
+// The modules that `nn` offers.
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
   Conv2d,
@@ -15,4 +15,3 @@ export { Module, type StateDict } from './module.ts'
 export { ModuleList } from './module_list.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'
-export { Summary, type SummaryRow, summary } from './summary.ts'

@@ -43,7 +43,7 @@ export abstract class Module {
 
   /** The modules directly inside, by the names that parameters are prefixed with. */
   namedChildren(): [string, Module][] {
-    return partsOf(this).flatMap(({ name, value }) => (value instanceof Module ? [[name, value]] : []))
+    return partsOf(this).flatMap(([name, value]) => (value instanceof Module ? [[name, value]] : []))
   }
 
   /** Every module with its path, this one first, at ''. A module used in two places is listed once. */

@@ -1,5 +1,5 @@
 // Tells observers which layer runs.
-import { modulesObserved, observing, traceWhileObserved } from '../tensor/observe.ts'
+import { modulesObserved, observing, provideTrace } from '../tensor/observe.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Module } from './module.ts'
 
@@ -24,14 +24,10 @@ export function noteClass(prototype: Module, base: Module): void {
   }
 }
 
-traceWhileObserved({
-  begin: () => {
-    for (const prototype of classes) replace(prototype)
-  },
-  end: () => {
-    for (const [prototype, forward] of replaced) prototype.forward = forward
-    replaced.clear()
-  },
+provideTrace((observed) => {
+  if (observed) for (const prototype of classes) replace(prototype)
+  else for (const [prototype, forward] of replaced) prototype.forward = forward
+  if (!observed) replaced.clear()
 })
 
 function replace(prototype: Module): void {
@@ -45,12 +41,9 @@ function replace(prototype: Module): void {
 
 /** Runs what computes in a layer's place, so that what is found in it is said of the layer. */
 export function runAs(module: Module, forward: () => Tensor): Tensor {
-  return modulesObserved() ? inLayer(module, forward) : forward()
-}
-
-function inLayer(module: Module, forward: () => Tensor): Tensor {
   const outer = running
-  if (outer?.module === module) return forward() // its own forward calls that of its superclass
+  // Its own forward may call that of its superclass.
+  if (!modulesObserved() || outer?.module === module) return forward()
   const name = outer?.module.namedChildren().find(([, child]) => child === module)?.[0]
   const path = name === undefined ? '' : outer!.path === '' ? name : `${outer!.path}.${name}`
   const layer = path === '' ? module.constructor.name : `layer ${path} (${module.constructor.name})`

@@ -45,19 +45,12 @@ export function buffer(tensor: Tensor, name?: string): Tensor {
   return tensor
 }
 
-/** A value that a module holds: a property, or an element of an array. */
-export interface Part {
-  /** Such as 'weight', or 'layers.0' for the first element of an array. */
-  readonly name: string
-  readonly value: unknown
-}
-
-/** The properties of a module, in the order in which they were set; of those that are arrays, the elements. */
-export function partsOf(module: object): Part[] {
-  const parts: Part[] = []
+/** The properties of a module, in the order in which they were set; of those that are arrays, the elements: 'layers.0', …. */
+export function partsOf(module: object): [name: string, value: unknown][] {
+  const parts: [name: string, value: unknown][] = []
   const add = (name: string, value: unknown) => {
     if (Array.isArray(value)) for (const [i, element] of value.entries()) add(`${name}.${i}`, element)
-    else parts.push({ name, value })
+    else parts.push([name, value])
   }
   for (const [name, value] of Object.entries(module)) add(name, value)
   return parts
@@ -65,7 +58,7 @@ export function partsOf(module: object): Part[] {
 
 /** The tensors among the parts that are of one kind, with their names in a state dict. */
 export function tensorsOf(module: object, isOne: typeof isParameter): [name: string, tensor: Tensor][] {
-  return partsOf(module).flatMap(({ name, value }) => {
+  return partsOf(module).flatMap(([name, value]) => {
     if (!isOne(value)) return []
     const own = buffers.get(value) ?? null
     return [[own === null ? name : name.slice(0, name.lastIndexOf('.') + 1) + own, value]]

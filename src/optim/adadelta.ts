@@ -34,7 +34,6 @@ const rule: Rule<AdadeltaGroup> = {
   states: STEP.state,
   initial: 0,
   countsSteps: false,
-  width: 6,
 
   check(group) {
     const amounts = ['lr', 'eps', 'weightDecay']

@@ -33,7 +33,6 @@ const rule: Rule<AdagradGroup> = {
   states: ['sum'],
   initial: 0,
   countsSteps: true,
-  width: 5,
 
   check(group) {
     const amounts = ['lr', 'lrDecay', 'weightDecay', 'initialAccumulatorValue', 'eps']

@@ -49,7 +49,6 @@ export function adamRule(name: string, decoupled: boolean): Rule<AdamGroup> {
     states: AMSGRAD.state,
     initial: 0,
     countsSteps: true,
-    width: 9,
 
     check(group) {
       checkOptions(name, group, { flags: ['amsgrad', 'maximize'], amounts: ['lr', 'eps', 'weightDecay'] })

@@ -1,15 +1,14 @@
 // Running averages of parameters along the path of training.
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
-import type { Storage } from '../gpu/pool.ts'
 import { averageUpdate } from '../kernels/average.ts'
-import type { Piece } from '../kernels/rows.ts'
+import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
+import { copyInto } from '../tensor/copy_into.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { formatShape, sameShape } from '../tensor/shape.ts'
-import { Tensor } from '../tensor/tensor.ts'
-import { checkParameters } from './check.ts'
-import { sideBySide } from './layout.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { checkParameters, checkValue } from './check.ts'
+import { sideBySide } from './flat_parameters.ts'
 
 /** The state of an average, as `stateDict` gives it. */
 export interface AverageState {
@@ -33,8 +32,9 @@ export interface AverageState {
 abstract class Average {
   readonly #name: string
   readonly #gpu: Gpu
-  readonly #parameters: readonly Tensor[]
   readonly #averages: readonly Tensor[]
+  /** Every parameter, behind its average. */
+  readonly #pairs: readonly (readonly [average: Tensor, parameter: Tensor])[]
   readonly #weights: PerStep
   readonly #tables: TableCache
   #count = 0
@@ -42,13 +42,12 @@ abstract class Average {
 
   constructor(name: string, parameters: readonly Tensor[]) {
     checkParameters(parameters, name)
-    for (const p of parameters) p.checkUsable(name)
     const { gpu } = parameters[0]!
     this.#name = name
     this.#gpu = gpu
-    this.#parameters = [...parameters]
     this.#tables = new TableCache(gpu)
     this.#averages = gpu.during(null, () => sideBySide(gpu, parameters, 'averages'))
+    this.#pairs = this.#averages.map((average, i) => [average, parameters[i]!])
     this.#weights = new PerStep(gpu, 1, 'weights')
   }
 
@@ -71,15 +70,19 @@ abstract class Average {
    */
   update(): void {
     this.#check('update')
-    for (const p of this.#parameters) p.checkUsable(this.#name)
+    for (const [, p] of this.#pairs) p.checkUsable(this.#name)
     if (this.#weights.use(this.#source) > 0) {
       throw new Error(`${this.#name}: update() is called twice in a captured function; capture one step at a time`)
     }
-    for (const [parameters, runs] of this.#pieces()) {
-      for (const [averages, pieces] of runs) {
+    const weights = this.#weights.storage
+    // A dispatch covers the parameters of one buffer, and averages of one.
+    for (const [parameters, beside] of grouped(this.#pairs, ([, p]) => p.storage.whole)) {
+      for (const [averages, pairs] of grouped(beside, ([a]) => a.storage.whole)) {
+        const pieces = pairs.map(([{ storage: a }, { storage: p, size }]) => {
+          return { at: a.offset / 4, other: p.offset / 4, size }
+        })
         const { tensor, rows } = this.#tables.ofPieces(pieces)
-        const storages = { table: tensor.storage, weights: this.#weights.storage, parameters, averages }
-        averageUpdate(this.#gpu, storages, rows)
+        averageUpdate(this.#gpu, { table: tensor.storage, weights, parameters, averages }, rows)
       }
     }
     this.#weights.used(this.#source)
@@ -93,20 +96,13 @@ abstract class Average {
   swap(): void {
     this.#checkAlive('swap')
     if (this.#count === 0) throw new Error(`${this.#name}: there are no averages yet; update() makes them`)
-    for (const p of this.#parameters) p.checkUsable(this.#name)
-    const gpu = this.#gpu
-    this.#parameters.forEach(({ storage, size }, i) => {
-      const average = this.#averages[i]!.storage
-      const between = gpu.pool.acquire(4 * size, `${this.#name}'s exchange`)
-      try {
-        gpu.copy(storage, between, 4 * size)
-        gpu.copy(average, storage, 4 * size)
-        gpu.copy(between, average, 4 * size)
-      } finally {
-        between.release()
-      }
-      storage.version++
-    })
+    for (const [, p] of this.#pairs) p.checkUsable(this.#name)
+    for (const [a, p] of this.#pairs) {
+      copyInto([
+        [a, p],
+        [p, a],
+      ])
+    }
     this.#swapped = !this.#swapped
   }
 
@@ -154,19 +150,8 @@ abstract class Average {
         `${this.#name}: the state has ${averages.length} averages after ${count} updates, ${wanted} are needed`,
       )
     }
-    averages.forEach((given: unknown, i) => {
-      if (!(given instanceof Tensor)) throw new TypeError(`${this.#name}: average ${i} is not a tensor`)
-      const p = this.#parameters[i]!
-      if (given.dtype !== 'float32' || !sameShape(given.shape, p.shape)) {
-        const type = given.dtype === 'float32' ? '' : `${given.dtype} `
-        throw new Error(`${this.#name}: average ${i} is ${type}${formatShape(given.shape)}, its parameter ${p.label}`)
-      }
-      given.checkUsable(this.#name)
-    })
-    averages.forEach((given, i) => {
-      const own = this.#averages[i]!
-      if (given !== own) this.#gpu.copy(given.storage, own.storage, 4 * own.size)
-    })
+    averages.forEach((given, i) => void checkValue(this.#name, `average ${i}`, given, this.#pairs[i]![1]))
+    copyInto(averages.map((given, i) => [given, this.#averages[i]!]))
     this.#count = count
   }
 
@@ -185,19 +170,6 @@ abstract class Average {
   /** Others may have had the memory since. */
   #checkAlive(what: string): void {
     if (this.#weights.released) throw new Error(`${this.#name}: ${what}(): the average was disposed`)
-  }
-
-  /** What lies where: a dispatch covers the parameters of one buffer, and averages of one. */
-  #pieces(): Map<Storage, Map<Storage, Piece[]>> {
-    const found = new Map<Storage, Map<Storage, Piece[]>>()
-    this.#parameters.forEach(({ storage: p, size }, i) => {
-      const a = this.#averages[i]!.storage
-      const runs = found.get(p.whole) ?? new Map<Storage, Piece[]>()
-      const pieces = runs.get(a.whole) ?? []
-      pieces.push({ at: a.offset / 4, other: p.offset / 4, size })
-      found.set(p.whole, runs.set(a.whole, pieces))
-    })
-    return found
   }
 
   /** The weight of each update; in a plan they are worked out before every run. */

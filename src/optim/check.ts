@@ -21,12 +21,7 @@ export function checkOptions(
     if (typeof given[key] !== 'boolean')
       throw new TypeError(`${name}: ${key} must be true or false, not ${String(given[key])}`)
   }
-  for (const key of amounts) {
-    const value = given[key]
-    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
-      throw new RangeError(`${name}: ${key} must be a number, 0 or more, not ${String(value)}`)
-    }
-  }
+  for (const key of amounts) checkAmount(name, key, given[key])
   for (const key of shares) {
     const value = given[key]
     if (typeof value === 'number' && value >= 0 && value <= 1) continue
@@ -41,7 +36,13 @@ export function checkBetas(name: string, betas: unknown): void {
   throw new RangeError(`${name}: betas must be two numbers, each 0 or more and below 1, not ${String(betas)}`)
 }
 
-/** Throws for anything except a list of tensors of one device; `name` says who needs them. */
+/** Throws RangeError unless a value is a number from 0 to `most`, the largest finite one unless given. */
+export function checkAmount(name: string, key: string, value: unknown, most: number = Number.MAX_VALUE): void {
+  if (typeof value === 'number' && value >= 0 && value <= most) return
+  throw new RangeError(`${name}: ${key} must be a number, 0 or more, not ${String(value)}`)
+}
+
+/** Throws for anything except a list of tensors of one device, none of them released; `name` says who needs them. */
 export function checkTensors(tensors: readonly Tensor[], name: string): void {
   if (!Array.isArray(tensors)) {
     throw new TypeError(`${name}: the parameters must be an array of tensors, such as net.parameters()`)
@@ -49,6 +50,7 @@ export function checkTensors(tensors: readonly Tensor[], name: string): void {
   for (const [i, p] of (tensors as readonly Tensor[]).entries()) {
     if (!(p instanceof Tensor)) throw new TypeError(`${name}: parameter ${i} is not a tensor`)
     if (p.gpu !== tensors[0]!.gpu) throw new Error(`${name}: its parameters live on two devices`)
+    p.checkUsable(name)
   }
 }
 
@@ -65,6 +67,16 @@ export function checkParameters(parameters: readonly Tensor[], name: string): vo
     if (seen.has(p.storage)) throw new TypeError(`${name}: ${p.label} shares its memory with one listed before it`)
     seen.add(p).add(p.storage)
   }
+}
+
+/** Throws unless `value` can be copied to where `what` of a parameter is. */
+export function checkValue(name: string, what: string, value: unknown, p: Tensor): void {
+  if (!(value instanceof Tensor)) throw new TypeError(`${name}: ${what} is not a tensor`)
+  if (value.dtype !== 'float32' || !sameShape(value.shape, p.shape)) {
+    const type = value.dtype === 'float32' ? '' : `${value.dtype} `
+    throw new Error(`${name}: ${what} is ${type}${formatShape(value.shape)}, its parameter ${p.label}`)
+  }
+  value.checkUsable(name)
 }
 
 /** Throws for a state that an optimizer of this rule and these groups can't take over. */
@@ -93,15 +105,7 @@ export function checkState<G extends ParamGroup>(rule: Rule<G>, given: Optimizer
       const right = states.length === 0 ? 'no state' : states.join(', ')
       throw new Error(`${name}: the state has ${key}, this optimizer has ${right}`)
     }
-    for (const [i, p] of parameters.entries()) {
-      const value = list[i]
-      if (!value) continue
-      if (value.dtype !== 'float32' || !sameShape(value.shape, p.shape)) {
-        const type = value.dtype === 'float32' ? '' : `${value.dtype} `
-        throw new Error(`${name}: ${key} ${i} is ${type}${formatShape(value.shape)}, its parameter ${p.label}`)
-      }
-      value.checkUsable(name)
-    }
+    for (const [i, p] of parameters.entries()) if (list[i]) checkValue(name, `${key} ${i}`, list[i], p)
   }
   paramGroups.forEach((options, i) => void rule.check({ ...groups[i]!, ...options }))
 }

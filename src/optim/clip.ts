@@ -5,7 +5,7 @@ import { defaultGpu } from '../tensor/default.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { checkTensors } from './check.ts'
+import { checkAmount, checkTensors } from './check.ts'
 
 /** Options of {@link clipGradNorm}. */
 export interface ClipGradNormOptions {
@@ -44,13 +44,13 @@ export function clipGradNorm(
 ): Tensor | Promise<Tensor> {
   requireOptions('optim.clipGradNorm', options, ['normType', 'errorIfNonfinite'])
   const { normType = 2, errorIfNonfinite = false } = options
-  if (normType !== 2 && normType !== Number.POSITIVE_INFINITY) {
+  if (normType !== 2 && normType !== Infinity) {
     throw new RangeError(`optim.clipGradNorm: normType must be 2 or Infinity, not ${String(normType)}`)
   }
   if (typeof errorIfNonfinite !== 'boolean') {
     throw new TypeError(`optim.clipGradNorm: errorIfNonfinite must be true or false, not ${String(errorIfNonfinite)}`)
   }
-  checkLimit('optim.clipGradNorm', 'maxNorm', maxNorm)
+  checkAmount('optim.clipGradNorm', 'maxNorm', maxNorm, Infinity)
   checkParams('optim.clipGradNorm', params)
   const norm = gradientNorm(params, normType)
   if (!errorIfNonfinite) {
@@ -75,7 +75,7 @@ export function clipGradNorm(
  * Throws TypeError or RangeError for arguments that do not fit; nothing has been changed then.
  */
 export function clipGradValue(params: readonly Tensor[], value: number): void {
-  checkLimit('optim.clipGradValue', 'value', value)
+  checkAmount('optim.clipGradValue', 'value', value, Infinity)
   checkParams('optim.clipGradValue', params)
   clampGradients(params, value, false)
 }
@@ -89,7 +89,7 @@ export interface Clipping {
 /** Throws RangeError for invalid limits. */
 export function checkClipping(operation: string, { clipGradNorm, clipGradValue }: Clipping): void {
   for (const [name, limit] of Object.entries({ clipGradNorm, clipGradValue })) {
-    if (limit !== undefined) checkLimit(operation, name, limit)
+    if (limit !== undefined) checkAmount(operation, name, limit, Infinity)
   }
 }
 
@@ -106,14 +106,9 @@ export function clipForUpdate(params: readonly Tensor[], { clipGradNorm, clipGra
   if (clipGradValue !== undefined) clampGradients(params, clipGradValue, true)
 }
 
-function checkLimit(operation: string, name: string, limit: number): void {
-  if (typeof limit === 'number' && limit >= 0) return
-  throw new RangeError(`${operation}: ${name} must be a number, 0 or more, not ${String(limit)}`)
-}
-
 function checkParams(operation: string, params: readonly Tensor[]): void {
   checkTensors(params, operation)
-  for (const p of params) for (const t of [p, p.grad]) t?.checkUsable(operation)
+  for (const p of params) p.grad?.checkUsable(operation)
 }
 
 /** Those that have a gradient, each once. */
@@ -130,12 +125,12 @@ function gradientNorm(params: readonly Tensor[], normType: 2 | typeof Infinity):
 }
 
 function scaleGradients(params: readonly Tensor[], norm: Tensor, maxNorm: number, keep: boolean): void {
-  if (maxNorm === Number.POSITIVE_INFINITY) return
+  if (maxNorm === Infinity) return
   scaleToNorm(ownGradients(params), { norm, maxNorm: float32(maxNorm), keep })
 }
 
 function clampGradients(params: readonly Tensor[], value: number, keep: boolean): void {
-  if (value === Number.POSITIVE_INFINITY) return
+  if (value === Infinity) return
   clampInPlace(ownGradients(params), { limit: float32(value), keep })
 }
 

@@ -1,5 +1,5 @@
 // LAMB: Adam whose step for each parameter is as long as a share of its norm.
-import { emitLamb, LAYER_WISE_WORDS, lambStep } from '../kernels/layer_wise.ts'
+import { emitLamb, lambStep } from '../kernels/layer_wise.ts'
 import { checkBetas, checkOptions } from './check.ts'
 import {
   Optimizer,
@@ -36,7 +36,6 @@ const rule: Rule<LAMBGroup> = {
   states: STEP.state,
   initial: 0,
   countsSteps: true,
-  width: LAYER_WISE_WORDS,
 
   check(group) {
     checkOptions('optim.LAMB', group, { amounts: ['lr', 'eps', 'weightDecay'] })

@@ -1,5 +1,5 @@
 // LARS: SGD whose rate for each parameter is in proportion to its norm over that of its gradient.
-import { emitLars, LAYER_WISE_WORDS, larsStep, larsStepMomentum, NO_MOMENTUM } from '../kernels/layer_wise.ts'
+import { emitLars, larsStep, larsStepMomentum, NO_MOMENTUM } from '../kernels/layer_wise.ts'
 import { checkOptions } from './check.ts'
 import {
   Optimizer,
@@ -56,7 +56,6 @@ const rule: Rule<LARSGroup> = {
   states: MOMENTUM.state,
   initial: NO_MOMENTUM,
   countsSteps: false,
-  width: LAYER_WISE_WORDS,
 
   check(group) {
     const amounts = ['lr', 'momentum', 'weightDecay', 'trustCoefficient', 'eps']

@@ -30,7 +30,6 @@ const rule: Rule<LionGroup> = {
   states: STEP.state,
   initial: 0,
   countsSteps: false,
-  width: 4,
 
   check(group) {
     checkOptions('optim.Lion', group, { amounts: ['lr', 'weightDecay'] })

@@ -37,7 +37,6 @@ const rule: Rule<MuonGroup> = {
   states: STEP.state,
   initial: 0,
   countsSteps: false,
-  width: 5,
 
   check(group) {
     checkOptions('optim.Muon', group, { flags: ['nesterov'], amounts: ['lr', 'weightDecay'], shares: ['momentum'] })

@@ -4,6 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { codeOf } from '../kernels/finite.ts'
+import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { type EmitUpdate, emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
 import { copyInto } from '../tensor/copy_into.ts'
@@ -44,10 +45,8 @@ export interface Rule<G extends ParamGroup> {
   check(group: G): void
   /** What a group with its present options is updated by. */
   variant(group: G): Variant
-  /** The kernel's settings for a group at its update t, counted from 1; as many numbers for every group. */
+  /** The kernel's settings for a group at its update t, counted from 1; always as many numbers. */
   settings(group: G, t: number): readonly number[]
-  /** How many they are. */
-  readonly width: number
   /** The bits that every element of a state has before the first step. */
   readonly initial: number
   /** The names of all its states. */
@@ -71,18 +70,16 @@ export interface OptimizerState<G extends ParamGroup = ParamGroup> {
 
 /** What the optimizer keeps for a parameter. */
 interface Held {
+  readonly parameter: Tensor
   /** Tells it apart from the optimizer's other parameters. */
   readonly id: number
   readonly flat: FlatParameters
   /** Steps that it has had. */
   steps: number
-  /** The names of the states that it has. */
-  readonly states: Set<string>
 }
 
 /** One parameter's part in an update. */
 interface Part extends UpdateEntry {
-  readonly parameter: Tensor
   readonly held: Held
   /** What its gradient is read from, at `gradientAt`. */
   readonly gradients: Storage
@@ -103,10 +100,10 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   readonly gpu: Gpu
   readonly #rule: Rule<G>
   readonly #held = new Map<Tensor, Held>()
-  readonly #settings = new Map<G, PerStep[]>()
-  readonly #tables: TableCache
-  /** Steps that any parameter has had. */
-  #steps = 0
+  readonly #settings = new Map<string, PerStep>()
+  protected readonly tables: TableCache
+  /** Steps in which any parameter had a gradient. */
+  protected stepsTaken = 0
   #ids = 0
 
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
@@ -131,7 +128,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     checkParameters(parameters, name)
     this.#rule = rule
     this.gpu = parameters[0]!.gpu
-    this.#tables = new TableCache(this.gpu)
+    this.tables = new TableCache(this.gpu)
     this.#adoptNew()
   }
 
@@ -186,37 +183,32 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   /** Steps, options and state; the tensors are the optimizer's own, not copies. */
   stateDict(): OptimizerState<G> {
     const parameters = this.parameters()
-    const step = this.#steps
-    const skipped = parameters.map((p) => step - this.#stepsOf(p))
-    const { initial, states } = this.#rule
-    const stateOf = (name: string, p: Tensor) => {
-      const held = this.#held.get(p)
-      return held?.states.has(name) ? held.flat.stateOf(name, initial, p) : null
-    }
-    const state = Object.fromEntries(states.map((name) => [name, parameters.map((p) => stateOf(name, p))]))
+    const step = this.stepsTaken
+    const skipped = parameters.map((p) => step - (this.#held.get(p)?.steps ?? 0))
+    const stateOf = (name: string, p: Tensor) => this.#held.get(p)?.flat.stateOf(name, p) ?? null
+    const state = Object.fromEntries(this.#rule.states.map((name) => [name, parameters.map((p) => stateOf(name, p))]))
     const paramGroups = this.paramGroups.map(({ params: _, ...options }) => options)
     return { step, ...(skipped.some((n) => n > 0) && { skipped }), paramGroups, state }
   }
 
   /** Takes over steps and options and copies the state. Throws an Error if groups or shapes do not fit; nothing is changed then. */
   loadStateDict(given: OptimizerState<G>): void {
-    const { initial, states } = this.#rule
     checkState(this.#rule, given, this.paramGroups)
     const { step, skipped, paramGroups, state } = given
     this.#adoptNew()
     paramGroups.forEach((options, i) => void Object.assign(this.paramGroups[i]!, options))
-    this.#steps = step
+    this.stepsTaken = step
     const loaded: [value: Tensor, own: Tensor][] = []
     const cleared: (() => void)[] = []
     for (const [i, p] of this.parameters().entries()) {
-      const held = this.#heldOf(p)
+      const held = this.#held.get(p)!
       held.steps = step - (skipped?.[i] ?? 0)
-      for (const name of states) {
+      for (const name of this.#rule.states) {
         const value = state[name]?.[i]
-        if (value) {
-          loaded.push([value, held.flat.stateOf(name, initial, p)])
-          held.states.add(name)
-        } else if (held.states.delete(name)) cleared.push(() => held.flat.clearState(name, initial, p))
+        if (!value && held.flat.stateOf(name, p)) cleared.push(() => held.flat.clearState(name, p))
+        if (!value) continue
+        held.flat.giveState(name, p)
+        loaded.push([value, held.flat.stateOf(name, p)!])
       }
     }
     copyInto(loaded)
@@ -226,10 +218,10 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   /** Releases the state and everything else that updates need except the parameters. */
   dispose(): void {
     const flats = new Set([...this.#held.values()].map(({ flat }) => flat))
-    for (const part of [...flats, ...[...this.#settings.values()].flat(), this.#tables]) part.dispose()
+    for (const part of [...flats, ...this.#settings.values(), this.tables]) part.dispose()
     this.#held.clear()
     this.#settings.clear()
-    this.#steps = 0
+    this.stepsTaken = 0
   }
 
   /** The parameters of all groups, in order. */
@@ -237,76 +229,64 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     return this.paramGroups.flatMap((group) => group.params)
   }
 
-  /** The parameters of a group that have a gradient, by the memory that they lie in. */
-  protected lyingTogether(group: G): Map<FlatParameters, Tensor[]> {
-    return grouped(
-      group.params.filter((p) => p.grad),
-      (p) => this.#heldOf(p).flat,
-    )
+  /** Numbers of every step, made where they are first asked for under this key; they go with `dispose`. */
+  protected settingsOf(key: string, width: number): PerStep {
+    const settings = this.#settings.get(key) ?? new PerStep(this.gpu, width, 'settings')
+    this.#settings.set(key, settings)
+    return settings
   }
 
   /** The state of this name of a parameter, which has it from now on. */
   protected giveState(name: string, p: Tensor): Tensor {
-    const { flat, states } = this.#heldOf(p)
-    states.add(name)
-    return flat.stateOf(name, this.#rule.initial, p)
+    const { flat } = this.#held.get(p)!
+    flat.giveState(name, p)
+    return flat.stateOf(name, p)!
   }
 
   /** Makes a parameter's state what it was before the first step. */
   protected clearState(name: string, p: Tensor): void {
-    const { flat, states } = this.#heldOf(p)
-    if (states.delete(name)) flat.clearState(name, this.#rule.initial, p)
+    this.#held.get(p)!.flat.clearState(name, p)
   }
 
   #updates(): Update[] {
-    const { countsSteps, width } = this.#rule
-    const all = this.parameters()
-    const places = new Map(all.map((p, i) => [p, i]))
-    const listing = this.#listing()
+    const { countsSteps } = this.#rule
+    const places = new Map(this.parameters().map((p, i) => [p, i]))
     let counts = true // the first update counts the optimizer's steps
-    return this.paramGroups.flatMap((group) => {
-      const parts = group.params.flatMap((p) => this.#partOf(p, places.get(p)!, all.length))
-      const perStep = this.#settings.get(group) ?? []
-      this.#settings.set(group, perStep)
-      const alike = grouped(parts, ({ held }) => (countsSteps ? held.steps : 0))
-      return [...alike.values()].map((own, i) => {
-        perStep[i] ??= new PerStep(this.gpu, width, 'settings')
-        const variant = this.#rule.variant(group)
-        const source = this.#sourceOf(group, { parts: own, settings: perStep[i], variant, counts, listing })
+    return this.paramGroups.flatMap((group, g) => {
+      const own = group.params.filter((p) => p.grad).map((p) => this.#partOf(p, places.get(p)!, places.size))
+      return [...grouped(own, ({ held }) => (countsSteps ? held.steps : 0)).values()].map((parts, i) => {
+        const settings = this.settingsOf(`${g} ${i}`, this.#rule.settings(group, 1).length)
+        const made = { parts, settings, variant: this.#rule.variant(group) }
+        const source = this.#sourceOf(group, made, counts)
         counts = false
-        return { parts: own, settings: perStep[i], variant, source }
+        return { ...made, source }
       })
     })
   }
 
-  /** The part of the parameter at this place among `count`; nothing if it has no gradient. */
-  #partOf(parameter: Tensor, index: number, count: number): Part[] {
-    const { grad, size, storage } = parameter
-    if (!grad) return []
-    const held = this.#heldOf(parameter)
-    const inPlace = grad.storage.whole === held.flat.gradients
-    return [
-      {
-        parameter,
-        held,
-        gradients: inPlace ? held.flat.gradients : grad.storage,
-        at: storage.offset / 4,
-        gradientAt: inPlace ? grad.storage.offset / 4 : 0,
-        size,
-        gradientCode: codeOf.gradient(index, count),
-        parameterCode: codeOf.parameter(index, count),
-      },
-    ]
+  /** The part of the parameter at this place among `count`. */
+  #partOf(parameter: Tensor, index: number, count: number): Part {
+    const held = this.#held.get(parameter)!
+    const { storage } = parameter.grad!
+    const inPlace = storage.whole === held.flat.gradients
+    return {
+      held,
+      gradients: inPlace ? held.flat.gradients : storage,
+      at: parameter.storage.offset / 4,
+      gradientAt: inPlace ? storage.offset / 4 : 0,
+      size: parameter.size,
+      gradientCode: codeOf.gradient(index, count),
+      parameterCode: codeOf.parameter(index, count),
+    }
   }
 
   /** The settings of an update, step by step. In a plan the options are read before every run. */
-  #sourceOf(
-    group: G,
-    { parts, settings, variant, counts, listing }: Omit<Update, 'source'> & { counts: boolean; listing: string },
-  ): RowSource {
+  #sourceOf(group: G, { parts, settings, variant }: Omit<Update, 'source'>, counts: boolean): RowSource {
     const rule = this.#rule
+    const listing = this.#listing()
     const { held: first } = parts[0]!
-    let now = group // as the uses before have left it
+    const withRate = (lr: number | undefined, now = group) => (lr === undefined ? now : { ...now, lr })
+    let now = group // as the uses before leave it
     return {
       takesRates: true,
       // Asked for only where a plan is captured.
@@ -314,8 +294,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         return `${counts} ${keyOfEntries(parts)}`
       },
       row: (use, lr) => {
-        if (use === 0) now = group
-        const options = lr === undefined ? now : { ...now, lr }
+        const options = withRate(lr, use === 0 ? group : now)
         if (rule.after) now = { ...options, ...rule.after(options) }
         return Float32Array.from(rule.settings(options, first.steps + 1 + use))
       },
@@ -326,9 +305,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
           throw new Error(`${rule.name}: the groups have other parameters since the plan was captured; capture again`)
         }
         for (let use = 0; use < uses; use++) {
-          const lr = rateOf(use)
-          this.#check(lr === undefined ? group : { ...group, lr })
-          if (lr === undefined) break
+          this.#check(withRate(rateOf(use)))
+          if (rateOf(use) === undefined) break
         }
         const { name } = rule.variant(group)
         if (name !== variant.name) {
@@ -344,25 +322,21 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       },
       advance: (uses, rateOf) => {
         for (let use = rule.after ? 0 : uses - 1; use < uses; use++) {
-          Object.assign(group, { lr: rateOf(use) ?? group.lr })
+          group.lr = rateOf(use) ?? group.lr
           Object.assign(group, rule.after?.(group))
         }
-        if (counts) this.#steps += uses
-        for (const { parameter, held } of parts) {
+        if (counts) this.stepsTaken += uses
+        for (const { held } of parts) {
+          const { parameter, flat } = held
           parameter.storage.version++
           held.steps += uses
-          for (const name of variant.state) held.states.add(name)
-          for (const observer of observing()) {
-            for (const name of variant.state) {
-              observer.update?.(
-                held.flat.stateOf(name, rule.initial, parameter),
-                this.name,
-                `the ${name} of`,
-                parameter,
-              )
+          for (const name of variant.state) {
+            flat.giveState(name, parameter)
+            for (const observer of observing()) {
+              observer.update?.(flat.stateOf(name, parameter)!, this.name, `the ${name} of`, parameter)
             }
-            observer.update?.(parameter, this.name, 'the parameter', parameter)
           }
+          for (const observer of observing()) observer.update?.(parameter, this.name, 'the parameter', parameter)
         }
       },
     }
@@ -371,13 +345,20 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   /** One dispatch, except for parameters whose gradient lies elsewhere. */
   #dispatch({ parts, settings, variant }: Update, use: number, watch: Storage | null): void {
     for (const [flat, own] of grouped(parts, ({ held }) => held.flat)) {
-      const states = Object.fromEntries(variant.state.map((name) => [name, flat.state(name, this.#rule.initial)]))
+      const states = Object.fromEntries(variant.state.map((name) => [name, flat.state(name)]))
       for (const [gradients, entries] of grouped(own, (part) => part.gradients)) {
-        const { tensor, rows } = this.#tables.get(keyOfEntries(entries), () => updateTable(entries))
-        const [table, parameters] = [tensor.storage, flat.storage]
-        const storages = { table, settings: settings.storage, parameters, gradients, states, watch }
-        if (variant.emit) variant.emit(this.gpu, storages, rows, use, entries)
-        else emitUpdate(this.gpu, variant.kernel, storages, rows, use)
+        const { tensor, rows } = this.tables.get(keyOfEntries(entries), () => updateTable(entries))
+        const storages = { settings: settings.storage, parameters: flat.storage, gradients, states, watch }
+        const all = { table: tensor.storage, ...storages }
+        if (!variant.emit) emitUpdate(this.gpu, variant.kernel, all, rows, use)
+        else
+          variant.emit(
+            this.gpu,
+            all,
+            rows,
+            use,
+            entries.map(({ held }) => held.parameter),
+          )
       }
     }
   }
@@ -394,8 +375,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const strangers = all.filter((p) => !this.#held.has(p))
     if (strangers.length === 0 && new Set(all).size === all.length) return
     checkParameters(all, this.#rule.name)
-    for (const flat of this.gpu.during(null, () => flatten(strangers))) {
-      for (const p of flat.parameters) this.#held.set(p, { id: this.#ids++, flat, steps: 0, states: new Set() })
+    for (const flat of this.gpu.during(null, () => flatten(strangers, this.#rule.initial))) {
+      for (const p of flat.parameters) this.#held.set(p, { parameter: p, id: this.#ids++, flat, steps: 0 })
     }
   }
 
@@ -403,29 +384,4 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   #listing(): string {
     return this.paramGroups.map(({ params }) => params.map((p) => this.#held.get(p)?.id).join()).join('; ')
   }
-
-  #heldOf(p: Tensor): Held {
-    return this.#held.get(p)!
-  }
-
-  #stepsOf(p: Tensor): number {
-    return this.#held.get(p)?.steps ?? 0
-  }
-
-  /** Steps in which any parameter had a gradient. */
-  protected get stepsTaken(): number {
-    return this.#steps
-  }
-}
-
-/** Groups things by key, in the order in which they come. */
-function grouped<K, T>(things: readonly T[], keyOf: (thing: T) => K): Map<K, T[]> {
-  const found = new Map<K, T[]>()
-  for (const thing of things) {
-    const key = keyOf(thing)
-    const others = found.get(key)
-    if (others) others.push(thing)
-    else found.set(key, [thing])
-  }
-  return found
 }

@@ -63,7 +63,6 @@ const rule: Rule<RMSpropGroup> = {
   states: [AVERAGE, CENTRE, MOMENTUM],
   initial: 0,
   countsSteps: false,
-  width: 7,
 
   check(group) {
     checkOptions('optim.RMSprop', group, {

@@ -1,11 +1,10 @@
 // Schedule-free SGD and AdamW: they train at one point and evaluate at the mean of all, so that no rate need fall.
 import { perStepWords } from '../capture/per_step.ts'
 import { KernelFile } from '../gpu/kernel.ts'
-import type { Storage } from '../gpu/pool.ts'
 import { averageUpdate } from '../kernels/average.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
-import type { Piece } from '../kernels/rows.ts'
-import { TableCache } from '../kernels/table_cache.ts'
+import { grouped } from '../kernels/rows.ts'
+import { copyInto } from '../tensor/copy_into.ts'
 import { tensor } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkBetas, checkOptions } from './check.ts'
@@ -102,7 +101,6 @@ const sgd: Rule<ScheduleFreeSGDGroup> = {
   states: [...SGD.state, 'y'],
   initial: UNSET,
   countsSteps: false,
-  width: 7,
 
   check(group) {
     checkOptions('optim.ScheduleFreeSGD', group, { amounts: AMOUNTS })
@@ -125,7 +123,6 @@ const adamw: Rule<ScheduleFreeAdamWGroup> = {
   states: [...ADAMW.state, 'y'],
   initial: UNSET,
   countsSteps: false,
-  width: 7,
 
   check(group) {
     checkOptions('optim.ScheduleFreeAdamW', group, { amounts: [...AMOUNTS, 'eps'] })
@@ -146,13 +143,7 @@ const adamw: Rule<ScheduleFreeAdamWGroup> = {
 
 /** What both have in common: the two modes. */
 abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
-  readonly #tables: TableCache
   #training = true
-
-  constructor(rule: Rule<G>, params: Parameters<G>, options: Partial<Omit<G, 'params'>>) {
-    super(rule, params, options)
-    this.#tables = new TableCache(this.gpu)
-  }
 
   /** β of a group. */
   protected abstract betaOf(group: G): number
@@ -161,12 +152,9 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
   override train(): void {
     if (this.#training) return
     const { y } = this.stateDict().state
-    for (const [i, p] of this.parameters().entries()) {
-      if (!y![i]) continue
-      this.gpu.copy(y![i].storage, p.storage, 4 * p.size)
-      p.storage.version++
-      this.clearState('y', p)
-    }
+    const stepped = this.parameters().flatMap((p, i) => (y![i] ? [[y![i], p] as [Tensor, Tensor]] : []))
+    copyInto(stepped)
+    for (const [, p] of stepped) this.clearState('y', p)
     this.#training = true
   }
 
@@ -176,16 +164,19 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
     const { z } = this.stateDict().state
     const places = new Map(this.parameters().map((p, i) => [p, z![i]]))
     for (const group of this.paramGroups) {
-      const stepped = group.params.flatMap((p) => (places.get(p) ? [{ p, z: places.get(p)! }] : []))
-      for (const { p } of stepped) this.gpu.copy(p.storage, this.giveState('y', p).storage, 4 * p.size)
+      const stepped = group.params.filter((p) => places.get(p))
+      copyInto(stepped.map((p) => [p, this.giveState('y', p)]))
       const words = perStepWords([Float32Array.of(1 - 1 / this.betaOf(group))], 1)
       const weights = tensor(new Int32Array(words.buffer), [words.length], { gpu: this.gpu })
-      for (const [whole, pieces] of lyingTogether(stepped)) {
-        const { tensor, rows } = this.#tables.ofPieces(pieces.map(({ piece }) => piece))
-        const storages = { table: tensor.storage, weights: weights.storage, parameters: pieces[0]!.zs, averages: whole }
+      for (const [averages, own] of grouped(stepped, (p) => p.storage.whole)) {
+        const { tensor, rows } = this.tables.ofPieces(
+          own.map(({ storage: { offset }, size }) => ({ at: offset / 4, other: offset / 4, size })),
+        )
+        const parameters = places.get(own[0]!)!.storage.whole // all z lie in it as the parameters in theirs
+        const storages = { table: tensor.storage, weights: weights.storage, parameters, averages }
         averageUpdate(this.gpu, storages, rows) // x = y + (1 − 1 / β) (z − y)
       }
-      for (const { p } of stepped) p.storage.version++
+      for (const p of stepped) p.storage.version++
       weights.dispose()
     }
     this.#training = false
@@ -197,28 +188,12 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
     this.#training = !state.state.y?.some((y) => y !== null)
   }
 
-  override dispose(): void {
-    super.dispose()
-    this.#tables.dispose()
-  }
-
   protected override checkReady(): void {
     if (this.#training) return
     throw new Error(
       `optim.${this.name}: the parameters are those to evaluate; call the optimizer's train() before a step`,
     )
   }
-}
-
-/** By the buffer that the parameters lie in: where each is, and the buffer of their z. */
-function lyingTogether(all: readonly { p: Tensor; z: Tensor }[]): Map<Storage, { zs: Storage; piece: Piece }[]> {
-  const found = new Map<Storage, { zs: Storage; piece: Piece }[]>()
-  for (const { p, z } of all) {
-    const own = found.get(p.storage.whole) ?? []
-    const piece = { at: p.storage.offset / 4, other: z.storage.offset / 4, size: p.size }
-    found.set(p.storage.whole, [...own, { zs: z.storage.whole, piece }])
-  }
-  return found
 }
 
 /**

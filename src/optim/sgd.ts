@@ -38,7 +38,6 @@ const rule: Rule<SGDGroup> = {
   states: ['momentum'],
   initial: NO_MOMENTUM,
   countsSteps: false,
-  width: 6,
 
   check(group) {
     checkOptions('optim.SGD', group, { flags: ['nesterov', 'maximize'], amounts: ['lr', 'momentum', 'weightDecay'] })
@@ -68,4 +67,4 @@ export class SGD extends Optimizer<SGDGroup> {
 }
 
 /** Plain steps, for rules that are made of them. */
-export const plainRule = { settings: rule.settings, variant: () => PLAIN, width: rule.width, initial: rule.initial }
+export const plainRule = { settings: rule.settings, variant: () => PLAIN, initial: rule.initial }

@@ -1,15 +1,11 @@
 // Stochastic gradient Langevin dynamics: plain steps of SGD, and noise.
-
-import { isCapturing } from '../capture/current.ts'
-import { PerStep } from '../capture/per_step.ts'
-import type { Piece } from '../kernels/rows.ts'
+import { currentOn } from '../capture/current.ts'
+import { grouped } from '../kernels/rows.ts'
 import { SGLD_WORDS, sgldNoise, sgldRow } from '../kernels/sgld.ts'
-import { TableCache } from '../kernels/table_cache.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { defaultGenerator } from '../tensor/random.ts'
+import { checkInteger, defaultGenerator } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { checkOptions } from './check.ts'
-import type { FlatParameters } from './flat_parameters.ts'
+import { checkAmount, checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 import { plainRule, type SGDOptions } from './sgd.ts'
 
@@ -44,12 +40,6 @@ const rule: Rule<SGLDGroup> = {
   settings: (group, t) => plainRule.settings({ ...group, momentum: 0, dampening: 0, nesterov: false }, t),
 }
 
-/** What a group's noise needs on the device. */
-interface Noise {
-  readonly settings: PerStep
-  readonly pieces: ReadonlyMap<FlatParameters, readonly Piece[]>
-}
-
 /**
  * Stochastic gradient Langevin dynamics (Welling and Teh, "Bayesian Learning via Stochastic Gradient Langevin Dynamics",
  * ICML 2011): θ ← θ − η g + √(2ηT) ξ, where g is the gradient of the mean loss L, with weight decay if there is any, and
@@ -66,8 +56,6 @@ interface Noise {
 export class SGLD extends Optimizer<SGLDGroup> {
   /** T; may be set at any time and is in force from the next step. */
   temperature: number
-  readonly #settings = new Map<SGLDGroup, PerStep>()
-  readonly #tables: TableCache
   #seed: number
 
   /** Throws TypeError or RangeError for options, a temperature or a seed that do not fit. */
@@ -78,11 +66,10 @@ export class SGLD extends Optimizer<SGLDGroup> {
       throw new TypeError('optim.SGLD: temperature is needed, for example { temperature: 1 / 60000 }')
     }
     checkTemperature(temperature)
-    checkInteger('seed', seed, Number.MAX_SAFE_INTEGER)
+    checkInteger('optim.SGLD: seed', seed, Number.MAX_SAFE_INTEGER)
     super(rule, params, others)
     this.temperature = temperature
     this.#seed = seed
-    this.#tables = new TableCache(this.gpu)
   }
 
   /** Updates every parameter that has a gradient, as `optim.SGD` does, and adds the step's noise to it. */
@@ -99,71 +86,43 @@ export class SGLD extends Optimizer<SGLDGroup> {
   override loadStateDict(state: SGLDState): void {
     const { temperature, seed, step } = state
     checkTemperature(temperature)
-    checkInteger('seed', seed, Number.MAX_SAFE_INTEGER)
-    checkInteger('step', step, MAX_STEP)
+    checkInteger('optim.SGLD: seed', seed, Number.MAX_SAFE_INTEGER)
+    checkInteger('optim.SGLD: step', step, MAX_STEP)
     super.loadStateDict(state)
     this.temperature = temperature
     this.#seed = seed
   }
 
-  override dispose(): void {
-    super.dispose()
-    for (const settings of this.#settings.values()) settings.dispose()
-    this.#settings.clear()
-    this.#tables.dispose()
-  }
-
   /** In a plan temperature and rates are read before every run, and each step has its own noise. */
   protected override afterUpdate(): void {
-    if (this.temperature === 0 && !isCapturing(this.gpu)) return
-    for (const [group, { settings, pieces }] of this.#noise()) {
-      const source = {
+    if (this.temperature === 0 && !currentOn(this.gpu)) return
+    let number = 0 // of the next parameter's first element
+    for (const [i, group] of this.paramGroups.entries()) {
+      const shaken = group.params.flatMap((p) => {
+        const other = number
+        number += 4 * Math.ceil(p.size / 4)
+        return p.grad ? [{ whole: p.storage.whole, at: p.storage.offset / 4, other, size: p.size }] : []
+      })
+      if (shaken.length === 0) continue
+      const settings = this.settingsOf(`noise ${i}`, SGLD_WORDS)
+      const use = settings.use({
         takesRates: true,
-        row: (use: number, lr = group.lr) => {
+        row: (use, lr = group.lr) => {
           // Rounded once: the device's own square root is not.
           const scale = Math.sqrt(2 * lr * this.temperature)
           return sgldRow({ seed: this.#seed, step: this.stepsTaken + use, scale })
         },
         check: () => checkTemperature(this.temperature),
         advance: () => undefined, // the steps are counted with the updates
-      }
-      const use = settings.use(source)
-      for (const [{ storage }, own] of pieces) {
-        const { tensor, rows } = this.#tables.ofPieces(own)
-        sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters: storage }, rows, use)
-      }
-    }
-  }
-
-  /** Of each group the parameters that have a gradient, with the numbers of their elements. */
-  #noise(): Map<SGLDGroup, Noise> {
-    const numbers = new Map<Tensor, number>()
-    let number = 0
-    for (const p of this.parameters()) {
-      numbers.set(p, number)
-      number += 4 * Math.ceil(p.size / 4)
-    }
-    const found = new Map<SGLDGroup, Noise>()
-    for (const group of this.paramGroups) {
-      const pieces = [...this.lyingTogether(group)].map(([flat, parameters]) => {
-        const own = parameters.map((p): Piece => ({ at: p.storage.offset / 4, other: numbers.get(p)!, size: p.size }))
-        return [flat, own] as const
       })
-      if (pieces.length === 0) continue
-      const settings = this.#settings.get(group) ?? new PerStep(this.gpu, SGLD_WORDS, 'settings')
-      this.#settings.set(group, settings)
-      found.set(group, { settings, pieces: new Map(pieces) })
+      for (const [parameters, pieces] of grouped(shaken, ({ whole }) => whole)) {
+        const { tensor, rows } = this.tables.ofPieces(pieces)
+        sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters }, rows, use)
+      }
     }
-    return found
   }
 }
 
 function checkTemperature(temperature: number): void {
-  if (typeof temperature === 'number' && Number.isFinite(temperature) && temperature >= 0) return
-  throw new RangeError(`optim.SGLD: temperature must be a number, 0 or more, not ${String(temperature)}`)
-}
-
-function checkInteger(what: string, value: number, max: number): void {
-  if (Number.isInteger(value) && value >= 0 && value <= max) return
-  throw new RangeError(`optim.SGLD: ${what} must be an integer from 0 to ${max}, not ${String(value)}`)
+  checkAmount('optim.SGLD', 'temperature', temperature)
 }

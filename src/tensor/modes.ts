@@ -8,12 +8,8 @@ export function gradEnabled(): boolean {
 
 /** Runs `fn` without recording operations for backward. `fn` is synchronous. */
 export function noGrad<T>(fn: () => T): T {
-  return withGrad(false, fn)
-}
-
-function withGrad<T>(value: boolean, fn: () => T): T {
   const before = enabled
-  enabled = value
+  enabled = false
   try {
     return refusePromise('noGrad', fn())
   } finally {

@@ -27,14 +27,9 @@ export interface Observer {
   readonly layerByLayer?: boolean
 }
 
-/** Something that prepares modules to be observed, and undoes it. */
-interface Traced {
-  begin(): void
-  end(): void
-}
-
 const observers: Observer[] = []
-const traced = new Set<Traced>()
+/** Prepares modules to be observed, or undoes it. */
+let trace: (observed: boolean) => void = () => undefined
 
 /** Those who look on now. */
 export function observing(): readonly Observer[] {
@@ -50,12 +45,12 @@ export function modulesObserved(): boolean {
 export function startObserving(observer: Observer): () => void {
   const before = modulesObserved()
   observers.push(observer)
-  if (!before && modulesObserved()) for (const each of traced) each.begin()
+  if (!before && modulesObserved()) trace(true)
   return () => {
     const at = observers.indexOf(observer)
     if (at < 0) return
     observers.splice(at, 1)
-    if (observer.module && !modulesObserved()) for (const each of traced) each.end()
+    if (observer.module && !modulesObserved()) trace(false)
   }
 }
 
@@ -69,8 +64,8 @@ export function observe<T>(observer: Observer, fn: () => T): T {
   }
 }
 
-/** Has `begin` called whenever modules begin to be observed, at once if they are already, and `end` afterwards. */
-export function traceWhileObserved(trace: Traced): void {
-  traced.add(trace)
-  if (modulesObserved()) trace.begin()
+/** Called once by the modules: `prepare` is told when they begin to be observed, and when that is over. */
+export function provideTrace(prepare: (observed: boolean) => void): void {
+  trace = prepare
+  if (modulesObserved()) trace(true)
 }

@@ -64,15 +64,15 @@ export function philox(
   return out
 }
 
-function checkInteger(what: string, value: number, max: number): void {
-  if (Number.isInteger(value) && value >= 0 && value <= max) return
-  throw new RangeError(`${what} must be an integer from 0 to ${max}, got ${String(value)}`)
+/** Throws RangeError unless a value is an integer from `min`, 0 unless given, to `max`. */
+export function checkInteger(what: string, value: number, max: number, min = 0): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return
+  throw new RangeError(`${what} must be an integer from ${min} to ${max}, not ${String(value)}`)
 }
 
 /** One sequence of random numbers, at a position that can be read and set. Made by `Generator.stream`. */
 export class Stream {
-  readonly #keyLow: number
-  readonly #keyHigh: number
+  readonly #key: readonly [low: number, high: number]
   readonly #substream: number
   readonly #number: number
   readonly #words = new Uint32Array(4)
@@ -87,8 +87,7 @@ export class Stream {
     if (!Object.hasOwn(STREAMS, name)) {
       throw new TypeError(`unknown random stream '${String(name)}'; there are ${Object.keys(STREAMS).join(', ')}`)
     }
-    this.#keyLow = seed >>> 0
-    this.#keyHigh = Math.floor(seed / TWO_32)
+    this.#key = [seed >>> 0, Math.floor(seed / TWO_32)]
     this.#substream = substream
     this.#number = STREAMS[name]
   }
@@ -110,7 +109,7 @@ export class Stream {
     if (block !== this.#block) {
       checkInteger('position', position, Number.MAX_SAFE_INTEGER)
       const high = Math.floor(block / TWO_32)
-      philox(this.#words, block, high, this.#substream, this.#number, this.#keyLow, this.#keyHigh)
+      philox(this.#words, block, high, this.#substream, this.#number, ...this.#key)
       this.#block = block
     }
     this.#position = position + 1
@@ -148,9 +147,7 @@ export class Stream {
    * Interval", 2019): the high half of word · n, words whose low half would favour some results being drawn again.
    */
   below(n: number): number {
-    if (!(Number.isInteger(n) && n >= 1 && n < TWO_32)) {
-      throw new RangeError(`below: n must be an integer from 1 to ${TWO_32 - 1}, got ${String(n)}`)
-    }
+    checkInteger('below: n', n, TWO_32 - 1, 1)
     let word = this.nextUint32()
     let low = Math.imul(word, n) >>> 0
     if (low < n) {
@@ -176,11 +173,9 @@ export class Generator {
 
   /** The stream of that name, the same object each time. TypeError for an unknown name. */
   stream(name: StreamName): Stream {
-    const known = this.#streams.get(name)
-    if (known !== undefined) return known
-    const made = new Stream(this.seed, name)
-    this.#streams.set(name, made)
-    return made
+    const stream = this.#streams.get(name) ?? new Stream(this.seed, name)
+    this.#streams.set(name, stream)
+    return stream
   }
 }
 
@@ -210,9 +205,7 @@ export function permutation(seed: number, epoch: number, n: number): Uint32Array
   for (let i = 0; i < n; i++) order[i] = i
   for (let i = n - 1; i > 0; i--) {
     const j = stream.below(i + 1)
-    const held = order[i]!
-    order[i] = order[j]!
-    order[j] = held
+    ;[order[i], order[j]] = [order[j]!, order[i]!]
   }
   return order
 }

@@ -6,7 +6,7 @@ import { observing } from './observe.ts'
 import { requireOptions } from './options.ts'
 import { register, unregister } from './owned.ts'
 import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts'
-import { flattenShape, reshape, reshapeTo } from './view.ts'
+import { flattenShape, reshape, reshapeTo, squeezeShape, unsqueezeShape } from './view.ts'
 
 export type DType = 'float32' | 'int32' | 'uint8'
 export type TypedArray = Float32Array | Int32Array | Uint8Array
@@ -82,9 +82,8 @@ export class Tensor {
       grad.checkUsable('grad')
       const fits = grad.dtype === 'float32' && grad.gpu === this.gpu && sameShape(grad.shape, this.shape)
       if (!fits) {
-        throw new TypeError(
-          `${this.label}: grad must be float32, of its shape and on its device; it is ${grad.dtype} ${formatShape(grad.shape)}`,
-        )
+        const found = `${grad.dtype} ${formatShape(grad.shape)}`
+        throw new TypeError(`${this.label}: grad must be float32, of its shape and on its device; it is ${found}`)
       }
       unregister(grad)
     }
@@ -142,6 +141,19 @@ export class Tensor {
     return reshape(this, flattenShape(this, startDim))
   }
 
+  /**
+   * Without the dimensions of size 1, or without those of `dim`, a number or a list, whose size is 1; without a copy.
+   * Throws ShapeError for a dimension that the tensor does not have.
+   */
+  squeeze(dim?: number | readonly number[]): Tensor {
+    return reshape(this, squeezeShape(this, dim))
+  }
+
+  /** With a dimension of size 1 before dimension `dim`; -1 puts it last. Without a copy. Throws ShapeError past the last place. */
+  unsqueeze(dim: number): Tensor {
+    return reshape(this, unsqueezeShape(this, dim))
+  }
+
   /** The same values outside the tape, without a copy. */
   detach(): Tensor {
     this.checkUsable('detach')
@@ -167,8 +179,7 @@ export class Tensor {
     if (this.#held.released !== null) return
     letGo(this.#held, reason)
     forgotten.unregister(this.#held)
-    this.grad?.release('the tensor it belongs to was released')
-    this.grad = null
+    forgetGradients([this], 'the tensor it belongs to was released')
   }
 
   /** The values. Waits for the GPU: a sync point. Throws AnomalyError where anomalies are looked for and one was found. */
@@ -230,12 +241,8 @@ function checkStart(root: Tensor, gradient: Tensor | null): void {
     ])
   }
   if (!gradient && root.size !== 1) {
+    const sentence = `a tensor of ${root.size} elements needs a gradient`
     const cure = 'Pass the gradient of this tensor, or reduce it to one element first.'
-    throw new ShapeError(
-      'backward',
-      `a tensor of ${root.size} elements needs a gradient`,
-      [['tensor', root.shape]],
-      cure,
-    )
+    throw new ShapeError('backward', sentence, [['tensor', root.shape]], cure)
   }
 }

@@ -33,8 +33,8 @@ export interface FitOptions {
   /** The most that an element of a gradient may be, as in `optim.clipGradValue`; after clipping by norm. */
   readonly clipGradValue?: number | undefined
   /**
-   * Batches an update, 1 unless given: their gradients are added up, each of the loss divided by their number. The last
-   * update of an epoch takes the batches that are left, and divides by how many those are.
+   * Batches an update, 1 unless given: the gradients of their mean losses are added up, each times its batch's share of
+   * their images, Σ nᵢgᵢ / Σ nᵢ, as one large batch would have it. The last update of an epoch takes the batches that are left.
    */
   readonly accumulate?: number | undefined
   /** false: the step is not captured but called anew each time, to the same bits; for a network that varies by itself. */

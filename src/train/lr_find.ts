@@ -26,7 +26,7 @@ export interface LrFindOptions {
   /** The first rate and the last, 0 < minLr < maxLr; 1e-3 and 10. */
   readonly minLr?: number
   readonly maxLr?: number
-  /** Updates from the one to the other, 2 or more; the batches of one pass. */
+  /** Updates from the one to the other, 2 or more; the batches of one pass, and two passes over a single batch. */
   readonly steps?: number
   /** What each loss leaves of the average before it, 0 or more and below 1; 0.9 (fastai: 0.98, a fifth of a pass here). */
   readonly smoothing?: number
@@ -73,7 +73,7 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   checkNet('lrFind', net)
   checkOptimizer('lrFind', net, optimizer)
   checkBatches('lrFind', 'train', train)
-  const { minLr = 1e-3, maxLr = 10, steps = train.length, smoothing = 0.9 } = options
+  const { minLr = 1e-3, maxLr = 10, steps = stepsOver(train), smoothing = 0.9 } = options
   for (const [name, value] of Object.entries({ minLr, maxLr, steps, smoothing })) {
     if (typeof value !== 'number') throw new TypeError(`lrFind: ${name} must be a number, not ${typeof value}`)
   }
@@ -87,6 +87,11 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   } finally {
     restore()
   }
+}
+
+/** How many updates a sweep has unless a number is given. */
+export function stepsOver(train: ImageBatches): number {
+  return Math.max(2, train.length)
 }
 
 /** The rates of a sweep, evenly spaced by their logarithms. */
@@ -155,12 +160,12 @@ async function sweepBy(
     optimizer.step()
     return loss.detach()
   }
-  const plans = new Map<boolean, Plan<Tensor>>()
+  const plans = new Map<number, Plan<Tensor>>()
   /** The plan for the batch where `train` stands: a last one of fewer rows has its own. */
   const planHere = () => {
-    const isRagged = train.position === train.length - 1 && train.size % train.batchSize !== 0
-    const plan = plans.get(isRagged) ?? capture(step, { gpu: net.parameters()[0]!.gpu })
-    plans.set(isRagged, plan)
+    const size = train.sizeOf(train.position)
+    const plan = plans.get(size) ?? capture(step, { gpu: net.parameters()[0]!.gpu })
+    plans.set(size, plan)
     return plan
   }
   const lossAt = (i: number) => {

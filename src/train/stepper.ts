@@ -62,9 +62,9 @@ export function stepperOf(step: () => unknown, { gpu, net, optimizer, captured }
  * batch with fewer rows: `make` is called when the batches stand there, so that what it captures has their shape.
  */
 export function stepperOver(batches: ImageBatches, perStep: number, make: (count: number) => Stepper): Stepper {
-  const { length, size, batchSize } = batches
+  const { length, batchSize } = batches
   const left = length % perStep === 0 ? perStep : length % perStep
-  const isOdd = left < perStep || size % batchSize !== 0
+  const isOdd = left < perStep || batches.sizeOf(length - 1) < batchSize
   const whole = Math.ceil(length / perStep) - (isOdd ? 1 : 0)
   let [ofWhole, ofLast]: (Stepper | null)[] = [null, null]
   return {

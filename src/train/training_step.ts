@@ -13,7 +13,7 @@ export interface UpdateOptions extends Clipping {
   readonly net: Module
   readonly optimizer: Optimizer
   readonly train: ImageBatches
-  /** Batches whose gradients one update adds up, each divided by their number: 1 unless given. */
+  /** Batches whose gradients one update adds up, each by its share of the images: 1 unless given. */
   readonly accumulate?: number | undefined
 }
 
@@ -35,17 +35,21 @@ export function checkUpdate(operation: string, options: UpdateOptions): void {
 export function updateStepper(options: UpdateOptions, meter: Meter, captured: boolean): Stepper {
   const { net, train, optimizer, accumulate = 1 } = options
   const { gpu } = meter.watch
-  const scales: Tensor[] = []
+  const made: Tensor[] = []
   const stepper = stepperOver(train, accumulate, (batches) => {
-    // The gradient of loss / batches; null for 1, which the loss has at hand.
-    const dLoss = batches === 1 ? null : tensor(1 / batches, [], { gpu, name: 'share' }).keep()
-    if (dLoss) scales.push(dLoss)
-    return stepperOf(() => update(options, meter, batches, dLoss), { gpu, net, optimizer, captured })
+    const sizes = Array.from({ length: batches }, (_, i) => train.sizeOf(train.position + i))
+    const images = sizes.reduce((sum, size) => sum + size, 0)
+    const shareOf = (size: number) =>
+      size === images ? null : tensor(size / images, [], { gpu, name: 'share' }).keep()
+    const bySize = new Map([...new Set(sizes)].map((size) => [size, shareOf(size)]))
+    made.push(...[...bySize.values()].filter((share) => share !== null))
+    const shares = sizes.map((size) => bySize.get(size)!)
+    return stepperOf(() => update(options, meter, shares), { gpu, net, optimizer, captured })
   })
   return {
     run: (count, lr) => stepper.run(count, lr),
     dispose: () => {
-      for (const part of [stepper, ...scales]) part.dispose()
+      for (const part of [stepper, ...made]) part.dispose()
     },
   }
 }
@@ -56,14 +60,17 @@ export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'o
   forgetGradients(net.parameters(), 'another step began')
 }
 
-/** One update from the gradients of this many batches. */
-export function update(options: UpdateOptions, meter: Meter, batches = 1, dLoss: Tensor | null = null): void {
+/**
+ * One update from the gradients of as many batches as there are shares: the gradient of a batch's mean loss counts by its
+ * share of the images. null stands for 1, whose gradient the loss has at hand.
+ */
+export function update(options: UpdateOptions, meter: Meter, shares: readonly (Tensor | null)[] = [null]): void {
   const { net, optimizer, train } = options
-  for (let i = 0; i < batches; i++) {
+  for (const [i, share] of shares.entries()) {
     const { images, labels } = train.next()
     const loss = meter.loss(net.forward(images), labels)
     if (i === 0) zeroGradients(options)
-    loss.backward(dLoss)
+    loss.backward(share)
   }
   clipForUpdate(
     optimizer.paramGroups.flatMap(({ params }) => params),

@@ -49,6 +49,20 @@ it('takes AdamW', async () => {
   expect(text).toContain('all 5 updates, up to the rate 0.1\n')
 })
 
+it('takes a batch size above the size of the set as that size', async () => {
+  const texts: string[] = []
+  for (const batchSize of ['24', '60000']) {
+    let text = ''
+    const note = (part: string) => {
+      text += part
+    }
+    await run(join(folder, 'size.svg'), note, ['--batch-size', batchSize])
+    texts.push(text)
+  }
+  expect(texts[0]).toContain('all 5 updates')
+  expect(texts[1]).toBe(texts[0])
+})
+
 it('draws the losses, says what it suggests, and writes the figure', async () => {
   let text = ''
   const svg = join(folder, 'rates.svg')

@@ -1,6 +1,18 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { looksAcross } from '../../src/capture/current.ts'
-import { capture, ImageBatches, type ImageDataset } from '../../src/node/index.ts'
+import {
+  type Batch,
+  capture,
+  evaluate,
+  fit,
+  ImageBatches,
+  type ImageDataset,
+  lrFind,
+  manualSeed,
+  nn,
+  optim,
+  take,
+} from '../../src/node/index.ts'
 import { messageOf, testGpu } from '../support/gpu.ts'
 
 const PIXELS = 28 * 28
@@ -176,25 +188,262 @@ describe('ImageBatches', () => {
     for (const part of [fits, whole]) part.dispose()
   })
 
-  it('refuses sizes, orders and batches that do not fit', () => {
+  it('takes a batch size above the size of the set as that size', async () => {
+    for (const batchSize of [7, 8, 60_000]) {
+      const batches = new ImageBatches(dataset(7), { batchSize })
+      expect([batches.batchSize, batches.length, batches.batch(0).images.shape]).toEqual([7, 1, [7, 1, 28, 28]])
+      const plan = capture(() => batches.next())
+      expect([plan.result.size, plan.result.images.shape]).toEqual([7, [7, 1, 28, 28]])
+      for (const order of [Uint32Array.of(0, 1, 2, 3, 4, 5, 6), Uint32Array.of(6, 5, 4, 3, 2, 1, 0)]) {
+        batches.setOrder(order)
+        plan.run()
+        expect(await plan.result.labels.data()).toEqual(Int32Array.from(order))
+      }
+      for (const part of [plan, batches]) part.dispose()
+    }
+  })
+
+  it('says how many images each batch has', () => {
+    for (const [count, batchSize, sizes] of [
+      [7, 3, [3, 3, 1]],
+      [6, 3, [3, 3]],
+      [5, 9, [5]],
+      [1, 1, [1]],
+      [3, 1, [1, 1, 1]],
+    ] as const) {
+      const batches = new ImageBatches(dataset(count, [1, 1, 1]), { batchSize })
+      const all = Array.from({ length: batches.length }, (_, i) => batches.sizeOf(i))
+      expect(all).toEqual(sizes)
+      for (const i of [-1, all.length, 0.5, Number.NaN]) {
+        expect(messageOf(() => batches.sizeOf(i))).toContain(`ImageBatches: there is no batch ${i};`)
+      }
+      batches.dispose()
+    }
+  })
+
+  it('refuses sizes and batches that do not fit', () => {
     const batches = new ImageBatches(dataset(7), { batchSize: 3 })
     for (const batchSize of [0, -1, 2.5, Number.NaN]) {
       expect(messageOf(() => new ImageBatches(dataset(7), { batchSize }))).toBe(
         `ImageBatches: batchSize must be a whole number, 1 or more, not ${batchSize}`,
       )
     }
-    for (const length of [0, 6, 8]) {
-      expect(messageOf(() => batches.setOrder(new Uint32Array(length)))).toBe(
-        `ImageBatches: the order has ${length} entries, but there are 7 images`,
-      )
-    }
-    expect(messageOf(() => batches.setOrder(Uint32Array.of(0, 1, 2, 3, 4, 5, 7)))).toBe(
-      'ImageBatches: there is no image 7; images are numbered 0 to 6',
-    )
     for (const i of [-1, 3, 0.5, Number.NaN]) {
       expect(messageOf(() => batches.batch(i))).toBe(
         `ImageBatches: there is no batch ${i}; batches are numbered 0 to 2`,
       )
     }
+  })
+})
+
+describe('a set that is too large for one buffer', () => {
+  /** Runs `use` while a buffer of the device may have so many bytes. */
+  async function withLimit<T>(limit: number, use: () => Promise<T>): Promise<T> {
+    const { device } = await testGpu()
+    const limits = { maxStorageBufferBindingSize: limit, maxBufferSize: limit }
+    const own = Object.getOwnPropertyDescriptor(device, 'limits')!
+    Object.defineProperty(device, 'limits', { value: limits, configurable: true })
+    try {
+      return await use()
+    } finally {
+      Object.defineProperty(device, 'limits', own)
+    }
+  }
+
+  /** The bits of a batch, whatever its kind. */
+  const contentOf = async ({ images, labels }: Batch) => [
+    images.shape,
+    new Uint32Array((await images.data()).buffer as ArrayBuffer),
+    await labels.data(),
+  ]
+
+  /** Every batch of an epoch: called one by one, in a plan of two batches a step, and in one for the last batch. */
+  async function allBatches(set: ImageDataset, batchSize: number) {
+    const batches = new ImageBatches(set, { batchSize })
+    batches.setOrder(Uint32Array.from({ length: set.count }, (_, i) => (i * 4 + 2) % set.count))
+    const seen = Array.from({ length: batches.length }, (_, i) => contentOf(batches.batch(i)))
+    const plan = capture(() => [batches.next(), batches.next()])
+    for (let i = 0; i + 2 <= batches.length; i += 2) {
+      plan.run()
+      seen.push(...plan.result.map(contentOf))
+    }
+    batches.position = batches.length - 1
+    const last = capture(() => batches.next())
+    last.run()
+    seen.push(contentOf(last.result))
+    const all = await Promise.all(seen)
+    const dispatches = [plan.dispatches, last.dispatches]
+    for (const part of [plan, last, batches]) part.dispose()
+    return { all, dispatches }
+  }
+
+  it.each([
+    // 525 bytes an image, 8 to a buffer: parts do not begin at whole words of the set.
+    [{ count: 15, size: [3, 25, 7] as const, batchSize: 2 }, 4200, 2],
+    [{ count: 17, size: [3, 25, 7] as const, batchSize: 2 }, 4299, 3],
+    [{ count: 9, size: [1, 32, 32] as const, batchSize: 1 }, 5000, 3],
+    [{ count: 4, size: [1, 32, 32] as const, batchSize: 1 }, 4200, 1],
+  ])(
+    'has the bits of one buffer: %o in buffers of %i bytes: %i parts',
+    async ({ count, size, batchSize }, limit, parts) => {
+      const set = dataset(count, [...size])
+      const want = await allBatches(set, batchSize)
+      expect(want.dispatches).toEqual([2, 1])
+      const got = await withLimit(limit, () => allBatches(set, batchSize))
+      expect(got).toEqual({ all: want.all, dispatches: [2 * parts, parts] })
+    },
+  )
+
+  it('is trained on, evaluated and searched to the same bits', async () => {
+    const set = dataset(100)
+    const run = async () => {
+      manualSeed(2)
+      const net = new nn.Sequential(new nn.MaxPool2d(7), new nn.Flatten(), new nn.Linear(16, 10))
+      const optimizer = new optim.SGD(net.parameters(), { lr: 0.1, momentum: 0.9 })
+      const train = new ImageBatches(set, { batchSize: 16 })
+      const search = await lrFind({ net, optimizer, train, minLr: 0.01, maxLr: 0.1, steps: 3 })
+      // biome-ignore lint/suspicious/noFocusedTests: it is the library's fit
+      const { trainSeconds: _, ...result } = await fit(net, { data: train, optimizer, epochs: 1 })
+      const judged = await evaluate(net, train)
+      const parameters = await Promise.all(net.parameters().map((p) => p.data()))
+      for (const part of [optimizer, net, train]) part.dispose()
+      return { search, result, judged, parameters }
+    }
+    // 83 images and 17.
+    expect(await withLimit(1 << 16, run)).toEqual(await run())
+  })
+
+  it('is refused where one image is too large', async () => {
+    const refused = await withLimit(700, async () => messageOf(() => new ImageBatches(dataset(2))))
+    expect(refused).toBe('tensor [1, 1, 28, 28] needs 784 bytes; this adapter allows at most 700 in one buffer')
+  })
+})
+
+describe('an order', () => {
+  const anyOrder = (order: unknown) => order as Uint32Array
+  const small = () => new ImageBatches(dataset(4, [1, 1, 1]), { batchSize: 4 })
+
+  it('may be a list of any kind, and name an image more than once', async () => {
+    const batches = small()
+    for (const order of [
+      Int32Array.of(3, 0, 1, 2),
+      [2, 2, 0, 3],
+      new Uint8Array([0, 1, 2, 3]),
+      Float64Array.of(1, 0, 3, 2),
+    ]) {
+      batches.setOrder(anyOrder(order))
+      expect(await batches.next().labels.data()).toEqual(Int32Array.from(order))
+    }
+    batches.dispose()
+  })
+
+  it('is refused where an entry is not the number of an image, with the place and the value', async () => {
+    const batches = small()
+    batches.setOrder(Uint32Array.of(3, 2, 1, 0))
+    batches.position = 1
+    for (const [order, place, value] of [
+      [Int32Array.of(-1, 0, 1, 2), 0, '-1'],
+      [Float32Array.of(0, 1, 2, Number.NaN), 3, 'NaN'],
+      [[0, 0.5, 1, 2], 1, '0.5'],
+      [Uint32Array.of(0, 1, 4, 5), 2, '4'],
+      [Float64Array.of(0, 2 ** 32, 1, 2), 1, '4294967296'],
+      [Int32Array.of(0, 1, 2, -(2 ** 31)), 3, '-2147483648'],
+      [[0, Number.POSITIVE_INFINITY, 1, 2], 1, 'Infinity'],
+      [[0, '1', 2, 3], 1, 'a string'],
+      [[0, undefined, 2, 3], 1, 'undefined'],
+      [BigUint64Array.of(0n, 1n, 2n, 3n), 0, 'a bigint'],
+    ] as const) {
+      expect(messageOf(() => batches.setOrder(anyOrder(order)))).toBe(
+        `ImageBatches: the order has ${value} at place ${place}; it must have image numbers, 0 to 3`,
+      )
+    }
+    expect(() => batches.setOrder(anyOrder([0, 1, 2, -1]))).toThrow(RangeError)
+    for (const length of [0, 3, 5]) {
+      expect(messageOf(() => batches.setOrder(new Uint32Array(length)))).toBe(
+        `ImageBatches: the order has ${length} entries, but there are 4 images`,
+      )
+    }
+    for (const [other, kind] of [
+      [undefined, 'undefined'],
+      [null, 'null'],
+      [4, 'a number'],
+      ['0123', 'a string'],
+      [new Set([0, 1, 2, 3]), 'an object'],
+    ] as const) {
+      expect(messageOf(() => batches.setOrder(anyOrder(other)))).toBe(
+        `ImageBatches: the order must be a list of image numbers, such as permutation(seed, epoch, 4), not ${kind}`,
+      )
+    }
+    // None of them has changed anything.
+    expect(batches.position).toBe(1)
+    batches.position = 0
+    expect([...(await batches.next().labels.data())]).toEqual([3, 2, 1, 0])
+    batches.dispose()
+  })
+})
+
+describe('a data set', () => {
+  const refused = (change: object) => {
+    return messageOf(() => new ImageBatches({ ...dataset(4, [1, 2, 3]), ...change } as ImageDataset))
+  }
+
+  it('without images is refused by all that could use one', () => {
+    const none = { ...dataset(0), classes: ['a', 'b'] }
+    const sentence = 'the data set has no images; it must have at least one'
+    expect(messageOf(() => new ImageBatches(none))).toBe(`ImageBatches: ${sentence}`)
+    expect(messageOf(() => new ImageBatches(none, { batchSize: 0 }))).toContain('batchSize')
+    expect(() => new ImageBatches(none)).toThrow(RangeError)
+    for (const n of [0, 1]) expect(messageOf(() => take(none, n))).toBe(`take: ${sentence}`)
+    expect(messageOf(() => take(dataset(3), 0))).toContain('must be an integer from 1 to 3')
+  })
+
+  it('is refused where a size is not a count', () => {
+    for (const name of ['count', 'channels', 'height', 'width']) {
+      for (const value of [-1, 1.5, Number.NaN, undefined, '4', 2 ** 53]) {
+        const found = value === '4' ? 'a string' : String(value)
+        expect(refused({ [name]: value })).toBe(
+          `ImageBatches: the data set's ${name} must be a whole number, 1 or more, not ${found}`,
+        )
+      }
+    }
+    for (const name of ['channels', 'height', 'width']) {
+      expect(refused({ [name]: 0 })).toBe(
+        `ImageBatches: the data set's ${name} must be a whole number, 1 or more, not 0`,
+      )
+    }
+    for (const [other, kind] of [
+      [undefined, 'undefined'],
+      [[], 'an array'],
+      [7, 'a number'],
+    ] as const) {
+      expect(messageOf(() => new ImageBatches(other as unknown as ImageDataset))).toBe(
+        `ImageBatches: the data set must be an object { images, labels, count, channels, height, width, classes }, not ${kind}`,
+      )
+    }
+  })
+
+  it('is refused where images or labels are not bytes, or not as many as the sizes say', () => {
+    const images = (found: string) =>
+      `ImageBatches: the data set's images must be a Uint8Array of 24 bytes, [4, 1, 2, 3], not ${found}`
+    expect(refused({ images: new Uint8Array(23) })).toBe(images('one of 23'))
+    expect(refused({ count: 5, labels: new Uint8Array(5) })).toBe(
+      "ImageBatches: the data set's images must be a Uint8Array of 30 bytes, [5, 1, 2, 3], not one of 24",
+    )
+    expect(refused({ images: new Float32Array(24) })).toBe(images('a Float32Array'))
+    expect(refused({ images: Array(24).fill(0) })).toBe(images('an array'))
+    expect(refused({ images: undefined })).toBe(images('undefined'))
+    const labels = (found: string) =>
+      `ImageBatches: the data set's labels must be a Uint8Array of 4 bytes, one an image, not ${found}`
+    expect(refused({ labels: new Uint8Array(3) })).toBe(labels('one of 3'))
+    expect(refused({ labels: Int32Array.of(0, 1, 2, 3) })).toBe(labels('an Int32Array'))
+    expect(refused({ labels: [0, 1, 2, 3] })).toBe(labels('an array'))
+  })
+
+  it('is refused where a label is not a class, if its classes have names', () => {
+    const text = (place: number, label: number) =>
+      `ImageBatches: label ${place} (counted from 0) is ${label}, but there are 3 classes, 0 to 2`
+    expect(refused({ classes: ['a', 'b', 'c'] })).toBe(text(3, 3))
+    expect(refused({ classes: ['a', 'b', 'c'], labels: Uint8Array.of(0, 255, 3, 1) })).toBe(text(1, 255))
+    new ImageBatches({ ...dataset(4), classes: ['a', 'b', 'c', 'd'] }).dispose()
   })
 })

@@ -261,6 +261,50 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
       run: () => take(set(), 4),
     },
     {
+      title: 'take: a data set without images',
+      error: 'RangeError',
+      text: 'take: the data set has no images; it must have at least one',
+      run: () => take({ ...set(), count: 0 }, 1),
+    },
+    {
+      title: 'ImageBatches: a data set without images',
+      error: 'RangeError',
+      text: 'ImageBatches: the data set has no images; it must have at least one',
+      run: () => new ImageBatches({ ...set(), count: 0 }),
+    },
+    {
+      title: 'ImageBatches: something that is not a data set',
+      error: 'TypeError',
+      text: 'ImageBatches: the data set must be an object { images, labels, count, channels, height, width, classes }, not an array',
+      cure: 'loadFashionMnist gives two such objects, train and test.',
+      run: () => new ImageBatches([set()] as never),
+    },
+    {
+      title: 'ImageBatches: a size that is not a count',
+      error: 'RangeError',
+      text: "ImageBatches: the data set's channels must be a whole number, 1 or more, not undefined",
+      run: () => new ImageBatches({ ...set(), channels: undefined } as never),
+    },
+    {
+      title: 'ImageBatches: images that are not as many bytes as the sizes say',
+      error: 'RangeError',
+      text: "ImageBatches: the data set's images must be a Uint8Array of 1568 bytes, [2, 1, 28, 28], not one of 2352",
+      run: () => new ImageBatches({ ...set(), count: 2 }),
+    },
+    {
+      title: 'ImageBatches: labels that are not bytes',
+      error: 'TypeError',
+      text: "ImageBatches: the data set's labels must be a Uint8Array of 3 bytes, one an image, not an Int32Array",
+      run: () => new ImageBatches({ ...set(), labels: Int32Array.of(0, 1, 2) } as never),
+    },
+    {
+      title: 'ImageBatches: a label that is not a class',
+      error: 'RangeError',
+      text: 'ImageBatches: label 1 (counted from 0) is 2, but there are 2 classes, 0 to 1',
+      cure: 'Name a class for every label, or leave the classes empty.',
+      run: () => new ImageBatches({ ...set(), labels: Uint8Array.of(0, 2, 1), classes: ['cat', 'dog'] }),
+    },
+    {
       title: 'ImageBatches: a batch size that is none',
       error: 'RangeError',
       text: 'ImageBatches: batchSize must be a whole number, 1 or more, not 0',
@@ -276,8 +320,14 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'ImageBatches: an order with an image that there is not',
       error: 'RangeError',
-      text: 'ImageBatches: there is no image 3; images are numbered 0 to 2',
+      text: 'ImageBatches: the order has 3 at place 2; it must have image numbers, 0 to 2',
       run: () => new ImageBatches(set()).setOrder(Uint32Array.of(1, 2, 3)),
+    },
+    {
+      title: 'ImageBatches: an order that is not a list',
+      error: 'TypeError',
+      text: 'ImageBatches: the order must be a list of image numbers, such as permutation(seed, epoch, 3), not undefined',
+      run: () => new ImageBatches(set()).setOrder(undefined as never),
     },
     {
       title: 'ImageBatches: a batch that there is not',

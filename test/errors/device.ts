@@ -65,7 +65,7 @@ export const device: Area = {
       title: 'a tensor larger than a buffer may be',
       error: 'GpuError',
       kind: 'out-of-memory',
-      text: 'conv2d [<n>] needs <bytes> bytes; this adapter allows at most <limit> in one buffer',
+      text: 'conv2d [<n>] needs <bytes> bytes; this adapter allows at most <limit> in one buffer. Take a smaller batch, or split the tensor',
       cure: 'Use smaller batches, or split the tensor.',
       varies: { '<n>': COUNT, '<bytes>': COUNT, '<limit>': COUNT },
       run: ({ gpu }) => {

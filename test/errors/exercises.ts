@@ -51,8 +51,8 @@ export const exercises: Area = {
       title: 'lrFind: too few steps',
       error: 'RangeError',
       text: 'lrFind: steps must be an integer ≥ 2, got 1',
-      cure: 'A set of one batch needs steps: its batch is then taken again and again.',
-      run: find({}),
+      cure: 'A sweep needs two rates or more; without steps it takes a pass over the batches.',
+      run: find({ steps: 1 }),
     },
     {
       title: 'lrFind: a smoothing out of range',

@@ -36,6 +36,17 @@ export const optimizers: Area = {
       },
     },
     {
+      title: 'optim.SGD: a parameter that was released',
+      error: 'Error',
+      text: "optim.SGD: weight [3] can't be used any more: dispose() was called on it",
+      cure: 'Make the optimizer with parameters that are still in use.',
+      run: () => {
+        const p = weight()
+        p.dispose()
+        new optim.SGD([p], { lr: 0.1 })
+      },
+    },
+    {
       title: 'optim.SGD: an unknown option',
       error: 'TypeError',
       text: 'optim.SGD: unknown option weight_decay; known: lr, momentum, dampening, weightDecay, nesterov, maximize',
@@ -194,6 +205,13 @@ export const optimizers: Area = {
       text: 'optim.SGD: momentum 0 is [2], its parameter weight [3]',
       cure: 'The parameters must come in the order in which they were when the state was taken. Nothing was changed.',
       run: () => sgd().loadStateDict({ ...sgd().stateDict(), state: { momentum: [tensor([1, 2])] } }),
+    },
+    {
+      title: 'optim.SGD.loadStateDict: momentum that is not a tensor',
+      error: 'TypeError',
+      text: 'optim.SGD: momentum 0 is not a tensor',
+      cure: 'Give the state as stateDict() gives it. Nothing was changed.',
+      run: () => sgd().loadStateDict({ ...sgd().stateDict(), state: { momentum: loose([[1, 2, 3]]) } }),
     },
     {
       title: 'optim.clipGradNorm: a norm of another type',

@@ -167,13 +167,13 @@ export const tensors: Area = {
     {
       title: 'a seed that is none',
       error: 'RangeError',
-      text: 'seed must be an integer from 0 to 9007199254740991, got -1',
+      text: 'seed must be an integer from 0 to 9007199254740991, not -1',
       run: () => manualSeed(-1),
     },
     {
       title: 'permutation: an epoch that is none',
       error: 'RangeError',
-      text: 'epoch must be an integer from 0 to 4294967295, got 0.5',
+      text: 'epoch must be an integer from 0 to 4294967295, not 0.5',
       run: () => permutation(0, 0.5, 10),
     },
     {
@@ -191,7 +191,7 @@ export const tensors: Area = {
     {
       title: 'below: no number to choose from',
       error: 'RangeError',
-      text: 'below: n must be an integer from 1 to 4294967295, got 0',
+      text: 'below: n must be an integer from 1 to 4294967295, not 0',
       run: () => new Generator(0).stream('noise').below(0),
     },
   ],

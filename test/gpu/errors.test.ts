@@ -143,7 +143,7 @@ describe('memory beyond the limit', () => {
     const error = errorOf(() => empty(shared, [size], 'float32', 'conv2d'))
     const numbers = [4 * size, limit].map((n) => n.toLocaleString('en'))
     expect(error.message).toBe(
-      `conv2d [${size}] needs ${numbers[0]} bytes; this adapter allows at most ${numbers[1]} in one buffer`,
+      `conv2d [${size}] needs ${numbers[0]} bytes; this adapter allows at most ${numbers[1]} in one buffer. Take a smaller batch, or split the tensor`,
     )
     expect(error.kind).toBe('out-of-memory')
     expect(shared.memory()).toEqual(before)

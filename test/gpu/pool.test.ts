@@ -144,7 +144,8 @@ describe('BufferPool', () => {
       expect(buffer.size).toBeLessThanOrEqual(1_000_000)
     }
     const before = pool.stats()
-    const text = 'matmul [1000, 251] needs 1,004,000 bytes; this adapter allows at most 1,000,000 in one buffer'
+    const text =
+      'matmul [1000, 251] needs 1,004,000 bytes; this adapter allows at most 1,000,000 in one buffer. Take a smaller batch, or split the tensor'
     expect(messageOf(() => pool.acquire(1_004_000, 'matmul [1000, 251]'))).toBe(text)
     expect(pool.stats()).toEqual(before)
     const small = makePool({ maxStorageBufferBindingSize: 2 ** 27, maxBufferSize: 1024 })

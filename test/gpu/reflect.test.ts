@@ -16,7 +16,7 @@ struct Params {
 
 const names = (code: string, entryPoint: string) =>
   reflect('sample', code)
-    .entryPoints.get(entryPoint)!
+    .get(entryPoint)!
     .map((b) => b.name)
 
 describe('reflect', () => {
@@ -27,7 +27,7 @@ describe('reflect', () => {
       { name: 'shift', type: 'i32' },
       { name: 'scale', type: 'f32' },
     ]
-    expect(reflect('sample', code).entryPoints.get('main')).toEqual([
+    expect(reflect('sample', code).get('main')).toEqual([
       { name: 'params', binding: 0, type: 'uniform', members, minBytes: 16, perStep: false },
       { name: 'x', binding: 1, type: 'read-only-storage', members: null, minBytes: 0, perStep: false },
       { name: 'out', binding: 2, type: 'storage', members: null, minBytes: 0, perStep: false },
@@ -46,7 +46,7 @@ fn one() { out[0] = deeper(); }
 fn two(@builtin(workgroup_id) group: vec3u) { out[0] = f32(params.size); }`
     expect(names(code, 'one')).toEqual(['out', 'y'])
     expect(names(code, 'two')).toEqual(['params', 'out'])
-    expect([...reflect('sample', code).entryPoints.keys()]).toEqual(['one', 'two'])
+    expect([...reflect('sample', code).keys()]).toEqual(['one', 'two'])
   })
 
   it('takes neither members, nor comments, nor longer words for a use', () => {
@@ -77,20 +77,20 @@ fn a() { b(); } fn b() { a(); c(); } fn c() { out[0] = 1.0; }
     const members = Array.from({ length: count }, (_, i) => `m${i}: u32`).join(', ')
     const code = `struct P { ${members} } @group(0) @binding(0) var<uniform> p: P;
 @compute @workgroup_size(1) fn main() { _ = p.m0; }`
-    expect(reflect('sample', code).entryPoints.get('main')![0]!.minBytes).toBe(minBytes)
+    expect(reflect('sample', code).get('main')![0]!.minBytes).toBe(minBytes)
   })
 
   it('knows the binding that the device fills in', () => {
     const code = `struct Replay { step: u32 } @group(0) @binding(0) var<uniform> replay: Replay;
 @compute @workgroup_size(1) fn main() { _ = replay.step; }`
-    expect(reflect('sample', code).entryPoints.get('main')![0]).toMatchObject({ minBytes: 16, perStep: true })
+    expect(reflect('sample', code).get('main')![0]).toMatchObject({ minBytes: 16, perStep: true })
   })
 
   it('reads uniform arrays of vectors, which take a buffer', () => {
     const code = `@group(0) @binding(0) var<uniform> w: array<vec4f, 100u>;
 @group(0) @binding(1) var<uniform> v: array<vec4<u32>, 3>;
 @compute @workgroup_size(1) fn main() { _ = w[0]; _ = v[0]; }`
-    expect(reflect('sample', code).entryPoints.get('main')).toEqual([
+    expect(reflect('sample', code).get('main')).toEqual([
       { name: 'w', binding: 0, type: 'uniform', members: null, minBytes: 1600, perStep: false },
       { name: 'v', binding: 1, type: 'uniform', members: null, minBytes: 48, perStep: false },
     ])

@@ -11,6 +11,7 @@ import { elementwise } from './table/elementwise.ts'
 import { exercises } from './table/exercises.ts'
 import { matrices } from './table/matrices.ts'
 import { moreOptimizers } from './table/more_optimizers.ts'
+import { moving } from './table/moving.ts'
 import { norm } from './table/norm.ts'
 import { optimisation } from './table/optimizers.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
@@ -26,6 +27,7 @@ export const areas: readonly Area[] = [
   poolAndLoss,
   norm,
   elementwise,
+  moving,
   tuning,
   tensors,
   optimisation,

@@ -57,19 +57,19 @@ describe('with the lowest limits', () => {
       'matmul',
       () => [of(8192, 1), of(1, 4097)],
       (a, b) => matmul(a, b),
-      'matmul [8192, 4097] needs 134,250,496 bytes; this adapter allows at most 134,217,728 in one buffer',
+      'matmul [8192, 4097] needs 134,250,496 bytes; this adapter allows at most 134,217,728 in one buffer. Take a smaller batch, or split the tensor',
     ],
     [
       'linear',
       () => [of(8192, 1), of(4097, 1)],
       (x, w) => linear(x, w),
-      'linear [8192, 4097] needs 134,250,496 bytes; this adapter allows at most 134,217,728 in one buffer',
+      'linear [8192, 4097] needs 134,250,496 bytes; this adapter allows at most 134,217,728 in one buffer. Take a smaller batch, or split the tensor',
     ],
     [
       'conv2d',
       () => [of(1, 1, 64, 128), of(4097, 1, 1, 1)],
       (x, w) => conv2d(x, w),
-      'conv2d [1, 4097, 64, 128] needs 134,250,496 bytes; this adapter allows at most 134,217,728 in one buffer',
+      'conv2d [1, 4097, 64, 128] needs 134,250,496 bytes; this adapter allows at most 134,217,728 in one buffer. Take a smaller batch, or split the tensor',
     ],
   ])('%s says what does not fit one binding, and asks for nothing', (_, make, run, message) => {
     const inputs = make()

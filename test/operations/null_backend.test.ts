@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 const files = Object.entries({ ...wgsl } as Record<string, string>)
 const entryPoints = files.flatMap(([file, code]) =>
-  [...reflect(file, code).entryPoints.keys()].map((entryPoint) => ({ file, code, entryPoint })),
+  [...reflect(file, code).keys()].map((entryPoint) => ({ file, code, entryPoint })),
 )
 
 let last: { code: string; module: GPUShaderModule } | null = null

@@ -1,19 +1,21 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
-import { addRow } from '../kernels/add/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
+import { binaryRows } from '../kernels/binary/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
 import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
+import { copyRows } from '../kernels/copy/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
+import { takeRows } from '../kernels/take/row.ts'
 import { unaryRows } from '../kernels/unary/row.ts'
 import type { Row } from './row.ts'
 
 export const table: readonly Row[] = [
-  addRow,
+  ...binaryRows,
   matmulRow,
   linearRow,
   linearReluRow,
@@ -24,4 +26,6 @@ export const table: readonly Row[] = [
   batchNormRow,
   crossEntropyRow,
   reshapeRow,
+  ...copyRows,
+  ...takeRows,
 ]

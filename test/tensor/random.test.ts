@@ -134,7 +134,7 @@ describe('streams', () => {
     const stream = new Stream(0, 'init')
     stream.position = MAX
     stream.nextUint32()
-    const message = `position must be an integer from 0 to ${MAX}, got ${MAX + 1}`
+    const message = `position must be an integer from 0 to ${MAX}, not ${MAX + 1}`
     expect(() => stream.nextUint32()).toThrow(new RangeError(message))
   })
 })
@@ -295,18 +295,18 @@ describe('permutation', () => {
 
 describe('refused', () => {
   const cases: [string, () => unknown, string][] = [
-    ['a negative seed', () => new Generator(-1), `seed must be an integer from 0 to ${MAX}, got -1`],
-    ['a fractional seed', () => manualSeed(0.5), `seed must be an integer from 0 to ${MAX}, got 0.5`],
-    ['a seed of NaN', () => manualSeed(Number.NaN), `seed must be an integer from 0 to ${MAX}, got NaN`],
-    ['a seed of 2^53', () => permutation(2 ** 53, 0, 1), `seed must be an integer from 0 to ${MAX}, got ${2 ** 53}`],
-    ['an epoch of −1', () => permutation(0, -1, 1), 'epoch must be an integer from 0 to 4294967295, got -1'],
-    ['half an example', () => permutation(0, 0, 1.5), 'n must be an integer from 0 to 4294967295, got 1.5'],
+    ['a negative seed', () => new Generator(-1), `seed must be an integer from 0 to ${MAX}, not -1`],
+    ['a fractional seed', () => manualSeed(0.5), `seed must be an integer from 0 to ${MAX}, not 0.5`],
+    ['a seed of NaN', () => manualSeed(Number.NaN), `seed must be an integer from 0 to ${MAX}, not NaN`],
+    ['a seed of 2^53', () => permutation(2 ** 53, 0, 1), `seed must be an integer from 0 to ${MAX}, not ${2 ** 53}`],
+    ['an epoch of −1', () => permutation(0, -1, 1), 'epoch must be an integer from 0 to 4294967295, not -1'],
+    ['half an example', () => permutation(0, 0, 1.5), 'n must be an integer from 0 to 4294967295, not 1.5'],
     [
       'a substream of 2^32',
       () => new Stream(0, 'init', 2 ** 32),
-      `substream must be an integer from 0 to 4294967295, got ${2 ** 32}`,
+      `substream must be an integer from 0 to 4294967295, not ${2 ** 32}`,
     ],
-    ['below 0', () => new Stream(0, 'init').below(0), 'below: n must be an integer from 1 to 4294967295, got 0'],
+    ['below 0', () => new Stream(0, 'init').below(0), 'below: n must be an integer from 1 to 4294967295, not 0'],
   ]
   test.each(cases)('%s', (_, run, message) => {
     expect(run).toThrow(new RangeError(message))
@@ -316,7 +316,7 @@ describe('refused', () => {
     const set = () => {
       stream.position = -1
     }
-    expect(set).toThrow(new RangeError(`position must be an integer from 0 to ${MAX}, got -1`))
+    expect(set).toThrow(new RangeError(`position must be an integer from 0 to ${MAX}, not -1`))
     expect(stream.position).toBe(0)
   })
   test('a stream that is none; the default generator is kept when a seed is refused', () => {

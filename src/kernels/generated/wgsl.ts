@@ -417,100 +417,6 @@ fn step_amsgrad(
 }
 `
 
-export const add = `// add: out = a + b, b of the same shape or one value per channel.
-//
-//   out[n, c, s] = a[n, c, s] + b[n, c, s]      same shape: run with N = 1, C = size, S = 1
-//   out[n, c, s] = a[n, c, s] + b[c]            per channel; S is the product of the dimensions after the channel
-//
-//   a, out, dy  [N, C, S]
-//   b, db       [C]
-//   partial     [blocks of 32 rows, C]
-//
-// forward         One thread adds PER elements.
-// backward_block  db of 32 rows: one thread sums one channel of one block, row by row.
-// reduce          db: one thread adds a channel's blocks in order. A block is the same rows whatever N is, so the
-//                 order of additions never depends on it.
-
-struct Params {
-  N: u32,
-  C: u32,
-  S: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
-@group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partial_out: array<f32>;
-@group(0) @binding(6) var<storage, read> partial: array<f32>;
-@group(0) @binding(7) var<storage, read_write> db: array<f32>;
-
-override WG: u32 = 64u;
-const ROWS_PER_BLOCK: u32 = 32u;
-const PER: u32 = 16u; // tune
-
-// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
-fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
-  return (group.y * groups.x + group.x) * WG * PER + local;
-}
-
-@compute @workgroup_size(WG)
-fn forward(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let start = first_element(group, groups, local);
-  let same_shape = params.N == 1u && params.S == 1u;
-  for (var i = start; i < min(start + WG * PER, params.N * params.C * params.S); i += WG) {
-    var c = i;
-    if (!same_shape) { c = (i / params.S) % params.C; } // divisions are dear on drivers for the processor
-    out[i] = a[i] + b[c];
-  }
-}
-
-@compute @workgroup_size(WG)
-fn backward_block(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (group.y * groups.x + group.x) * WG + local;
-  let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
-  if (i >= blocks * params.C) { return; }
-  let c = i % params.C;
-  let first = (i / params.C) * ROWS_PER_BLOCK;
-  let end = min(first + ROWS_PER_BLOCK, params.N);
-  var sum = 0.0;
-  for (var n = first; n < end; n++) {
-    let row = (n * params.C + c) * params.S;
-    var row_sum = 0.0;
-    for (var s = 0u; s < params.S; s++) {
-      row_sum += dy[row + s];
-    }
-    sum += row_sum;
-  }
-  partial_out[i] = sum;
-}
-
-@compute @workgroup_size(WG)
-fn reduce(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let c = (group.y * groups.x + group.x) * WG + local;
-  if (c >= params.C) { return; }
-  let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
-  var sum = 0.0;
-  for (var block = 0u; block < blocks; block++) {
-    sum += partial[block * params.C + c];
-  }
-  db[c] = sum;
-}
-`
-
 export const average = `// average: running averages of many parameters in one dispatch.
 //
 //   a += weight * (p - a)       weight 1:  a = p, whatever a was
@@ -590,7 +496,8 @@ export const batch_norm = `// batch_norm: normalises each channel by the mean an
 //   stats                                      [C]
 //
 // Every sum over the batch is made alike. Of a channel in a block of 32 rows each lane takes every lanes-th value of a row, row
-// by row; then the lanes of a block are added in order, and the blocks in order. A block is the same rows whatever N is.
+// by row; then the lanes of a block are added in order, BLOCKS blocks in order, and the sums of these. A block is the same rows
+// whatever N is.
 //
 // A mean has the rounding errors of a long sum, which would be lost digits of the variance where the mean is large. So each lane
 // takes its own mean and then adds up the deviations from it, which are small and nearly exact, plainly and squared. From these
@@ -659,6 +566,7 @@ override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits
 const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
+const BLOCKS: u32 = 256u; // that are added in sequence
 
 // Blocks of rows that have values.
 fn blocks() -> u32 {
@@ -724,6 +632,19 @@ fn lane_shares(
   shares_out[i] = Share(mean, plain, squared);
 }
 
+// Of a block of rows of a channel: the sum of the distances from k, and of their squares.
+fn moved_block(block: u32, c: u32, k: f32) -> vec2f {
+  let first = (block * params.C + c) * params.lanes;
+  var sum = vec2f();
+  for (var i = first; i < first + params.lanes; i++) {
+    let share = shares[i];
+    let d = share.mean - k;
+    let moved = count_of(lane_of(i)) * d;
+    sum += vec2f(share.plain + moved, share.squared + (2.0 * share.plain + moved) * d);
+  }
+  return sum;
+}
+
 // The stats of a channel; its mean, and the sum of the squared deviations from it.
 fn finish_channel(c: u32) -> vec2f {
   var k = 0.0;
@@ -738,17 +659,13 @@ fn finish_channel(c: u32) -> vec2f {
   k /= values_of_channel();
   var plain = 0.0;
   var squared = 0.0;
-  for (var block = 0u; block < blocks(); block++) {
-    let first = (block * params.C + c) * params.lanes;
-    var sum = vec2f();
-    for (var i = first; i < first + params.lanes; i++) {
-      let share = shares[i];
-      let d = share.mean - k;
-      let moved = count_of(lane_of(i)) * d;
-      sum += vec2f(share.plain + moved, share.squared + (2.0 * share.plain + moved) * d);
+  for (var block = 0u; block < blocks(); ) {
+    var some = vec2f();
+    for (let stop = min(block + BLOCKS, blocks()); block < stop; block++) {
+      some += moved_block(block, c, k);
     }
-    plain += sum.x;
-    squared += sum.y;
+    plain += some.x;
+    squared += some.y;
   }
   let rest = plain / values_of_channel();
   let difference = squared - plain * rest;
@@ -878,13 +795,17 @@ fn backward_reduce(
   let c = (group.y * groups.x + group.x) * WG + local;
   if (c >= params.C) { return; }
   var total = vec2f();
-  for (var block = 0u; block < blocks(); block++) {
-    let first = (block * params.C + c) * params.lanes;
-    var sum = vec2f();
-    for (var i = first; i < first + params.lanes; i++) {
-      sum += partial[i];
+  for (var block = 0u; block < blocks(); ) {
+    var some = vec2f();
+    for (let stop = min(block + BLOCKS, blocks()); block < stop; block++) {
+      let first = (block * params.C + c) * params.lanes;
+      var sum = vec2f();
+      for (var i = first; i < first + params.lanes; i++) {
+        sum += partial[i];
+      }
+      some += sum;
     }
-    total += sum;
+    total += some;
   }
   dbias_out[c] = total.x;
   dweight_out[c] = total.y;
@@ -933,6 +854,379 @@ fn backward_input_running(
       at = Channel(next_channel(at.c), 0u);
       scale = gain(at.c);
     }
+  }
+}
+`
+
+export const binary = `// binary: one function of two tensors, element by element, chosen by OP; shapes broadcast as NumPy's do.
+//
+//   forward     out[i] = f(a[i], b[i])            where: c[i] != 0 ? a[i] : b[i]
+//   compare     out[i] = 1 or 0, in bytes
+//   backward_a  out[i] = dy[i] * df/da
+//   backward_b  out[i] = dy[i] * df/db
+//
+//   out, dy  [size], flat, as vectors of four; a tensor's memory ends with a whole vector, behind the last element nothing is written
+//   a, b, c  RANK 0: as out, flat, the same shape. RANK 1 to 8: the element at i is found by the sizes n0 (the last
+//            dimension), n1, … and a stride for each, 0 where the tensor is broadcast
+//   bytes    as words of four; c, the condition of where, has bytes too
+//
+// NUMBER 1: a is params.number; 2: b is. One thread computes PER elements. NaN in a or b gives a NaN of the same bits; a
+// comparison with it is false, \`ne\` true. Equal elements share the gradient of maximum and minimum by halves.
+
+struct Params {
+  size: u32,
+  number: f32,
+  n0: u32,
+  n1: u32,
+  n2: u32,
+  n3: u32,
+  n4: u32,
+  n5: u32,
+  n6: u32,
+  n7: u32,
+  a0: u32,
+  a1: u32,
+  a2: u32,
+  a3: u32,
+  a4: u32,
+  a5: u32,
+  a6: u32,
+  a7: u32,
+  b0: u32,
+  b1: u32,
+  b2: u32,
+  b3: u32,
+  b4: u32,
+  b5: u32,
+  b6: u32,
+  b7: u32,
+  c0: u32,
+  c1: u32,
+  c2: u32,
+  c3: u32,
+  c4: u32,
+  c5: u32,
+  c6: u32,
+  c7: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read> c: array<u32>;
+@group(0) @binding(4) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> bytes: array<u32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+const OP: u32 = 0u; // tune
+const RANK: u32 = 0u; // tune
+const NUMBER: u32 = 0u; // tune
+
+const ADD: u32 = 0u;
+const SUB: u32 = 1u;
+const MUL: u32 = 2u;
+const DIV: u32 = 3u;
+const POW: u32 = 4u;
+const MAXIMUM: u32 = 5u;
+const MINIMUM: u32 = 6u;
+const WHERE: u32 = 7u;
+const EQ: u32 = 8u;
+const NE: u32 = 9u;
+const LT: u32 = 10u;
+const LE: u32 = 11u;
+const GT: u32 = 12u;
+const GE: u32 = 13u;
+
+const INFINITY_BITS: u32 = 0x7f800000u;
+const VANISHED: f32 = 128.0; // exp(-VANISHED) is 0 in float32, exp(VANISHED) infinite
+
+// Not constants, since WGSL has none of these: the size of a tensor is below 2^31, which the compiler does not know.
+fn nan() -> f32 { return bitcast<f32>(0x7fc00000u | (params.size >> 31u)); }
+fn inf() -> f32 { return bitcast<f32>(INFINITY_BITS | (params.size >> 31u)); }
+
+// By its bits, since a driver may assume that there is no NaN and no infinity.
+fn is_nan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > INFINITY_BITS; }
+fn is_infinite(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) == INFINITY_BITS; }
+fn is_negative(v: f32) -> bool { return (bitcast<u32>(v) & 0x80000000u) != 0u; }
+
+fn exp_of(v: f32) -> f32 {
+  if (v > 89.0) { return inf(); }
+  return exp(max(v, -VANISHED));
+}
+
+fn sqrt_of(v: f32) -> f32 {
+  if (v < 0.0) { return nan(); }
+  if (v == 0.0 || is_infinite(v)) { return v; }
+  return sqrt(v);
+}
+
+fn reciprocal_of(v: f32) -> f32 {
+  if (v == 0.0) { return select(inf(), -inf(), is_negative(v)); }
+  if (is_infinite(v)) { return bitcast<f32>(bitcast<u32>(v) & 0x80000000u); } // 0 of its sign
+  return 1.0 / v;
+}
+
+fn whole(y: f32) -> bool { return abs(y) >= 8388608.0 || floor(y) == y; }
+fn odd(y: f32) -> bool { return abs(y) < 16777216.0 && whole(y) && (u32(abs(y)) & 1u) == 1u; }
+
+// v to the power of y, as C's pow has it. Whole exponents up to 64 by products; others by exp(y log |v|).
+fn pow_of(v: f32, y: f32) -> f32 {
+  if (y == 0.0) { return 1.0; }
+  if (y == 0.5 && !is_infinite(v)) { return sqrt_of(v + 0.0); }
+  if (abs(y) <= 64.0 && whole(y)) {
+    var n = u32(abs(y));
+    var power = v;
+    var product = 1.0;
+    loop {
+      if ((n & 1u) == 1u) { product *= power; }
+      n >>= 1u;
+      if (n == 0u) { break; }
+      power *= power;
+    }
+    if (y > 0.0) { return product; }
+    return reciprocal_of(product);
+  }
+  let negative = is_negative(v) && odd(y);
+  if (v == 0.0) {
+    let r = select(inf(), 0.0, y > 0.0);
+    return select(r, -r, negative);
+  }
+  if (is_infinite(v)) {
+    let r = select(0.0, inf(), y > 0.0);
+    return select(r, -r, negative);
+  }
+  if (v < 0.0 && !whole(y)) { return nan(); }
+  let r = exp_of(y * log(abs(v)));
+  return select(r, -r, negative);
+}
+
+fn quotient(v: f32, w: f32) -> f32 {
+  if (is_nan(v)) { return v; }
+  if (is_nan(w)) { return w; }
+  let negative = is_negative(v) != is_negative(w);
+  if (w == 0.0) {
+    if (v == 0.0) { return nan(); }
+    return select(inf(), -inf(), negative);
+  }
+  if (is_infinite(w)) {
+    if (is_infinite(v)) { return nan(); }
+    return bitcast<f32>((bitcast<u32>(v) ^ bitcast<u32>(w)) & 0x80000000u); // 0 of the quotient's sign
+  }
+  if (is_infinite(v)) { return select(inf(), -inf(), negative); }
+  return v / w;
+}
+
+fn power(v: f32, w: f32) -> f32 {
+  if (is_nan(v)) { return v; }
+  if (is_nan(w)) { return w; }
+  return pow_of(v, w);
+}
+
+fn natural_log(v: f32) -> f32 {
+  if (is_nan(v)) { return v; }
+  if (v == 0.0) { return -inf(); }
+  if (v < 0.0) { return nan(); }
+  if (is_infinite(v)) { return v; }
+  return log(v);
+}
+
+fn value(v: f32, w: f32, chosen: bool) -> f32 {
+  if (OP == WHERE) { return select(w, v, chosen); }
+  if (is_nan(v)) { return v; }
+  if (is_nan(w)) { return w; }
+  switch OP {
+    case ADD: { return v + w; }
+    case SUB: { return v - w; }
+    case MUL: { return v * w; }
+    case DIV: { return quotient(v, w); }
+    case POW: { return pow_of(v, w); }
+    case MAXIMUM: { return select(w, v, v > w); }
+    default: { return select(w, v, v < w); }
+  }
+}
+
+fn holds(v: f32, w: f32) -> bool {
+  if (is_nan(v) || is_nan(w)) { return OP == NE; }
+  switch OP {
+    case EQ: { return v == w; }
+    case NE: { return v != w; }
+    case LT: { return v < w; }
+    case LE: { return v <= w; }
+    case GT: { return v > w; }
+    default: { return v >= w; }
+  }
+}
+
+// What an element of maximum or minimum passes to the side that \`first\` says is chosen.
+fn share(v: f32, w: f32, g: f32, first: bool) -> f32 {
+  if (is_nan(v)) { return v; }
+  if (is_nan(w)) { return w; }
+  if (v == w) { return 0.5 * g; }
+  return select(0.0, g, first);
+}
+
+fn gradient_a(v: f32, w: f32, chosen: bool, g: f32) -> f32 {
+  switch OP {
+    case MUL: { return g * w; }
+    case DIV: { return quotient(g, w); }
+    case POW: {
+      if (w == 0.0) { return select(0.0, v, is_nan(v)); }
+      return g * (w * power(v, w - 1.0));
+    }
+    case MAXIMUM: { return share(v, w, g, v > w); }
+    case MINIMUM: { return share(v, w, g, v < w); }
+    case WHERE: { return select(0.0, g, chosen); }
+    default: { return g; }
+  }
+}
+
+fn gradient_b(v: f32, w: f32, chosen: bool, g: f32) -> f32 {
+  switch OP {
+    case SUB: { return -g; }
+    case MUL: { return g * v; }
+    case DIV: { return -g * quotient(quotient(v, w), w); }
+    case POW: {
+      if (v == 0.0 && w >= 0.0 && !is_nan(w)) { return 0.0; }
+      return g * (power(v, w) * natural_log(v));
+    }
+    case MAXIMUM: { return share(v, w, g, w > v); }
+    case MINIMUM: { return share(v, w, g, w < v); }
+    case WHERE: { return select(g, 0.0, chosen); }
+    default: { return g; }
+  }
+}
+
+// Where the element at i of the output finds its own in a, b and c.
+fn places(i: u32) -> vec3u {
+  var n = array<u32, 8>(params.n0, params.n1, params.n2, params.n3, params.n4, params.n5, params.n6, params.n7);
+  var strides = array<vec3u, 8>(
+    vec3u(params.a0, params.b0, params.c0), vec3u(params.a1, params.b1, params.c1),
+    vec3u(params.a2, params.b2, params.c2), vec3u(params.a3, params.b3, params.c3),
+    vec3u(params.a4, params.b4, params.c4), vec3u(params.a5, params.b5, params.c5),
+    vec3u(params.a6, params.b6, params.c6), vec3u(params.a7, params.b7, params.c7),
+  );
+  var rest = i;
+  var at = vec3u();
+  for (var k = 0u; k + 1u < RANK; k++) {
+    let next = rest / n[k];
+    at += (rest - next * n[k]) * strides[k];
+    rest = next;
+  }
+  return at + rest * strides[max(RANK, 1u) - 1u];
+}
+
+fn byte_of(word: u32, i: u32) -> bool { return ((word >> (8u * (i & 3u))) & 0xffu) != 0u; }
+
+struct Four {
+  a: vec4f,
+  b: vec4f,
+  c: vec4<bool>,
+}
+
+// The operands of the elements from 4 i on; beyond the last element some that are there.
+fn operands(i: u32) -> Four {
+  var four: Four;
+  if (RANK == 0u) {
+    if (NUMBER == 1u) { four.a = vec4f(params.number); } else { four.a = a[i]; }
+    if (NUMBER == 2u) { four.b = vec4f(params.number); } else { four.b = b[i]; }
+    if (OP == WHERE) {
+      let word = c[i];
+      four.c = vec4<bool>(byte_of(word, 0u), byte_of(word, 1u), byte_of(word, 2u), byte_of(word, 3u));
+    }
+    return four;
+  }
+  // Divisions are dear on drivers for the processor: four elements of one row need those of one.
+  let together = RANK == 1u || (params.n0 & 3u) == 0u;
+  var at = places(4u * i);
+  for (var k = 0u; k < 4u; k++) {
+    if (k > 0u) {
+      let e = min(4u * i + k, params.size - 1u);
+      if (together) { at += select(vec3u(), vec3u(params.a0, params.b0, params.c0), e == 4u * i + k); } else { at = places(e); }
+    }
+    if (NUMBER == 1u) { four.a[k] = params.number; } else { four.a[k] = a[at.x >> 2u][at.x & 3u]; }
+    if (NUMBER == 2u) { four.b[k] = params.number; } else { four.b[k] = b[at.y >> 2u][at.y & 3u]; }
+    if (OP == WHERE) { four.c[k] = byte_of(c[at.z >> 2u], at.z); }
+  }
+  return four;
+}
+
+fn write(i: u32, v: vec4f) {
+  if (4u * i + 4u <= params.size) {
+    out[i] = v;
+    return;
+  }
+  for (var k = 0u; 4u * i + k < params.size; k++) { out[i][k] = v[k]; }
+}
+
+// A thread takes PER / 4 vectors, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_vector(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * (PER / 4) + local;
+}
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
+    let v = operands(i);
+    write(i, vec4f(
+      value(v.a.x, v.b.x, v.c.x), value(v.a.y, v.b.y, v.c.y), value(v.a.z, v.b.z, v.c.z), value(v.a.w, v.b.w, v.c.w),
+    ));
+  }
+}
+
+@compute @workgroup_size(WG)
+fn compare(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
+    let v = operands(i);
+    let truth = vec4u(vec4<bool>(
+      holds(v.a.x, v.b.x), holds(v.a.y, v.b.y), holds(v.a.z, v.b.z), holds(v.a.w, v.b.w),
+    ));
+    bytes[i] = truth.x | (truth.y << 8u) | (truth.z << 16u) | (truth.w << 24u);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward_a(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
+    let v = operands(i);
+    let g = dy[i];
+    write(i, vec4f(
+      gradient_a(v.a.x, v.b.x, v.c.x, g.x), gradient_a(v.a.y, v.b.y, v.c.y, g.y),
+      gradient_a(v.a.z, v.b.z, v.c.z, g.z), gradient_a(v.a.w, v.b.w, v.c.w, g.w),
+    ));
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward_b(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
+    let v = operands(i);
+    let g = dy[i];
+    write(i, vec4f(
+      gradient_b(v.a.x, v.b.x, v.c.x, g.x), gradient_b(v.a.y, v.b.y, v.c.y, g.y),
+      gradient_b(v.a.z, v.b.z, v.c.z, g.z), gradient_b(v.a.w, v.b.w, v.c.w, g.w),
+    ));
   }
 }
 `
@@ -1124,14 +1418,18 @@ export const conv2d = `// Convolution in two dimensions (cross-correlation, as i
 // where they stand.
 //
 // Entry point          threads (one-dimensional; the group index is group.y * groups.x + group.x)
-// pack_forward         ceil(F/OCB) * C*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
-// pack_backward_input  ceil(C/OCB) * F*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
+// pack_forward         blocks * ins*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
+// pack_backward_input  blocks * ins*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
 // forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * blocks; a thread makes PX neighbours of OCB filters
 // backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * blocks; the same, over dx
-// backward_weight      ceil(N/IMAGES) * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX) * LANES: a thread sums DW_OC
-//                      filters by DW_TY x DW_TX taps of an input channel over every LANES-th row of a block of IMAGES images
-// reduce               F*C*KH*KW + F: one element of dw or db: the partial sums added in index order
+// backward_weight      ceil(parts/lanes)*lanes * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
+//                      DW_TY x DW_TX taps of an input channel for one part of the sum
+// reduce               F*C*KH*KW + F: one element of dw or db: \`parts\` sums added in index order
 // reduce_weight        F*C*KH*KW: the same for dw alone (a convolution without bias)
+//
+// A *part* of the sums over n, oy, ox: of the rows of a block of IMAGES images, which are n*OH + oy, those of a piece of
+// pieceRows rows; of these every LANES-th; of each, a segment of TERMS columns. Parts are numbered by block, piece, segment and
+// lane, the lane last. So a part adds at most TERMS products, and is the same however many images there are.
 //
 // Bindings, group 0 (an entry point uses those named beside it)
 //   0 params          all
@@ -1143,8 +1441,8 @@ export const conv2d = `// Convolution in two dimensions (cross-correlation, as i
 //   6 bias            forward: [F]; null in backward_input, and in forward where hasBias is 0
 //   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
 //   8 dy              backward_weight: [N,F,OH,OW]
-//   9 partial         backward_weight: written, [ceil(N/IMAGES)*LANES, F*C*KH*KW + F]
-//  10 sums            reduce*: the same buffer
+//   9 partial         backward_weight: written, [parts, F*C*KH*KW + F]
+//  10 sums            reduce*: [parts, F*C*KH*KW + F]
 //  11 dw              reduce*: [F,C,KH,KW]
 //  12 db              reduce: [F]
 //
@@ -1156,8 +1454,15 @@ struct Params {
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
   hasBias: u32,
-  // forward and backward_input: the blocks of OCB output channels that a dispatch makes. weights_* begin with the first one's.
+  // forward, backward_input and pack_*: the blocks of OCB output channels that a dispatch makes. packed and weights_* begin with
+  // the first one's.
   firstBlock: u32, blocks: u32,
+  // The same: the input channels that are summed over. packed has the weights of these.
+  in0: u32, ins: u32,
+  // backward_weight: how the rows of a block of images are cut into parts.
+  pieces: u32, pieceRows: u32, segments: u32,
+  // backward_weight: the parts that a dispatch makes; \`lanes\` is LANES, or parts where that is less. reduce*: those it adds.
+  firstPart: u32, parts: u32, lanes: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -1183,8 +1488,7 @@ const PX: u32 = 4u; // tune
 const OCB: u32 = 8u; // tune
 const WEIGHTS_UNIFORM: u32 = 0u; // tune
 const KW_FIXED: u32 = 0u; // tune
-// backward_weight and reduce*, all with the same numbers. IMAGES: images in a block; LANES: partial sums that a block makes;
-// DW_OC filters by DW_TY x DW_TX taps: the sums that a thread keeps; DW_SLIDE 1: keep the window of x from one column to the
+// backward_weight. IMAGES: images in a block; LANES: threads that share the rows of a piece; DW_OC filters by DW_TY x DW_TX taps: the sums that a thread keeps; DW_SLIDE 1: keep the window of x from one column to the
 // next, for SW = DW.
 const IMAGES: u32 = 32u; // tune
 const LANES: u32 = 8u; // tune
@@ -1192,6 +1496,7 @@ const DW_OC: u32 = 4u; // tune
 const DW_TY: u32 = 3u; // tune
 const DW_TX: u32 = 3u; // tune
 const DW_SLIDE: u32 = 0u; // tune
+const TERMS: u32 = 4096u; // a change of it changes the bits of long sums
 
 const OCV = (OCB + 3u) / 4u;
 const XN = PX + max(KW_FIXED, 1u) - 1u;
@@ -1228,13 +1533,13 @@ fn load_weights(i: u32) -> vec4f {
 // One output, cells outside left out by control flow: slow, and right for NaN and Inf too.
 fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
   var sum = 0.0;
-  for (var ic = 0u; ic < g.IC; ic++) {
+  for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
         if (iy >= 0 && ix >= 0) {
-          let tap = (((oc / OCB - params.firstBlock) * g.IC + ic) * params.KH + ky) * params.KW + kx;
+          let tap = (((oc / OCB - params.firstBlock) * params.ins + ic - params.in0) * params.KH + ky) * params.KW + kx;
           let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
           sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
         }
@@ -1262,12 +1567,12 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
   let left = i32(ox) * g.step.x - g.pad.x;
   var acc: array<vec4f, PX * OCV>;
 
-  for (var ic = 0u; ic < g.IC; ic++) {
+  for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       let row_ok = ok && iy >= 0;
       let row = i32((n * g.IC + ic) * g.IH * g.IW) + iy * i32(g.IW);
-      let taps = ((part * g.IC + ic) * params.KH + ky) * params.KW;
+      let taps = ((part * params.ins + ic - params.in0) * params.KH + ky) * params.KW;
       var xs: array<f32, XN>;
       if (KW_FIXED > 0u) {
         for (var i = 0u; i < XN; i++) {
@@ -1361,15 +1666,14 @@ fn backward_input(
 
 fn pack(i: u32, turned: bool) {
   let outs = select(params.F, params.C, turned);
-  let ins = select(params.C, params.F, turned);
   let kernel = params.KH * params.KW;
-  if (i >= ((outs + OCB - 1u) / OCB) * ins * kernel * OCV) {
+  if (i >= params.blocks * params.ins * kernel * OCV) {
     return;
   }
   let tap = (i / OCV) % kernel;
   let k = select(tap, kernel - 1u - tap, turned);
-  let in = (i / (OCV * kernel)) % ins;
-  let first = (i / (OCV * kernel * ins)) * OCB + (i % OCV) * 4u;
+  let in = params.in0 + (i / (OCV * kernel)) % params.ins;
+  let first = (params.firstBlock + i / (OCV * kernel * params.ins)) * OCB + (i % OCV) * 4u;
   var v = vec4f(0.0);
   for (var j = 0u; j < 4u; j++) {
     let out = first + j;
@@ -1400,9 +1704,10 @@ fn pack_backward_input(
   pack(flat_group(group, groups) * WG + lane, true);
 }
 
-// Where one thread of backward_weight works: images n0 to n1, filters f0 .., input channel c, taps ky0 .., kx0 ..
+// Where one thread of backward_weight works: every LANES-th row from r0 to r1 of the images from n0 on, columns ox0 to ox1;
+// filters f0 .., input channel c, taps ky0 .., kx0 .. \`slot\`: its row of partial.
 struct Tile {
-  n0: u32, n1: u32, lane: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
+  n0: u32, r0: u32, r1: u32, ox0: u32, ox1: u32, slot: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
 }
 
 // x under tap (ky, kx) of output column ox, 0 outside the image; row is the first element of the row of x, -1 if outside.
@@ -1420,12 +1725,11 @@ fn row_of_x(n: u32, c: u32, oy: u32, ky: u32) -> i32 {
 // One partial sum of dw, cells outside left out by control flow.
 fn exact_partial(t: Tile, f: u32, ky: u32, kx: u32) -> f32 {
   var sum = 0.0;
-  let rows = (t.n1 - t.n0) * params.OH;
-  for (var r = t.lane; r < rows; r += LANES) {
+  for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
     let row = row_of_x(n, t.c, oy, ky);
-    for (var ox = 0u; ox < params.OW; ox++) {
+    for (var ox = t.ox0; ox < t.ox1; ox++) {
       let ix = i32(ox * params.SW + kx * params.DW) - i32(params.PW);
       if (row >= 0 && ix >= 0 && ix < i32(params.W)) {
         sum += src[row + ix] * dy[((n * params.F + f) * params.OH + oy) * params.OW + ox];
@@ -1447,8 +1751,8 @@ fn backward_weight(
   let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
   var t: Tile;
   var rest = id;
-  t.lane = rest % LANES;
-  rest /= LANES;
+  t.slot = rest % params.lanes;
+  rest /= params.lanes;
   t.kx0 = (rest % tiles_x) * DW_TX;
   rest /= tiles_x;
   t.ky0 = (rest % tiles_y) * DW_TY;
@@ -1457,16 +1761,23 @@ fn backward_weight(
   rest /= params.C;
   t.f0 = (rest % blocks_f) * DW_OC;
   rest /= blocks_f;
-  t.n0 = rest * IMAGES;
-  if (t.n0 >= params.N) {
+  t.slot += rest * params.lanes;
+  if (t.slot >= params.parts) {
     return;
   }
-  t.n1 = min(t.n0 + IMAGES, params.N);
+  let part = params.firstPart + t.slot;
+  rest = part / LANES;
+  t.ox0 = (rest % params.segments) * TERMS;
+  t.ox1 = min(t.ox0 + TERMS, params.OW);
+  rest /= params.segments;
+  let first_row = (rest % params.pieces) * params.pieceRows;
+  t.r0 = first_row + part % LANES;
+  t.n0 = rest / params.pieces * IMAGES;
+  t.r1 = min(first_row + params.pieceRows, min(IMAGES, params.N - t.n0) * params.OH);
 
   var acc: array<f32, DW_OC * DW_TY * DW_TX>;
   var acc_b: array<f32, DW_OC>;
-  let rows = (t.n1 - t.n0) * params.OH;
-  for (var r = t.lane; r < rows; r += LANES) {
+  for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
     var row: array<i32, DW_TY>;
@@ -1480,12 +1791,12 @@ fn backward_weight(
           for (var i = 1u; i < DW_TX; i++) {
             xs[j * DW_TX + i - 1u] = xs[j * DW_TX + i];
           }
-          xs[j * DW_TX + DW_TX - 1u] = load_x(row[j], s, t.kx0 + DW_TX - 1u);
+          xs[j * DW_TX + DW_TX - 1u] = load_x(row[j], i32(t.ox0) + s, t.kx0 + DW_TX - 1u);
         }
       }
     }
     let dy_row = (n * params.F * params.OH + oy) * params.OW;
-    for (var ox = 0u; ox < params.OW; ox++) {
+    for (var ox = t.ox0; ox < t.ox1; ox++) {
       for (var j = 0u; j < DW_TY; j++) {
         if (DW_SLIDE == 1u) {
           for (var i = 1u; i < DW_TX; i++) {
@@ -1511,7 +1822,7 @@ fn backward_weight(
 
   let kernel = params.KH * params.KW;
   let weights = params.F * params.C * kernel;
-  let base = (t.n0 / IMAGES * LANES + t.lane) * (weights + params.F);
+  let base = t.slot * (weights + params.F);
   var again = false;
   for (var o = 0u; o < DW_OC; o++) {
     let f = t.f0 + o;
@@ -1542,9 +1853,8 @@ fn backward_weight(
 }
 
 fn sum_partial(i: u32, stride: u32) -> f32 {
-  let count = (params.N + IMAGES - 1u) / IMAGES * LANES;
   var sum = 0.0;
-  for (var b = 0u; b < count; b++) {
+  for (var b = 0u; b < params.parts; b++) {
     sum += sums[b * stride + i];
   }
   return sum;
@@ -1605,10 +1915,14 @@ export const conv2d_relu_max_pool2d = `// conv2d, ReLU and max pooling by 2 x 2 
 // forward          workgroups: ceil(N*OH*runs / WG) * ceil(F/OCB); a thread makes RUN neighbours of OCB filters
 // backward_input   workgroups: ceil(N*ceil(H/2)*ceil(W/DX_T) / WG) * ceil(C/DX_C); a thread makes two rows of DX_T cells of
 //                  DX_C channels of dx
-// backward_weight  ceil(N/IMAGES) * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX) * LANES: a thread sums DW_OC filters
-//                  by DW_TY x DW_TX taps of an input channel over every LANES-th row of windows of IMAGES images
-// reduce           F*C*KH*KW + F: one element of dw or db: the partial sums added in index order
+// backward_weight  ceil(parts/lanes)*lanes * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
+//                  DW_TY x DW_TX taps of an input channel for one part of the sum
+// reduce           F*C*KH*KW + F: one element of dw or db: \`parts\` sums added in index order
 // reduce_weight    F*C*KH*KW: the same for dw alone
+//
+// A *part* of the sums over windows: of the rows of windows of a block of IMAGES images, which are n*OH + oy, those of a piece
+// of pieceRows rows; of these every LANES-th; of each, a segment of TERMS windows. Parts are numbered by block, piece, segment
+// and lane, the lane last. So a part adds at most TERMS products, and is the same however many images there are.
 //
 // Bindings, group 0 (an entry point uses those named beside it)
 //   0 params         all
@@ -1621,8 +1935,8 @@ export const conv2d_relu_max_pool2d = `// conv2d, ReLU and max pooling by 2 x 2 
 //   7 dy             backward_*: [N,F,OH,OW]
 //   8 winner         backward_*: what forward wrote
 //   9 dx             backward_input: [N,C,H,W]
-//  10 partial        backward_weight: written, [parts, F*C*KH*KW] and then [parts, F], parts = ceil(N/IMAGES)*LANES
-//  11 sums           reduce*: the same buffer
+//  10 partial        backward_weight: written, [parts, F*C*KH*KW + F]
+//  11 sums           reduce*: [parts, F*C*KH*KW + F]
 //  12 dw             reduce*: [F,C,KH,KW]
 //  13 db             reduce: [F]
 //  14 weight         pack: w [F,C,KH,KW]
@@ -1636,6 +1950,10 @@ struct Params {
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
   hasBias: u32,
+  // backward_weight: how the rows of a block of images are cut into parts.
+  pieces: u32, pieceRows: u32, segments: u32,
+  // backward_weight: the parts that a dispatch makes; \`lanes\` is LANES, or parts where that is less. reduce*: those it adds.
+  firstPart: u32, parts: u32, lanes: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -1676,13 +1994,14 @@ const DX_WINDOWS: u32 = 1u; // tune
 const DX_BACK: u32 = 0u; // tune
 const DX_SHIFT: u32 = 0u; // tune
 const DX_WHOLE: u32 = 0u; // tune
-// backward_weight and reduce*. IMAGES: images in a block; LANES: partial sums that a block makes; DW_OC filters by
+// backward_weight. IMAGES: images in a block; LANES: threads that share the rows of a piece; DW_OC filters by
 // DW_TY x DW_TX taps: the sums that a thread keeps.
 const IMAGES: u32 = 32u; // tune
 const LANES: u32 = 8u; // tune
 const DW_OC: u32 = 4u; // tune
 const DW_TY: u32 = 3u; // tune
 const DW_TX: u32 = 3u; // tune
+const TERMS: u32 = 4096u; // a change of it changes the bits of long sums
 
 const COLUMNS = 2u * RUN;
 const TAPS = max(KW_FIXED, 1u);
@@ -2049,20 +2368,20 @@ fn backward_input(
   }
 }
 
-// Where one thread of backward_weight works: images n0 to n1, filters f0 .., input channel c, taps ky0 .., kx0 ..
+// Where one thread of backward_weight works: every LANES-th row from r0 to r1 of the images from n0 on, windows ox0 to ox1;
+// filters f0 .., input channel c, taps ky0 .., kx0 .. \`slot\`: its row of partial.
 struct Tile {
-  n0: u32, n1: u32, lane: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
+  n0: u32, r0: u32, r1: u32, ox0: u32, ox1: u32, slot: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
 }
 
 // One partial sum of dw, with all that adds nothing left out by control flow.
 fn exact_partial(t: Tile, f: u32, ky: u32, kx: u32) -> f32 {
   var sum = 0.0;
-  let rows = (t.n1 - t.n0) * params.OH;
-  for (var r = t.lane; r < rows; r += LANES) {
+  for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
     let row_of_dy = (n * params.F + f) * params.OH + oy;
-    for (var ox = 0u; ox < params.OW; ox++) {
+    for (var ox = t.ox0; ox < t.ox1; ox++) {
       let code = load_winner(row_of_dy, ox);
       let row = row_of_x(n, t.c, i32((2u * oy + (code >> 1u)) * params.SH + ky * params.DH) - i32(params.PH));
       let ix = i32((2u * ox + (code & 1u)) * params.SW + kx * params.DW) - i32(params.PW);
@@ -2085,8 +2404,8 @@ fn backward_weight(
   let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
   var t: Tile;
   var rest = flat_group(group, groups) * WG + lane;
-  t.lane = rest % LANES;
-  rest /= LANES;
+  t.slot = rest % params.lanes;
+  rest /= params.lanes;
   t.kx0 = (rest % tiles_x) * DW_TX;
   rest /= tiles_x;
   t.ky0 = (rest % tiles_y) * DW_TY;
@@ -2095,18 +2414,25 @@ fn backward_weight(
   rest /= params.C;
   t.f0 = (rest % blocks_f) * DW_OC;
   rest /= blocks_f;
-  t.n0 = rest * IMAGES;
-  if (t.n0 >= params.N) {
+  t.slot += rest * params.lanes;
+  if (t.slot >= params.parts) {
     return;
   }
-  t.n1 = min(t.n0 + IMAGES, params.N);
+  let part = params.firstPart + t.slot;
+  rest = part / LANES;
+  t.ox0 = (rest % params.segments) * TERMS;
+  t.ox1 = min(t.ox0 + TERMS, params.OW);
+  rest /= params.segments;
+  let first_row = (rest % params.pieces) * params.pieceRows;
+  t.r0 = first_row + part % LANES;
+  t.n0 = rest / params.pieces * IMAGES;
+  t.r1 = min(first_row + params.pieceRows, min(IMAGES, params.N - t.n0) * params.OH);
 
   var acc: array<array<vec4f, DW_TX>, DW_TY>; // a component for each filter
   var acc_b: vec4f;
   let fs = min(vec4u(t.f0) + vec4u(0u, 1u, 2u, 3u), vec4u(params.F - 1u));
   let runs = runs_of_row();
-  let rows = (t.n1 - t.n0) * params.OH;
-  for (var r = t.lane; r < rows; r += LANES) {
+  for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
     var row: array<i32, DW_TY + 1u>;
@@ -2116,16 +2442,16 @@ fn backward_weight(
       for (var j = 0u; j <= DW_TY; j++) {
         row[j] = row_of_x(n, t.c, i32(2u * oy + t.ky0 + j) - i32(params.PH));
         for (var i = 2u; i <= DW_TX; i++) {
-          xs[j][i] = load_x(row[j], i32(t.kx0 + i) - 2 - i32(params.PW));
+          xs[j][i] = load_x(row[j], i32(2u * t.ox0 + t.kx0 + i) - 2 - i32(params.PW));
         }
       }
     }
-    for (var run = 0u; run < runs; run++) {
+    for (var run = t.ox0 / RUN; run * RUN < t.ox1; run++) {
       let rows_of_dy = (n * params.F + fs) * params.OH + oy;
       let at = rows_of_dy * runs + run;
       let words = vec4u(winner[at.x], winner[at.y], winner[at.z], winner[at.w]);
-      let end = min((run + 1u) * RUN, params.OW);
-      for (var ox = run * RUN; ox < end; ox++) {
+      let end = min((run + 1u) * RUN, t.ox1);
+      for (var ox = max(run * RUN, t.ox0); ox < end; ox++) {
         if (KW_FIXED > 0u) {
           for (var j = 0u; j <= DW_TY; j++) {
             for (var i = 2u; i <= DW_TX; i++) {
@@ -2175,8 +2501,7 @@ fn backward_weight(
 
   let kernel = params.KH * params.KW;
   let weights = params.F * params.C * kernel;
-  let part = t.n0 / IMAGES * LANES + t.lane;
-  let parts = (params.N + IMAGES - 1u) / IMAGES * LANES;
+  let base = t.slot * (weights + params.F);
   var again = false;
   for (var o = 0u; o < DW_OC; o++) {
     let f = t.f0 + o;
@@ -2186,12 +2511,12 @@ fn backward_weight(
           let v = acc[j][i][o];
           again = again || not_finite(v);
           if (t.ky0 + j < params.KH && t.kx0 + i < params.KW) {
-            partial[part * weights + (f * params.C + t.c) * kernel + (t.ky0 + j) * params.KW + t.kx0 + i] = v;
+            partial[base + (f * params.C + t.c) * kernel + (t.ky0 + j) * params.KW + t.kx0 + i] = v;
           }
         }
       }
       if (t.c == 0u && t.ky0 == 0u && t.kx0 == 0u) {
-        partial[parts * weights + part * params.F + f] = acc_b[o];
+        partial[base + weights + f] = acc_b[o];
       }
     }
   }
@@ -2199,19 +2524,17 @@ fn backward_weight(
     for (var f = t.f0; f < min(t.f0 + DW_OC, params.F); f++) {
       for (var ky = t.ky0; ky < min(t.ky0 + DW_TY, params.KH); ky++) {
         for (var kx = t.kx0; kx < min(t.kx0 + DW_TX, params.KW); kx++) {
-          partial[part * weights + (f * params.C + t.c) * kernel + ky * params.KW + kx] = exact_partial(t, f, ky, kx);
+          partial[base + (f * params.C + t.c) * kernel + ky * params.KW + kx] = exact_partial(t, f, ky, kx);
         }
       }
     }
   }
 }
 
-// The sum of every \`stride\`-th element from \`first\` on, one a part.
-fn sum_parts(first: u32, stride: u32) -> f32 {
-  let parts = (params.N + IMAGES - 1u) / IMAGES * LANES;
+fn sum_partial(i: u32, stride: u32) -> f32 {
   var sum = 0.0;
-  for (var p = 0u; p < parts; p++) {
-    sum += sums[first + p * stride];
+  for (var p = 0u; p < params.parts; p++) {
+    sum += sums[p * stride + i];
   }
   return sum;
 }
@@ -2225,10 +2548,9 @@ fn reduce(
   let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
-    dw[i] = sum_parts(i, weights);
+    dw[i] = sum_partial(i, weights + params.F);
   } else if (i < weights + params.F) {
-    let parts = (params.N + IMAGES - 1u) / IMAGES * LANES;
-    db[i - weights] = sum_parts(parts * weights + i - weights, params.F);
+    db[i - weights] = sum_partial(i, weights + params.F);
   }
 }
 
@@ -2241,7 +2563,7 @@ fn reduce_weight(
   let i = flat_group(group, groups) * WG + lane;
   let weights = params.F * params.C * params.KH * params.KW;
   if (i < weights) {
-    dw[i] = sum_parts(i, weights);
+    dw[i] = sum_partial(i, weights + params.F);
   }
 }
 
@@ -2280,6 +2602,321 @@ fn pack(
 }
 `
 
+export const copy = `// copy: elements of a tensor in another order or place. Nothing is computed, so bits stay as they are, NaN's too.
+//
+//   The coordinates c of an element number i are its digits in the sizes s, the last the fastest. A walk over memory is a
+//   first place and a stride for each coordinate; a negative stride counts modulo 2^32.
+//   strided     out[out_base + Σ c·b] = x[base + Σ c·a]                for every i below Π s = size
+//   padded      out[i] = x[base + Σ (c - b)·a] where 0 <= c - b < e for every coordinate, else word
+//   triangle    out[i] = x[i] where column - row <= diagonal (UPPER: >=), else 0        rows and columns are the last two dimensions
+//   bytes       as padded, from base on, of bytes, four a word, little-endian; with KEEP what stood in out in place of the constant
+//   strided_4, padded_4   the same of vectors of four: places, strides and the last size are counted in these
+//   edges       x [O, n, I] → out [O, n + before + after, I]: at a place outside of the middle the nearest element (REPLICATE), or
+//               the one at the same distance on the other side of the edge (reflect)
+//   edges_back  dy [O, n + before + after, I] → dx [O, n, I]: the sum over the places that an element was taken to, in their
+//               order, 32 at a time
+//
+//   x, out, dy, dx   one 32-bit word an element, looked at as f32 by edges_back alone
+//
+// One thread takes PER elements, WG apart: the next one's coordinates are a sum of digits, not divisions. edges_back: one an element.
+
+struct Params {
+  size: u32,
+  base: u32,
+  out_base: u32,
+  word: u32, // the constant's bits
+  diagonal: i32,
+  s0: u32, s1: u32, s2: u32, s3: u32, s4: u32, s5: u32, s6: u32, s7: u32, // sizes
+  w0: u32, w1: u32, w2: u32, w3: u32, w4: u32, w5: u32, w6: u32, w7: u32, // WG in digits of these sizes
+  a0: u32, a1: u32, a2: u32, a3: u32, a4: u32, a5: u32, a6: u32, a7: u32, // strides of x
+  b0: u32, b1: u32, b2: u32, b3: u32, b4: u32, b5: u32, b6: u32, b7: u32, // strides of out; padded: elements before x's first
+  e0: u32, e1: u32, e2: u32, e3: u32, e4: u32, e5: u32, e6: u32, e7: u32, // padded: sizes of x
+}
+
+struct Edges {
+  size: u32,
+  n: u32,
+  I: u32,
+  before: i32,
+  after: i32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> edge: Edges;
+@group(0) @binding(2) var<storage, read> x: array<u32>;
+@group(0) @binding(3) var<storage, read_write> out: array<u32>;
+@group(0) @binding(4) var<storage, read> x_4: array<vec4u>;
+@group(0) @binding(5) var<storage, read_write> out_4: array<vec4u>;
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+const RANK: u32 = 8u; // tune
+const UPPER: u32 = 0u; // tune
+const KEEP: u32 = 0u; // tune
+const REPLICATE: u32 = 0u; // tune
+const ROW: u32 = max(RANK, 2u) - 2u; // of the coordinates, the one that counts the rows of a matrix
+const TERMS_PER_BLOCK: u32 = 32u;
+
+alias Digits = array<u32, RANK>;
+
+fn all_sizes() -> array<u32, 8> {
+  return array<u32, 8>(params.s0, params.s1, params.s2, params.s3, params.s4, params.s5, params.s6, params.s7);
+}
+
+fn all_steps() -> array<u32, 8> {
+  return array<u32, 8>(params.w0, params.w1, params.w2, params.w3, params.w4, params.w5, params.w6, params.w7);
+}
+
+fn all_a() -> array<u32, 8> {
+  return array<u32, 8>(params.a0, params.a1, params.a2, params.a3, params.a4, params.a5, params.a6, params.a7);
+}
+
+fn all_b() -> array<u32, 8> {
+  return array<u32, 8>(params.b0, params.b1, params.b2, params.b3, params.b4, params.b5, params.b6, params.b7);
+}
+
+fn all_e() -> array<u32, 8> {
+  return array<u32, 8>(params.e0, params.e1, params.e2, params.e3, params.e4, params.e5, params.e6, params.e7);
+}
+
+fn first_element(group: vec3u, groups: vec3u, local: u32, per: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * per + local;
+}
+
+// The first digit takes what is left: it is not divided.
+fn digits_of(i: u32) -> Digits {
+  var sizes = all_sizes();
+  var c: Digits;
+  var rest = i;
+  for (var k = 1u; k < RANK; k++) {
+    let d = RANK - k;
+    let quotient = rest / sizes[d];
+    c[d] = rest - quotient * sizes[d];
+    rest = quotient;
+  }
+  c[0] = rest;
+  return c;
+}
+
+// The coordinates of the element that lies WG further on.
+fn advance(before: Digits) -> Digits {
+  var sizes = all_sizes();
+  var steps = all_steps();
+  var c = before;
+  var carry = 0u;
+  for (var k = 1u; k < RANK; k++) {
+    let d = RANK - k;
+    let sum = c[d] + steps[d] + carry;
+    carry = select(0u, 1u, sum >= sizes[d]);
+    c[d] = sum - carry * sizes[d];
+  }
+  c[0] += steps[0] + carry;
+  return c;
+}
+
+fn source_of(digits: Digits) -> u32 {
+  var a = all_a();
+  var c = digits;
+  var place = params.base;
+  for (var d = 0u; d < RANK; d++) { place += c[d] * a[d]; }
+  return place;
+}
+
+fn target_of(digits: Digits) -> u32 {
+  var b = all_b();
+  var c = digits;
+  var place = params.out_base;
+  for (var d = 0u; d < RANK; d++) { place += c[d] * b[d]; }
+  return place;
+}
+
+const OUTSIDE: u32 = 0xffffffffu;
+
+// The place in x, or OUTSIDE. What lies before the first element is a large number modulo 2^32.
+fn inside_of(digits: Digits) -> u32 {
+  var a = all_a();
+  var b = all_b();
+  var e = all_e();
+  var c = digits;
+  var place = params.base;
+  var inside = true;
+  for (var d = 0u; d < RANK; d++) {
+    let own = c[d] - b[d];
+    inside = inside && own < e[d];
+    place += own * a[d];
+  }
+  return select(OUTSIDE, place, inside);
+}
+
+@compute @workgroup_size(WG)
+fn strided(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER);
+  var c = digits_of(start);
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    out[target_of(c)] = x[source_of(c)];
+    c = advance(c);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn strided_4(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER / 4);
+  var c = digits_of(start);
+  for (var i = start; i < min(start + WG * (PER / 4), params.size); i += WG) {
+    out_4[target_of(c)] = x_4[source_of(c)];
+    c = advance(c);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn padded(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER);
+  var c = digits_of(start);
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    let place = inside_of(c);
+    var word = params.word;
+    if (place != OUTSIDE) { word = x[place]; }
+    out[i] = word;
+    c = advance(c);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn padded_4(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER / 4);
+  var c = digits_of(start);
+  for (var i = start; i < min(start + WG * (PER / 4), params.size); i += WG) {
+    let place = inside_of(c);
+    var words = vec4u(params.word);
+    if (place != OUTSIDE) { words = x_4[place]; }
+    out_4[i] = words;
+    c = advance(c);
+  }
+}
+
+// A thread takes PER / 4 words. Few bytes are ever moved: their coordinates may cost divisions.
+@compute @workgroup_size(WG)
+fn bytes(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER / 4);
+  for (var w = start; w < min(start + WG * (PER / 4), (params.size + 3) / 4); w += WG) {
+    var word = 0u;
+    if (KEEP == 1) { word = out[w]; }
+    for (var k = 0u; k < min(4u, params.size - 4 * w); k++) {
+      let place = inside_of(digits_of(4 * w + k));
+      var byte = params.word;
+      if (KEEP == 1) { byte = (word >> (8 * k)) & 0xffu; }
+      if (place != OUTSIDE) { byte = (x[place / 4] >> (8 * (place % 4))) & 0xffu; }
+      word = (word & ~(0xffu << (8 * k))) | (byte << (8 * k));
+    }
+    out[w] = word;
+  }
+}
+
+// RANK is 3: matrices, rows, columns.
+@compute @workgroup_size(WG)
+fn triangle(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER);
+  var c = digits_of(start);
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    let above = i32(c[RANK - 1]) - i32(c[ROW]);
+    let kept = select(above <= params.diagonal, above >= params.diagonal, UPPER == 1);
+    var word = 0u;
+    if (kept) { word = x[i]; }
+    out[i] = word;
+    c = advance(c);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn edges(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER);
+  let last = i32(edge.n) - 1;
+  let width = u32(i32(edge.n) + edge.before + edge.after);
+  for (var i = start; i < min(start + WG * PER, edge.size); i += WG) {
+    let row = i / edge.I;
+    let outer = row / width;
+    var own = i32(row - outer * width) - edge.before;
+    if (REPLICATE == 1) { own = clamp(own, 0, last); } else { own = last - abs(last - abs(own)); }
+    out[i] = x[(outer * edge.n + u32(own)) * edge.I + i - row * edge.I];
+  }
+}
+
+// Σ of dy at column \`at\` over the places \`first\` to \`end\` - 1 of the row that begins at \`row\`.
+fn sum_of(row: u32, at: u32, first: i32, end: i32) -> f32 {
+  var sum = 0.0;
+  for (var block = first; block < end; block += i32(TERMS_PER_BLOCK)) {
+    var part = 0.0;
+    for (var place = block; place < min(block + i32(TERMS_PER_BLOCK), end); place++) {
+      part += dy[(row + u32(place)) * edge.I + at];
+    }
+    sum += part;
+  }
+  return sum;
+}
+
+@compute @workgroup_size(WG)
+fn edges_back(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + local;
+  if (i >= edge.size) { return; }
+  let row = i / edge.I;
+  let outer = row / edge.n;
+  let own = i32(row - outer * edge.n);
+  let at = i - row * edge.I;
+  let last = i32(edge.n) - 1;
+  let width = i32(edge.n) + edge.before + edge.after;
+  let first_row = outer * u32(width);
+  let place = own + edge.before;
+  if (REPLICATE == 1) {
+    let first = select(place, 0, own == 0);
+    let end = select(place + 1, width, own == last);
+    dx[i] = sum_of(first_row, at, max(first, 0), min(end, width));
+    return;
+  }
+  // The mirror images at the first and at the last element, where they are.
+  let left = edge.before - own;
+  let right = place + 2 * (last - own);
+  var sum = 0.0;
+  if (own > 0) { sum += sum_of(first_row, at, max(left, 0), min(left + 1, width)); }
+  sum += sum_of(first_row, at, max(place, 0), min(place + 1, width));
+  if (own < last) { sum += sum_of(first_row, at, max(right, 0), min(right + 1, width)); }
+  dx[i] = sum;
+}
+`
+
 export const cross_entropy = `// cross_entropy: softmax cross-entropy with integer labels, fused so that it is stable for any logits.
 //
 //   m[n] = max_c x[n, c]        z[n] = sum_c exp(x[n, c] - m[n])
@@ -2288,7 +2925,8 @@ export const cross_entropy = `// cross_entropy: softmax cross-entropy with integ
 //
 //   x, dx   [N, C]    logits; dx is null in fused where needX = 0
 //   labels  [N]       int32, or bytes, four a word
-//   rows    [N + 1]   what is known of a row, for backward too; the last has the divisor for its m
+//   rows    [N]       what is known of a row, for backward too
+//   state   [1]       sums of the rows so far, and at last the divisor
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
 //   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
@@ -2299,8 +2937,11 @@ export const cross_entropy = `// cross_entropy: softmax cross-entropy with integ
 //                   rows that count, 1 for the sum of the losses. A batch of which no row counts changes nothing.
 //
 // The divisor is the number of rows that are not ignored for the mean, or 1 if there is none; 1 for the sum. The mean
-// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, and then the blocks in order:
-// ignored rows after the last one that is not change no bit.
+// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, then 256 blocks in order, then these
+// sums in order: ignored rows after the last one that is not change no bit.
+//
+// A dispatch takes the N rows from n0 on of x, labels, out, dy and dx; of a batch in several of them each has rows of its own,
+// and each but the last a multiple of 8192. With more = 1 state holds the sums of those before; with last = 0 more follow.
 //
 // A label that is neither a class nor ignored gives NaN; the host refuses those it can see.
 //
@@ -2319,6 +2960,9 @@ struct Params {
   mean: u32,        // 1 for the mean, 0 for the sum
   needX: u32,       // read by fused alone
   counted: u32,     // 1 to add to the totals
+  n0: u32,
+  more: u32,
+  last: u32,
 }
 
 struct Row {
@@ -2326,6 +2970,14 @@ struct Row {
   z: f32,
   loss: f32,
   counts: u32, // COUNTS, RIGHT and NOT_FINITE as they apply; 0 for an ignored row
+}
+
+struct State {
+  loss: f32,
+  counted: u32,
+  right: u32,
+  bad: u32, // rows whose logits are not finite
+  divisor: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -2337,9 +2989,11 @@ struct Row {
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> totals: array<atomic<u32>>;
 @group(0) @binding(8) var<storage, read> saved_rows: array<Row>; // rows, for backward
+@group(0) @binding(9) var<storage, read_write> state: array<State>;
+@group(0) @binding(10) var<storage, read> saved_state: array<State>; // state, for backward
 
 override WG: u32 = 64u;
-const GROUP: u32 = 256u; // threads of a kernel that has one workgroup
+const GROUP: u32 = 256u; // threads of a kernel that has one workgroup; blocks of rows that are added in sequence
 const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits of the loss
 // Sums of these over a block of rows stay apart.
 const COUNTS: u32 = 0x1u;
@@ -2380,7 +3034,7 @@ fn nan() -> f32 {
 }
 
 fn forward_row(n: u32) {
-  let first = n * params.C;
+  let first = (params.n0 + n) * params.C;
   var m = x[first];
   var largest = 0u;
   var size = size_bits(m);
@@ -2396,7 +3050,7 @@ fn forward_row(n: u32) {
   for (var c = 0u; c < params.C; c++) {
     z += exp(x[first + c] - m);
   }
-  let t = label(n);
+  let t = label(params.n0 + n);
   var loss = nan();
   if (t < params.C) { loss = log(z) + (m - x[first + t]); }
   // Neither exp, log nor a difference of infinities need give NaN, so a row that must says so itself.
@@ -2409,7 +3063,7 @@ fn forward_row(n: u32) {
     counts = 0u;
   }
   rows[n] = Row(m, z, loss, counts);
-  if (params.each == 1u) { out[n] = loss; }
+  if (params.each == 1u) { out[params.n0 + n] = loss; }
 }
 
 fn note(now: u32, code: u32) {
@@ -2432,10 +3086,8 @@ fn add_to_totals(mean_loss: f32, counted: u32, right: u32, logits_are_finite: bo
 fn reduce_rows(lane: u32) {
   let blocks = (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
   // The first thread's.
-  var loss = 0.0;
-  var counted = 0u;
-  var right = 0u;
-  var bad = 0u;
+  var s = State();
+  if (lane == 0u && params.more == 1u) { s = state[0]; }
   for (var first = 0u; first < blocks; first += GROUP) {
     let begin = (first + lane) * ROWS_PER_BLOCK;
     var sum = 0.0;
@@ -2448,34 +3100,37 @@ fn reduce_rows(lane: u32) {
     block_counts[lane] = counts;
     workgroupBarrier();
     if (lane == 0u) {
+      var group_loss = 0.0;
       for (var block = 0u; block < min(GROUP, blocks - first); block++) {
-        loss += block_loss[block];
+        group_loss += block_loss[block];
         let all = block_counts[block];
-        counted += all % RIGHT;
-        right += all / RIGHT % (NOT_FINITE / RIGHT);
-        bad += all / NOT_FINITE;
+        s.counted += all % RIGHT;
+        s.right += all / RIGHT % (NOT_FINITE / RIGHT);
+        s.bad += all / NOT_FINITE;
       }
+      s.loss += group_loss;
     }
     workgroupBarrier();
   }
   if (lane > 0u) { return; }
-  var divisor = 1.0;
-  if (params.mean == 1u) { divisor = f32(max(counted, 1u)); }
-  var result = loss / divisor;
-  if (params.mean == 1u && counted == 0u) { result = nan(); }
+  s.divisor = 1.0;
+  if (params.mean == 1u) { s.divisor = f32(max(s.counted, 1u)); }
+  state[0] = s;
+  if (params.last == 0u) { return; }
+  var result = s.loss / s.divisor;
+  if (params.mean == 1u && s.counted == 0u) { result = nan(); }
   out[0] = result;
-  rows[params.N] = Row(divisor, 0.0, 0.0, 0u);
-  if (params.counted == 1u) { add_to_totals(result, counted, right, bad == 0u); }
+  if (params.counted == 1u) { add_to_totals(result, s.counted, s.right, s.bad == 0u); }
 }
 
 // \`g\` is the gradient of the row's loss, \`row\` what forward knew of it.
 fn backward_row(n: u32, g: f32, row: Row) {
-  let t = label(n);
+  let t = label(params.n0 + n);
   let m = row.m;
   let z = row.z;
   let wrong = t >= params.C || not_finite(m);
   for (var c = 0u; c < params.C; c++) {
-    let i = n * params.C + c;
+    let i = (params.n0 + n) * params.C + c;
     var p = exp(x[i] - m) / z;
     if (c == t) { p -= 1.0; }
     var result = p * g;
@@ -2509,7 +3164,7 @@ fn fused(@builtin(local_invocation_index) lane: u32) {
   reduce_rows(lane);
   storageBarrier();
   if (params.needX == 0u) { return; }
-  let g = 1.0 / rows[params.N].m;
+  let g = 1.0 / state[0].divisor;
   for (var n = lane; n < params.N; n += GROUP) {
     backward_row(n, g, rows[n]);
   }
@@ -2523,8 +3178,8 @@ fn backward(
 ) {
   let n = (group.y * groups.x + group.x) * WG + lane;
   if (n >= params.N) { return; }
-  var g = dy[n * params.each];
-  if (params.each == 0u) { g /= saved_rows[params.N].m; }
+  var g = dy[(params.n0 + n) * params.each];
+  if (params.each == 0u) { g /= saved_state[0].divisor; }
   backward_row(n, g, saved_rows[n]);
 }
 `
@@ -2627,9 +3282,12 @@ export const gather = `// gather: a batch of images and labels from a data set o
 //   labels     out_labels[n] = i32(labels[index[entry(n)]])
 //   Where the list ends before entry(n), the image is 0 and the label IGNORED, which crossEntropy leaves out.
 //
-//   bytes       [ROWS, R]  four bytes a word, little-endian
-//   labels      [ROWS]     likewise
-//   index       [LENGTH]   row numbers, below ROWS
+//   Images may lie in several parts, one after the other, each with a dispatch that writes the images of its part. Labels, and
+//   what lies past the end of the list, each of them writes alike.
+//
+//   bytes       [rows, R]  those of the part: row 0 is the image \`part\`; four bytes a word, little-endian
+//   labels      [ROWS]     those of all images, likewise
+//   index       [LENGTH]   numbers of images
 //   batches     rows of one word, as per_step.ts describes them: the number of a batch; null where stride is 0
 //   out         [N, R]
 //   out_labels  [N]
@@ -2645,6 +3303,8 @@ struct Params {
   stride: u32, // entries in a batch
   which: u32, // which one it is of several batches in a step of a run
   scale: f32,
+  part: u32, // images before this part
+  rows: u32, // images in this part
 }
 
 struct Replay {
@@ -2672,6 +3332,11 @@ fn row_of(first: u32, n: u32) -> u32 {
     return NONE;
   }
   return index[first + n];
+}
+
+// Whether a row lies in another part, whose dispatch writes it. The difference wraps around for rows before this part.
+fn is_elsewhere(row: u32) -> bool {
+  return row != NONE && row - params.part >= params.rows;
 }
 
 fn byte_of(word: u32, i: u32) -> f32 {
@@ -2703,8 +3368,9 @@ fn batch(
     for (var i = start; i < min(start + WG * (PER / 4u), params.N * words); i += WG) {
       let n = i / words;
       let row = row_of(first, n);
+      if (is_elsewhere(row)) { continue; }
       var word = 0u;
-      if (row != NONE) { word = bytes[row * words + i - n * words]; }
+      if (row != NONE) { word = bytes[(row - params.part) * words + i - n * words]; }
       for (var j = 0u; j < 4u; j++) { out[4u * i + j] = byte_of(word, j); }
     }
   } else {
@@ -2712,9 +3378,10 @@ fn batch(
     for (var i = start; i < min(start + WG * PER, params.N * params.R); i += WG) {
       let n = i / params.R;
       let row = row_of(first, n);
+      if (is_elsewhere(row)) { continue; }
       var value = 0.0;
       if (row != NONE) {
-        let at = row * params.R + i - n * params.R;
+        let at = (row - params.part) * params.R + i - n * params.R;
         value = byte_of(bytes[at / 4u], at % 4u);
       }
       out[i] = value;
@@ -3051,30 +3718,33 @@ export const linear = `// linear: a fully connected layer and its gradients, row
 //
 // Null where they are not looked at: bias with hasBias = 0, y with relu = 0, dx with needX = 0, dw and db with needW = 0.
 //
-// i and o ascend. The sums over n go by blocks of BLOCK rows, n ascending in the block, and then over the blocks in
-// ascending order, starting from +0: their bits depend neither on the device's scheduling nor on rows of zeros in dy
-// after the last one (x must be finite there).
+// i and o ascend; the packed kernels add up \`count\` of them from k0 on, and with more = 1 add that to what out or dx holds;
+// with last = 0 others follow, and bias, ReLU and mask are left to the last one. The sums over n go by blocks of BLOCK rows,
+// n ascending in the block, and then over the blocks of a part in ascending order, starting from +0: their bits depend neither
+// on the device's scheduling nor on rows of zeros in dy after the last one (x must be finite there).
 //
 // A *quad* is four neighbouring rows or columns of an operand at one k, k being the dimension summed over: one vec4f.
 // The quads of an operand are stored k by k: quad q at k is element k * quads + q, quads = ceil(rows or columns / 4).
 //
-// pack_forward    Writes to \`packed\` the quads of x (ceil(N/4) of them at each i), then those of weight (ceil(O/4) at
-//                 each i). One thread writes the same quad at up to STRIP successive i:
-//                 (ceil(N/4) + ceil(O/4))*ceil(I/STRIP) threads.
-// forward         Reads them as \`quads\`. One thread computes an 8 x 8 block of out: ceil(N/8)*ceil(O/8) threads.
-// pack_backward   Writes to \`packed\` quads of dy along O at each n and of x along I at each n (both only if needW = 1),
-//                 then of dy along N at each o and of weight along I at each o (both only if needX = 1).
+// pack_forward    Writes quads of x (ceil(N/4) of them at each i) to left_out, of weight (ceil(O/4) at each i) to right_out,
+//                 those of k0 first. One thread writes the same quad at up to STRIP successive i:
+//                 (ceil(N/4) + ceil(O/4))*ceil(count/STRIP) threads.
+// forward         Reads them as \`left\` and \`right\`. One thread computes an 8 x 8 block of out: ceil(N/8)*ceil(O/8) threads.
+// pack_backward   Of \`rows\` rows from n0 on, if needW = 1, quads of dy along O at each n to left_out, and of x along I at each
+//                 n to right_out; then of \`count\` o from k0 on, if needX = 1, quads of dy along N at each o to left_out, and of
+//                 weight along I at each o to right_out.
 //                 One thread writes the same quad at up to STRIP successive k, k being n or o:
-//                 needW*(ceil(O/4) + ceil(I/4))*ceil(N/STRIP) + needX*(ceil(N/4) + ceil(I/4))*ceil(O/STRIP) threads.
-// backward        Reads them as \`quads\`. One thread computes an 8 x 8 block of dw (ceil(O/8)*ceil(I/8) threads a part),
-//                 an 8 x 8 block of dx (ceil(N/8)*ceil(I/8) threads) or 4 elements of db (ceil(O/4) threads a part), in
+//                 needW*(ceil(O/4) + ceil(I/4))*ceil(rows/STRIP) + needX*(ceil(N/4) + ceil(I/4))*ceil(count/STRIP) threads.
+// backward        Reads them as \`left\` and \`right\`. One thread computes an 8 x 8 block of dw (ceil(O/8)*ceil(I/8) threads a
+//                 part), an 8 x 8 block of dx (ceil(N/8)*ceil(I/8) threads) or 4 elements of db (ceil(O/4) threads a part), in
 //                 this order: needW*parts*(ceil(O/8)*ceil(I/8) + ceil(O/4)) + needX*ceil(N/8)*ceil(I/8).
-//                 With parts = 1 a thread adds all the blocks of rows itself. With parts = ceil(N/BLOCK) it takes one,
-//                 dw is [parts, O, I] and db [parts, O], and \`reduce\` adds the parts: the same bits, more threads.
+//                 A part of dw and db is the sum over \`share\` rows, a multiple of BLOCK: dw is [parts, O, I] and db [parts, O],
+//                 parts = ceil(rows/share). \`reduce\` or sum_parts.wgsl adds them.
 // forward_direct, backward_direct
 //                 The same, to the same bits, in one dispatch, without packing: for layers so small that it costs more than
-//                 it saves. backward_direct takes no ReLU of its own; it has ceil(O/8)*ceil(I/8) threads a part for dw,
-//                 ceil(N/8)*ceil(I/8) for dx and O a part for db, in the same order.
+//                 it saves. They take all of N, I and O, whatever n0, rows, k0 and count are. backward_direct takes no ReLU of
+//                 its own; it has ceil(O/8)*ceil(I/8) threads a part for dw, ceil(N/8)*ceil(I/8) for dx and O a part for db,
+//                 in the same order.
 // reduce          Adds partial_w [parts, O, I] to dw [O, I] and partial_b [parts, O] to db [O]. One thread an element:
 //                 O*I + O.
 //
@@ -3088,8 +3758,15 @@ struct Params {
   relu: u32,
   needX: u32,
   needW: u32, // dw and db
-  parts: u32, // 1 or ceil(N/BLOCK)
+  parts: u32, // of dw and db
+  share: u32, // rows of a part
   maskX: u32, // 1: dx is 0 where x <= 0, x being a ReLU's output and dx the gradient of what that ReLU took
+  n0: u32,
+  rows: u32, // of dw and db
+  k0: u32,
+  count: u32,
+  more: u32,
+  last: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -3097,8 +3774,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> packed: array<vec4f>;
-@group(0) @binding(6) var<storage, read> quads: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> left_out: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> right_out: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(0) @binding(8) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(9) var<storage, read_write> dw: array<f32>;
@@ -3109,6 +3786,8 @@ struct Params {
 // x and weight, where I is a multiple of 4.
 @group(0) @binding(14) var<storage, read> x_quads: array<vec4f>;
 @group(0) @binding(15) var<storage, read> weight_quads: array<vec4f>;
+@group(0) @binding(16) var<storage, read> left: array<vec4f>;
+@group(0) @binding(17) var<storage, read> right: array<vec4f>;
 
 override WG: u32 = 64u;
 
@@ -3127,18 +3806,18 @@ fn eights_of(n: u32) -> u32 {
 // drivers make STRIP copies of the loop's body, and take seconds to compile them.
 struct Strip {
   at: vec4u, // where its four elements are at the first k
-  to: u32, // which element of \`packed\` the first quad becomes
-  step: u32, // from one quad to the next in \`packed\`
+  to: u32, // which element of left_out or right_out the first quad becomes
+  step: u32, // from one quad to the next there
   end: u32, // past the last one
 }
 
-// Strip i of a matrix of n by size_k elements; element \`row\` at k is row * stride + k * stride_k. Its quads start at
-// \`first\` in \`packed\`.
-fn strip_of(i: u32, n: u32, size_k: u32, stride: u32, stride_k: u32, first: u32) -> Strip {
+// Strip i of a matrix of n by size_k elements from k0 on; element \`row\` at k is row * stride + k * stride_k. Its quads start
+// at \`first\`.
+fn strip_of(i: u32, n: u32, k0: u32, size_k: u32, stride: u32, stride_k: u32, first: u32) -> Strip {
   let step = quads_of(n);
   let q = i % step;
   let k = i / step * STRIP;
-  let at = min(q * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(n - 1u)) * stride + k * stride_k;
+  let at = min(q * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(n - 1u)) * stride + (k0 + k) * stride_k;
   return Strip(at, first + k * step + q, step, first + min(k + STRIP, size_k) * step);
 }
 
@@ -3172,7 +3851,7 @@ fn dy_at(i: u32) -> f32 {
 
 // An element of dx, given its sum.
 fn masked(sum: f32, at: u32) -> f32 {
-  return select(sum, 0.0, params.maskX == 1u && x[at] <= 0.0);
+  return select(sum, 0.0, params.maskX == 1u && params.last == 1u && x[at] <= 0.0);
 }
 
 @compute @workgroup_size(WG)
@@ -3182,18 +3861,18 @@ fn pack_forward(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WG + lane;
-  let threads_x = quads_of(params.N) * strips_of(params.I);
-  let threads_w = quads_of(params.O) * strips_of(params.I);
+  let threads_x = quads_of(params.N) * strips_of(params.count);
+  let threads_w = quads_of(params.O) * strips_of(params.count);
   if (i < threads_x) {
-    var s = strip_of(i, params.N, params.I, params.I, 1u, 0u);
+    var s = strip_of(i, params.N, params.k0, params.count, params.I, 1u, 0u);
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
+      left_out[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
       s.at += 1u;
     }
   } else if (i - threads_x < threads_w) {
-    var s = strip_of(i - threads_x, params.O, params.I, params.I, 1u, quads_of(params.N) * params.I);
+    var s = strip_of(i - threads_x, params.O, params.k0, params.count, params.I, 1u, 0u);
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
+      right_out[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
       s.at += 1u;
     }
   }
@@ -3214,11 +3893,10 @@ fn forward(
   }
   let step_i = quads_of(params.N);
   let step_j = quads_of(params.O);
-  let first = step_i * params.I;
   var i0 = row / 4u;
   var i1 = min(i0 + 1u, step_i - 1u);
-  var j0 = first + column / 4u;
-  var j1 = first + min(column / 4u + 1u, step_j - 1u);
+  var j0 = column / 4u;
+  var j1 = min(j0 + 1u, step_j - 1u);
   // s<row><l or h>: the low and the high four columns of the block's rows.
   var s0l = vec4f(); var s0h = vec4f();
   var s1l = vec4f(); var s1h = vec4f();
@@ -3228,11 +3906,11 @@ fn forward(
   var s5l = vec4f(); var s5h = vec4f();
   var s6l = vec4f(); var s6h = vec4f();
   var s7l = vec4f(); var s7h = vec4f();
-  for (var k = 0u; k < params.I; k++) {
-    let x0 = quads[i0];
-    let x1 = quads[i1];
-    let y0 = quads[j0];
-    let y1 = quads[j1];
+  for (var k = 0u; k < params.count; k++) {
+    let x0 = left[i0];
+    let x1 = left[i1];
+    let y0 = right[j0];
+    let y1 = right[j1];
     i0 += step_i;
     i1 += step_i;
     j0 += step_j;
@@ -3253,7 +3931,13 @@ fn forward(
     let start = half / 2u * params.O;
     let stop = start + min(column + (half & 1u) * 4u + 4u, params.O);
     for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
-      out[at] = finished(s0l.x, at - start);
+      if (params.more == 1u) {
+        s0l.x += out[at];
+      }
+      if (params.last == 1u) {
+        s0l.x = finished(s0l.x, at - start);
+      }
+      out[at] = s0l.x;
       s0l = s0l.yzww;
     }
     s0l = s0h; s0h = s1l; s1l = s1h; s1h = s2l; s2l = s2h;
@@ -3327,37 +4011,36 @@ fn pack_backward(
   let quads_n = quads_of(params.N);
   let quads_i = quads_of(params.I);
   let quads_o = quads_of(params.O);
-  let strips_n = strips_of(params.N) * params.needW;
-  let strips_o = strips_of(params.O) * params.needX;
-  // Where the threads of each operand end, and where its quads start.
+  let strips_n = strips_of(params.rows) * params.needW;
+  let strips_o = strips_of(params.count) * params.needX;
+  // Where the threads of each operand end, and where those quads start that follow others.
   let end_1 = quads_o * strips_n;
   let end_2 = end_1 + quads_i * strips_n;
   let end_3 = end_2 + quads_n * strips_o;
   let end_4 = end_3 + quads_i * strips_o;
-  let first_2 = quads_o * params.N;
-  let first_3 = (quads_o + quads_i) * params.N * params.needW;
-  let first_4 = first_3 + quads_n * params.O;
+  let first_3 = quads_o * params.rows * params.needW;
+  let first_4 = quads_i * params.rows * params.needW;
   if (i < end_1 || (i >= end_2 && i < end_3)) {
-    var s = strip_of(i, params.O, params.N, 1u, params.O, 0u);
+    var s = strip_of(i, params.O, params.n0, params.rows, 1u, params.O, 0u);
     var step = params.O;
     if (i >= end_2) {
-      s = strip_of(i - end_2, params.N, params.O, params.O, 1u, first_3);
+      s = strip_of(i - end_2, params.N, params.k0, params.count, params.O, 1u, first_3);
       step = 1u;
     }
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(dy_at(s.at.x), dy_at(s.at.y), dy_at(s.at.z), dy_at(s.at.w));
+      left_out[s.to] = vec4f(dy_at(s.at.x), dy_at(s.at.y), dy_at(s.at.z), dy_at(s.at.w));
       s.at += step;
     }
   } else if (i < end_2) {
-    var s = strip_of(i - end_1, params.I, params.N, 1u, params.I, first_2);
+    var s = strip_of(i - end_1, params.I, params.n0, params.rows, 1u, params.I, 0u);
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
+      right_out[s.to] = vec4f(x[s.at.x], x[s.at.y], x[s.at.z], x[s.at.w]);
       s.at += params.I;
     }
   } else if (i < end_4) {
-    var s = strip_of(i - end_3, params.I, params.O, 1u, params.I, first_4);
+    var s = strip_of(i - end_3, params.I, params.k0, params.count, 1u, params.I, first_4);
     for (; s.to < s.end; s.to += s.step) {
-      packed[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
+      right_out[s.to] = vec4f(weight[s.at.x], weight[s.at.y], weight[s.at.z], weight[s.at.w]);
       s.at += params.I;
     }
   }
@@ -3377,22 +4060,19 @@ fn backward(
   let count_w = blocks_w * params.parts * params.needW;
   let count_x = eights_of(params.N) * across * params.needX;
   let thread = in_turn(group.y * groups.x + group.x, groups.x * groups.y, (count_w + WG - 1u) / WG) * WG + lane;
-  // Rows of the batch a part takes.
-  let share = select(BLOCK, params.N, params.parts == 1u);
-
   if (thread >= count_w + count_x) {
     let t = thread - count_w - count_x;
     if (t >= quads_o * params.parts * params.needW) {
       return;
     }
     let part = t / quads_o;
-    let end = min((part + 1u) * share, params.N);
+    let end = min((part + 1u) * params.share, params.rows);
     var total = vec4f();
-    for (var n = part * share; n < end; ) {
+    for (var n = part * params.share; n < end; ) {
       let stop = min(n + BLOCK, end);
       var sum = vec4f();
       for (; n < stop; n++) {
-        sum += quads[n * quads_o + t % quads_o];
+        sum += left[n * quads_o + t % quads_o];
       }
       total += sum;
     }
@@ -3407,20 +4087,20 @@ fn backward(
 
   let for_w = thread < count_w;
   let t = select(thread - count_w, thread, for_w);
-  // dx has one part, and one block of all the k.
+  // dx has one part, and one block of all its k.
   let part = select(0u, t / blocks_w, for_w);
   let row = (t - part * blocks_w) / across * 8u;
   let column = (t - part * blocks_w) % across * 8u;
   let height = select(params.N, params.O, for_w);
-  let begin = part * share;
-  let end = select(params.O, min(begin + share, params.N), for_w);
-  let block = select(params.O, BLOCK, for_w);
+  let begin = part * params.share;
+  let end = select(params.count, min(begin + params.share, params.rows), for_w);
+  let block = select(params.count, BLOCK, for_w);
   let step_i = select(quads_n, quads_o, for_w);
   let step_j = quads_i;
-  // Where the quads of the two operands start in \`quads\`.
-  let first_x = (quads_o + quads_i) * params.N * params.needW;
-  let first_i = select(first_x, 0u, for_w) + begin * step_i;
-  let first_j = select(first_x + quads_n * params.O, quads_o * params.N, for_w) + begin * step_j;
+  // Where the quads of the two operands start.
+  let before = params.rows * params.needW;
+  let first_i = select(quads_o * before, begin * step_i, for_w);
+  let first_j = select(quads_i * before, begin * step_j, for_w);
   var i0 = first_i + row / 4u;
   var i1 = first_i + min(row / 4u + 1u, step_i - 1u);
   var j0 = first_j + column / 4u;
@@ -3445,10 +4125,10 @@ fn backward(
     var s6l = vec4f(); var s6h = vec4f();
     var s7l = vec4f(); var s7h = vec4f();
     for (; k < stop; k++) {
-      let x0 = quads[i0];
-      let x1 = quads[i1];
-      let y0 = quads[j0];
-      let y1 = quads[j1];
+      let x0 = left[i0];
+      let x1 = left[i1];
+      let y0 = right[j0];
+      let y1 = right[j1];
       i0 += step_i;
       i1 += step_i;
       j0 += step_j;
@@ -3481,6 +4161,9 @@ fn backward(
       if (for_w) {
         dw[at] = t0l.x;
       } else {
+        if (params.more == 1u) {
+          t0l.x += dx[at];
+        }
         dx[at] = masked(t0l.x, at);
       }
       t0l = t0l.yzww;
@@ -3504,16 +4187,13 @@ fn backward_direct(
   let count_w = blocks_w * params.parts * params.needW;
   let count_x = eights_of(params.N) * across * params.needX;
   let thread = in_turn(group.y * groups.x + group.x, groups.x * groups.y, (count_w + WG - 1u) / WG) * WG + lane;
-  // Rows of the batch a part takes.
-  let share = select(BLOCK, params.N, params.parts == 1u);
-
   if (thread >= count_w + count_x) {
     let t = thread - count_w - count_x;
     if (t >= params.O * params.parts * params.needW) {
       return;
     }
-    let begin = t / params.O * share;
-    let end = min(begin + share, params.N);
+    let begin = t / params.O * params.share;
+    let end = min(begin + params.share, params.N);
     var total = 0.0;
     for (var n = begin; n < end; ) {
       let stop = min(n + BLOCK, end);
@@ -3550,8 +4230,8 @@ fn backward_direct(
   var t7l = vec4f(); var t7h = vec4f();
   // Two loops: in one, which would choose between its operands, the driver for the processor takes 15 % longer.
   if (for_w) {
-    let begin = part * share;
-    let end = min(begin + share, params.N);
+    let begin = part * params.share;
+    let end = min(begin + params.share, params.N);
     var i0 = low + begin * params.O;
     var i1 = high + begin * params.O;
     j0 += begin * quads_i;
@@ -3784,6 +4464,7 @@ fn step(
 `
 
 export const matmul = `// matmul: out = op(a) * op(b), row-major, k in ascending order.
+// A dispatch adds up \`count\` k from k0 on; with more = 1 their sums are added to what out holds.
 //
 //   out[m, n] = sum over k of op(a)[m, k] * op(b)[k, n]
 //
@@ -3798,10 +4479,10 @@ export const matmul = `// matmul: out = op(a) * op(b), row-major, k in ascending
 // others are rewritten as quads first: packA = 0 is allowed only if transposeA = 1 and M % 4 = 0, packB = 0 only if
 // transposeB = 0 and N % 4 = 0.
 //
-// pack    Writes (ceil(M/4)*packA + ceil(N/4)*packB)*K quads, those of a first. One thread writes the same quad at up
-//         to STRIP successive k: (ceil(M/4)*packA + ceil(N/4)*packB)*ceil(K/STRIP) threads. Not needed if
-//         packA = packB = 0.
-// matmul  \`left\` is a or what pack wrote, \`right\` is b or what pack wrote. One thread computes an 8 x 8 block of out:
+// pack    Writes ceil(M/4)*count quads of a to packed_a, if packA = 1, and ceil(N/4)*count of b to packed_b, if packB = 1,
+//         those of k0 first. One thread writes the same quad at up to STRIP successive k:
+//         (ceil(M/4)*packA + ceil(N/4)*packB)*ceil(count/STRIP) threads. Not needed if packA = packB = 0.
+// matmul  \`left\` is a or packed_a, \`right\` is b or packed_b. One thread computes an 8 x 8 block of out:
 //         ceil(M/8)*ceil(N/8) threads, along N first.
 //
 // Past an edge the last row or column is read again, and what comes of it is not stored.
@@ -3814,15 +4495,19 @@ struct Params {
   transposeB: u32,
   packA: u32,
   packB: u32,
+  k0: u32,
+  count: u32,
+  more: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> packed: array<vec4f>;
-@group(0) @binding(4) var<storage, read> left: array<vec4f>;
-@group(0) @binding(5) var<storage, read> right: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> packed_a: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> packed_b: array<vec4f>;
+@group(0) @binding(5) var<storage, read> left: array<vec4f>;
+@group(0) @binding(6) var<storage, read> right: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
 
 override WG: u32 = 64u;
 
@@ -3839,19 +4524,19 @@ fn pack(
   var i = (group.y * groups.x + group.x) * WG + lane;
   let quads_a = (params.M + 3u) / 4u;
   let quads_b = (params.N + 3u) / 4u;
-  let strips = (params.K + STRIP - 1u) / STRIP;
+  let strips = (params.count + STRIP - 1u) / STRIP;
   let threads_a = quads_a * strips * params.packA;
   let threads_b = quads_b * strips * params.packB;
   let four = vec4u(0u, 1u, 2u, 3u);
   if (i < threads_a) {
     let k = i / quads_a * STRIP;
     let m = min(i % quads_a * 4u + four, vec4u(params.M - 1u));
-    var at = select(m * params.K + k, k * params.M + m, params.transposeA == 1u);
+    var at = select(m * params.K + params.k0 + k, (params.k0 + k) * params.M + m, params.transposeA == 1u);
     let step = select(1u, params.M, params.transposeA == 1u);
     var to = k * quads_a + i % quads_a;
-    let end = min(k + STRIP, params.K) * quads_a;
+    let end = min(k + STRIP, params.count) * quads_a;
     for (; to < end; to += quads_a) {
-      packed[to] = vec4f(a[at.x], a[at.y], a[at.z], a[at.w]);
+      packed_a[to] = vec4f(a[at.x], a[at.y], a[at.z], a[at.w]);
       at += step;
     }
     return;
@@ -3860,13 +4545,12 @@ fn pack(
   if (i < threads_b) {
     let k = i / quads_b * STRIP;
     let n = min(i % quads_b * 4u + four, vec4u(params.N - 1u));
-    var at = select(k * params.N + n, n * params.K + k, params.transposeB == 1u);
+    var at = select((params.k0 + k) * params.N + n, n * params.K + params.k0 + k, params.transposeB == 1u);
     let step = select(params.N, 1u, params.transposeB == 1u);
-    let first = quads_a * params.K * params.packA;
-    var to = first + k * quads_b + i % quads_b;
-    let end = first + min(k + STRIP, params.K) * quads_b;
+    var to = k * quads_b + i % quads_b;
+    let end = min(k + STRIP, params.count) * quads_b;
     for (; to < end; to += quads_b) {
-      packed[to] = vec4f(b[at.x], b[at.y], b[at.z], b[at.w]);
+      packed_b[to] = vec4f(b[at.x], b[at.y], b[at.z], b[at.w]);
       at += step;
     }
   }
@@ -3887,11 +4571,13 @@ fn matmul(
   }
   let step_i = (params.M + 3u) / 4u;
   let step_j = (params.N + 3u) / 4u;
-  let first_b = step_i * params.K * params.packA * params.packB;
-  var i0 = row / 4u;
-  var i1 = min(i0 + 1u, step_i - 1u);
-  var j0 = first_b + column / 4u;
-  var j1 = first_b + min(column / 4u + 1u, step_j - 1u);
+  // What was packed begins with k0.
+  let first_i = select(params.k0 * step_i, 0u, params.packA == 1u);
+  let first_j = select(params.k0 * step_j, 0u, params.packB == 1u);
+  var i0 = first_i + row / 4u;
+  var i1 = first_i + min(row / 4u + 1u, step_i - 1u);
+  var j0 = first_j + column / 4u;
+  var j1 = first_j + min(column / 4u + 1u, step_j - 1u);
   // s<row><l or h>: the low and the high four columns of the block's rows.
   var s0l = vec4f(); var s0h = vec4f();
   var s1l = vec4f(); var s1h = vec4f();
@@ -3901,7 +4587,7 @@ fn matmul(
   var s5l = vec4f(); var s5h = vec4f();
   var s6l = vec4f(); var s6h = vec4f();
   var s7l = vec4f(); var s7h = vec4f();
-  for (var k = 0u; k < params.K; k++) {
+  for (var k = 0u; k < params.count; k++) {
     let x0 = left[i0];
     let x1 = left[i1];
     let y0 = right[j0];
@@ -3926,6 +4612,9 @@ fn matmul(
     let start = half / 2u * params.N;
     let stop = start + min(column + (half & 1u) * 4u + 4u, params.N);
     for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
+      if (params.more == 1u) {
+        s0l.x += out[at];
+      }
       out[at] = s0l.x;
       s0l = s0l.yzww;
     }
@@ -5236,6 +5925,347 @@ fn add_noise(
       p[at + i + j] += scale * xi[j];
     }
   }
+}
+`
+
+export const sum_parts = `// sum_parts: adds up the parts of sums that were made by separate threads or dispatches, in a fixed order.
+//
+//   out[j, i] = sum over p of parts[j * GROUP + p, i], p ascending from 0 to GROUP - 1 or to the last part
+//
+//   parts  [count, size]
+//   out    [ceil(count / GROUP), size]     with more = 1 the sums begin with what it holds, else with +0
+//
+// One thread makes one element of out.
+
+struct Params {
+  count: u32,
+  size: u32,
+  more: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> parts: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+override WG: u32 = 64u;
+const GROUP: u32 = 256u; // a change of it changes the bits of long sums
+
+@compute @workgroup_size(WG)
+fn sum_parts(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WG + lane;
+  let first = i / params.size * GROUP;
+  if (first >= params.count) {
+    return;
+  }
+  var sum = 0.0;
+  if (params.more == 1u) {
+    sum = out[i];
+  }
+  let end = min(first + GROUP, params.count);
+  for (var p = first; p < end; p++) {
+    sum += parts[p * params.size + i % params.size];
+  }
+  out[i] = sum;
+}
+`
+
+export const take = `// take: elements of a tensor at places that another tensor, the index, names; and the sums that are their gradients.
+//
+//   x [O, R, I], index of whole numbers: one that is not from 0 to R - 1 gives \`wrong\` in out, and nothing to a gradient
+//   rows         out[o, j, i] = x[o, index[j], i]                  out [O, J, I]
+//   rows_back    dx[o, r, i]  = Σ dy[o, j, i] over index[j] = r    in the order of j, 32 terms at a time
+//   rows_4, rows_back_4     the same of vectors of four: I is counted in these
+//   elements       out[o, j, i] = x[o, index[o, j, i], i]                  out and index [O, J, I]
+//   elements_back  dx[o, r, i]  = Σ dy[o, j, i] over index[o, j, i] = r    in the order of j, 32 terms at a time
+//   one_hot        out[j, i] = 1 where index[j] = i, else 0                out [J, I]: R is I
+//
+//   rows_back needs the index in order. Each entry of an order is a pair: an index, NONE where it counts for nothing, and its j.
+//   sort_blocks  the pairs of BLOCK neighbours in order: a pair's place is the number of those before it
+//   merge        of runs of \`run\` pairs in order, two neighbours in order: the place is the pair's own and the number of those of
+//                the other run before it. No two pairs are equal.
+//   starts_of    starts[r] = the number of pairs with an index below r, for r up to R
+//
+//   index  [J] words or bytes, four bytes a word, little-endian
+//   x, out one 32-bit word an element;  pairs [J];  starts [R + 1]
+//
+// rows, elements, one_hot: one thread takes PER elements, WG apart. The others: one thread, one element, vector, pair or start.
+
+struct Params {
+  size: u32,
+  R: u32,
+  J: u32,
+  I: u32,
+  step_j: u32, // WG is (step_o · J + step_j) · I + step_i
+  step_i: u32,
+  step_o: u32,
+  bytes: u32,
+  wrong: u32,
+  padding: i32, // an index that counts for nothing
+  run: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> index: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<u32>;
+@group(0) @binding(3) var<storage, read_write> out: array<u32>;
+@group(0) @binding(4) var<storage, read> x_4: array<vec4u>;
+@group(0) @binding(5) var<storage, read_write> out_4: array<vec4u>;
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(8) var<storage, read> dy_4: array<vec4f>;
+@group(0) @binding(9) var<storage, read_write> dx_4: array<vec4f>;
+@group(0) @binding(10) var<storage, read> pairs: array<vec2u>;
+@group(0) @binding(11) var<storage, read_write> pairs_out: array<vec2u>;
+@group(0) @binding(12) var<storage, read> starts: array<u32>;
+@group(0) @binding(13) var<storage, read_write> starts_out: array<u32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+const BLOCK: u32 = 256u;
+const TERMS_PER_BLOCK: u32 = 32u;
+const NONE: u32 = 0xffffffffu;
+const ONE_BITS: u32 = 0x3f800000u;
+
+// Where an element stands.
+struct Place {
+  o: u32,
+  j: u32,
+  i: u32,
+}
+
+fn first_element(group: vec3u, groups: vec3u, local: u32, per: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * per + local;
+}
+
+fn place_of(element: u32) -> Place {
+  let row = element / params.I;
+  let o = row / params.J;
+  return Place(o, row - o * params.J, element - row * params.I);
+}
+
+// The place of the element that lies WG further on: a sum of digits, since divisions are dear on drivers for the processor.
+fn advance(before: Place) -> Place {
+  var i = before.i + params.step_i;
+  let over_i = u32(i >= params.I);
+  i -= over_i * params.I;
+  var j = before.j + params.step_j + over_i;
+  let over_j = u32(j >= params.J);
+  j -= over_j * params.J;
+  return Place(before.o + params.step_o + over_j, j, i);
+}
+
+fn index_at(at: u32) -> u32 {
+  if (params.bytes == 1) { return (index[at / 4] >> (8 * (at % 4))) & 0xffu; }
+  return index[at]; // a negative one is larger than any size
+}
+
+@compute @workgroup_size(WG)
+fn rows(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER);
+  var p = place_of(start);
+  for (var e = start; e < min(start + WG * PER, params.size); e += WG) {
+    let r = index_at(p.j);
+    var word = params.wrong;
+    if (r < params.R) { word = x[(p.o * params.R + r) * params.I + p.i]; }
+    out[e] = word;
+    p = advance(p);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn rows_4(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER / 4);
+  var p = place_of(start);
+  for (var e = start; e < min(start + WG * (PER / 4), params.size); e += WG) {
+    let r = index_at(p.j);
+    var words = vec4u(params.wrong);
+    if (r < params.R) { words = x_4[(p.o * params.R + r) * params.I + p.i]; }
+    out_4[e] = words;
+    p = advance(p);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn elements(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER);
+  var p = place_of(start);
+  for (var e = start; e < min(start + WG * PER, params.size); e += WG) {
+    let r = index_at(e);
+    var word = params.wrong;
+    if (r < params.R) { word = x[(p.o * params.R + r) * params.I + p.i]; }
+    out[e] = word;
+    p = advance(p);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn elements_back(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let e = first_element(group, groups, local, 1);
+  if (e >= params.size) { return; }
+  let row = e / params.I;
+  let o = row / params.R;
+  let r = row - o * params.R;
+  let i = e - row * params.I;
+  var sum = 0.0;
+  for (var block = 0u; block < params.J; block += TERMS_PER_BLOCK) {
+    var part = 0.0;
+    for (var j = block; j < min(block + TERMS_PER_BLOCK, params.J); j++) {
+      let at = (o * params.J + j) * params.I + i;
+      if (index_at(at) == r) { part += dy[at]; }
+    }
+    sum += part;
+  }
+  dx[e] = sum;
+}
+
+@compute @workgroup_size(WG)
+fn one_hot(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local, PER);
+  var p = place_of(start);
+  for (var e = start; e < min(start + WG * PER, params.size); e += WG) {
+    let r = index_at(p.j);
+    var word = select(0u, ONE_BITS, r == p.i);
+    if (r >= params.I) { word = params.wrong; }
+    out[e] = word;
+    p = advance(p);
+  }
+}
+
+// An index out of range is NONE, as the padding is.
+fn pair_of(j: u32) -> vec2u {
+  let r = index_at(j);
+  return vec2u(select(NONE, r, r < params.R && i32(r) != params.padding), j);
+}
+
+fn less(a: vec2u, b: vec2u) -> bool {
+  return a.x < b.x || (a.x == b.x && a.y < b.y);
+}
+
+@compute @workgroup_size(WG)
+fn sort_blocks(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let j = first_element(group, groups, local, 1);
+  if (j >= params.J) { return; }
+  let own = pair_of(j);
+  let first = j - j % BLOCK;
+  var place = first;
+  for (var k = first; k < min(first + BLOCK, params.J); k++) {
+    if (less(pair_of(k), own)) { place++; }
+  }
+  pairs_out[place] = own;
+}
+
+// How many of the pairs from \`first\` to \`end\` - 1, which are in order, come before a pair.
+fn count_below(pair: vec2u, first: u32, end: u32) -> u32 {
+  var low = first;
+  var high = end;
+  while (low < high) {
+    let middle = low + (high - low) / 2;
+    if (less(pairs[middle], pair)) { low = middle + 1; } else { high = middle; }
+  }
+  return low - first;
+}
+
+@compute @workgroup_size(WG)
+fn merge(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at = first_element(group, groups, local, 1);
+  if (at >= params.J) { return; }
+  let own = at - at % params.run;
+  let both = at - at % (2 * params.run);
+  let other = select(both, min(both + params.run, params.J), own == both);
+  let end = min(other + params.run, params.J);
+  let pair = pairs[at];
+  pairs_out[both + at - own + count_below(pair, other, end)] = pair;
+}
+
+@compute @workgroup_size(WG)
+fn starts_of(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let r = first_element(group, groups, local, 1);
+  if (r > params.R) { return; }
+  starts_out[r] = count_below(vec2u(r, 0), 0, params.J);
+}
+
+@compute @workgroup_size(WG)
+fn rows_back(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let e = first_element(group, groups, local, 1);
+  if (e >= params.size) { return; }
+  let row = e / params.I;
+  let o = row / params.R;
+  let r = row - o * params.R;
+  let i = e - row * params.I;
+  let end = starts[r + 1];
+  var sum = 0.0;
+  for (var block = starts[r]; block < end; block += TERMS_PER_BLOCK) {
+    var part = 0.0;
+    for (var k = block; k < min(block + TERMS_PER_BLOCK, end); k++) {
+      part += dy[(o * params.J + pairs[k].y) * params.I + i];
+    }
+    sum += part;
+  }
+  dx[e] = sum;
+}
+
+@compute @workgroup_size(WG)
+fn rows_back_4(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let e = first_element(group, groups, local, 1);
+  if (e >= params.size) { return; }
+  let row = e / params.I;
+  let o = row / params.R;
+  let r = row - o * params.R;
+  let i = e - row * params.I;
+  let end = starts[r + 1];
+  var sum = vec4f();
+  for (var block = starts[r]; block < end; block += TERMS_PER_BLOCK) {
+    var part = vec4f();
+    for (var k = block; k < min(block + TERMS_PER_BLOCK, end); k++) {
+      part += dy_4[(o * params.J + pairs[k].y) * params.I + i];
+    }
+    sum += part;
+  }
+  dx_4[e] = sum;
 }
 `
 

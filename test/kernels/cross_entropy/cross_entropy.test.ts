@@ -35,7 +35,7 @@ async function check(x: Ref, labels: Int32Array | Uint8Array, reduction: Reducti
 /** Labels that were computed on the GPU: those of these rows. */
 function gathered(labels: readonly number[], rows: readonly number[]): Tensor {
   const images = tensor(new Uint8Array(labels.length), [labels.length])
-  const source = { images, labels: tensor(Uint8Array.from(labels)), index: tensor(Int32Array.from(rows)) }
+  const source = { images: [images], labels: tensor(Uint8Array.from(labels)), index: tensor(Int32Array.from(rows)) }
   return gatherBatch(source, { first: 0, count: rows.length }, 1).labels
 }
 
@@ -100,7 +100,19 @@ describe('crossEntropy with numbers that are not finite', () => {
         fn tame_${f}(v: f32) -> f32 { return select(${f}(v), 1.0, is_nan(v)); }`,
       wgsl.cross_entropy,
     )
-    const params = { N: 3, C: 3, labelBytes: 0, ignore: -100, each: 1, mean: 0, needX: 0, counted: 0 }
+    const params = {
+      N: 3,
+      C: 3,
+      labelBytes: 0,
+      ignore: -100,
+      each: 1,
+      mean: 0,
+      needX: 0,
+      counted: 0,
+      n0: 0,
+      more: 0,
+      last: 1,
+    }
     const x = tensor([nan, 1, 2, 1, nan, 2, 1, 2, nan])
     const labels = tensor(Int32Array.of(1, 0, 0))
     const made = (size: number) => tensor(new Float32Array(size))
@@ -108,7 +120,7 @@ describe('crossEntropy with numbers that are not finite', () => {
     const common = { params, x: x.storage, labels: labels.storage }
     const forward = { ...common, rows: rows.storage, out: loss.storage }
     gpu.emit(new KernelFile('cross_entropy', laundered).entry('forward'), forward, 1)
-    const backward = { ...common, saved_rows: rows.storage, dy: dy.storage, dx: dx.storage }
+    const backward = { ...common, saved_rows: rows.storage, saved_state: null, dy: dy.storage, dx: dx.storage }
     gpu.emit(new KernelFile('cross_entropy', laundered).entry('backward'), backward, 1)
     expect([...(await values(loss))]).toEqual(Array(3).fill(nan))
     expect([...(await values(dx))]).toEqual(Array(9).fill(nan))

@@ -37,7 +37,7 @@ const labelsOf = (rows: number, seed: number) => bytesOf([rows], seed).data
 /** Gathers and holds the images to the bytes, exactly with scale 1 and within bounds with 1/255, and the labels. */
 async function check(given: Data, index: Int32Array, first: number, count: number): Promise<void> {
   const [rows, labels] = [index.slice(first, first + count), labelsOf(given.shape[0]!, 77)]
-  const source = { images: tensor(given.data, given.shape), labels: tensor(labels), index: tensor(index) }
+  const source = { images: [tensor(given.data, given.shape)], labels: tensor(labels), index: tensor(index) }
   const plain = ref([count, ...given.shape.slice(1)], chosen(given, rows))
   const scaled = gatherBatch(source, { first, count }, 1 / 255)
   await expectTensor(scaled.images, gatherReference(given, rows), 'scaled')
@@ -94,7 +94,7 @@ describe('gather', () => {
 
   it('remembers the range of labels, for the check against the number of classes', () => {
     const index = tensor(Int32Array.of(0))
-    const source = { images: tensor(new Uint8Array(3), [3]), labels: tensor(Uint8Array.of(3, 9, 1)), index }
+    const source = { images: [tensor(new Uint8Array(3), [3])], labels: tensor(Uint8Array.of(3, 9, 1)), index }
     expect(gatherBatch(source, { first: 0, count: 1 }, 1).labels.storage.integerRange).toEqual([1, 9])
   })
 
@@ -103,7 +103,7 @@ describe('gather', () => {
       const given = bytesOf([9, R], R)
       const labels = labelsOf(9, 5)
       const index = Int32Array.from({ length: 9 }, (_, i) => (i * 4) % 9)
-      const source = { images: tensor(given.data, [9, R]), labels: tensor(labels), index: tensor(index) }
+      const source = { images: [tensor(given.data, [9, R])], labels: tensor(labels), index: tensor(index) }
       for (const [batch, first] of [
         [0, 0],
         [1, 0],
@@ -121,9 +121,57 @@ describe('gather', () => {
     }
   })
 
+  it('takes rows from the part that they are in, with the bits of one part, and a dispatch a part', async () => {
+    const cases = fc.record({
+      sizes: fc.array(fc.constantFrom(1, 2, 3, 7, 20), { minLength: 2, maxLength: 5 }),
+      rest: fc.constantFrom([], [1], [4], [5, 7], [3, 8]),
+      length: fc.constantFrom(1, 9, 70),
+      batch: fc.nat(3),
+      seed: fc.nat(1e6),
+    })
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ sizes, rest, length, batch, seed }) => {
+        const rows = sizes.reduce((sum, n) => sum + n, 0)
+        const { data } = bytesOf([rows, ...rest], seed)
+        const R = rest.reduce<number>((product, n) => product * n, 1)
+        const ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((sum, n) => sum + n, 0))
+        const parts = sizes.map((n, i) => tensor(data.slice((ends[i]! - n) * R, ends[i]! * R), [n, ...rest]))
+        const labels = tensor(labelsOf(rows, seed))
+        const index = tensor(indexOf(length, rows, seed + 1))
+        const [whole, split] = [[tensor(data, [rows, ...rest])], parts].map((images) => ({ images, labels, index }))
+        const batches = { storage: tensor(Int32Array.of(1, 1, batch)).storage, use: 0 }
+        // Exact rows, and rows filled up past the end of the list.
+        for (const selection of [
+          { first: 0, count: length },
+          { first: 0, count: 33, batches },
+        ]) {
+          const want = gatherBatch(whole!, selection, 1 / 255)
+          const before = labels.gpu.dispatches
+          const got = gatherBatch(split!, selection, 1 / 255)
+          expect(labels.gpu.dispatches - before).toBe(parts.length)
+          expect(await bitsOf(got.images)).toEqual(await bitsOf(want.images))
+          expect(await got.labels.data()).toEqual(await want.labels.data())
+        }
+      }),
+      { seed: 1, numRuns: 25 },
+    )
+  })
+
+  it('takes one dispatch of one part', () => {
+    const source = {
+      images: [tensor(new Uint8Array(12), [4, 3])],
+      labels: tensor(new Uint8Array(4)),
+      index: tensor(Int32Array.of(3)),
+    }
+    const { gpu } = source.labels
+    const before = gpu.dispatches
+    gatherBatch(source, { first: 0, count: 1 }, 1)
+    expect(gpu.dispatches - before).toBe(1)
+  })
+
   it('gives the same bits twice', async () => {
     const source = {
-      images: tensor(bytesOf([9, 31], 1).data, [9, 31]),
+      images: [tensor(bytesOf([9, 31], 1).data, [9, 31])],
       labels: tensor(labelsOf(9, 1)),
       index: tensor(indexOf(50, 9, 2)),
     }
@@ -137,17 +185,17 @@ describe('gather refuses', () => {
   const labels = () => tensor(new Uint8Array(4))
   const index = (...rows: number[]) => tensor(Int32Array.from(rows))
   const gather = (index: Tensor, { first = 0, count = 1 }: Partial<Selection> = {}) =>
-    gatherBatch({ images: images(), labels: labels(), index }, { first, count }, 1)
+    gatherBatch({ images: [images()], labels: labels(), index }, { first, count }, 1)
 
   it.each<[string, () => unknown, string]>([
     [
       'images that are not bytes',
-      () => gatherBatch({ images: tensor([1, 2, 3]), labels: labels(), index: index(0) }, { first: 0, count: 1 }, 1),
+      () => gatherBatch({ images: [tensor([1, 2, 3])], labels: labels(), index: index(0) }, { first: 0, count: 1 }, 1),
       'gather: images must be uint8, it is float32',
     ],
     [
       'labels that are not bytes',
-      () => gatherBatch({ images: images(), labels: index(0), index: index(0) }, { first: 0, count: 1 }, 1),
+      () => gatherBatch({ images: [images()], labels: index(0), index: index(0) }, { first: 0, count: 1 }, 1),
       'gather: labels must be uint8, it is int32',
     ],
     ['row numbers that are not integers', () => gather(tensor([0])), 'gather: index must be int32, it is float32'],
@@ -173,9 +221,9 @@ describe('gather refuses', () => {
   })
 
   it('tensors that were released', () => {
-    for (const which of ['images', 'labels', 'index'] as const) {
-      const source = { images: images(), labels: labels(), index: index(0) }
-      source[which].dispose()
+    for (const which of [0, 1, 2, 3]) {
+      const source = { images: [images(), images()], labels: labels(), index: index(0) }
+      ;[...source.images, source.labels, source.index][which]!.dispose()
       expect(() => gatherBatch(source, { first: 0, count: 1 }, 1)).toThrow("can't be used any more")
     }
   })

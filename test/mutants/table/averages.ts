@@ -70,15 +70,9 @@ const averages = [
       breaks: 'A run of many steps counts as one.',
     },
     {
-      id: 'average-swap-version',
-      find: 'storage.version++',
-      replace: '',
-      breaks: 'A backward does not notice that the averages came after its forward.',
-    },
-    {
       id: 'average-swap-back',
-      find: 'gpu.copy(between, average, 4 * size)',
-      replace: '',
+      find: ', [p, a], ])',
+      replace: '])',
       breaks: 'The parameters are lost in the exchange.',
     },
     {
@@ -107,6 +101,15 @@ const averages = [
     },
   ]),
 ]
+
+const copies = mutantsOf('src/tensor/copy_into.ts', tests.averages, [
+  {
+    id: 'average-swap-version',
+    find: 'own.storage.version++',
+    replace: '',
+    breaks: 'A backward does not notice that the averages came after its forward.',
+  },
+])
 
 const langevin = [
   ...mutantsOf('wgsl/sgld.wgsl', tests.sgldKernel, [
@@ -192,15 +195,16 @@ const langevin = [
       replace: 'use',
       breaks: 'Every step, and every run of a plan, begins its noise again.',
     },
-  ]),
-  ...mutantsOf('src/optim/optimizer.ts', tests.langevin, [
     {
       id: 'sgld-frozen',
-      find: 'group.params.filter((p) => p.grad)',
-      replace: 'group.params',
+      find: 'return p.grad ?',
+      replace: 'return true ?',
       breaks: 'A parameter without a gradient is shaken.',
     },
   ]),
 ]
 
-export const averaging: Area = { title: 'Averages and Langevin dynamics', mutants: [...averages, ...langevin] }
+export const averaging: Area = {
+  title: 'Averages and Langevin dynamics',
+  mutants: [...averages, ...copies, ...langevin],
+}

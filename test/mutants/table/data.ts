@@ -28,8 +28,8 @@ const random = mutantsOf('src/tensor/random.ts', tests.random, [
   },
   {
     id: 'random-high-seed',
-    find: 'this.#keyHigh = Math.floor(seed / TWO_32)',
-    replace: 'this.#keyHigh = 0',
+    find: '[seed >>> 0, Math.floor(seed / TWO_32)]',
+    replace: '[seed >>> 0, 0]',
     breaks: 'Seeds that differ by 2³² give the same numbers.',
   },
   {
@@ -187,8 +187,8 @@ const batches = mutantsOf('src/data/batches.ts', tests.batches, [
   },
   {
     id: 'batches-last',
-    find: 'Math.ceil(count / batchSize)',
-    replace: 'Math.floor(count / batchSize)',
+    find: 'Math.ceil(count / this.batchSize)',
+    replace: 'Math.floor(count / this.batchSize)',
     breaks: 'The last, smaller batch is dropped.',
   },
   {
@@ -199,9 +199,21 @@ const batches = mutantsOf('src/data/batches.ts', tests.batches, [
   },
   {
     id: 'batches-order-range',
-    find: 'image >= this.size',
-    replace: 'image > this.size',
+    find: '(image as number) < this.size',
+    replace: '(image as number) <= this.size',
     breaks: 'An order may name the image just past the last one.',
+  },
+  {
+    id: 'batches-order-whole',
+    find: 'Number.isInteger(image) && (image',
+    replace: '!Number.isNaN(image) && (image',
+    breaks: 'An order may name half an image.',
+  },
+  {
+    id: 'batches-above',
+    find: 'Math.min(batchSize, count)',
+    replace: 'batchSize',
+    breaks: 'A batch size above the size of the set fills a batch up to it.',
   },
   {
     id: 'batches-order-length',
@@ -217,7 +229,22 @@ const batches = mutantsOf('src/data/batches.ts', tests.batches, [
   },
 ])
 
+const datasets = mutantsOf('src/data/check_dataset.ts', tests.batches, [
+  {
+    id: 'dataset-label',
+    find: 'label >= classes.length',
+    replace: 'label > classes.length',
+    breaks: 'A label just past the last class is accepted.',
+  },
+  {
+    id: 'dataset-bytes',
+    find: 'data.length !== length',
+    replace: 'data.length < length',
+    breaks: 'Images behind the last one are ignored.',
+  },
+])
+
 export const data: Area = {
   title: 'Random numbers and data',
-  mutants: [...random, ...idx, ...fashionMnist, ...files, ...batches],
+  mutants: [...random, ...idx, ...fashionMnist, ...files, ...batches, ...datasets],
 }

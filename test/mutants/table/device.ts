@@ -286,6 +286,13 @@ const plans = [
       breaks: 'From the second submit of a run on, the rates begin anew.',
     },
     {
+      id: 'per-step-advance',
+      find: 'advance(count * calls',
+      replace: 'advance(count',
+      breaks: 'Several uses in a captured step count as one.',
+      tests: tests.langevin,
+    },
+    {
       id: 'capture-refused',
       find: 'if (recording.refused) throw recording.refused return',
       replace: 'return',
@@ -312,13 +319,6 @@ const plans = [
       replace: 'words[HEAD + a * width] !== words[HEAD + b * width]',
       breaks: 'Rows are taken for equal if their first words are.',
       tests: tests.perStep,
-    },
-    {
-      id: 'per-step-advance',
-      find: 'advance(steps * this.calls',
-      replace: 'advance(steps',
-      breaks: 'Several uses in a captured step count as one.',
-      tests: tests.langevin,
     },
   ]),
 ]

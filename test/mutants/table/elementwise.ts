@@ -1,76 +1,66 @@
 import { type Area, mutantsOf } from '../mutant.ts'
 import * as tests from './tests.ts'
 
-const add = mutantsOf('wgsl/add.wgsl', tests.add, [
+const binary = mutantsOf('wgsl/binary.wgsl', tests.binary, [
   {
-    id: 'add-forward-channel',
-    find: 'c = (i / params.S) % params.C;',
-    replace: 'c = i % params.C;',
-    breaks: 'The value of a channel is added to neighbouring elements of a row instead of to its channel.',
+    id: 'binary-nan',
+    in: 'holds',
+    find: 'if (is_nan(v) || is_nan(w)) { return OP == NE; }',
+    replace: '',
+    breaks: 'A comparison with NaN holds on some adapters.',
   },
   {
-    id: 'add-forward-bound',
-    find: 'params.N * params.C * params.S); i += WG',
-    replace: 'params.N * params.C * params.S - 1u); i += WG',
-    breaks: 'The last element of the output is not written.',
+    id: 'binary-together',
+    find: '(params.n0 & 3u) == 0u',
+    replace: '(params.n0 & 1u) == 0u',
+    breaks: 'Four elements that lie in two rows are read as if they were of one.',
   },
   {
-    id: 'add-forward-sign',
-    find: 'a[i] + b[c]',
-    replace: 'a[i] - b[c]',
-    breaks: 'b is taken away instead of added.',
+    id: 'binary-tail',
+    in: 'write',
+    find: '4u * i + 4u <= params.size',
+    replace: '4u * i <= params.size',
+    breaks: 'The last vector is written whole, past the end.',
   },
   {
-    id: 'add-forward-same-shape',
-    find: 'params.N == 1u && params.S == 1u',
-    replace: 'params.N == 1u || params.S == 1u',
-    breaks: 'A batch of one, or of single cells, is taken for the case of equal shapes.',
+    id: 'binary-ties',
+    find: 'return 0.5 * g;',
+    replace: 'return g;',
+    breaks: 'Both of two equal elements get the whole gradient.',
   },
   {
-    id: 'add-backward-last-block',
-    find: 'min(first + ROWS_PER_BLOCK, params.N)',
-    replace: 'first + ROWS_PER_BLOCK',
-    breaks: 'The last block of rows sums beyond the batch.',
+    id: 'binary-div-sign',
+    in: 'gradient_b',
+    find: '-g * quotient',
+    replace: 'g * quotient',
+    breaks: "The divisor's gradient has the wrong sign.",
   },
   {
-    id: 'add-backward-row-stride',
-    find: '(n * params.C + c) * params.S;',
-    replace: 'n * params.C + c;',
-    breaks: 'The gradient of a channel is summed at the wrong places where a channel has several cells.',
-  },
-  {
-    id: 'add-backward-reduction',
-    find: 'sum += row_sum;',
-    replace: 'sum = row_sum;',
-    breaks: 'Of 32 rows only the last counts in the gradient of b.',
-  },
-  {
-    id: 'add-reduce-first-block',
-    in: 'reduce',
-    find: 'var block = 0u;',
-    replace: 'var block = 1u;',
-    breaks: 'The first 32 rows are missing in the gradient of b.',
-  },
-  {
-    id: 'add-rows-per-block',
-    find: 'const ROWS_PER_BLOCK: u32 = 32u;',
-    replace: 'const ROWS_PER_BLOCK: u32 = 16u;',
-    breaks: 'The kernel sums blocks of another length than the host made room for.',
+    id: 'binary-where-condition',
+    find: 'four.c[k] = byte_of(c[at.z >> 2u], at.z)',
+    replace: 'four.c[k] = byte_of(c[at.z >> 2u], 0u)',
+    breaks: 'A broadcast condition is always the first of four bytes.',
   },
 ])
 
-const addHost = mutantsOf('src/kernels/add.ts', tests.add, [
+const binaryHost = mutantsOf('src/kernels/binary.ts', tests.binary, [
   {
-    id: 'add-host-both-gradients',
-    find: 'return [dy, db]',
-    replace: 'return [db, db]',
-    breaks: 'The gradient of b goes to a as well.',
+    id: 'binary-host-sub',
+    find: "name === 'sub' && i === 1 ? neg(summed) : summed",
+    replace: 'summed',
+    breaks: 'What is subtracted gets the gradient of what it is taken from.',
   },
   {
-    id: 'add-host-channel-dimension',
-    find: 'S: sizeOf(shape.slice(2))',
-    replace: 'S: sizeOf(shape.slice(3))',
-    breaks: 'The first dimension after the channel is left out of its size.',
+    id: 'binary-host-joined',
+    find: 'own[k] === strides[i]![inner]! * sizes[inner]!',
+    replace: 'own[k] !== 0',
+    breaks: 'Dimensions are joined that do not follow each other in a broadcast tensor.',
+  },
+  {
+    id: 'binary-host-sum',
+    find: 'return sumTo(whole, own)',
+    replace: 'return whole',
+    breaks: 'The gradient of a broadcast tensor has the shape of the output.',
   },
 ])
 
@@ -202,6 +192,24 @@ const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
     breaks: 'Bytes above 127 lose their highest bit.',
   },
   {
+    id: 'gather-part-words',
+    find: '(row - params.part) * words',
+    replace: 'row * words',
+    breaks: 'An image of a later part is looked for behind its end.',
+  },
+  {
+    id: 'gather-part-bytes',
+    find: '(row - params.part) * params.R',
+    replace: 'row * params.R',
+    breaks: 'The same for images that are not whole words.',
+  },
+  {
+    id: 'gather-elsewhere',
+    find: 'row != NONE && row - params.part >= params.rows',
+    replace: 'row != NONE && row >= params.part + params.rows',
+    breaks: 'A later part overwrites the images of the parts before it.',
+  },
+  {
     id: 'gather-step',
     find: 'replay.step * batches[1] + params.which',
     replace: 'params.which',
@@ -218,6 +226,12 @@ const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
 
 const gatherHost = [
   ...mutantsOf('src/kernels/gather.ts', tests.gather, [
+    {
+      id: 'gather-host-parts',
+      find: 'before += rows',
+      replace: '',
+      breaks: 'Every part takes itself for the first.',
+    },
     {
       id: 'gather-host-row-range',
       find: 'range[1] >= rows',
@@ -314,5 +328,5 @@ const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
 
 export const elementwise: Area = {
   title: 'Elementwise kernels, gather and the watch',
-  mutants: [...add, ...addHost, ...unary, ...fill, ...gather, ...gatherHost, ...finite, ...meaning, ...watched],
+  mutants: [...binary, ...binaryHost, ...unary, ...fill, ...gather, ...gatherHost, ...finite, ...meaning, ...watched],
 }

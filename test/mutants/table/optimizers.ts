@@ -194,7 +194,7 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-load-null',
-    find: 'held.flat.clearState(name, initial, p)',
+    find: 'held.flat.clearState(name, p)',
     replace: '{}',
     breaks: 'Loading a state without momentum leaves the momentum in memory, and it is used.',
   },
@@ -214,15 +214,15 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-rate-in-row',
-    find: 'now : { ...now, lr }',
-    replace: 'now : now',
+    find: 'withRate(lr, use === 0 ? group : now)',
+    replace: 'use === 0 ? group : now',
     breaks: 'The rates that a run of a plan is given are not used.',
     tests: tests.capture,
   },
   {
     id: 'optim-elsewhere',
-    find: 'inPlace ? held.flat.gradients : grad.storage',
-    replace: 'grad.storage',
+    find: 'inPlace ? held.flat.gradients : storage',
+    replace: 'storage',
     breaks: 'A gradient among the others is looked for in its own memory, at its place among them.',
   },
 ])
@@ -261,13 +261,13 @@ const places = [
   ...mutantsOf('src/optim/flat_parameters.ts', tests.optimizer, [
     {
       id: 'flat-initial',
-      find: 'for (const p of this.parameters) clear(made.storage, p, initial)',
+      find: 'for (const p of this.parameters) fill(made.storage, p, this.#initial)',
       replace: '',
       breaks: 'The first step with momentum reads what was in memory.',
     },
     {
       id: 'flat-copy',
-      find: 'gpu.copy(storage, { buffer: whole.storage.buffer, offset }, 4 * size)',
+      find: 'gpu.copy(storage, place.storage, 4 * size)',
       replace: '',
       breaks: 'An optimizer loses the values of its parameters.',
     },
@@ -289,7 +289,7 @@ const places = [
   ...mutantsOf('src/kernels/table_cache.ts', tests.optimizer, [
     {
       id: 'tables-captured',
-      find: ' && !isCapturing(gpu)',
+      find: ' && !currentOn(gpu)',
       replace: '',
       breaks: 'A captured step of many tables reads the last where it began with the first.',
     },

@@ -185,7 +185,7 @@ const memory = [
   ...mutantsOf('src/tensor/tensor.ts', tests.tensor, [
     {
       id: 'tensor-dispose-gradient',
-      find: "this.grad?.release('the tensor it belongs to was released')",
+      find: "forgetGradients([this], 'the tensor it belongs to was released')",
       replace: '',
       breaks: 'The gradient of a released tensor keeps its memory.',
     },

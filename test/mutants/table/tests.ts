@@ -16,7 +16,10 @@ function operation(name: string, ...paths: string[]): Witness {
   return only(`\\b${name}\\b`, files('operations/operations', ...paths))
 }
 
-export const add = operation('add', 'kernels/add/add')
+export const binary = only(
+  '\\b(add|sub|mul|div|maximum|where|comparisons)\\b',
+  files('operations/operations', 'kernels/binary/binary'),
+)
 export const conv2d = operation('conv2d', 'kernels/conv2d/conv2d')
 export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_relu_max_pool2d')
 /** Some of its fixed cases, by their names: all of them compile a dozen kernels. */
@@ -56,6 +59,14 @@ export const adamKernel = files('kernels/adam/adam')
 export const sgdKernel = files('kernels/sgd/sgd')
 export const sgldKernel = files('kernels/sgld/sgld')
 export const averageKernel = files('kernels/average/average')
+export const copy = only(
+  '\\b(permute|transpose|flip|slice|select|expand|repeat|cat|stack|split|pad|triu|tril|copies)\\b',
+  files('operations/operations', 'kernels/copy/copy'),
+)
+export const take = only(
+  '\\b(indexSelect|embedding|gather|oneHot|index|gradient)\\b',
+  files('operations/operations', 'kernels/take/take'),
+)
 /** Whether kernels keep to the memory they were lent. */
 export const scratch = only('past the end', files('operations/operations'))
 
@@ -107,6 +118,7 @@ export const history = files('train/history')
 export const curves = files('figures/curves')
 export const rates = files('train/rates')
 export const parameterHash = files('train/hash')
+export const batchSizes = files('train/batch_sizes')
 export const fit = files('train/fit')
 export const earlyStopping = files('train/early_stopping')
 export const stops = files('train/stops')

@@ -111,9 +111,16 @@ const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
   },
   {
     id: 'update-share',
-    find: 'tensor(1 / batches',
+    find: 'tensor(size / images',
     replace: 'tensor(1',
     breaks: 'Gradients of several batches are added up undivided.',
+  },
+  {
+    id: 'update-equal-shares',
+    find: 'tensor(size / images',
+    replace: 'tensor(1 / batches',
+    tests: tests.batchSizes,
+    breaks: 'A smaller last batch weighs as much as a whole one.',
   },
   {
     id: 'update-clips',

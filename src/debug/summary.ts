@@ -1,13 +1,13 @@
 // A table of a network's layers: their output shapes, parameters and multiply-adds.
 import { full } from '../kernels/fill.ts'
+import { Module, setMode } from '../nn/module.ts'
+import { isParameter, tensorsOf } from '../nn/state.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { type Observer, observe } from '../tensor/observe.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkShape, formatShape, type Shape, ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { Module, setMode } from './module.ts'
-import { isParameter, tensorsOf } from './state.ts'
 
 /** One run of a layer: a module without others inside, or one that computes by itself what its children do not. */
 export interface SummaryRow {
@@ -70,7 +70,7 @@ export class Summary {
   }
 }
 
-declare module './module.ts' {
+declare module '../nn/module.ts' {
   interface Module {
     /** As `nn.summary(net, inputShape)`. */
     summary(inputShape: Shape): Summary

@@ -1,0 +1,236 @@
+// binary: functions of two tensors element by element, whose shapes broadcast.
+import type { Gpu } from '../gpu/gpu.ts'
+import { KernelFile } from '../gpu/kernel.ts'
+import type { Storage } from '../gpu/pool.ts'
+import { apply, type Op, provideArithmetic } from '../tensor/autograd.ts'
+import { empty } from '../tensor/create.ts'
+import { noGrad } from '../tensor/modes.ts'
+import { type Shape, ShapeError, type ShapeLine, sameShape, sizeOf } from '../tensor/shape.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import { copyOf } from './clip.ts'
+import * as wgsl from './generated/wgsl.ts'
+import { sumTo } from './reduce.ts'
+import { groupsForElements, kindOf, requireType } from './support.ts'
+import { neg, powNumber } from './unary.ts'
+
+/** The largest rank that broadcasting takes. */
+const MAX_RANK = 8
+
+/** Entry points, by what they compute. */
+type Entry = 'forward' | 'compare' | 'backward_a' | 'backward_b'
+
+/** a, b and where's condition. a or b may be a number, then it is null here; without a condition that is null. */
+type Operands = readonly [a: Tensor | null, b: Tensor | null, c: Tensor | null]
+
+interface Attributes {
+  /** The shapes of the operands. */
+  readonly shapes: readonly (Shape | null)[]
+  /** The number that stands for a or b. */
+  readonly number: number
+}
+
+/** Numbers where an operand lies for each dimension of the output, from the last one on. */
+interface Layout {
+  readonly sizes: readonly number[]
+  readonly strides: readonly (readonly number[])[]
+}
+
+/** What a function says of its gradients: 'dy': they are dy and dy or −dy. */
+type Gradients = 'dy' | 'computed' | 'none'
+
+/** The operation of this name, the one that wgsl/binary.wgsl numbers `OP`. */
+function operation(name: string, OP: number, gradients: Gradients = 'computed'): Op<Operands, Attributes> {
+  // By the operation's own name, which profiles and errors show.
+  const file = new KernelFile(name, wgsl.binary)
+
+  /** Computes an entry point over the output's shape. */
+  function emit(
+    gpu: Gpu,
+    entry: Entry,
+    shape: Shape,
+    { shapes, number }: Attributes,
+    storages: { readonly abc: readonly (Storage | null)[]; readonly dy?: Storage; readonly out: Storage },
+  ): void {
+    const flat = shapes.every((own) => own === null || sameShape(own, shape))
+    const { sizes, strides } = flat ? { sizes: [], strides: [] } : layoutOf(shapes, shape)
+    const NUMBER = shapes[0] === null ? 1 : shapes[1] === null ? 2 : 0
+    const params: Record<string, number> = { size: sizeOf(shape), number }
+    for (let k = 0; k < MAX_RANK; k++) {
+      params[`n${k}`] = sizes[k] ?? 1
+      for (const [i, role] of ['a', 'b', 'c'].entries()) params[`${role}${k}`] = strides[i]?.[k] ?? 0
+    }
+    const { abc, dy, out } = storages
+    const [a = null, b = null, c = null] = abc
+    const operands = { params, a, b, c, ...(dy && { dy }), [entry === 'compare' ? 'bytes' : 'out']: out }
+    gpu.emit(file.entry(entry, { OP, RANK: sizes.length, NUMBER }), operands, groupsForElements(sizeOf(shape)))
+  }
+
+  return {
+    name,
+
+    shape(operands) {
+      const [a, b, c] = operands
+      if (a) requireType(name, 'a', a)
+      if (b) requireType(name, 'b', b)
+      if (c) requireType(name, 'condition', c, ['uint8'])
+      const lines = operands.flatMap((t, i) => (t ? [[ROLES[i]!, t.shape] as const] : []))
+      return broadcast(name, lines)
+    },
+
+    forward(gpu, operands, attributes, shape) {
+      const out = empty(gpu, shape, gradients === 'none' ? 'uint8' : 'float32', name)
+      const abc = operands.map((t) => t?.storage ?? null)
+      emit(gpu, gradients === 'none' ? 'compare' : 'forward', shape, attributes, { abc, out: out.storage })
+      return { out, saved: gradients === 'computed' ? operands.filter((t) => t !== null) : [] }
+    },
+
+    backward(gpu, dy, saved, attributes, needs, grad) {
+      const { shapes } = attributes
+      const left = saved.map(({ storage }) => storage)
+      const abc = shapes.map((own) => (own === null ? null : (left.shift() ?? null)))
+      return (['backward_a', 'backward_b'] as const).map((entry, i) => {
+        const own = shapes[i]
+        if (!needs[i] || !own) return null
+        if (gradients === 'dy') {
+          const summed = sumTo(dy, own)
+          return name === 'sub' && i === 1 ? neg(summed) : summed
+        }
+        const whole = sameShape(own, dy.shape) ? grad(i) : empty(gpu, dy.shape, 'float32', name)
+        emit(gpu, entry, dy.shape, attributes, { abc, dy: dy.storage, out: whole.storage })
+        return sumTo(whole, own)
+      })
+    },
+  }
+}
+
+const ROLES = ['a', 'b', 'condition'] as const
+
+/** The shape that all broadcast to. Throws ShapeError where they do not. */
+function broadcast(name: string, lines: readonly ShapeLine[]): Shape {
+  const rank = Math.max(...lines.map(([, shape]) => shape.length))
+  if (rank > MAX_RANK)
+    throw new ShapeError(name, `tensors of ${rank} dimensions; at most ${MAX_RANK} are possible`, lines)
+  return Array.from({ length: rank }, (_, i) => {
+    const sizes = new Set(lines.map(([, shape]) => shape[shape.length - rank + i] ?? 1))
+    sizes.delete(1)
+    if (sizes.size > 1) {
+      const sentence = `the shapes do not broadcast: dimension ${i - rank} has sizes ${[...sizes].join(' and ')}`
+      throw new ShapeError(name, sentence, lines, 'Sizes of a dimension must be equal, or one of them 1.')
+    }
+    return [...sizes][0] ?? 1
+  })
+}
+
+/** Where the operands lie, with dimensions joined as far as all of them allow. */
+function layoutOf(shapes: readonly (Shape | null)[], shape: Shape): Layout {
+  const stridesOf = (own: Shape | null): number[] => {
+    let stride = 1
+    return [...shape].reverse().map((_, k) => {
+      const size = own?.[own.length - 1 - k] ?? 1
+      const found = size === 1 ? 0 : stride
+      stride *= size
+      return found
+    })
+  }
+  const all = shapes.map(stridesOf)
+  const sizes: number[] = []
+  const strides: number[][] = shapes.map(() => [])
+  for (const [k, size] of [...shape].reverse().entries()) {
+    if (size === 1) continue
+    const inner = sizes.length - 1
+    const joined = inner >= 0 && all.every((own, i) => own[k] === strides[i]![inner]! * sizes[inner]!)
+    if (joined) sizes[inner]! *= size
+    else {
+      sizes.push(size)
+      for (const [i, own] of all.entries()) strides[i]!.push(own[k]!)
+    }
+  }
+  // A dimension is needed, if only one of one element.
+  return sizes.length > 0 ? { sizes, strides } : { sizes: [1], strides: shapes.map(() => [0]) }
+}
+
+/** A tensor, or a number that stands for one of its value. */
+export type Operand = Tensor | number
+
+function applied(op: Op<Operands, Attributes>, a: Operand, b: Operand, c: Tensor | null = null): Tensor {
+  for (const [role, value] of [['a', a] as const, ['b', b] as const]) {
+    if (value instanceof Tensor || typeof value === 'number') continue
+    throw new TypeError(`${op.name}: ${role} must be a tensor or a number, not ${kindOf(value)}`)
+  }
+  const tensors: Operands = [a instanceof Tensor ? a : null, b instanceof Tensor ? b : null, c]
+  if (!tensors[0] && !tensors[1]) throw new TypeError(`${op.name}: a or b must be a tensor, both are numbers`)
+  const number = typeof a === 'number' ? a : typeof b === 'number' ? b : 0
+  return apply(op, tensors, { shapes: tensors.map((t) => t?.shape ?? null), number })
+}
+
+/** A function of two. */
+function binary(name: string, OP: number, gradients?: Gradients): (a: Operand, b: Operand) => Tensor {
+  const op = operation(name, OP, gradients)
+  return (a, b) => applied(op, a, b)
+}
+
+/** A comparison: 1 where it holds, else 0, in bytes; no gradient passes. */
+function comparison(name: string, OP: number): (a: Operand, b: Operand) => Tensor {
+  const compare = binary(name, OP, 'none')
+  return (a, b) => noGrad(() => compare(a, b))
+}
+
+/** a + b. Shapes broadcast as NumPy's do; a number may stand for a tensor. Float32. Throws ShapeError for shapes that do not broadcast. */
+export const add = binary('add', 0, 'dy')
+
+/** a − b, as `add`. */
+export const sub = binary('sub', 1, 'dy')
+
+/** a · b, as `add`. */
+export const mul = binary('mul', 2)
+
+/** a / b, as `add`. Division by 0 gives an infinity, 0 / 0 NaN. */
+export const div = binary('div', 3)
+
+/** The larger of a and b, as `add`; NaN if one is NaN. Equal elements share the gradient by halves. */
+export const maximum = binary('maximum', 5)
+
+/** The smaller of a and b, as `add`; NaN if one is NaN. Equal elements share the gradient by halves. */
+export const minimum = binary('minimum', 6)
+
+/** 1 where a = b, else 0, as a uint8 tensor; shapes broadcast, a number may stand for a tensor. NaN is equal to nothing. */
+export const eq = comparison('eq', 8)
+
+/** 1 where a ≠ b, else 0, as `eq`; NaN differs from everything. */
+export const ne = comparison('ne', 9)
+
+/** 1 where a < b, else 0, as `eq`. */
+export const lt = comparison('lt', 10)
+
+/** 1 where a ≤ b, else 0, as `eq`. */
+export const le = comparison('le', 11)
+
+/** 1 where a > b, else 0, as `eq`. */
+export const gt = comparison('gt', 12)
+
+/** 1 where a ≥ b, else 0, as `eq`. */
+export const ge = comparison('ge', 13)
+
+const powOp = operation('pow', 4)
+const whereOp = operation('where', 7)
+
+/**
+ * x to the power of y, as C's pow has it, except that NaN always gives NaN; shapes broadcast, a number may stand for a tensor. Float32.
+ * The gradient of y is 0 where x is 0 and y is not negative.
+ */
+export function pow(x: Operand, y: Operand): Tensor {
+  return x instanceof Tensor && typeof y === 'number' ? powNumber(x, y) : applied(powOp, x, y)
+}
+
+/**
+ * a where the condition is not 0, else b; all three broadcast, a number may stand for a or b. The condition is uint8, as
+ * comparisons make it; a and b are float32.
+ */
+export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
+  if (!(condition instanceof Tensor)) {
+    throw new TypeError(`where: the condition must be a tensor, not ${kindOf(condition)}`)
+  }
+  return applied(whereOp, a, b, condition)
+}
+
+provideArithmetic({ add, copy: copyOf })

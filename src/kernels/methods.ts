@@ -1,0 +1,38 @@
+// Operations as methods of Tensor: x.mul(y) is mul(x, y).
+import { Tensor } from '../tensor/tensor.ts'
+import { add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub } from './binary.ts'
+import { expand, flip, permute, repeat, select, slice, split, transpose, tril, triu } from './copy.ts'
+import { gather, indexSelect } from './take.ts'
+import * as unary from './unary.ts'
+
+const { powNumber: _, ...elementwise } = unary
+
+/** Every function that is a method too: its first argument is the tensor. */
+const functions = {
+  ...elementwise,
+  ...{ expand, flip, permute, repeat, select, slice, split, transpose, tril, triu, gather, indexSelect },
+  ...{ add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub },
+} as const
+
+type Functions = typeof functions
+
+/** The functions without their first argument, which is the tensor itself. */
+type Methods = {
+  [Name in keyof Functions]: Functions[Name] extends (x: Tensor, ...rest: infer Rest) => infer Out
+    ? (...rest: Rest) => Out
+    : never
+}
+
+declare module '../tensor/tensor.ts' {
+  interface Tensor extends Methods {}
+}
+
+for (const [name, fn] of Object.entries(functions)) {
+  Object.defineProperty(Tensor.prototype, name, {
+    value(this: Tensor, ...rest: never[]) {
+      return (fn as (x: Tensor, ...rest: never[]) => Tensor)(this, ...rest)
+    },
+    configurable: true,
+    writable: true,
+  })
+}

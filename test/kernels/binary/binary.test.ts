@@ -1,0 +1,132 @@
+// What only the functions of two tensors promise: comparisons, NaN, ties, division by 0, powers, one tensor used twice.
+import { beforeAll, describe, expect, it } from 'vitest'
+import * as library from '../../../src/node/index.ts'
+import { type Operand, type Tensor, tensor } from '../../../src/node/index.ts'
+import { forgetGradients } from '../../../src/tensor/tensor.ts'
+import { parameter, testGpu, values } from '../../support/gpu.ts'
+
+beforeAll(testGpu)
+
+const { NaN: nan, POSITIVE_INFINITY: inf } = Number
+
+async function gradientsOf(fn: (a: Operand, b: Operand) => Tensor, a: number[], b: number[]) {
+  const [x, y] = [parameter(a, [a.length]), parameter(b, [b.length])]
+  const out = fn(x, y)
+  out.backward(tensor(a.map(() => 1)))
+  return { out: [...(await values(out))], a: [...(await values(x.grad))], b: [...(await values(y.grad))] }
+}
+
+describe('comparisons', () => {
+  const a = [1, 2, 3, nan, nan, inf, 0]
+  const b = [2, 2, 2, 1, nan, inf, -0]
+  it.each([
+    ['eq', library.eq, [0, 1, 0, 0, 0, 1, 1]],
+    ['ne', library.ne, [1, 0, 1, 1, 1, 0, 0]],
+    ['lt', library.lt, [1, 0, 0, 0, 0, 0, 0]],
+    ['le', library.le, [1, 1, 0, 0, 0, 1, 1]],
+    ['gt', library.gt, [0, 0, 1, 0, 0, 0, 0]],
+    ['ge', library.ge, [0, 1, 1, 0, 0, 1, 1]],
+  ] as const)('%s is IEEE’s, in bytes, and passes no gradient', async (_, compare, expected) => {
+    const out = compare(parameter(a, [7]), tensor(b))
+    expect([out.dtype, out.requiresGrad]).toEqual(['uint8', false])
+    expect([...(await out.data())]).toEqual([...expected])
+  })
+
+  it('broadcast, and take numbers on either side', async () => {
+    const column = tensor([1, 2, 3], [3, 1])
+    expect([...(await library.lt(column, tensor([2, 3])).data())]).toEqual([1, 1, 0, 1, 0, 0])
+    expect([...(await library.gt(2, column).data())]).toEqual([1, 0, 0])
+    expect([...(await library.gt(column, 2).data())]).toEqual([0, 0, 1])
+  })
+
+  it('make the condition of where, which broadcasts too', async () => {
+    const x = tensor([-1, 2, -3, 4, 5], [5])
+    expect([...(await values(library.where(library.gt(x, 0), x, 0)))]).toEqual([0, 2, 0, 4, 5])
+    const rows = library.where(tensor(Uint8Array.of(1, 0), [2, 1]), x, tensor([9], [1]))
+    expect(rows.shape).toEqual([2, 5])
+    expect([...(await values(rows))]).toEqual([-1, 2, -3, 4, 5, 9, 9, 9, 9, 9])
+  })
+})
+
+describe('maximum and minimum', () => {
+  it('share the gradient of equal elements by halves, and pass NaN from either side', async () => {
+    expect(await gradientsOf(library.maximum, [1, 2, 3], [3, 2, 1])).toEqual({
+      out: [3, 2, 3],
+      a: [0, 0.5, 1],
+      b: [1, 0.5, 0],
+    })
+    expect((await gradientsOf(library.minimum, [nan, 1], [1, nan])).out).toEqual([nan, nan])
+  })
+})
+
+it('division by 0 gives infinities of the quotient’s sign, and 0 / 0 NaN', async () => {
+  const out = await values(library.div(tensor([1, -1, 1, 0, inf, 1]), tensor([0, 0, -0, 0, inf, -inf])))
+  expect([...out]).toEqual([inf, -inf, -inf, nan, nan, -0])
+})
+
+describe('pow', () => {
+  it.each([
+    [-2, 3, -8],
+    [-2, -3, -0.125],
+    [-2, 2, 4],
+    [-2, 0.5, nan],
+    [0, 0, 1],
+    [0, -1, inf],
+    [-0, -3, -inf],
+    [inf, -0.5, 0],
+    [-inf, 3, -inf],
+    [2, 100, 2 ** 100],
+    [10, -45, 0],
+    [-1, 1001, -1],
+    [9, 0.5, 3],
+  ])('of %f and %f is %f, the exponent a tensor or a number', async (x, y, expected) => {
+    const both = await Promise.all([y, tensor([y])].map((e) => values(library.pow(tensor([x]), e))))
+    for (const [v] of both) {
+      if (Number.isFinite(expected) && expected !== 0) expect(v! / expected).toBeCloseTo(1, 4)
+      else expect(Math.abs(v!) < 1e-38 ? 0 : v).toBe(expected)
+    }
+  })
+
+  it('has PyTorch’s gradients at 0', async () => {
+    expect(await gradientsOf(library.pow, [0, 0, 2], [0, 2, 0])).toEqual({
+      out: [1, 0, 1],
+      a: [0, 0, 0],
+      b: [0, 0, Math.fround(Math.LN2)],
+    })
+  })
+})
+
+it('a tensor beside itself gets both gradients', async () => {
+  const x = parameter([1, 2, 3], [3])
+  library.mul(x, x).backward(tensor([1, 10, 100]))
+  expect([...(await values(x.grad))]).toEqual([2, 40, 600])
+  const y = parameter([1, 2, 3], [3])
+  library.add(y, y).backward(tensor([1, 10, 100]))
+  expect([...(await values(y.grad))]).toEqual([2, 20, 200])
+})
+
+it('a captured chain has the bits of the eager one', async () => {
+  const [x, w] = [parameter([0.5, -1.5, 2.5, 3.5, -4.5, 5.5], [2, 3]), parameter([0.1, 0.2, 0.3], [3])]
+  const dy = tensor([1, 1, 1, 1, 1, 1], [2, 3])
+  const chain = () => {
+    forgetGradients([x, w], 'the chain begins')
+    library.div(library.mul(library.add(x, w), w), library.add(library.square(x), 1)).backward(dy)
+  }
+  library.scope(chain)
+  // Not bitsOf: what lies past the end was another tensor's in the same step.
+  const bits = () => Promise.all([x, w].map(async (t) => new Uint32Array((await t.grad!.data()).buffer)))
+  const eager = await bits()
+  const plan = library.capture(chain)
+  plan.run()
+  expect(await bits()).toEqual(eager)
+  plan.dispose()
+})
+
+it('refuses more than eight dimensions, and a condition that is not bytes', () => {
+  const deep = tensor(new Float32Array(2), [1, 1, 1, 1, 1, 1, 1, 1, 2])
+  expect(() => library.add(deep, 1)).toThrow('add: tensors of 9 dimensions; at most 8 are possible')
+  expect(() => library.where(tensor([1]), 1, tensor([1]))).toThrow('where: condition must be uint8, it is float32')
+  expect(() => library.where(true as never, tensor([1]), 1)).toThrow(
+    'where: the condition must be a tensor, not a boolean',
+  )
+})
