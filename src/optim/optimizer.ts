@@ -7,7 +7,7 @@ import type { Storage } from '../gpu/pool.ts'
 import { codeOf } from '../kernels/finite.ts'
 import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
-import { emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
+import { type EmitUpdate, emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -32,6 +32,8 @@ export interface Variant {
   readonly kernel: Kernel
   /** The states that it reads and writes, by the kernel's names for them. */
   readonly state: readonly string[]
+  /** What is dispatched in place of the kernel, by an update that takes several. */
+  readonly emit?: EmitUpdate
 }
 
 /** What is special about an optimizer. */
@@ -50,6 +52,8 @@ export interface Rule<G extends ParamGroup> {
   readonly initial: number
   /** The names of all its states. */
   readonly states: readonly string[]
+  /** What an update makes of a group, for settings that depend on all rates so far. */
+  after?(group: G): Partial<G>
   /** Whether settings depend on t: then parameters that have had fewer steps than others are updated by themselves. */
   readonly countsSteps: boolean
 }
@@ -146,6 +150,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   step(watch: Tensor | null = null): void {
     const { name } = this.#rule
     // All is checked before anything is changed.
+    this.checkReady()
     watch?.checkUsable(name)
     for (const group of this.paramGroups) {
       this.#check(group)
@@ -171,6 +176,15 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
 
   /** Called in every step when the updates have been dispatched, for what a rule adds to them. */
   protected afterUpdate(): void {}
+
+  /** Called before every step, also of a plan: throws where none can be taken. */
+  protected checkReady(): void {}
+
+  /** Makes the parameters those that are trained. They always are, except in a schedule-free optimizer. */
+  train(): void {}
+
+  /** Makes the parameters those to evaluate and to keep: the same, except in a schedule-free optimizer. */
+  eval(): void {}
 
   /** What a captured step depends on: it must be captured again when this changes. @internal */
   get variants(): string {
@@ -234,6 +248,18 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     return settings
   }
 
+  /** The state of this name of a parameter, which has it from now on. */
+  protected giveState(name: string, p: Tensor): Tensor {
+    const { flat } = this.#held.get(p)!
+    flat.giveState(name, p)
+    return flat.stateOf(name, p)!
+  }
+
+  /** Makes a parameter's state what it was before the first step. */
+  protected clearState(name: string, p: Tensor): void {
+    this.#held.get(p)!.flat.clearState(name, p)
+  }
+
   #updates(): Update[] {
     const { countsSteps } = this.#rule
     const places = new Map(this.parameters().map((p, i) => [p, i]))
@@ -271,16 +297,23 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const rule = this.#rule
     const listing = this.#listing()
     const { held: first } = parts[0]!
-    const withRate = (lr?: number): G => ({ ...this.paramGroups[index]!, ...(lr !== undefined && { lr }) })
+    const group = () => this.paramGroups[index]!
+    const withRate = (lr?: number, options = group()): G => ({ ...options, ...(lr !== undefined && { lr }) })
+    let left = group() // as the uses before leave it
     return {
       takesRates: true,
       // Asked for only where a plan is captured.
       get key() {
         return `${counts} ${keyOfEntries(parts)}`
       },
-      row: (use, lr) => Float32Array.from(rule.settings(withRate(lr), first.steps + 1 + use)),
+      row: (use, lr) => {
+        const options = withRate(lr, use === 0 || !rule.after ? group() : left)
+        if (rule.after) left = { ...options, ...rule.after(options) }
+        return Float32Array.from(rule.settings(options, first.steps + 1 + use))
+      },
       check: (uses, rateOf) => {
         if (settings.released) throw new Error(`${rule.name}: plan.run(): the optimizer was disposed`)
+        this.checkReady()
         if (this.#listing() !== listing) {
           throw new Error(`${rule.name}: the groups have other parameters since the plan was captured; capture again`)
         }
@@ -288,7 +321,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
           this.#check(withRate(rateOf(use)))
           if (rateOf(use) === undefined) break
         }
-        const now = rule.variant(withRate()).name
+        const now = rule.variant(group()).name
         if (now !== variant.name) {
           throw new Error(`${rule.name}: the plan was captured ${variant.name}, the group is now ${now}; capture again`)
         }
@@ -299,9 +332,12 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         }
       },
       advance: (uses, rateOf) => {
-        // A rate that is given to a run is all groups', also that of one that has no gradients now.
-        const lr = rateOf(uses - 1)
-        if (lr !== undefined) for (const group of counts ? this.paramGroups : [this.paramGroups[index]!]) group.lr = lr
+        for (let use = rule.after ? 0 : uses - 1; use < uses; use++) {
+          const lr = rateOf(use)
+          // A rate that is given to a run is all groups', also that of one that has no gradients now.
+          if (lr !== undefined) for (const own of counts ? this.paramGroups : [group()]) own.lr = lr
+          Object.assign(group(), rule.after?.(group()))
+        }
         if (counts) this.stepsTaken += uses
         for (const { held } of parts) {
           const { parameter, flat } = held
@@ -326,7 +362,16 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       for (const [gradients, entries] of grouped(own, (part) => part.gradients)) {
         const { tensor, rows } = this.tables.get(keyOfEntries(entries), () => updateTable(entries))
         const storages = { settings: settings.storage, parameters: flat.storage, gradients, states, watch }
-        emitUpdate(this.gpu, variant.kernel, { table: tensor.storage, ...storages }, rows, use)
+        const all = { table: tensor.storage, ...storages }
+        if (!variant.emit) emitUpdate(this.gpu, variant.kernel, all, rows, use)
+        else
+          variant.emit(
+            this.gpu,
+            all,
+            rows,
+            use,
+            entries.map(({ held }) => held.parameter),
+          )
       }
     }
   }

@@ -79,6 +79,7 @@ export class Loop {
       if (this.#from === null && !stopped) await this.#save(this.#position())
       while (!stopped && this.#epoch < epochs) stopped = await this.#runEpoch()
     } finally {
+      this.#options.optimizer.eval()
       restoreModes()
     }
     const result = {
@@ -108,10 +109,11 @@ export class Loop {
 
   /** Trains an epoch, evaluates, records and saves. Tells whether the run ends here. */
   async #runEpoch(): Promise<boolean> {
-    const { test, net, train, epochs, signal } = this.#options
+    const { test, net, optimizer, train, epochs, signal } = this.#options
     const epoch = this.#epoch
     const trained = await this.#trainEpoch()
     this.#trainSeconds += trained.seconds
+    optimizer.eval()
     if (trained.totals === null) return true
     const { lr, totals } = trained
     const before = performance.now()
@@ -184,6 +186,7 @@ export class Loop {
       const count = this.#stepsUntilPause(first, isWatched ? 1 : most)
       const lrs = Array.from({ length: count }, (_, i) => this.#rateAt(before + first + i))
       this.#setMomentum(before + first)
+      this.#options.optimizer.train()
       this.#steps.run(count, this.#options.rates ? lrs : undefined)
       done = first + count
       const reading = this.#readFinite()
@@ -267,6 +270,7 @@ export class Loop {
   async #save(position: Position): Promise<void> {
     const { checkpoint, net, optimizer, settings, callbacks } = this.#options
     if (!checkpoint) return
+    optimizer.eval()
     const values = await valuesOf(net, optimizer, position.step)
     const states = []
     for (const callback of callbacks) states.push((await callback.stateDict?.()) ?? null)

@@ -84,6 +84,7 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   const rates = sweepOf(minLr, maxLr, steps)
   checkSmoothing(smoothing)
   const restore = snapshot(net, optimizer, train)
+  optimizer.train()
   try {
     const sweep = await sweepBy(rates, { net, optimizer, train, smoothing })
     return { ...sweep, ...suggest(sweep.points, steps) }
