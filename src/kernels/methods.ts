@@ -1,36 +1,16 @@
 // Operations as methods of Tensor: x.mul(y) is mul(x, y).
 import { Tensor } from '../tensor/tensor.ts'
 import { add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub } from './binary.ts'
-import {
-  abs,
-  clamp,
-  cos,
-  elu,
-  erf,
-  exp,
-  expm1,
-  gelu,
-  leakyRelu,
-  log,
-  log1p,
-  neg,
-  reciprocal,
-  relu,
-  rsqrt,
-  sigmoid,
-  sign,
-  silu,
-  sin,
-  softplus,
-  sqrt,
-  square,
-  tanh,
-} from './unary.ts'
+import { expand, flip, permute, repeat, select, slice, split, transpose, tril, triu } from './copy.ts'
+import { gather, indexSelect } from './take.ts'
+import * as unary from './unary.ts'
 
-/** Every function whose first argument is the tensor; a new one needs its name here alone. */
+const { powNumber: _, ...elementwise } = unary
+
+/** Every function that is a method too: its first argument is the tensor. */
 const functions = {
-  ...{ abs, clamp, cos, elu, erf, exp, expm1, gelu, leakyRelu, log, log1p, neg, reciprocal, relu, rsqrt },
-  ...{ sigmoid, sign, silu, sin, softplus, sqrt, square, tanh },
+  ...elementwise,
+  ...{ expand, flip, permute, repeat, select, slice, split, transpose, tril, triu, gather, indexSelect },
   ...{ add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub },
 } as const
 
@@ -43,6 +23,7 @@ type Methods = {
     : never
 }
 
+/** Methods are documented where their functions are. */
 declare module '../tensor/tensor.ts' {
   interface Tensor extends Methods {}
 }

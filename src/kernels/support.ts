@@ -63,7 +63,9 @@ export function kindOf(value: unknown): string {
 /** Throws TypeError for an option that is not a number, or is NaN, and names it. */
 export function requireNumber(operation: string, role: string, value: unknown): void {
   if (typeof value === 'number' && !Number.isNaN(value)) return
-  throw new TypeError(`${operation}: ${role} must be a number, not ${typeof value === 'number' ? 'NaN' : kindOf(value)}`)
+  throw new TypeError(
+    `${operation}: ${role} must be a number, not ${typeof value === 'number' ? 'NaN' : kindOf(value)}`,
+  )
 }
 
 /** Throws TypeError when a tensor is not of the type that the operation computes with. */

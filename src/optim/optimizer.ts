@@ -1,4 +1,5 @@
 // The skeleton of every optimizer: groups, flat memory, state, settings of each step. A rule says what is special about one.
+import { currentOn, dependingOn } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
@@ -152,6 +153,17 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     }
     this.#adoptNew()
     const updates = this.#updates()
+    const recording = currentOn(this.gpu)
+    for (const { held } of recording ? updates.flatMap(({ parts }) => parts) : []) {
+      const { parameter } = held
+      // A gradient from outside of the recording is read where it lies now.
+      if (!recording!.leaves.has(parameter)) {
+        dependingOn(
+          () => parameter.grad?.storage,
+          () => `the gradient of ${parameter.label} is not where it was`,
+        )
+      }
+    }
     for (const update of updates) this.#dispatch(update, update.settings.use(update.source), watch?.storage ?? null)
     this.afterUpdate()
     for (const { settings, source } of updates) settings.used(source)
@@ -225,17 +237,15 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   #updates(): Update[] {
     const { countsSteps } = this.#rule
     const places = new Map(this.parameters().map((p, i) => [p, i]))
-    const listing = this.#listing()
     let counts = true // the first update counts the optimizer's steps
     return this.paramGroups.flatMap((group, g) => {
-      const trained = group.params.filter((p) => p.grad)
-      const own = trained.map((p) => this.#partOf(p, places.get(p)!, places.size))
+      const own = group.params.filter((p) => p.grad).map((p) => this.#partOf(p, places.get(p)!, places.size))
       return [...grouped(own, ({ held }) => (countsSteps ? held.steps : 0)).values()].map((parts, i) => {
         const settings = this.settingsOf(`${g} ${i}`, this.#rule.settings(group, 1).length)
-        const variant = this.#rule.variant(group)
-        const source = this.#sourceOf(group, { parts, settings, variant, counts, listing })
+        const made = { parts, settings, variant: this.#rule.variant(group) }
+        const source = this.#sourceOf(g, made, counts)
         counts = false
-        return { parts, settings, variant, source }
+        return { ...made, source }
       })
     })
   }
@@ -256,14 +266,12 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     }
   }
 
-  /** The settings of an update, step by step. In a plan the options are read before every run. */
-  #sourceOf(
-    group: G,
-    { parts, settings, variant, counts, listing }: Omit<Update, 'source'> & { counts: boolean; listing: string },
-  ): RowSource {
+  /** The settings of an update, step by step. In a plan the options are read before every run, of the group that is there then. */
+  #sourceOf(index: number, { parts, settings, variant }: Omit<Update, 'source'>, counts: boolean): RowSource {
     const rule = this.#rule
+    const listing = this.#listing()
     const { held: first } = parts[0]!
-    const withRate = (lr: number | undefined) => (lr === undefined ? group : { ...group, lr })
+    const withRate = (lr?: number): G => ({ ...this.paramGroups[index]!, ...(lr !== undefined && { lr }) })
     return {
       takesRates: true,
       // Asked for only where a plan is captured.
@@ -280,7 +288,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
           this.#check(withRate(rateOf(use)))
           if (rateOf(use) === undefined) break
         }
-        const now = rule.variant(group).name
+        const now = rule.variant(withRate()).name
         if (now !== variant.name) {
           throw new Error(`${rule.name}: the plan was captured ${variant.name}, the group is now ${now}; capture again`)
         }
@@ -291,7 +299,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         }
       },
       advance: (uses, rateOf) => {
-        group.lr = rateOf(uses - 1) ?? group.lr
+        // A rate that is given to a run is all groups', also that of one that has no gradients now.
+        const lr = rateOf(uses - 1)
+        if (lr !== undefined) for (const group of counts ? this.paramGroups : [this.paramGroups[index]!]) group.lr = lr
         if (counts) this.stepsTaken += uses
         for (const { held } of parts) {
           const { parameter, flat } = held
@@ -315,9 +325,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       const states = Object.fromEntries(variant.state.map((name) => [name, flat.state(name)]))
       for (const [gradients, entries] of grouped(own, (part) => part.gradients)) {
         const { tensor, rows } = this.tables.get(keyOfEntries(entries), () => updateTable(entries))
-        const [table, parameters] = [tensor.storage, flat.storage]
-        const storages = { table, settings: settings.storage, parameters, gradients, states, watch }
-        emitUpdate(this.gpu, variant.kernel, storages, rows, use)
+        const storages = { settings: settings.storage, parameters: flat.storage, gradients, states, watch }
+        emitUpdate(this.gpu, variant.kernel, { table: tensor.storage, ...storages }, rows, use)
       }
     }
   }
@@ -334,10 +343,10 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const strangers = all.filter((p) => !this.#held.has(p))
     if (strangers.length === 0 && new Set(all).size === all.length) return
     checkParameters(all, this.#rule.name)
+    const recording = currentOn(this.gpu)
+    if (recording) recording.adopted = true
     for (const flat of this.gpu.during(null, () => flatten(strangers, this.#rule.initial))) {
-      for (const parameter of flat.parameters) {
-        this.#held.set(parameter, { parameter, id: this.#ids++, flat, steps: 0 })
-      }
+      for (const p of flat.parameters) this.#held.set(p, { parameter: p, id: this.#ids++, flat, steps: 0 })
     }
   }
 

@@ -102,7 +102,7 @@ function collect(data: unknown, natural: Shape, depth: number, into: number[]): 
 }
 
 /** What the integer types hold, for errors. */
-const INTEGERS = {
+export const INTEGERS = {
   int32: 'a whole number from -2147483648 to 2147483647',
   uint8: 'a whole number from 0 to 255',
 } as const

@@ -40,6 +40,15 @@ export function checkShape(operation: string, shape: Shape): void {
   }
 }
 
+/** A dimension counted from the start, given one that may count from the end. Throws ShapeError for one that is not there. */
+export function dimensionOf(operation: string, dim: number, shape: Shape, role = 'input', name = 'dim'): number {
+  const from = dim < 0 ? dim + shape.length : dim
+  if (!Number.isInteger(dim) || from < 0 || from >= shape.length) {
+    throw new ShapeError(operation, `${name} ${String(dim)} is not a dimension of the tensor`, [[role, shape]])
+  }
+  return from
+}
+
 /** Strides and windows beyond this are mistakes, and their products would pass 32 bits. */
 const LARGEST_PAIR = 65_535
 

@@ -6,7 +6,7 @@ import { observing } from './observe.ts'
 import { requireOptions } from './options.ts'
 import { register, unregister } from './owned.ts'
 import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts'
-import { flattenShape, reshape, reshapeTo } from './view.ts'
+import { flattenShape, reshape, reshapeTo, squeezeShape, unsqueezeShape } from './view.ts'
 
 export type DType = 'float32' | 'int32' | 'uint8'
 export type TypedArray = Float32Array | Int32Array | Uint8Array
@@ -139,6 +139,19 @@ export class Tensor {
   /** Joins the dimensions from `startDim` on into one. */
   flatten(startDim = 1): Tensor {
     return reshape(this, flattenShape(this, startDim))
+  }
+
+  /**
+   * Without the dimensions of size 1, or without those of `dim`, a number or a list, whose size is 1; without a copy.
+   * Throws ShapeError for a dimension that the tensor does not have.
+   */
+  squeeze(dim?: number | readonly number[]): Tensor {
+    return reshape(this, squeezeShape(this, dim))
+  }
+
+  /** With a dimension of size 1 before dimension `dim`; -1 puts it last. Without a copy. Throws ShapeError past the last place. */
+  unsqueeze(dim: number): Tensor {
+    return reshape(this, unsqueezeShape(this, dim))
   }
 
   /** The same values outside the tape, without a copy. */

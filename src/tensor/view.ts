@@ -1,6 +1,6 @@
 // Views: tensors that share the memory of another under a new shape.
 import { apply, type Op } from './autograd.ts'
-import { type Shape, ShapeError, type ShapeLine, sizeOf } from './shape.ts'
+import { dimensionOf, type Shape, ShapeError, type ShapeLine, sizeOf } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 function view(x: Tensor, shape: Shape): Tensor {
@@ -35,9 +35,26 @@ export function reshapeTo(x: Tensor, shape: Shape): Shape {
 
 export function flattenShape(x: Tensor, startDim: number): Shape {
   if (x.shape.length === 0 && (startDim === 0 || startDim === -1)) return [1]
-  const start = startDim < 0 ? startDim + x.shape.length : startDim
-  if (!Number.isInteger(startDim) || start < 0 || start >= x.shape.length) {
-    throw new ShapeError('flatten', `startDim ${startDim} is not a dimension of the tensor`, [['tensor', x.shape]])
-  }
+  const start = dimensionOf('flatten', startDim, x.shape, 'tensor', 'startDim')
   return [...x.shape.slice(0, start), sizeOf(x.shape.slice(start))]
+}
+
+/** The shape without its dimensions of size 1, or without those given if their size is 1. */
+export function squeezeShape({ shape }: Tensor, dims: number | readonly number[] | undefined): Shape {
+  if (dims === undefined) return shape.filter((n) => n !== 1)
+  const list = (typeof dims === 'number' ? [dims] : dims).map((dim) => {
+    const scalar = shape.length === 0 && (dim === 0 || dim === -1)
+    return scalar ? 0 : dimensionOf('squeeze', dim, shape, 'tensor')
+  })
+  return shape.filter((n, d) => n !== 1 || !list.includes(d))
+}
+
+/** The shape with a dimension of size 1 put in before dimension `dim`. */
+export function unsqueezeShape({ shape }: Tensor, dim: number): Shape {
+  const at = dim < 0 ? dim + shape.length + 1 : dim
+  if (!Number.isInteger(dim) || at < 0 || at > shape.length) {
+    const sentence = `dim must be a whole number from ${-shape.length - 1} to ${shape.length}, not ${dim}`
+    throw new ShapeError('unsqueeze', sentence, [['tensor', shape]])
+  }
+  return [...shape.slice(0, at), 1, ...shape.slice(at)]
 }

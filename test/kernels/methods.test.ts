@@ -19,6 +19,15 @@ it('x.mul(y) is mul(x, y): with tensors, numbers and options', async () => {
   expect([...(await x.gt(0).data())]).toEqual([1, 0, 1])
 })
 
+it('x.slice(…) is slice(x, …), and so are the others that move elements', async () => {
+  const x = tensor([1, 2, 3, 4, 5, 6], [2, 3])
+  expect([...(await values(x.permute([1, 0]).slice(0, 1).flip(0)))]).toEqual([3, 6, 2, 5])
+  expect([...(await values(x.transpose(0, 1).select(1, -1).expand([2, 3])))]).toEqual([4, 5, 6, 4, 5, 6])
+  expect(x.split(2, 1).map(({ shape }) => shape[1])).toEqual([2, 1])
+  expect([...(await values(x.tril().indexSelect(0, tensor(Int32Array.of(1)))))]).toEqual([4, 5, 0])
+  expect([...(await values(x.gather(1, tensor(Int32Array.of(2, 0), [2, 1])).repeat([1, 2])))]).toEqual([3, 3, 4, 4])
+})
+
 it('methods are not among the properties that a loop finds', () => {
   const found: string[] = []
   for (const key in tensor([1])) found.push(key)

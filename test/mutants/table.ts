@@ -10,6 +10,7 @@ import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
 import { exercises } from './table/exercises.ts'
 import { matrices } from './table/matrices.ts'
+import { moving } from './table/moving.ts'
 import { norm } from './table/norm.ts'
 import { optimisation } from './table/optimizers.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
@@ -25,6 +26,7 @@ export const areas: readonly Area[] = [
   poolAndLoss,
   norm,
   elementwise,
+  moving,
   tuning,
   tensors,
   optimisation,

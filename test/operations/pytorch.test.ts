@@ -15,8 +15,13 @@ interface OpCase {
   readonly inputs: readonly string[]
 }
 
-const ops = readSafetensors(new URL('../reference/ops.safetensors', import.meta.url))
-const cases = JSON.parse(ops.metadata.cases!) as OpCase[]
+/** The files of test/reference that hold operations: one of the first ones, then one a family. */
+const files = ['ops', 'copy', 'take'].map((name) => {
+  return readSafetensors(new URL(`../reference/${name}.safetensors`, import.meta.url))
+})
+const cases = files.flatMap((file) => JSON.parse(file.metadata.cases!) as OpCase[])
+/** Names are of one file alone. */
+const ops = { metadata: {}, tensors: new Map(files.flatMap(({ tensors }) => [...tensors])) }
 const rows = new Map(table.map((row) => [row.name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), row]))
 
 function stored(name: string): Ref {

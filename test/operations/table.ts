@@ -4,11 +4,15 @@ import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { binaryRows } from '../kernels/binary/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
 import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
+import { copyRows } from '../kernels/copy/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
+import { cumsumRow, reduceRows } from '../kernels/reduce/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
+import { softmaxRows } from '../kernels/softmax/row.ts'
+import { takeRows } from '../kernels/take/row.ts'
 import { unaryRows } from '../kernels/unary/row.ts'
 import type { Row } from './row.ts'
 
@@ -23,5 +27,10 @@ export const table: readonly Row[] = [
   maxPool2dRow,
   batchNormRow,
   crossEntropyRow,
+  ...reduceRows,
+  cumsumRow,
+  ...softmaxRows,
   reshapeRow,
+  ...copyRows,
+  ...takeRows,
 ]

@@ -46,6 +46,53 @@ describe('reshape', () => {
   })
 })
 
+describe('squeeze and unsqueeze', () => {
+  it.each<[number[], number | number[] | undefined, number[]]>([
+    [[1, 3, 1], undefined, [3]],
+    [[1, 3, 1], 0, [3, 1]],
+    [[1, 3, 1], -1, [1, 3]],
+    [[1, 3, 1], 1, [1, 3, 1]],
+    [[1, 3, 1], [0, 1, 2], [3]],
+    [[1, 0], undefined, [0]],
+    [[], undefined, []],
+    [[], 0, []],
+  ])('squeeze of %j by %j gives %j, without a copy', (shape, dim, squeezed) => {
+    const x = tensor(new Uint8Array(shape.reduce((a, b) => a * b, 1)), shape)
+    const y = x.squeeze(dim)
+    expect(y.shape).toEqual(squeezed)
+    expect(y.storage).toBe(x.storage)
+  })
+
+  it.each([
+    [0, [1, 2, 3]],
+    [1, [2, 1, 3]],
+    [2, [2, 3, 1]],
+    [-1, [2, 3, 1]],
+    [-3, [1, 2, 3]],
+  ])('unsqueeze at %i gives %j', (dim, shape) => {
+    expect(tensor(new Int32Array(6), [2, 3]).unsqueeze(dim).shape).toEqual(shape)
+  })
+
+  it('pass gradients', async () => {
+    const x = parameter([1, 2], [2])
+    x.unsqueeze(0)
+      .squeeze(0)
+      .backward(tensor([3, 4]))
+    expect([...(await values(x.grad))]).toEqual([3, 4])
+  })
+
+  it('refuse places that are not there', () => {
+    const x = tensor([[1, 2, 3]])
+    expect(messageOf(() => x.squeeze(2))).toBe('squeeze: dim 2 is not a dimension of the tensor\n  tensor [1, 3]')
+    expect(messageOf(() => x.squeeze([0, -3]))).toBe(
+      'squeeze: dim -3 is not a dimension of the tensor\n  tensor [1, 3]',
+    )
+    const text = 'unsqueeze: dim must be a whole number from -3 to 2, not'
+    expect(messageOf(() => x.unsqueeze(3))).toBe(`${text} 3\n  tensor [1, 3]`)
+    expect(messageOf(() => x.unsqueeze(0.5))).toBe(`${text} 0.5\n  tensor [1, 3]`)
+  })
+})
+
 describe('flatten', () => {
   it.each([
     [0, [120]],

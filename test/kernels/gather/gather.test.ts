@@ -133,7 +133,7 @@ describe('gather', () => {
       fc.asyncProperty(cases, async ({ sizes, rest, length, batch, seed }) => {
         const rows = sizes.reduce((sum, n) => sum + n, 0)
         const { data } = bytesOf([rows, ...rest], seed)
-        const R = rest.reduce((product, n) => product * n, 1)
+        const R = rest.reduce<number>((product, n) => product * n, 1)
         const ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((sum, n) => sum + n, 0))
         const parts = sizes.map((n, i) => tensor(data.slice((ends[i]! - n) * R, ends[i]! * R), [n, ...rest]))
         const labels = tensor(labelsOf(rows, seed))

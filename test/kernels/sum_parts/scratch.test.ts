@@ -88,6 +88,7 @@ describe('scratch memory stays below 64 MiB or four times the operands', () => {
     { C: 1, F: 4096, side: 8, K: 8, stride: 8 },
     { C: 300_000, F: 1, side: 1, K: 3, stride: 1 },
     { C: 1, F: 300_000, side: 1, K: 3, stride: 1 },
+    { C: 300, F: 9000, side: 1, K: 3, stride: 1 },
   ]
   it.each([...resnet, ...vgg, ...others])('conv2d %o', (layer) => {
     for (const N of [1, 32, 33, 128, 256, 1000, 20_000]) checkConv({ N, ...layer })

@@ -39,6 +39,7 @@ export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d/max_pool2d')
 export const sumParts = only('sumOfParts|the bits stay', files('kernels/sum_parts/sum_parts'))
 export const longSums = only('equal the reference', files('kernels/sum_parts/sum_parts'))
 export const scratchOfShapes = files('kernels/sum_parts/scratch')
+export const exactSum = files('kernels/cross_entropy/exact_sum')
 export const totals = files('kernels/cross_entropy/totals')
 export const unary = only(
   '\\b(relu|silu|sin|gelu|log1p|sign)\\b',
@@ -53,6 +54,14 @@ export const adamKernel = files('kernels/adam/adam')
 export const sgdKernel = files('kernels/sgd/sgd')
 export const sgldKernel = files('kernels/sgld/sgld')
 export const averageKernel = files('kernels/average/average')
+export const copy = only(
+  '\\b(permute|transpose|flip|slice|select|expand|repeat|cat|stack|split|pad|triu|tril|copies)\\b',
+  files('operations/operations', 'kernels/copy/copy'),
+)
+export const take = only(
+  '\\b(indexSelect|embedding|gather|oneHot|index|gradient)\\b',
+  files('operations/operations', 'kernels/take/take'),
+)
 /** Whether kernels keep to the memory they were lent. */
 export const scratch = only('past the end', files('operations/operations'))
 
