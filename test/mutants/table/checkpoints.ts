@@ -216,8 +216,8 @@ const command = [
   ...mutantsOf('src/cli/resume.ts', tests.resumeChanges, [
     {
       id: 'resume-finished',
-      find: '(given.epochs ?? 0) <= finished',
-      replace: '(given.epochs ?? 0) < 0',
+      find: '(given.epochs ?? 0) > finished',
+      replace: '(given.epochs ?? 0) >= 0',
       breaks: 'A finished run is continued.',
     },
   ]),
