@@ -1,4 +1,5 @@
 // The skeleton of every optimizer: groups, flat memory, state, settings of each step. A rule says what is special about one.
+import { currentOn, dependingOn } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
@@ -157,6 +158,17 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     }
     this.#adoptNew()
     const updates = this.#updates()
+    const recording = currentOn(this.gpu)
+    for (const { held } of recording ? updates.flatMap(({ parts }) => parts) : []) {
+      const { parameter } = held
+      // A gradient from outside of the recording is read where it lies now.
+      if (!recording!.leaves.has(parameter)) {
+        dependingOn(
+          () => parameter.grad?.storage,
+          () => `the gradient of ${parameter.label} is not where it was`,
+        )
+      }
+    }
     for (const update of updates) this.#dispatch(update, update.settings.use(update.source), watch?.storage ?? null)
     this.afterUpdate()
     for (const { settings, source } of updates) settings.used(source)
@@ -257,7 +269,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       return [...grouped(own, ({ held }) => (countsSteps ? held.steps : 0)).values()].map((parts, i) => {
         const settings = this.settingsOf(`${g} ${i}`, this.#rule.settings(group, 1).length)
         const made = { parts, settings, variant: this.#rule.variant(group) }
-        const source = this.#sourceOf(group, made, counts)
+        const source = this.#sourceOf(g, made, counts)
         counts = false
         return { ...made, source }
       })
@@ -280,13 +292,14 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     }
   }
 
-  /** The settings of an update, step by step. In a plan the options are read before every run. */
-  #sourceOf(group: G, { parts, settings, variant }: Omit<Update, 'source'>, counts: boolean): RowSource {
+  /** The settings of an update, step by step. In a plan the options are read before every run, of the group that is there then. */
+  #sourceOf(index: number, { parts, settings, variant }: Omit<Update, 'source'>, counts: boolean): RowSource {
     const rule = this.#rule
     const listing = this.#listing()
     const { held: first } = parts[0]!
-    const withRate = (lr: number | undefined, now = group) => (lr === undefined ? now : { ...now, lr })
-    let now = group // as the uses before leave it
+    const group = () => this.paramGroups[index]!
+    const withRate = (lr?: number, options = group()): G => ({ ...options, ...(lr !== undefined && { lr }) })
+    let left = group() // as the uses before leave it
     return {
       takesRates: true,
       // Asked for only where a plan is captured.
@@ -294,8 +307,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         return `${counts} ${keyOfEntries(parts)}`
       },
       row: (use, lr) => {
-        const options = withRate(lr, use === 0 ? group : now)
-        if (rule.after) now = { ...options, ...rule.after(options) }
+        const options = withRate(lr, use === 0 || !rule.after ? group() : left)
+        if (rule.after) left = { ...options, ...rule.after(options) }
         return Float32Array.from(rule.settings(options, first.steps + 1 + use))
       },
       check: (uses, rateOf) => {
@@ -308,11 +321,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
           this.#check(withRate(rateOf(use)))
           if (rateOf(use) === undefined) break
         }
-        const { name } = rule.variant(group)
-        if (name !== variant.name) {
-          throw new Error(
-            `${rule.name}: the plan was captured ${variant.name}, the group is now ${name}; capture again`,
-          )
+        const now = rule.variant(group()).name
+        if (now !== variant.name) {
+          throw new Error(`${rule.name}: the plan was captured ${variant.name}, the group is now ${now}; capture again`)
         }
         if (rule.countsSteps && parts.some(({ held }) => held.steps !== first.steps)) {
           throw new Error(
@@ -322,8 +333,10 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       },
       advance: (uses, rateOf) => {
         for (let use = rule.after ? 0 : uses - 1; use < uses; use++) {
-          group.lr = rateOf(use) ?? group.lr
-          Object.assign(group, rule.after?.(group))
+          const lr = rateOf(use)
+          // A rate that is given to a run is all groups', also that of one that has no gradients now.
+          if (lr !== undefined) for (const own of counts ? this.paramGroups : [group()]) own.lr = lr
+          Object.assign(group(), rule.after?.(group()))
         }
         if (counts) this.stepsTaken += uses
         for (const { held } of parts) {
@@ -375,6 +388,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const strangers = all.filter((p) => !this.#held.has(p))
     if (strangers.length === 0 && new Set(all).size === all.length) return
     checkParameters(all, this.#rule.name)
+    const recording = currentOn(this.gpu)
+    if (recording) recording.adopted = true
     for (const flat of this.gpu.during(null, () => flatten(strangers, this.#rule.initial))) {
       for (const p of flat.parameters) this.#held.set(p, { parameter: p, id: this.#ids++, flat, steps: 0 })
     }

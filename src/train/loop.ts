@@ -59,7 +59,7 @@ export class Loop {
     this.#options = options
     this.#from = from
     this.#updates = updatesOf(options)
-    this.#about = { net, optimizer, epochs, stepsPerEpoch: this.#updates }
+    this.#about = { net, optimizer, epochs, stepsPerEpoch: this.#updates, test }
     this.#history = [...(from?.history ?? [])]
     this.#figures = from?.figures ?? NO_FIGURES
     this.#epoch = from?.position.epoch ?? 0
@@ -182,6 +182,7 @@ export class Loop {
     let done = this.#step - before
     while (done < updates && !stopped) {
       const first = done
+      if (train.position !== Math.min(train.length, first * accumulate)) throw moved(train, first * accumulate)
       const count = this.#stepsUntilPause(first, isWatched ? 1 : most)
       const lrs = Array.from({ length: count }, (_, i) => this.#rateAt(before + first + i))
       this.#setMomentum(before + first)
@@ -276,4 +277,12 @@ export class Loop {
     const about = { settings, figures: this.#figures, history: [...this.#history] }
     await saveState(checkpoint, { position, ...values, ...about, callbacks: states })
   }
+}
+
+/** The error for a callback that has used up or set back the batches of the run. */
+function moved({ position }: ImageBatches, expected: number): Error {
+  return new Error(
+    `fit: a callback has moved the training batches to position ${position}, from ${expected}; look at them by batch(i), or make a ` +
+      'second ImageBatches of the same data set',
+  )
 }

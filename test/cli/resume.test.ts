@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { trainCommand } from '../../src/cli/train.ts'
@@ -97,8 +97,9 @@ describe('a resumed run ends with the same bits', () => {
   })
 
   it('from a checkpoint of format 1', async () => {
-    const run = killedAfter(60, 'older')
-    const path = at(run, 'checkpoints', nameOf(60))
+    // At the end of an epoch: within one the sum of its losses was a float32.
+    const run = killedAfter(52, 'older')
+    const path = at(run, 'checkpoints', nameOf(52))
     writeFileSync(path, encodeFormat1(decodeCheckpoint(readFileSync(path), path)))
     const { code, stderr } = await train(folder, ['--resume', run, '--quiet'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -153,9 +154,21 @@ describe('a resumed run ends with the same bits', () => {
   })
 
   it('after having been killed at these instants, one after the other', async () => {
-    const kills: Kill[] = [['rename', 3], 300, ['append', 1], ['write', 2]]
-    const { killed, log } = await killedRun(folder, 'often', [...ARGS, '--checkpoint-every', '9'], kills)
-    expect(killed, log.join('\n')).toBeGreaterThanOrEqual(3) // that by the clock may come too late
+    // The first is before the device is opened, and the second before the first checkpoint.
+    const kills: Kill[] = [['renamed', 2], ['rename', 3], ['rename', 4], 0, ['append', 1], ['write', 2]]
+    // Meanwhile nobody else may go on with it, nor begin another run there.
+    const alive = async (pid: number) => {
+      const before = readFileSync(at('often', 'history.jsonl'))
+      for (const option of ['--resume', '--out']) {
+        const command = trainCommand(() => Promise.reject(new Error('the data is asked for')))
+        const refused = command.parseAsync([option, at('often')], { from: 'user' })
+        await expect(refused).rejects.toThrow(`option '${option}': ${at('often')} is in use by process ${pid} on `)
+      }
+      expect(readFileSync(at('often', 'history.jsonl')).subarray(0, before.length)).toEqual(before)
+    }
+    const { killed, log } = await killedRun(folder, 'often', [...ARGS, '--checkpoint-every', '9'], kills, alive)
+    expect(killed, log.join('\n')).toBeGreaterThanOrEqual(5) // that by the clock may come too late
+    expect(readdirSync(at('often')).sort()).toEqual(readdirSync(at('whole')).sort())
     expect(bitsOf(at('often')), log.join('\n')).toEqual(whole)
   })
 })
@@ -200,6 +213,30 @@ describe('what would change the numbers', () => {
   })
 })
 
+const good: RecordedOptions = {
+  epochs: 2,
+  batchSize: 8,
+  optimizer: 'sgd',
+  lr: 0.1,
+  momentum: 0,
+  weightDecay: 0,
+  schedule: 'cosine(maxUpdate=5)',
+  schedulePer: 'step',
+  lrTiming: 'before-epoch',
+  seed: 0,
+  limitTrain: null,
+  limitTest: 8,
+  checkpointEvery: null,
+  keep: 3,
+}
+
+/** The folder of a run that was killed at once: it has its options and no more. */
+function noted(run: string, options: unknown): void {
+  rmSync(at(run), { recursive: true, force: true })
+  mkdirSync(at(run))
+  writeFileSync(at(run, 'options.json'), typeof options === 'string' ? options : JSON.stringify(options))
+}
+
 describe('--resume', () => {
   it('of a finished run says so', async () => {
     const { code, stdout, stderr } = await train(folder, ['--resume', 'whole', '--epochs', '2'])
@@ -215,13 +252,46 @@ describe('--resume', () => {
       'a folder that is not there',
       ['--resume', 'F/nowhere'],
       () => undefined,
-      "UsageError: option '--resume': there is no folder 'F/nowhere'",
+      "UsageError: option '--resume': there is no folder 'F/nowhere'; if a run was to have it, start that run again",
     ],
     [
       'a folder without a run',
       ['--resume', 'F'],
       () => undefined,
-      'DataError: F/checkpoints: there is no checkpoint to continue from',
+      'DataError: F/checkpoints: there is no checkpoint to continue from; start the run again with the line that started it',
+    ],
+    [
+      'a run without a checkpoint, with other options than it began with',
+      ['--resume', 'F/begun', '--batch-size', '2'],
+      () => noted('begun', good),
+      "UsageError: option '--batch-size': the run in F/begun has 8, which can't change to 2 within a run",
+    ],
+    [
+      'a run whose options are cut off',
+      ['--resume', 'F/begun'],
+      () => noted('begun', '{"epochs": 2'),
+      'DataError: F/begun/options.json: damaged: start the run again with the line that started it',
+    ],
+    [
+      'a run whose options are a list',
+      ['--resume', 'F/begun'],
+      () => noted('begun', [2]),
+      'DataError: F/begun/options.json: damaged: start the run again with the line that started it',
+    ],
+    [
+      'a run whose options lack one',
+      ['--resume', 'F/begun'],
+      () => noted('begun', { ...good, lr: null }),
+      'DataError: F/begun/options.json: it records --lr as null, which is not a number',
+    ],
+    [
+      'a folder with options, and the records of a run without its checkpoints',
+      ['--resume', 'F/begun'],
+      () => {
+        noted('begun', good)
+        writeFileSync(at('begun', 'history.jsonl'), '{}\n')
+      },
+      'DataError: F/begun/checkpoints: there is no checkpoint to continue from; start the run again with the line that started it',
     ],
     [
       '--out besides',
@@ -299,23 +369,6 @@ describe('--resume', () => {
 })
 
 describe('the options in a checkpoint', () => {
-  const good: RecordedOptions = {
-    epochs: 2,
-    batchSize: 8,
-    optimizer: 'sgd',
-    lr: 0.1,
-    momentum: 0,
-    weightDecay: 0,
-    schedule: 'cosine(maxUpdate=5)',
-    schedulePer: 'step',
-    lrTiming: 'before-epoch',
-    seed: 0,
-    limitTrain: null,
-    limitTest: 8,
-    checkpointEvery: null,
-    keep: 3,
-  }
-
   it('come back as they were', () => {
     const { limitTrain: _, checkpointEvery: __, ...given } = good
     expect(restored(good)).toEqual(given)
@@ -329,7 +382,7 @@ describe('the options in a checkpoint', () => {
   it.each<[RecordedOptions, string]>([
     [{ ...good, epochs: '2' }, 'it records --epochs as "2", which is not a number'],
     [{ ...good, epochs: null }, 'it records --epochs as null, which is not a number'],
-    [{ ...good, lr: -1 }, 'it records --lr as -1: It must be a number, 0 or more.'],
+    [{ ...good, lr: -1 }, 'it records --lr as -1: It must be a decimal number, 0 or more.'],
     [{ ...good, seed: 2 ** 60 }, 'it records --seed as 1152921504606847000: It must be a whole number, 0 or more.'],
     [{ ...good, schedulePer: 'day' }, 'it records --schedule-per as "day": Allowed choices are epoch, step.'],
     [

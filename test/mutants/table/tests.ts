@@ -36,6 +36,10 @@ export const linearRelu = operation('linearRelu', 'kernels/linear/linear')
 export const smallLinear = only('a small layer', files('kernels/linear/linear'))
 export const matmul = operation('matmul', 'kernels/matmul/matmul')
 export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d/max_pool2d')
+export const sumParts = only('sumOfParts|the bits stay', files('kernels/sum_parts/sum_parts'))
+export const longSums = only('equal the reference', files('kernels/sum_parts/sum_parts'))
+export const scratchOfShapes = files('kernels/sum_parts/scratch')
+export const exactSum = files('kernels/cross_entropy/exact_sum')
 export const totals = files('kernels/cross_entropy/totals')
 export const unary = only(
   '\\b(relu|silu|sin|gelu|log1p|sign)\\b',
