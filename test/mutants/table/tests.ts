@@ -138,6 +138,7 @@ export const continuing = only('refuse|another seed', files('train/continue', 'e
 export const saving = only('saves a checkpoint', files('cli/resume'))
 export const resuming = only('from the middle of an epoch', files('cli/resume'))
 export const resumeChanges = only('would change the numbers|--resume of a finished run', files('cli/resume'))
+export const locks = only('^withLock|^a folder|^twelve', files('provision/lock', 'node/held_folder'))
 
 export const tuningFile = files('tune/file')
 export const tuneSearch = only('^tune ', files('tune/search'))
