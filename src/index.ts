@@ -53,10 +53,12 @@ export {
   triu,
 } from './kernels/copy.ts'
 export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.ts'
+export { type DropoutOptions, dropout } from './kernels/dropout.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
 export { oneHot } from './kernels/one_hot.ts'
+export { bernoulli, type RandomOptions, rand, randn } from './kernels/random.ts'
 export { type EmbeddingOptions, embedding, gather, indexSelect } from './kernels/take.ts'
 export {
   abs,

@@ -9,6 +9,7 @@ import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
+import { dropoutRow } from '../kernels/random/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
 import { takeRows } from '../kernels/take/row.ts'
 import { unaryRows } from '../kernels/unary/row.ts'
@@ -28,4 +29,5 @@ export const table: readonly Row[] = [
   reshapeRow,
   ...copyRows,
   ...takeRows,
+  dropoutRow,
 ]
