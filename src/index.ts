@@ -16,6 +16,7 @@ export { Gpu } from './gpu/gpu.ts'
 export type { GpuInfo, GpuMemory } from './gpu/info.ts'
 export { Kernel, KernelFile, type KernelOptions, type Numbers } from './gpu/kernel.ts'
 export type { Storage } from './gpu/pool.ts'
+export { argmax, argmin } from './kernels/argmax.ts'
 export { type BatchNormOptions, batchNorm } from './kernels/batch_norm.ts'
 export {
   add,
@@ -53,12 +54,29 @@ export {
   triu,
 } from './kernels/copy.ts'
 export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.ts'
+export { cumsum } from './kernels/cumsum.ts'
 export { type DropoutOptions, dropout } from './kernels/dropout.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
 export { oneHot } from './kernels/one_hot.ts'
 export { bernoulli, type RandomOptions, rand, randn } from './kernels/random.ts'
+export type { Dim } from './kernels/reduce.ts'
+export {
+  logSumExp,
+  max,
+  mean,
+  min,
+  type NormOptions,
+  norm,
+  prod,
+  type ReduceOptions,
+  std,
+  sum,
+  type VarianceOptions,
+  var,
+} from './kernels/reductions.ts'
+export { logSoftmax, softmax } from './kernels/softmax.ts'
 export { type EmbeddingOptions, embedding, gather, indexSelect } from './kernels/take.ts'
 export {
   abs,

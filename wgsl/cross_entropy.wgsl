@@ -10,16 +10,19 @@
 //   state   [1]       sums of the rows so far, and at last the divisor
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
-//   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
+//   totals  [14]      u32; null where counted = 0; where counted = 1 a batch is added to them:
 //     totals[0] += rows that count and whose largest logit (the first of equals) is at the label, and that hold no NaN
 //     totals[1] += rows that count
-//     totals[2] += the mean loss times these rows, in float32 bits
+//     totals[2] and totals[5 … 13]: the sum of the losses of all batches, exactly, each of them a float32: a whole number of
+//                   320 bits in units of 2^-149, the lowest word first, negative ones as their two's complement
 //     totals[3] and totals[4] take notes as finite.wgsl does, with the new totals[1] for a clock: code 0 for logits of
-//                   rows that count, 1 for the sum of the losses. A batch of which no row counts changes nothing.
+//                   rows that count, 1 for the sum of the batch's losses, which then is not added. A batch of which no
+//                   row counts changes nothing.
 //
 // The divisor is the number of rows that are not ignored for the mean, or 1 if there is none; 1 for the sum. The mean
-// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, then 256 blocks in order, then these
-// sums in order: ignored rows after the last one that is not change no bit.
+// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, then 16 blocks in order, then 16 of
+// these sums in order, and then those in order, so that roundings grow slowly: ignored rows after the last one that is not
+// change no bit.
 //
 // A dispatch takes the N rows from n0 on of x, labels, out, dy and dx; of a batch in several of them each has rows of its own,
 // and each but the last a multiple of 8192. With more = 1 state holds the sums of those before; with last = 0 more follow.
@@ -74,8 +77,9 @@ struct State {
 @group(0) @binding(10) var<storage, read> saved_state: array<State>; // state, for backward
 
 override WG: u32 = 64u;
-const GROUP: u32 = 256u; // threads of a kernel that has one workgroup; blocks of rows that are added in sequence
-const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits of the loss
+const GROUP: u32 = 256u; // threads of a kernel that has one workgroup; blocks of rows that are added before others
+const ROWS_PER_BLOCK: u32 = 32u; // a change of it, or of the next, changes the bits of the loss
+const BLOCKS_PER_SUM: u32 = 16u;
 // Sums of these over a block of rows stay apart.
 const COUNTS: u32 = 0x1u;
 const RIGHT: u32 = 0x100u;
@@ -83,6 +87,7 @@ const NOT_FINITE: u32 = 0x10000u;
 const CODE_LOGITS: u32 = 0u;
 const CODE_LOSS: u32 = 1u;
 const NAN_BITS: u32 = 0x7fc00000u;
+const SUM_WORDS: u32 = 10u; // of the exact sum: 2^-149 to 2^128, 2^32 times over, and a sign
 
 var<workgroup> block_loss: array<f32, GROUP>;
 var<workgroup> block_counts: array<u32, GROUP>;
@@ -153,15 +158,43 @@ fn note(now: u32, code: u32) {
   atomicMin(&totals[4], code);
 }
 
+// Adds a finite number to the exact sum. In whole numbers, since an adapter may reorder or merge operations of float32.
+fn add_exactly(v: f32) {
+  let bits = bitcast<u32>(v);
+  let exponent = (bits >> 23u) & 0xffu;
+  var mantissa = bits & 0x7fffffu;
+  if (exponent > 0u) { mantissa |= 0x800000u; }
+  let place = max(exponent, 1u) - 1u; // of the mantissa's lowest bit
+  let first = place / 32u;
+  let shift = place % 32u;
+  var flip = 0u; // a negative number is the complement of its magnitude, and 1
+  if ((bits >> 31u) == 1u) { flip = 0xffffffffu; }
+  var carry = flip & 1u;
+  for (var w = first; w < SUM_WORDS; w++) {
+    var digits = 0u;
+    if (w == first) { digits = mantissa << shift; }
+    if (w == first + 1u) { digits = (mantissa >> 1u) >> (31u - shift); }
+    if (w > first + 1u && flip == 0u && carry == 0u) { break; }
+    let at = select(4u + w, 2u, w == 0u);
+    let before = atomicLoad(&totals[at]);
+    let added = before + (digits ^ flip);
+    let after = added + carry;
+    carry = u32(added < before) | u32(after < added);
+    atomicStore(&totals[at], after);
+  }
+}
+
 // One thread alone.
-fn add_to_totals(mean_loss: f32, counted: u32, right: u32, logits_are_finite: bool) {
+fn add_to_totals(loss: f32, counted: u32, right: u32, logits_are_finite: bool) {
   if (counted == 0u) { return; }
   atomicAdd(&totals[0], right);
   let now = atomicAdd(&totals[1], counted) + counted;
-  let sum = bitcast<f32>(atomicLoad(&totals[2])) + mean_loss * f32(counted);
-  atomicStore(&totals[2], bitcast<u32>(sum));
   if (!logits_are_finite) { note(now, CODE_LOGITS); }
-  if (not_finite(sum)) { note(now, CODE_LOSS); }
+  if (not_finite(loss)) {
+    note(now, CODE_LOSS);
+  } else {
+    add_exactly(loss);
+  }
 }
 
 fn reduce_rows(lane: u32) {
@@ -181,13 +214,18 @@ fn reduce_rows(lane: u32) {
     block_counts[lane] = counts;
     workgroupBarrier();
     if (lane == 0u) {
+      let here = min(GROUP, blocks - first);
       var group_loss = 0.0;
-      for (var block = 0u; block < min(GROUP, blocks - first); block++) {
-        group_loss += block_loss[block];
-        let all = block_counts[block];
-        s.counted += all % RIGHT;
-        s.right += all / RIGHT % (NOT_FINITE / RIGHT);
-        s.bad += all / NOT_FINITE;
+      for (var low = 0u; low < here; low += BLOCKS_PER_SUM) {
+        var of_blocks = 0.0;
+        for (var block = low; block < min(low + BLOCKS_PER_SUM, here); block++) {
+          of_blocks += block_loss[block];
+          let all = block_counts[block];
+          s.counted += all % RIGHT;
+          s.right += all / RIGHT % (NOT_FINITE / RIGHT);
+          s.bad += all / NOT_FINITE;
+        }
+        group_loss += of_blocks;
       }
       s.loss += group_loss;
     }
@@ -201,7 +239,7 @@ fn reduce_rows(lane: u32) {
   var result = s.loss / s.divisor;
   if (params.mean == 1u && s.counted == 0u) { result = nan(); }
   out[0] = result;
-  if (params.counted == 1u) { add_to_totals(result, s.counted, s.right, s.bad == 0u); }
+  if (params.counted == 1u) { add_to_totals(s.loss, s.counted, s.right, s.bad == 0u); }
 }
 
 // `g` is the gradient of the row's loss, `row` what forward knew of it.

@@ -29,6 +29,9 @@ interface Given {
   readonly svg?: string
 }
 
+/** More points than a figure can show apart, and than anybody waits for. */
+const MOST_STEPS = 1_000_000
+
 /** Options with the same meaning as in `train`. */
 const SHARED = ['batchSize', 'optimizer', 'momentum', 'weightDecay', 'seed', 'limitTrain']
 
@@ -38,7 +41,9 @@ export function lrFindCommand(load = loadFashionMnist): Command {
     .description('train LeNet briefly at ever higher rates, draw the loss, and suggest learning rates')
     .addOption(new Option('--min-lr <rate>', 'the first rate').argParser(number()).default(0.001))
     .addOption(new Option('--max-lr <rate>', 'the last rate').argParser(number()).default(10))
-    .addOption(new Option('--steps <n>', 'updates (default: one pass over the images)').argParser(wholeNumber(2)))
+    .addOption(
+      new Option('--steps <n>', 'updates (default: one pass over the images)').argParser(wholeNumber(2, MOST_STEPS)),
+    )
     .addOption(
       new Option('--smoothing <s>', 'weight of earlier losses in the running average')
         .argParser(number(1))

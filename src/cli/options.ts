@@ -30,13 +30,15 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (tex
   }
 }
 
-/** Parses a finite number, 0 or more, and below `below` if given. */
+const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i
+
+/** Parses a finite decimal number, 0 or more, and below `below` if given. */
 export function number(below = Number.POSITIVE_INFINITY): (text: string) => number {
   return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text)
+    const value = DECIMAL.test(text) ? Number(text) : Number.NaN
     if (!Number.isFinite(value) || value < 0 || value >= below) {
       const range = below === Number.POSITIVE_INFINITY ? '0 or more' : `0 or more and below ${below}`
-      throw new InvalidArgumentError(`It must be a number, ${range}.`)
+      throw new InvalidArgumentError(`It must be a decimal number, ${range}.`)
     }
     return value
   }
@@ -76,13 +78,40 @@ export function ratesOf(given: {
   readonly lr: number
   readonly plateau?: string | undefined
 }): Rates {
-  const schedule = parseSchedule(given.schedule, given.lr)
+  const schedule = refusing(parseSchedule(given.schedule, given.lr), given.schedule)
   if (given.plateau === undefined) return { schedule, plateau: null }
   if (given.schedule !== 'constant') {
     throw new UsageError(`option '--plateau': it changes the rate itself, and so does --schedule; give one of the two`)
   }
   const text = given.plateau
   return { schedule, plateau: pointing("option '--plateau'", () => sched.parsePlateau(text)) }
+}
+
+/** The same schedule, which throws UsageError where a rate or a momentum can't be one: at some t it may overflow. */
+function refusing(schedule: Schedule, given: string): Schedule {
+  const { spec, momentum } = schedule
+  const checked = (what: string, at: (t: number) => number) => (t: number) => {
+    const value = at(t)
+    if (Number.isFinite(value) && value >= 0) return value
+    throw new UsageError(
+      `option '--schedule': ${spec ?? given}: the ${what} at t = ${t} must be a finite number ≥ 0, got ${value}`,
+    )
+  }
+  return Object.assign(checked('rate', schedule), {
+    ...(spec !== undefined && { spec }),
+    ...(momentum && { momentum: checked('momentum', momentum) }),
+  })
+}
+
+/** More t than a run in sight has; a later one is refused when the run gets there. */
+const MOST_CHECKED = 100_000
+
+/** Throws UsageError for a schedule that gives something other than a rate, or a momentum, at one of the first `count` t. */
+export function checkSchedule({ schedule }: Rates, count: number): void {
+  for (let t = 0; t < Math.min(count, MOST_CHECKED); t++) {
+    schedule(t)
+    schedule.momentum?.(t)
+  }
 }
 
 /** Parses a schedule; `lr` is the base rate of one that names none. Throws UsageError that shows the mistake. */

@@ -15,7 +15,7 @@ export interface PlateauOfRun {
 
 interface Plan {
   readonly rates: Rates
-  readonly going?: { readonly found: FoundCheckpoint; readonly changed: readonly Change[] }
+  readonly going?: { readonly found: FoundCheckpoint | null; readonly changed: readonly Change[] }
 }
 
 /**
@@ -26,8 +26,8 @@ export function plateauOf({ rates, going }: Plan, optimizer: optim.Optimizer): P
   if (!rates.plateau) return null
   const { metric, options } = rates.plateau
   const plateau = new ReduceLROnPlateau(optimizer, options)
-  const saved = going?.found.checkpoint.plateau
-  if (saved) {
+  const saved = going?.found?.checkpoint.plateau
+  if (going && saved) {
     const isChanged = (option: string) => going.changed.some(({ name }) => name === option)
     const anew = plateau.stateDict()
     const counts = isChanged('--plateau') ? anew : saved

@@ -4,35 +4,49 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { DataError } from '../index.ts'
 import { newestCheckpoint } from '../node/checkpoint_folder.ts'
-import { readWhole } from '../node/files.ts'
-import type { loadFashionMnist } from '../node/index.ts'
-import { CHECKPOINTS, HISTORY, RESULT } from '../node/run_folder.ts'
+import { isFolder, readWhole } from '../node/files.ts'
+import type { HeldFolder } from '../node/held_folder.ts'
+import { CHECKPOINTS, HISTORY, notedOptions, OPTIONS, RESULT } from '../node/run_folder.ts'
 import { checkOptimizer } from './optimizer.ts'
 import { ratesOf, UsageError } from './options.ts'
+import { takeResumed } from './run_place.ts'
 import { type Change, changes, restored, type TrainOptions } from './train_options.ts'
-import { trainRun } from './train_run.ts'
+import { type TrainRun, trainRun } from './train_run.ts'
 
 const MOST_RESULT_BYTES = 1 << 20
 
+/** What `resume` needs besides the options of a run. */
+export interface Resumption extends Pick<TrainRun, 'load' | 'tuning'> {
+  readonly allowChanges: boolean
+  /** The run's folder, if the caller has taken it already. */
+  readonly held?: HeldFolder | undefined
+}
+
 /** `dawngrad train --resume`: continues the run in a folder. `given` are the other options of the command line. */
-export async function resume(
-  path: string,
-  given: Partial<TrainOptions>,
-  allowChanges: boolean,
-  load: typeof loadFashionMnist,
-  tuning?: string,
-): Promise<void> {
-  if (path === '' || !existsSync(path)) throw new UsageError(`option '--resume': there is no folder '${path}'`)
-  const finished = await epochsOfResult(join(path, RESULT))
-  if (finished !== null && (given.epochs ?? 0) <= finished) {
-    const more = `for more: --resume ${path} --epochs N --allow-changes`
-    process.stdout.write(`${path} is finished: it has its ${finished} epochs (${more})\n`)
-    return
+export async function resume(path: string, given: Partial<TrainOptions>, how: Resumption): Promise<void> {
+  if (path === '' || !isFolder(path)) {
+    throw new UsageError(
+      `option '--resume': there is no folder '${path}'; if a run was to have it, start that run again`,
+    )
   }
-  const found = await newestCheckpoint(join(path, CHECKPOINTS), join(path, HISTORY))
-  const { options: values, position } = found.checkpoint
-  const before = restored(values)
-  if (typeof before === 'string') throw new DataError(`${found.path}: ${before}`)
+  if (await isFinished(path, given)) return // which takes no right to write there
+  const folder = how.held ?? (await takeResumed(path))
+  try {
+    await continueIn(folder, given, how)
+  } finally {
+    if (!how.held) await folder.release()
+  }
+}
+
+async function continueIn(folder: HeldFolder, given: Partial<TrainOptions>, how: Resumption): Promise<void> {
+  const { path } = folder
+  const { allowChanges, load, tuning } = how
+  if (await isFinished(path, given)) return // by whoever had the folder until now
+  const noted = await notedOptions(path)
+  const found = noted ? null : await newestCheckpoint(join(path, CHECKPOINTS), join(path, HISTORY))
+  const before = restored(noted ?? found!.checkpoint.options)
+  if (typeof before === 'string') throw new DataError(`${found?.path ?? join(path, OPTIONS)}: ${before}`)
+  const position = found?.checkpoint.position ?? { epoch: 0 }
   const changed = changes(before, given)
   refuseFixed(path, changed)
   const options = { ...before, ...given }
@@ -41,7 +55,16 @@ export async function resume(
   }
   const rates = ratesOf(options)
   checkOptimizer(options, rates.schedule)
-  await trainRun({ options, rates, path, load, tuning, going: { found, changed, allowChanges } })
+  await trainRun({ options, rates, folder, load, tuning, going: { found, changed, allowChanges } })
+}
+
+/** Whether a run has all of its epochs, which is then said. */
+async function isFinished(path: string, given: Partial<TrainOptions>): Promise<boolean> {
+  const finished = await epochsOfResult(join(path, RESULT))
+  if (finished === null || (given.epochs ?? 0) > finished) return false
+  const more = `for more: --resume ${path} --epochs N --allow-changes`
+  process.stdout.write(`${path} is finished: it has its ${finished} epochs (${more})\n`)
+  return true
 }
 
 /** The epochs of a finished run; null for one that is not. */

@@ -1,6 +1,6 @@
 // Saves the checkpoints of a training run.
 import { type FoundCheckpoint, saveCheckpoint } from '../node/checkpoint_folder.ts'
-import type { RunFolder } from '../node/run_folder.ts'
+import { forgetOptions, type RunFolder } from '../node/run_folder.ts'
 import { packageVersion } from '../node/version.ts'
 import type { PlateauState } from '../sched/index.ts'
 import type { SavedState } from '../train/index.ts'
@@ -12,7 +12,7 @@ interface Saved {
   readonly adapter: string
   readonly plateau: { readonly stateDict: () => PlateauState } | null
   /** Where the run continues. */
-  readonly found: FoundCheckpoint | undefined
+  readonly found: FoundCheckpoint | null
 }
 
 /** Saves the checkpoints of one run. */
@@ -48,5 +48,6 @@ export class Saver {
       options: recorded(options, [...DECIDING, ...SAVING]),
     }
     this.#last = await saveCheckpoint(folder.checkpoints, checkpoint, options.keep)
+    if (state.position.step === 0) await forgetOptions(folder.path)
   }
 }

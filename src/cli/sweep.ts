@@ -9,19 +9,11 @@ import { drawFigure } from '../figures/svg.ts'
 import { drawText } from '../figures/text.ts'
 import { DataError } from '../index.ts'
 import { writeWhole } from '../node/files.ts'
+import { HeldError, type HeldFolder, holdFolder } from '../node/held_folder.ts'
 import { loadFashionMnist } from '../node/index.ts'
 import { refusal } from '../node/run_folder.ts'
 import { type Axis, describePoint, nameOf, type Point, parseAxis, pointsOf } from '../node/sweep_grid.ts'
-import {
-  alone,
-  HeldError,
-  hasEnded,
-  makeSweepFolder,
-  noteDivergence,
-  type PointState,
-  resultOf,
-  stateOf,
-} from '../node/sweep_point.ts'
+import { hasEnded, makeSweepFolder, noteDivergence, type PointState, resultOf, stateOf } from '../node/sweep_point.ts'
 import { groupsOf, type Outcome, sweepFigure, tableLines } from '../node/sweep_table.ts'
 import { isNoise } from '../provision/probe.ts'
 import { DivergedError } from '../train/index.ts'
@@ -187,7 +179,7 @@ async function runPoint(
 ): Promise<void> {
   const { folder, options, point } = one
   await makeSweepFolder(out)
-  const train = async () => {
+  const train = async (held: HeldFolder) => {
     const state = await checkedState(one)
     if (!quiet) process.stdout.write(`${describePoint(point)}: ${state}, in ${folder}\n`)
     if (hasEnded(state)) return
@@ -197,19 +189,28 @@ async function runPoint(
     })
     const where = state === 'half done' ? '--resume' : '--out'
     try {
-      await trainCommand(load).parseAsync([where, folder, ...flags, ...(quiet ? ['--quiet'] : [])], { from: 'user' })
+      await trainCommand(load, held).parseAsync([where, folder, ...flags, ...(quiet ? ['--quiet'] : [])], {
+        from: 'user',
+      })
     } catch (error) {
       if (!(error instanceof DivergedError)) throw error
       await noteDivergence(folder, error)
       if (!quiet) process.stdout.write(`diverged: ${error.message}\n`)
     }
   }
+  let held: HeldFolder
   try {
-    await alone(folder, train, { wait, notice: (line) => process.stderr.write(`${line}\n`) })
+    held = await holdFolder(folder, wait ? (line) => process.stderr.write(`${line}\n`) : undefined)
   } catch (error) {
     if (!(error instanceof HeldError)) throw error
     if (!quiet) process.stderr.write(`${error.message}\n`)
     process.exitCode = EXIT_HELD
+    return
+  }
+  try {
+    await train(held)
+  } finally {
+    await held.release()
   }
 }
 
@@ -247,7 +248,7 @@ async function runAll({ out, points }: Sweep, jobs: number, then: () => Promise<
     }
   }
   const workers = (queue: SweepPoint[], wait: boolean) =>
-    Promise.all(Array.from({ length: jobs }, () => work(queue, wait)))
+    Promise.all(Array.from({ length: Math.min(jobs, queue.length) }, () => work(queue, wait)))
   try {
     await workers(queue, false)
     await workers(held.slice(), true)

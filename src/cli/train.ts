@@ -1,10 +1,11 @@
 // `dawngrad train`: the command; the run is in train_run.ts.
 import { Command, type Command as Commander, Option } from 'commander'
+import type { HeldFolder } from '../node/held_folder.ts'
 import { loadFashionMnist } from '../node/index.ts'
-import { defaultRunFolder, refusal } from '../node/run_folder.ts'
 import { checkOptimizer, withRate } from './optimizer.ts'
 import { ratesOf, UsageError, wholeNumber } from './options.ts'
 import { resume } from './resume.ts'
+import { takeDefault, takeOut } from './run_place.ts'
 import { DECIDING, SAVING, type TrainOptions } from './train_options.ts'
 import { trainRun } from './train_run.ts'
 
@@ -15,8 +16,8 @@ interface Given extends TrainOptions {
   readonly tuning?: string
 }
 
-/** `dawngrad train`. `load` gives the data. */
-export function trainCommand(load = loadFashionMnist): Command {
+/** `dawngrad train`. `load` gives the data; `held` is the run's folder where the caller has taken it already. */
+export function trainCommand(load = loadFashionMnist, held?: HeldFolder): Command {
   const command = new Command('train').description('train LeNet on Fashion-MNIST')
   for (const option of [...DECIDING, ...SAVING]) command.addOption(option)
   return command
@@ -43,17 +44,17 @@ export function trainCommand(load = loadFashionMnist): Command {
         return await resume(
           from,
           { ...givenIn(command), quiet: options.quiet, live: options.live },
-          allowChanges,
-          load,
-          tuning,
+          { allowChanges, load, tuning, held },
         )
       if (allowChanges) throw new UsageError("option '--allow-changes' needs '--resume'")
       const rates = ratesOf(options)
       checkOptimizer(options, rates.schedule)
-      const folder = out ?? defaultRunFolder(new Date())
-      const problem = refusal(folder)
-      if (problem !== null) throw new UsageError(`option '--out': ${problem}`)
-      await trainRun({ options, rates, path: folder, load, tuning })
+      const folder = held ?? (await (out === undefined ? takeDefault(new Date()) : takeOut(out)))
+      try {
+        await trainRun({ options, rates, folder, load, tuning })
+      } finally {
+        if (!held) await folder.release()
+      }
     })
 }
 

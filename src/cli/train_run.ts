@@ -3,13 +3,14 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { drawCurves } from '../figures/curves.ts'
-import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, take } from '../index.ts'
+import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, type optim, take } from '../index.ts'
 import { decodeCheckpoint } from '../node/checkpoint.ts'
 import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
 import { checkpointNames, setAside } from '../node/checkpoint_folder.ts'
 import { commandLine } from '../node/command.ts'
+import type { HeldFolder } from '../node/held_folder.ts'
 import type { loadFashionMnist } from '../node/index.ts'
-import { RunFolder, type RunSummary } from '../node/run_folder.ts'
+import { forgetOptions, noteOptions, RunFolder, type RunSummary } from '../node/run_folder.ts'
 import { packageVersion } from '../node/version.ts'
 import { describeAdapter } from '../provision/adapters.ts'
 import { ensureSetup } from '../provision/setup.ts'
@@ -29,37 +30,55 @@ import {
 } from '../train/index.ts'
 import { LiveRun } from './live_run.ts'
 import { optimizerOf } from './optimizer.ts'
-import { type Rates, UsageError } from './options.ts'
+import { checkSchedule, type Rates, UsageError } from './options.ts'
 import { plateauOf, titleOf } from './plateau.ts'
 import { createProgress } from './progress.ts'
 import { formatDuration } from './progress_text.ts'
 import { Saver } from './saver.ts'
 import { exitCodeOf, stopSignals } from './signals.ts'
 import { type StartTimes, start, startLine } from './start.ts'
-import { type Change, DECIDING, recorded, type TrainOptions } from './train_options.ts'
+import { type Change, DECIDING, recorded, SAVING, type TrainOptions } from './train_options.ts'
 
 export interface TrainRun {
   readonly options: TrainOptions
   readonly rates: Rates
-  /** The run's folder. */
-  readonly path: string
+  /** The run's folder, which this process has for itself. */
+  readonly folder: HeldFolder
   readonly load: typeof loadFashionMnist
   /** A file that `tune` wrote. Not recorded: it changes no bit. */
   readonly tuning?: string | undefined
-  /** Of a run that continues. */
+  /** Of a run that continues; from its beginning, if it broke off before its first checkpoint. */
   readonly going?: {
-    readonly found: FoundCheckpoint
+    readonly found: FoundCheckpoint | null
     readonly changed: readonly Change[]
     readonly allowChanges: boolean
   }
 }
 
 /**
- * Trains LeNet on Fashion-MNIST and leaves the results in the run's folder. Nothing is written before the data has been
- * read and a device opened, and a checkpoint to continue from found to fit.
+ * Trains LeNet on Fashion-MNIST and leaves the results in the run's folder. Of a new run the options are there before
+ * anything that takes long; they go again if it is refused. Nothing else is written before the data has been read and a
+ * device opened, and a checkpoint to continue from found to fit.
  */
 export async function trainRun(plan: TrainRun): Promise<void> {
-  const { options, going, path } = plan
+  const { options, going, folder } = plan
+  if (going) return await startRun(plan)
+  await noteOptions(folder.path, recorded(options, [...DECIDING, ...SAVING]))
+  let hasFiles = false
+  try {
+    await startRun(plan, () => {
+      hasFiles = true
+    })
+  } catch (error) {
+    if (!hasFiles) await forgetOptions(folder.path)
+    throw error
+  }
+}
+
+/** `onFiles` is called before the run's files are made. */
+async function startRun(plan: TrainRun, onFiles = () => {}): Promise<void> {
+  const { options, going, folder } = plan
+  const { path } = folder
   await ensureSetup({ quiet: options.quiet })
   const { train, test, dir, gpu, times } = await start(plan.load, options, plan.tuning)
   try {
@@ -78,8 +97,8 @@ export async function trainRun(plan: TrainRun): Promise<void> {
       const images = `${trainSet.count} training and ${testSet.count} test images from ${dir}`
       process.stdout.write(`adapter: ${describeAdapter(gpu.info)}\ndata: ${images}\n`)
     }
-    for (const { why } of going?.found.passedOver ?? []) process.stderr.write(`warning: ${why}\n`)
-    await trainOn(gpu, plan, trainSet, testSet, { changed, times })
+    for (const { why } of going?.found?.passedOver ?? []) process.stderr.write(`warning: ${why}\n`)
+    await trainOn(gpu, plan, trainSet, testSet, { changed, times, onFiles })
   } finally {
     await gpu.close()
   }
@@ -88,7 +107,7 @@ export async function trainRun(plan: TrainRun): Promise<void> {
 /** What has changed since the run began, in words: options, adapter and version. */
 function changesOf({ going }: TrainRun, gpu: Gpu): string[] {
   if (!going) return []
-  const { adapter, version } = going.found.checkpoint
+  const { adapter = gpu.info.name, version = packageVersion() } = going.found?.checkpoint ?? {}
   const others = [
     { name: 'the adapter', from: adapter, to: gpu.info.name },
     { name: 'the version', from: version, to: packageVersion() },
@@ -101,25 +120,31 @@ async function trainOn(
   plan: TrainRun,
   trainSet: ImageDataset,
   testSet: ImageDataset,
-  { changed, times }: { changed: readonly string[]; times: StartTimes },
+  { changed, times, onFiles }: { changed: readonly string[]; times: StartTimes; onFiles: () => void },
 ): Promise<void> {
-  const { options, path, going } = plan
+  const { options, going } = plan
+  const { path } = plan.folder
+  const found = going?.found ?? null
   const { epochs, batchSize, seed, lr, schedulePer, lrTiming, quiet, checkpointEvery: every, keep } = options
   manualSeed(seed)
   const net = nn.lenet()
   const optimizer = optimizerOf(net.parameters(), options)
   const train = new ImageBatches(trainSet, { batchSize })
   const test = new ImageBatches(testSet, { batchSize })
-  const records: HistoryRecord[] = going ? recordsOf(going.found, path, train.length) : []
+  const counted = schedulePer === 'epoch' ? epochs : epochs * train.length
+  checkSchedule(plan.rates, lrTiming === 'before-epoch' ? counted : counted - 1)
+  const records: HistoryRecord[] = found ? recordsOf(found, path, train.length) : []
   const title = `LeNet on Fashion-MNIST, ${titleOf(options, plan.rates)}, seed ${seed}`
   const about = { title, epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
   const settings = { images: train.size, batchSize: train.batchSize, accumulate: 1, seed, lr }
-  const from = going && { ...withOptionsNow(going.found.checkpoint), settings, history: [...records] }
-  if (from) restoreValues(net, optimizer, from, going.found.path)
+  const from = found ? { ...withOptionsNow(found.checkpoint, optimizer), settings, history: [...records] } : undefined
+  if (from) restoreValues(net, optimizer, from, found!.path)
   const plateau = plateauOf(plan, optimizer)
   let begun = false
-  const folder = going ? await reopened(path, going.found) : await RunFolder.create(path)
+  if (going && !found) await noteOptions(path, recorded(options, [...DECIDING, ...SAVING]))
+  onFiles()
+  const folder = found ? await reopened(plan.folder, found) : await RunFolder.create(plan.folder)
   const { stdout } = process
   const progress = createProgress({
     stream: stdout,
@@ -130,9 +155,10 @@ async function trainOn(
     stepsPerEpoch: train.length,
   })
   if (from) progress.message(`continuing ${path} after step ${from.position.step}`)
+  else if (going) progress.message(`starting ${path} again: it had no checkpoint yet`)
   for (const change of changed) progress.message(`changed: ${change}`)
   const signals = stopSignals()
-  const saver = new Saver({ folder, options, adapter: gpu.info.name, found: going?.found, plateau })
+  const saver = new Saver({ folder, options, adapter: gpu.info.name, found, plateau })
   try {
     if (from && changed.length > 0) await saver.save(from)
     // biome-ignore lint/suspicious/noFocusedTests: this is the library's fit
@@ -201,10 +227,22 @@ function storeOf(saver: Saver, folder: RunFolder): CheckpointStore {
   }
 }
 
+/** What the command line says of a group; what else it has, it has counted. */
+const GIVEN = ['lr', 'momentum', 'weightDecay']
+
 /** The optimizer's options are those of the command line, which may have changed. */
-function withOptionsNow({ position, network, optimizer, figures }: SavedState): SavedState {
-  const { paramGroups: _, ...state } = optimizer
-  return { position, network, optimizer: state, ...(figures && { figures }) }
+function withOptionsNow({ position, network, optimizer, figures }: SavedState, now: optim.Optimizer): SavedState {
+  const { paramGroups, ...state } = optimizer
+  const options = now.paramGroups.map((group) => {
+    return Object.fromEntries(Object.entries(group).filter(([name]) => GIVEN.includes(name)))
+  })
+  const groups = paramGroups?.map((group, i) => ({ ...group, ...options[i] }))
+  return {
+    position,
+    network,
+    optimizer: { ...state, ...(groups && { paramGroups: groups }) },
+    ...(figures && { figures }),
+  }
 }
 
 /** The history up to a checkpoint, which must be one of a run with these steps an epoch. */
@@ -228,9 +266,9 @@ function recordsOf({ checkpoint, path, history }: FoundCheckpoint, folder: strin
 }
 
 /** The run's folder, as it was when the checkpoint was made. */
-async function reopened(path: string, { checkpoint, history, passedOver }: FoundCheckpoint): Promise<RunFolder> {
+async function reopened(held: HeldFolder, { checkpoint, history, passedOver }: FoundCheckpoint): Promise<RunFolder> {
   await setAside(passedOver.map((one) => one.path))
-  return await RunFolder.reopen(path, checkpoint.files, history)
+  return await RunFolder.reopen(held, checkpoint.files, history)
 }
 
 interface Outcome {

@@ -11,6 +11,7 @@ import { type ShapeSet, tuneCases } from '../tune/cases.ts'
 import { type Finding, tune } from '../tune/search.ts'
 import { TUNABLES } from '../tune/spaces.ts'
 import { checkFile, number, UsageError, wholeNumber } from './options.ts'
+import { checkBatchFits } from './train_run.ts'
 
 interface TuneCommand {
   readonly filter?: string
@@ -48,6 +49,7 @@ async function search({ filter = '', shapes, batchSize, out, budget }: TuneComma
   const { stdout, stderr } = process
   const gpu = await open()
   try {
+    if (shapes !== 'big') checkBatchFits(gpu, batchSize)
     stdout.write(`adapter: ${describeAdapter(gpu.info)}\n`)
     const failed = (await selfTest(gpu)).find(({ passed }) => !passed)
     if (failed) throw new GpuError('internal', `the self-test ${failed.name} failed: see dawngrad doctor`)

@@ -212,9 +212,8 @@ export function crossEntropy(
 
 /**
  * The mean crossEntropy of a batch whose rows labelled -100 do not count, and along with it the batch's sums, added to
- * `totals`, a watch as finite.ts describes it: rows that are right, rows, and the mean loss times the rows (as the bits of
- * a float32). The clock of the watch is the number of rows, this batch's among them: with it logits and sums of losses
- * that are not finite are noted.
+ * `totals`, which totals.ts describes: rows that are right, rows, and the losses. They are a watch too, whose clock is the
+ * number of rows, this batch's among them: with it logits and losses that are not finite are noted.
  */
 export function countedCrossEntropy(logits: Tensor, target: Tensor, totals: Tensor): Tensor {
   requireTensors('crossEntropy', { logits, target, totals })

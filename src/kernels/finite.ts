@@ -8,8 +8,8 @@ const check = new KernelFile('finite', wgsl.finite).entry('check')
 
 /**
  * What a watch holds before anything was noted: an int32 tensor of five elements. [1] is the clock; [3] and [4] are the
- * clock and the code of what was first found not to be finite, −1 before. `countedCrossEntropy` uses the other two, and
- * moves the clock on by the rows of each batch.
+ * clock and the code of what was first found not to be finite, −1 before. The totals of `countedCrossEntropy` are a watch
+ * too, with more elements, whose clock moves on by the rows of each batch.
  */
 export const newWatch = () => Int32Array.of(0, 0, 0, -1, -1)
 

@@ -23,6 +23,7 @@ type Methods = {
     : never
 }
 
+/** Methods are documented where their functions are. */
 declare module '../tensor/tensor.ts' {
   interface Tensor extends Methods {}
 }

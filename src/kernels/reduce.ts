@@ -1,41 +1,94 @@
-// reduce: sums and other values of many elements, along any dimensions.
+// reduce: folds of many elements into one, along any dimensions, their gradients, and scans. For operations.
+import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
+import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
-import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts'
+import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { groupsFor } from './support.ts'
+import { groupsFor, groupsForElements, withScratch } from './support.ts'
 
 const file = new KernelFile('reduce', wgsl.reduce)
+const scanSums = file.entry('scan_sums')
+const scan = file.entry('scan')
+/** For argmax and argmin. */
+export const firstOf = file.entry('first_of')
 
-/** As the shader's constants of these names. */
+// As the shader's constants of these names.
 const FOLD = 64
 const BLOCK = 4096
-const OPS = { sum: 0, product: 1, largest: 2, smallest: 3 } as const
-const FINISHES = { none: 0, divide: 1 } as const
+const SCAN = 64
+const OPS = { sum: 0, product: 1, largest: 2, smallest: 2 } as const
+const FINISHES = { none: 0, divide: 1, dividePlus: 2, divideRoot: 3, root: 4, power: 5, logPlus: 6 } as const
+const MAPS = {
+  none: 0,
+  size: 1,
+  squared: 2,
+  centred: 3,
+  centredSquared: 4,
+  same: 5,
+  sameSize: 6,
+  notZero: 7,
+  isZero: 8,
+  counted: 9,
+  powers: 10,
+  exponential: 11,
+} as const
+const GRADIENTS = {
+  sum: 0,
+  mean: 1,
+  extreme: 2,
+  product: 3,
+  variance: 4,
+  deviation: 5,
+  sizes: 6,
+  length: 7,
+  norm: 8,
+  largest: 9,
+  logSum: 10,
+} as const
 
-/** Elements of which a workgroup makes one result, rather than a thread. */
+/** Dimensions that the shader's Runs have room for. */
+const MAX_RANK = 8
+
+/** All bits, by which the smallest is found as the largest. */
+const ALL = 0xffffffff
+
+/** Elements from which on a workgroup makes a result, rather than a thread. */
 const WORTH_A_BLOCK = 256
 
 /** Neighbours that the threads of a workgroup should read, where rows are shorter. */
 const WIDTH = 64
 
-/** How elements are combined. */
-interface Recipe {
+/** How elements are combined, as the shader's constants say. */
+export interface Recipe {
   readonly op: keyof typeof OPS
+  /** What is done to an element before. */
+  readonly map?: keyof typeof MAPS
   /** What is done to the result. */
   readonly finish?: keyof typeof FINISHES
-  /** What `finish` divides by, or the power of a norm. */
+  /** What `finish` divides by, or its power. */
   readonly by?: number
+  /** The power in `map`. */
+  readonly power?: number
+  /** Values of the results that `map` and `finish` use. */
+  readonly stat?: Tensor
+  readonly aux?: Tensor
 }
 
-/** A shape with neighbouring dimensions joined where all of them are reduced, or none. */
-type Runs = readonly { readonly size: number; readonly reduced: boolean }[]
+/** What is reduced: a shape, along some of its dimensions. */
+export interface Reduced {
+  readonly input: Shape
+  /** In order. */
+  readonly dims: readonly number[]
+}
 
-function runsOf(shape: Shape, dims: readonly number[]): Runs {
+/** A shape without ones, with neighbouring dimensions joined where all of them are reduced, or none. */
+function runsOf(shape: Shape, dims: readonly number[]): { size: number; reduced: boolean }[] {
   const runs: { size: number; reduced: boolean }[] = []
   shape.forEach((size, dim) => {
+    if (size === 1) return
     const reduced = dims.includes(dim)
     const last = runs.at(-1)
     if (last?.reduced === reduced) last.size *= size
@@ -65,29 +118,37 @@ interface Pass {
   readonly groups: number
 }
 
-/** One pass over [outer, R, inner]. */
+/** A pass over [outer, R, inner] in which a thread makes a result. */
+export function threadPass(outer: number, R: number, inner: number, vectors: boolean): Pass {
+  const lanes = lanesOf(R, inner)
+  const whole = Math.ceil(R / (FOLD * lanes)) - 1
+  const parts = whole * lanes + Math.min(lanes, R - whole * FOLD * lanes)
+  const groups = groupsFor((outer * parts * inner) / (vectors ? 4 : 1))
+  return { parts, lanes, entry: vectors ? 'fold_vectors' : 'fold', groups }
+}
+
 function passOf(outer: number, R: number, inner: number): Pass {
   if (inner === 1 && R >= WORTH_A_BLOCK && (outer === 1 || R % 4 === 0)) {
     const parts = Math.ceil(R / BLOCK)
     return { parts, lanes: 1, entry: 'fold_block', groups: outer * parts }
   }
-  const lanes = lanesOf(R, inner)
-  const whole = Math.ceil(R / (FOLD * lanes)) - 1
-  const parts = whole * lanes + Math.min(lanes, R - whole * FOLD * lanes)
-  const vectors = inner % 4 === 0
-  const threads = (outer * parts * inner) / (vectors ? 4 : 1)
-  return { parts, lanes, entry: vectors ? 'fold_vectors' : 'fold', groups: groupsFor(threads) }
+  return threadPass(outer, R, inner, inner % 4 === 0)
 }
 
+export const DONE = 'it was an intermediate of an operation'
+
 /**
- * Reduces a tensor along `dims` to the elements of `shape`, which are there and come from some: the sizes of `shape` are
- * those of the dimensions that stay, perhaps with ones among them.
+ * Reduces a tensor along `dims`, of which none is empty, to `shape`: the sizes that stay, perhaps with ones among them.
+ * One run of dimensions after the other, each in as many passes as it needs.
  */
-function fold(x: Tensor, dims: readonly number[], shape: Shape, name: string, recipe: Recipe): Tensor {
+export function fold(x: Tensor, dims: readonly number[], shape: Shape, name: string, recipe: Recipe): Tensor {
   const { gpu } = x
-  const runs = runsOf(x.shape, dims).map((run) => ({ ...run }))
+  const runs = runsOf(x.shape, dims)
+  const LONG = recipe.finish === 'power' || recipe.finish === 'logPlus' ? 1 : 0
+  const places = placesOf(x.shape, dims, recipe.power ?? 1)
+  const [stat, aux] = [recipe.stat?.storage ?? null, recipe.aux?.storage ?? null]
   for (let from = x; ; ) {
-    // The last run that is reduced; a copy, if none is.
+    // The last run that is reduced; a copy, if there is none.
     const at = runs.findLastIndex((run) => run.reduced)
     const R = runs[at]?.size ?? 1
     const inner = sizeOf(runs.slice(at + 1).map(({ size }) => size))
@@ -96,14 +157,110 @@ function fold(x: Tensor, dims: readonly number[], shape: Shape, name: string, re
     if (at >= 0) runs.splice(at, 1, ...(parts > 1 ? [{ size: parts, reduced: true }] : []))
     const last = !runs.some((run) => run.reduced)
     const out = last ? empty(gpu, shape, 'float32', name) : empty(gpu, [outer * parts * inner], 'float32', name)
-    const finish = FINISHES[last ? (recipe.finish ?? 'none') : 'none']
-    const params = { outer, M: R * inner, W: lanes * inner, B: parts * inner, finish, by: recipe.by ?? 1 }
-    const bindings = { params, [BINDINGS[entry][0]]: from.storage, [BINDINGS[entry][1]]: out.storage }
-    gpu.emit(file.entry(entry, { OP: OPS[recipe.op] }), bindings, groups)
-    if (from !== x) from.release('it was an intermediate of an operation')
+    const params = {
+      outer,
+      M: R * inner,
+      W: lanes * inner,
+      B: parts * inner,
+      invert: recipe.op === 'smallest' ? ALL : 0,
+      finish: FINISHES[last ? (recipe.finish ?? 'none') : 'none'],
+      by: recipe.by ?? 1,
+    }
+    const MAP = MAPS[from === x ? (recipe.map ?? 'none') : 'none']
+    const [read, written] = BINDINGS[entry]
+    const bindings = { params, runs: places, [read]: from.storage, [written]: out.storage, stat, aux }
+    gpu.emit(file.entry(entry, { OP: OPS[recipe.op], MAP, LONG }), bindings, groups)
+    if (from !== x) from.release(DONE)
     if (last) return out
     from = out
   }
+}
+
+/** How four neighbouring elements lie among the results, as the shader's `fours` says. */
+function foursOf(k0: number, r0: number): number {
+  if (k0 % 4 === 0) return 1
+  return k0 === 1 && r0 % 4 === 0 ? 2 : 0
+}
+
+/** Which result each element of `shape` belongs to, as the shader's Runs say. */
+function placesOf(shape: Shape, dims: readonly number[], by: number) {
+  const sizes: number[] = []
+  for (const { size, reduced } of runsOf(shape, dims).toReversed()) {
+    // Runs that stay have even places.
+    if (reduced !== (sizes.length % 2 === 1)) sizes.push(1)
+    sizes.push(size)
+  }
+  const [k0 = 1, r0 = 1, k1 = 1, r1 = 1, k2 = 1, r2 = 1, k3 = 1, r3 = 1] = sizes
+  const one = sizes.length <= 3 ? 1 : 0
+  return { size: sizeOf(shape), k0, r0, k1, r1, k2, r2, k3, r3, one, fours: foursOf(k0, r0), by }
+}
+
+/** What a gradient is made of: the elements, the gradient of their results, and other values of these. */
+interface Sources {
+  readonly dy: Tensor
+  readonly x?: Tensor | undefined
+  readonly stat?: Tensor | undefined
+  readonly aux?: Tensor | undefined
+  readonly aux2?: Tensor | undefined
+  readonly by?: number
+}
+
+/** The gradient of what is reduced. */
+export function gradient(
+  name: string,
+  of: keyof typeof GRADIENTS,
+  { input, dims }: Reduced,
+  { dy, x, stat, aux, aux2, by }: Sources,
+): Tensor {
+  const dx = empty(dy.gpu, input, 'float32', name)
+  const bindings = {
+    runs: placesOf(input, dims, by ?? 1),
+    x_vectors: x?.storage ?? null,
+    stat: stat?.storage ?? null,
+    aux: aux?.storage ?? null,
+    aux2: aux2?.storage ?? null,
+    dy: dy.storage,
+    out_vectors: dx.storage,
+  }
+  dy.gpu.emit(file.entry('gradient', { OF: GRADIENTS[of] }), bindings, groupsForElements(dx.size))
+  return dx
+}
+
+/** Runs `use` and releases what it was lent. */
+export function lending<T>(tensors: readonly Tensor[], use: () => T): T {
+  try {
+    return use()
+  } finally {
+    for (const t of tensors) t.release(DONE)
+  }
+}
+
+/** Sums up to each row of [outer, R, inner], or from each on: blocks of rows, whose sums are summed up in the same way. */
+export function emitScan(
+  gpu: Gpu,
+  x: Storage,
+  out: Storage,
+  outer: number,
+  R: number,
+  inner: number,
+  reverse: boolean,
+): void {
+  const blocks = Math.ceil(R / SCAN)
+  const threads = outer * blocks * inner
+  const scans = { outer, R, inner, blocks, reverse: reverse ? 1 : 0, carry: blocks > 1 ? 1 : 0 }
+  const emit = (earlier: Storage | null) =>
+    gpu.emit(scan, { scans, x_numbers: x, earlier, out_numbers: out }, groupsFor(threads))
+  if (blocks <= 1) {
+    emit(null)
+    return
+  }
+  withScratch(gpu, 'cumsum', threads, (sums) => {
+    gpu.emit(scanSums, { scans, x_numbers: x, sums }, groupsFor(threads))
+    withScratch(gpu, 'cumsum', threads, (earlier) => {
+      emitScan(gpu, sums, earlier, outer, blocks, inner, false)
+      emit(earlier)
+    })
+  })
 }
 
 /**
@@ -117,4 +274,47 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
   if (sizeOf(dims.map((dim) => x.shape[dim]!)) === 1) return x.like(x.storage.retain(), shape)
   if (x.size === 0) return full(x.gpu, shape, 0)
   return fold(x, dims, shape, 'sum', { op: 'sum' })
+}
+
+/** A dimension or a list of them; negative ones count from the end. Left out, or an empty list: all. */
+export type Dim = number | readonly number[] | undefined
+
+/** A dimension as it is counted from the start. Throws ShapeError for one that is not there. */
+export function dimOf(operation: string, shape: Shape, dim: unknown): number {
+  // Of a scalar PyTorch accepts dimension 0.
+  const rank = Math.max(1, shape.length)
+  const index = typeof dim === 'number' && dim < 0 ? dim + rank : dim
+  if (Number.isInteger(index) && (index as number) >= 0 && (index as number) < rank) return index as number
+  throw new ShapeError(
+    operation,
+    `dim ${Array.isArray(dim) ? formatShape(dim) : String(dim)} is not a dimension of the input`,
+    [['input', shape]],
+  )
+}
+
+/** The dimensions that `dim` names, in order: all, if it is left out or an empty list. */
+export function dimsOf(operation: string, shape: Shape, dim: Dim): readonly number[] {
+  if (shape.length > MAX_RANK) {
+    const sentence = `the input has ${shape.length} dimensions; at most ${MAX_RANK} are possible`
+    throw new ShapeError(operation, sentence, [['input', shape]])
+  }
+  const asked: readonly unknown[] = dim === undefined ? [] : Array.isArray(dim) ? dim : [dim]
+  const dims = asked.map((one) => dimOf(operation, shape, one))
+  const twice = dims.find((one, i) => dims.indexOf(one) !== i)
+  if (twice !== undefined) throw new ShapeError(operation, `dim ${twice} appears twice`, [['input', shape]])
+  return shape.length === 0 || dims.length === 0 ? shape.map((_, i) => i) : dims.toSorted((a, b) => a - b)
+}
+
+/** What is left of the shape. */
+export function outputOf({ input, dims }: Reduced, keepDim: boolean): Shape {
+  return input.flatMap((size, i) => (dims.includes(i) ? (keepDim ? [1] : []) : [size]))
+}
+
+/** How many elements a result has. */
+export const countOf = ({ input, dims }: Reduced) => sizeOf(dims.map((dim) => input[dim]!))
+
+/** Throws ShapeError where results would come from no element and so have no value. */
+export function requireElements(name: string, { input, dims }: Reduced): void {
+  if (countOf({ input, dims }) > 0) return
+  throw new ShapeError(name, 'the input has no elements along the dimensions that are reduced', [['input', input]])
 }

@@ -4,7 +4,7 @@ import { decodeSafetensors, encodeSafetensors, type HostTensor } from '../data/s
 import { DataError } from '../index.ts'
 import { type PlateauState, plateauStateProblem } from '../sched/plateau.ts'
 import { isRecord } from '../train/history.ts'
-import { type CallbackState, METER_WORDS, type SavedState } from '../train/index.ts'
+import { type CallbackState, meterWords, type SavedState } from '../train/index.ts'
 
 /** The options of a run by their names; null for one that was not given. */
 export type RecordedOptions = Readonly<Record<string, string | number | null>>
@@ -182,7 +182,7 @@ const isCount: Check = (value) => Number.isSafeInteger(value) && (value as numbe
 const isSeconds: Check = (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0
 const isHash: Check = (value) => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
 const isWord: Check = (value) => Number.isInteger(value) && (value as number) === ((value as number) | 0)
-const isWords: Check = (value) => Array.isArray(value) && value.length === METER_WORDS && value.every(isWord)
+const isWords: Check = (value) => Array.isArray(value) && value.every(isWord) && meterWords(value) !== null
 const isOption: Check = (value) => value === null || isText(value) || (typeof value === 'number' && value >= 0)
 const isOptions: Check = (value) => isObject(value) && Object.values(value).every(isOption)
 
@@ -260,7 +260,7 @@ function readState(json: string, name: string, entries: Entries): State {
   const { position, figures, history, ...rest } = state as unknown as State
   return {
     ...rest,
-    position: { ...position, words: Int32Array.from(position.words) },
+    position: { ...position, words: meterWords([...position.words])! },
     ...(figures && { figures: withNaN(figures) }),
     ...(history && { history: history.map(withNaN) }),
   }

@@ -80,7 +80,10 @@ export interface FoundCheckpoint {
  */
 export async function newestCheckpoint(folder: string, historyPath: string): Promise<FoundCheckpoint> {
   const names = checkpointNames(folder)
-  if (names.length === 0) throw new DataError(`${folder}: there is no checkpoint to continue from`)
+  if (names.length === 0)
+    throw new DataError(
+      `${folder}: there is no checkpoint to continue from; start the run again with the line that started it`,
+    )
   const all = await readWhole(historyPath, MOST_BYTES)
   const passedOver: { path: string; why: string }[] = []
   for (const { name, step } of names) {

@@ -1,7 +1,7 @@
 // Files that are written whole or not at all, and read with a limit.
 import { randomUUID } from 'node:crypto'
 import { constants, existsSync, mkdirSync, statSync } from 'node:fs'
-import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 
 /** A file could not be written. What was written before is complete. */
@@ -18,11 +18,12 @@ export async function naming<T>(path: string, write: () => Promise<T>): Promise<
   }
 }
 
-function isFolder(path: string): boolean {
+/** Whether there is a folder at a path, and it can be reached. */
+export function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory()
   } catch {
-    return false // making it will report why
+    return false
   }
 }
 
@@ -69,12 +70,18 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
   })
 }
 
-/** Removes temporary files of a killed `writeWhole` from a folder, for the files whose names match. */
-export async function removeLeftBehind(folder: string, names: RegExp): Promise<void> {
+/**
+ * Removes temporary files of a killed `writeWhole` from a folder, for the files whose names match. A process that writes there
+ * at this time would lose its own: have the folder for this process alone, or give the milliseconds that they must be old.
+ */
+export async function removeLeftBehind(folder: string, names: RegExp, old = Number.NEGATIVE_INFINITY): Promise<void> {
   await naming(folder, async () => {
     for (const entry of await readdir(folder)) {
       const name = /^\.(.+)\.[0-9a-f]{8}\.tmp$/.exec(entry)?.[1]
-      if (name !== undefined && names.test(name)) await rm(join(folder, entry), { force: true })
+      if (name === undefined || !names.test(name)) continue
+      const path = join(folder, entry)
+      const since = (await stat(path).catch(() => null))?.mtimeMs ?? Date.now()
+      if (Date.now() - since >= old) await rm(path, { force: true })
     }
   })
 }

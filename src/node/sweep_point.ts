@@ -1,8 +1,7 @@
-// One run of a sweep on disk: its folder, and the lock beside it.
+// One run of a sweep on disk.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DataError } from '../index.ts'
-import { withLock } from '../provision/lock.ts'
 import type { Divergence } from '../train/diverged.ts'
 import type { RecordedOptions } from './checkpoint.ts'
 import { checkpointNames } from './checkpoint_folder.ts'
@@ -63,29 +62,6 @@ function summaryFrom(bytes: Buffer | string): RunSummary | null {
   } catch {
     return null
   }
-}
-
-/** Another process has the lock of a point. */
-export class HeldError extends Error {
-  override readonly name = 'HeldError'
-}
-
-/**
- * Calls a function while no other process, on this machine or another with the same folder, works on the same run. If one
- * does, this waits for it and tells `notice`; with `wait` false it throws HeldError.
- */
-export async function alone<T>(
-  folder: string,
-  act: () => Promise<T>,
-  { wait, notice }: { readonly wait: boolean; readonly notice: (line: string) => void },
-): Promise<T> {
-  return await withLock(`${folder}.lock`, act, {
-    onWait: (owner) => {
-      const by = owner ? ` (process ${owner.pid} on ${owner.host})` : ''
-      if (!wait) throw new HeldError(`${folder} is being trained by another process${by}`)
-      notice(`${folder} is being trained by another process${by}: waiting for it`)
-    },
-  })
 }
 
 /** Makes the folder of a sweep and its parents. Throws WriteError. */

@@ -18,8 +18,10 @@ const RELEVANT =
 /**
  * A digest of everything that the choice of a driver depends on: the version of webgpu, environment variables, the
  * drivers' files with their modification times, the graphics devices, and the system's list of libraries.
+ *
+ * @param list that of libraries. It changes when a package adds or removes one, such as libvulkan.so.1; many only write it anew
  */
-export function situation(env: NodeJS.ProcessEnv): string {
+export function situation(env: NodeJS.ProcessEnv, list = '/etc/ld.so.cache'): string {
   const cache = cacheDir(env)
   const variables = Object.entries(env).filter(([name]) => RELEVANT.test(name))
   const files = [
@@ -27,11 +29,11 @@ export function situation(env: NodeJS.ProcessEnv): string {
     ...(userDrivers(env)?.files.split(':') ?? []),
     join(cache, 'lavapipe/ready.json'),
     join(cache, 'swiftshader/ready.json'),
-    '/etc/ld.so.cache', // changes when a package adds or removes a library, such as libvulkan.so.1
   ]
   const devices = [...namesIn('/dev/dri'), ...namesIn('/dev').filter((name) => /^(nvidia|kfd|dxg)/.test(name))]
   const { platform, arch } = process
-  const all = [webgpuVersion(), platform, arch, variables.sort(), files.map((path) => [path, stampOf(path)]), devices]
+  const stamps = files.map((path) => [path, stampOf(path)])
+  const all = [webgpuVersion(), platform, arch, variables.sort(), stamps, devices, contentOf(list)]
   return createHash('sha256').update(JSON.stringify(all)).digest('hex')
 }
 
@@ -39,6 +41,14 @@ function stampOf(path: string): string {
   try {
     const { mtimeMs, size } = statSync(path)
     return `${mtimeMs} ${size}`
+  } catch {
+    return ''
+  }
+}
+
+function contentOf(path: string): string {
+  try {
+    return createHash('sha256').update(readFileSync(path)).digest('hex')
   } catch {
     return ''
   }

@@ -1,5 +1,6 @@
 // Tries a driver in a child process, so that one that crashes or hangs does no harm.
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
@@ -22,7 +23,16 @@ export type Probed =
   | { readonly ok: true; readonly facts: AdapterFacts | null }
   | { readonly ok: false; readonly why: string; readonly none?: boolean }
 
-const PROBE_MILLISECONDS = 20_000
+/** A driver hangs if it does nothing for so long. A process that waits for a processor, or for a disk, does something. */
+const STILL_MILLISECONDS = 20_000
+/** A driver hangs if it computes for so many times as long without an answer: all of it takes a second of a processor. */
+const MOST_COMPUTING = 3
+/** The share of a processor below which a process does nothing; some that wait look every few milliseconds. */
+const IDLE = 0.05
+/** A wait for a processor or a disk in which nothing is computed may last so many times as long: broken devices wait for ever. */
+const MOST_WAITING = 15
+/** Where processes can't be watched, it may take so many times as long, whatever it does. */
+const MOST_UNWATCHED = 3
 const RTLD_NOW_NODELETE = 0x2 | 0x1000
 const MARK = 'dawngrad-probe:'
 
@@ -109,8 +119,11 @@ try {
 }
 `
 
-/** Tries a driver in a child process, so that a driver that crashes or hangs does not end this process. */
-export function probe(driver: Driver, milliseconds = PROBE_MILLISECONDS): Promise<Probed> {
+/**
+ * Tries a driver in a child process, so that a driver that crashes or hangs does not end this process. A slow machine is no
+ * sign of a bad driver: what counts is what the child does, not the clock.
+ */
+export function probe(driver: Driver, milliseconds = STILL_MILLISECONDS): Promise<Probed> {
   const { libvulkan, libraries } = driver
   const options = { mark: MARK, flags: RTLD_NOW_NODELETE, webgpu: webgpuUrl(), libvulkan, libraries }
   const program = `const options = ${JSON.stringify(options)}\n${PROGRAM}`
@@ -119,12 +132,22 @@ export function probe(driver: Driver, milliseconds = PROBE_MILLISECONDS): Promis
   for (const name of ['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'NODE_CHANNEL_FD']) delete env[name]
   return new Promise((done) => {
     const args = ['--input-type=module', '--eval', program]
-    const limits = { env, timeout: milliseconds, killSignal: 'SIGKILL', windowsHide: true } as const
     try {
-      execFile(process.execPath, args, limits, (error, stdout, stderr) => {
+      const child = execFile(process.execPath, args, { env, windowsHide: true }, (error, stdout, stderr) => {
+        clearInterval(watch)
         const line = stdout.split('\n').find((text) => text.startsWith(MARK))
-        done(line === undefined ? withoutReport(error, stderr, milliseconds) : withReport(line, stderr))
+        done(line === undefined ? withoutReport(error, stderr) : withReport(line, stderr))
       })
+      const hangs = watcher(child.pid, milliseconds)
+      const watch = setInterval(() => {
+        const hanging = hangs()
+        if (hanging === null) return
+        clearInterval(watch)
+        child.kill('SIGKILL')
+        // A process that waits for a broken device can't be killed. Nobody waits for it.
+        for (const one of [child, child.stdout, child.stderr]) (one as Partial<ChildProcess> | null)?.unref?.()
+        done(hanging)
+      }, milliseconds)
     } catch {
       done({ ok: true, facts: null }) // for example under Node's permission model without --allow-child-process
     }
@@ -145,10 +168,54 @@ function withReport(line: string, stderr: string): Probed {
   return { ok: false, none: true, why: warning ? `${why} (${warning.slice('Warning: '.length).trim()})` : why }
 }
 
-type ExecError = { code?: unknown; killed?: boolean; signal?: string | null }
+type Hanging = { readonly ok: false; readonly why: string }
 
-function withoutReport(error: ExecError | null, stderr: string, milliseconds: number): Probed {
-  if (error?.killed) return { ok: false, why: `no answer within ${milliseconds / 1000} s` }
+/** Tells, when called once in so many milliseconds, that a process counts as hanging, and why; null if it does not. */
+export function watcher(pid: number | undefined, milliseconds: number): () => Hanging | null {
+  let computed = 0
+  let calls = 0
+  let still = 0
+  return () => {
+    calls++
+    const seconds = (times: number) => `${(times * milliseconds) / 1000} s`
+    const now = pid === undefined ? null : activityOf(pid)
+    if (now === null) return calls < MOST_UNWATCHED ? null : { ok: false, why: `no answer within ${seconds(calls)}` }
+    const since = now.computed - computed
+    computed = now.computed
+    if (computed > MOST_COMPUTING * milliseconds) {
+      return { ok: false, why: `no answer, though it has computed for ${seconds(MOST_COMPUTING)}` }
+    }
+    still = since > IDLE * milliseconds ? 0 : still + 1
+    if (still < (now.waits ? MOST_WAITING : 1)) return null
+    return { ok: false, why: `no answer, and it has done nothing for ${seconds(still)}` }
+  }
+}
+
+/** A tick of /proc on every Linux. */
+const TICK_MILLISECONDS = 10
+
+/**
+ * How long a process has computed, in milliseconds of processors, and whether one of its threads would do more if it could: it
+ * waits for a processor (state R) or a disk (D), or has been stopped (T). Null where this can't be read.
+ */
+function activityOf(pid: number): { computed: number; waits: boolean } | null {
+  const fieldsOf = (path: string) => {
+    const text = readFileSync(path, 'utf8')
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')
+  }
+  try {
+    const fields = fieldsOf(`/proc/${pid}/stat`)
+    const states = readdirSync(`/proc/${pid}/task`).map((thread) => fieldsOf(`/proc/${pid}/task/${thread}/stat`)[0]!)
+    const computed = (Number(fields[11]) + Number(fields[12])) * TICK_MILLISECONDS
+    return { computed, waits: states.some((state) => 'RDTt'.includes(state)) }
+  } catch {
+    return null
+  }
+}
+
+type ExecError = { code?: unknown; signal?: string | null }
+
+function withoutReport(error: ExecError | null, stderr: string): Probed {
   if (error?.signal) return { ok: false, why: `its driver crashed (${error.signal})` }
   if (typeof error?.code === 'string') return { ok: true, facts: null } // no process could be started
   const last = stderr.trim().split('\n').at(-1) ?? ''

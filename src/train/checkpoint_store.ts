@@ -12,6 +12,11 @@ export interface CheckpointStore {
   list(): Promise<readonly string[]>
   /** Forgets the state of this name. */
   remove(name: string): Promise<void>
+  /**
+   * Optional: takes the place for one `fit`, which calls it before it loads or saves, and calls what it gives back at its end.
+   * Rejects if another has the place.
+   */
+  hold?(): Promise<() => Promise<void>>
 }
 
 /** Where and when `fit` saves checkpoints. */
@@ -60,6 +65,9 @@ export function checkCheckpoint(checkpoint: CheckpointOptions | undefined): void
     throw new TypeError(
       `fit: checkpoint.store has no ${missing}; it must be a CheckpointStore, such as checkpointFolder('checkpoints')`,
     )
+  }
+  if (store.hold !== undefined && typeof store.hold !== 'function') {
+    throw new TypeError(`fit: checkpoint.store.hold must be a function if it is there, not ${typeof store.hold}`)
   }
   for (const [name, value] of Object.entries({ every, keep })) {
     if (Number.isSafeInteger(value) && value >= 1) continue

@@ -81,7 +81,7 @@ const training = new WeakSet<ImageBatches>()
  *
  * Rejects with TypeError or RangeError for options that do not fit, before anything is done; with DivergedError, which names
  * the step, when the loss, the logits, a gradient or a parameter is no longer finite; with DataError for a saved state that
- * does not fit; with what a callback throws. The network is in training mode while it is trained, in evaluation mode while it
+ * does not fit; with what a callback or the store throws. The network is in training mode while it is trained, in evaluation mode while it
  * is evaluated, and has its own modes again at the end.
  */
 export async function fit(net: Module, options: FitOptions): Promise<FitResult> {
@@ -89,16 +89,18 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
   training.add(checked.train)
   const errors: unknown[] = []
   let result: FitResult | null = null
+  let release: (() => Promise<void>) | undefined
   try {
+    release = await checked.checkpoint?.store.hold?.()
     const state = from === 'last' ? await lastState(checked.checkpoint!.store) : (from ?? null)
     result = await fitFrom(state, checked)
   } catch (error) {
     errors.push(error)
   }
   training.delete(checked.train)
-  for (const callback of checked.callbacks) {
+  for (const end of [...checked.callbacks.map((callback) => () => callback.dispose?.()), release]) {
     try {
-      await callback.dispose?.()
+      await end?.()
     } catch (error) {
       errors.push(error)
     }

@@ -7,7 +7,7 @@ export { evaluate } from './evaluate.ts'
 export { type FitOptions, fit } from './fit.ts'
 export { parameterHash } from './hash.ts'
 export { curvePoints, type HistoryRecord, parseHistory, summaryLine } from './history.ts'
-export { METER_WORDS, Meter, type Totals } from './meter.ts'
+export { METER_WORDS, Meter, meterWords, type Totals } from './meter.ts'
 export { momentumAt, type RateOptions, rateAt } from './rates.ts'
 export {
   type CallbackState,

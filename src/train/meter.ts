@@ -1,15 +1,15 @@
 // Loss and accuracy, summed on the device.
 import type { Gpu } from '../gpu/gpu.ts'
 import { countedCrossEntropy } from '../kernels/cross_entropy.ts'
-import { newWatch } from '../kernels/finite.ts'
+import { fromFiveWords, lossIn, newTotals } from '../kernels/totals.ts'
 import { tensor } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
-type FiveWords = [number, number, number, number, number]
+type FirstWords = [number, number, number, number, number]
 const NOTHING = 0xffffffff
 
 export interface Totals {
-  /** Mean loss over the examples. */
+  /** Mean loss over the examples, to float64's digits from the sums of the batches; NaN once something was not finite. */
   readonly loss: number
   /** Share of the examples whose largest logit is at the label. */
   readonly accuracy: number
@@ -24,7 +24,14 @@ export interface Totals {
 }
 
 /** How many words `Totals` has. */
-export const METER_WORDS = newWatch().length
+export const METER_WORDS = newTotals().length
+
+/** The words of a saved state, those of version 0.1.0 among them; null where there are too many or too few. */
+export function meterWords(saved: readonly number[]): Int32Array<ArrayBuffer> | null {
+  const words = Int32Array.from(saved)
+  if (words.length === METER_WORDS) return words
+  return fromFiveWords(words)
+}
 
 /**
  * Loss and accuracy summed on the GPU, batch by batch, and a note of the first number that is not finite; only `read`
@@ -34,11 +41,11 @@ export class Meter {
   readonly #totals: Tensor
 
   constructor(gpu: Gpu) {
-    this.#totals = tensor(newWatch(), [METER_WORDS], { gpu, name: 'totals' }).keep()
+    this.#totals = tensor(newTotals(), [METER_WORDS], { gpu, name: 'totals' }).keep()
   }
 
   reset(): void {
-    this.restore(newWatch())
+    this.restore(newTotals())
   }
 
   /** Continues from words that were read before, to the same bits. */
@@ -60,9 +67,9 @@ export class Meter {
   /** The means since the last reset. A sync point. */
   async read(): Promise<Totals> {
     const words = (await this.#totals.data()) as Int32Array<ArrayBuffer>
-    const [correct, count, , upTo, code] = new Uint32Array(words.buffer) as unknown as FiveWords
-    const loss = new Float32Array(words.buffer)[2]!
+    const [correct, count, , upTo, code] = new Uint32Array(words.buffer) as unknown as FirstWords
     const notFinite = code === NOTHING ? null : { upTo, code }
+    const loss = notFinite ? Number.NaN : lossIn(words)
     return { loss: loss / count, accuracy: correct / count, count, notFinite, words }
   }
 

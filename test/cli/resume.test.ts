@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { trainCommand } from '../../src/cli/train.ts'
@@ -97,30 +97,45 @@ describe('a resumed run ends with the same bits', () => {
   })
 
   it('from a checkpoint of format 1', async () => {
-    const run = killedAfter(60, 'older')
-    const path = at(run, 'checkpoints', nameOf(60))
+    // At the end of an epoch: within one the sum of its losses was a float32.
+    const run = killedAfter(52, 'older')
+    const path = at(run, 'checkpoints', nameOf(52))
     writeFileSync(path, encodeFormat1(decodeCheckpoint(readFileSync(path), path)))
     const { code, stderr } = await train(folder, ['--resume', run, '--quiet'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(bitsOf(at(run))).toEqual(whole)
   })
 
-  it('by AdamW, which is on record in checkpoints and in the result', async () => {
+  it('by schedule-free AdamW, which is on record in checkpoints, with what it has counted, and in the result', async () => {
     const args = ['--limit-train', '52', '--limit-test', '4', '--batch-size', '4', '--epochs', '2', '--quiet']
-    const own = [...args, '--checkpoint-every', '5', '--keep', '99', '--optimizer', 'adamw', '--weight-decay', '0.01']
-    const { code, stderr } = await train(folder, [...own, '--out', 'adamw'])
+    const own = [
+      ...args,
+      '--checkpoint-every',
+      '5',
+      '--keep',
+      '99',
+      '--optimizer',
+      'schedulefreeadamw',
+      '--weight-decay',
+      '0.01',
+    ]
+    const { code, stderr } = await train(folder, [...own, '--out', 'free'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    const result = JSON.parse(readFileSync(at('adamw', 'result.json'), 'utf8')) as { options: unknown }
-    expect(result.options).toMatchObject({ optimizer: 'adamw', lr: 0.001, weightDecay: 0.01 })
-    const uninterrupted = bitsOf(at('adamw'))
-    for (const step of [20, 25, 26]) rmSync(at('adamw', 'checkpoints', nameOf(step)))
-    for (const name of ['result.json', 'curves.svg']) rmSync(at('adamw', name))
-    const path = at('adamw', 'checkpoints', nameOf(15))
+    const result = JSON.parse(readFileSync(at('free', 'result.json'), 'utf8')) as { options: unknown }
+    expect(result.options).toMatchObject({ optimizer: 'schedulefreeadamw', lr: 0.0025, weightDecay: 0.01 })
+    const uninterrupted = bitsOf(at('free'))
+    for (const step of [20, 25, 26]) rmSync(at('free', 'checkpoints', nameOf(step)))
+    for (const name of ['result.json', 'curves.svg']) rmSync(at('free', name))
+    const path = at('free', 'checkpoints', nameOf(15))
     const { optimizer } = decodeCheckpoint(readFileSync(path), path)
-    expect(optimizer).toMatchObject({ name: 'AdamW', step: 15, paramGroups: [{ lr: 0.001, weightDecay: 0.01 }] })
-    expect([...optimizer.state.keys()]).toEqual(['expAvg', 'expAvgSq'])
-    expect(await train(folder, ['--resume', 'adamw', '--quiet'])).toMatchObject({ code: 0, stderr: '' })
-    expect(bitsOf(at('adamw'))).toEqual(uninterrupted)
+    expect(optimizer).toMatchObject({
+      name: 'ScheduleFreeAdamW',
+      step: 15,
+      paramGroups: [{ lr: 0.0025, weightDecay: 0.01, k: 15 }],
+    })
+    expect([...optimizer.state.keys()]).toEqual(['expAvgSq', 'y', 'z'])
+    expect(await train(folder, ['--resume', 'free', '--quiet'])).toMatchObject({ code: 0, stderr: '' })
+    expect(bitsOf(at('free'))).toEqual(uninterrupted)
   })
 
   it('from the checkpoint before, here at the end of an epoch, and says so, where the newest is damaged', async () => {
@@ -139,9 +154,21 @@ describe('a resumed run ends with the same bits', () => {
   })
 
   it('after having been killed at these instants, one after the other', async () => {
-    const kills: Kill[] = [['rename', 3], 300, ['append', 1], ['write', 2]]
-    const { killed, log } = await killedRun(folder, 'often', [...ARGS, '--checkpoint-every', '9'], kills)
-    expect(killed, log.join('\n')).toBeGreaterThanOrEqual(3) // that by the clock may come too late
+    // The first is before the device is opened, and the second before the first checkpoint.
+    const kills: Kill[] = [['renamed', 2], ['rename', 3], ['rename', 4], 0, ['append', 1], ['write', 2]]
+    // Meanwhile nobody else may go on with it, nor begin another run there.
+    const alive = async (pid: number) => {
+      const before = readFileSync(at('often', 'history.jsonl'))
+      for (const option of ['--resume', '--out']) {
+        const command = trainCommand(() => Promise.reject(new Error('the data is asked for')))
+        const refused = command.parseAsync([option, at('often')], { from: 'user' })
+        await expect(refused).rejects.toThrow(`option '${option}': ${at('often')} is in use by process ${pid} on `)
+      }
+      expect(readFileSync(at('often', 'history.jsonl')).subarray(0, before.length)).toEqual(before)
+    }
+    const { killed, log } = await killedRun(folder, 'often', [...ARGS, '--checkpoint-every', '9'], kills, alive)
+    expect(killed, log.join('\n')).toBeGreaterThanOrEqual(5) // that by the clock may come too late
+    expect(readdirSync(at('often')).sort()).toEqual(readdirSync(at('whole')).sort())
     expect(bitsOf(at('often')), log.join('\n')).toEqual(whole)
   })
 })
@@ -186,6 +213,30 @@ describe('what would change the numbers', () => {
   })
 })
 
+const good: RecordedOptions = {
+  epochs: 2,
+  batchSize: 8,
+  optimizer: 'sgd',
+  lr: 0.1,
+  momentum: 0,
+  weightDecay: 0,
+  schedule: 'cosine(maxUpdate=5)',
+  schedulePer: 'step',
+  lrTiming: 'before-epoch',
+  seed: 0,
+  limitTrain: null,
+  limitTest: 8,
+  checkpointEvery: null,
+  keep: 3,
+}
+
+/** The folder of a run that was killed at once: it has its options and no more. */
+function noted(run: string, options: unknown): void {
+  rmSync(at(run), { recursive: true, force: true })
+  mkdirSync(at(run))
+  writeFileSync(at(run, 'options.json'), typeof options === 'string' ? options : JSON.stringify(options))
+}
+
 describe('--resume', () => {
   it('of a finished run says so', async () => {
     const { code, stdout, stderr } = await train(folder, ['--resume', 'whole', '--epochs', '2'])
@@ -201,13 +252,46 @@ describe('--resume', () => {
       'a folder that is not there',
       ['--resume', 'F/nowhere'],
       () => undefined,
-      "UsageError: option '--resume': there is no folder 'F/nowhere'",
+      "UsageError: option '--resume': there is no folder 'F/nowhere'; if a run was to have it, start that run again",
     ],
     [
       'a folder without a run',
       ['--resume', 'F'],
       () => undefined,
-      'DataError: F/checkpoints: there is no checkpoint to continue from',
+      'DataError: F/checkpoints: there is no checkpoint to continue from; start the run again with the line that started it',
+    ],
+    [
+      'a run without a checkpoint, with other options than it began with',
+      ['--resume', 'F/begun', '--batch-size', '2'],
+      () => noted('begun', good),
+      "UsageError: option '--batch-size': the run in F/begun has 8, which can't change to 2 within a run",
+    ],
+    [
+      'a run whose options are cut off',
+      ['--resume', 'F/begun'],
+      () => noted('begun', '{"epochs": 2'),
+      'DataError: F/begun/options.json: damaged: start the run again with the line that started it',
+    ],
+    [
+      'a run whose options are a list',
+      ['--resume', 'F/begun'],
+      () => noted('begun', [2]),
+      'DataError: F/begun/options.json: damaged: start the run again with the line that started it',
+    ],
+    [
+      'a run whose options lack one',
+      ['--resume', 'F/begun'],
+      () => noted('begun', { ...good, lr: null }),
+      'DataError: F/begun/options.json: it records --lr as null, which is not a number',
+    ],
+    [
+      'a folder with options, and the records of a run without its checkpoints',
+      ['--resume', 'F/begun'],
+      () => {
+        noted('begun', good)
+        writeFileSync(at('begun', 'history.jsonl'), '{}\n')
+      },
+      'DataError: F/begun/checkpoints: there is no checkpoint to continue from; start the run again with the line that started it',
     ],
     [
       '--out besides',
@@ -285,23 +369,6 @@ describe('--resume', () => {
 })
 
 describe('the options in a checkpoint', () => {
-  const good: RecordedOptions = {
-    epochs: 2,
-    batchSize: 8,
-    optimizer: 'sgd',
-    lr: 0.1,
-    momentum: 0,
-    weightDecay: 0,
-    schedule: 'cosine(maxUpdate=5)',
-    schedulePer: 'step',
-    lrTiming: 'before-epoch',
-    seed: 0,
-    limitTrain: null,
-    limitTest: 8,
-    checkpointEvery: null,
-    keep: 3,
-  }
-
   it('come back as they were', () => {
     const { limitTrain: _, checkpointEvery: __, ...given } = good
     expect(restored(good)).toEqual(given)
@@ -315,10 +382,14 @@ describe('the options in a checkpoint', () => {
   it.each<[RecordedOptions, string]>([
     [{ ...good, epochs: '2' }, 'it records --epochs as "2", which is not a number'],
     [{ ...good, epochs: null }, 'it records --epochs as null, which is not a number'],
-    [{ ...good, lr: -1 }, 'it records --lr as -1: It must be a number, 0 or more.'],
+    [{ ...good, lr: -1 }, 'it records --lr as -1: It must be a decimal number, 0 or more.'],
     [{ ...good, seed: 2 ** 60 }, 'it records --seed as 1152921504606847000: It must be a whole number, 0 or more.'],
     [{ ...good, schedulePer: 'day' }, 'it records --schedule-per as "day": Allowed choices are epoch, step.'],
-    [{ ...good, optimizer: 'adam' }, 'it records --optimizer as "adam": Allowed choices are sgd, adamw.'],
+    [
+      { ...good, optimizer: 'adamax' },
+      'it records --optimizer as "adamax": Allowed choices are ' +
+        'sgd, adam, adamw, rmsprop, adagrad, adadelta, lion, lars, lamb, schedulefreesgd, schedulefreeadamw.',
+    ],
     [{ ...good, plateau: 3 }, 'it records --plateau as 3, which is not a string'],
     [
       { ...good, plateau: 'factor=0.5' },

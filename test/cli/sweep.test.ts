@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/node/checkpoint.ts'
+import { holdFolder } from '../../src/node/held_folder.ts'
 import { resultOf } from '../../src/node/sweep_point.ts'
-import { withLock } from '../../src/provision/lock.ts'
 import { bitsOf, type Ended, makeScratch, stepsOf, TINY, train, until } from '../support/train_process.ts'
 
 const { folder: scratch, remove } = makeScratch()
@@ -166,7 +166,7 @@ describe('dawngrad sweep', () => {
       stdout: '2 points in b, 0 of them finished before\nstopped by SIGTERM; the same command continues\n',
     })
     expect(existsSync(join(scratch, folder!, 'result.json'))).toBe(false)
-    expect(existsSync(join(scratch, `${folder}.lock`))).toBe(false)
+    expect(existsSync(join(scratch, folder!, 'lock'))).toBe(false)
     const listed = await sweep([...args, '--list'])
     expect(listed.stdout).toMatch(/^ {3}0 {2}\S+ {2}half done {2}seed=4\n {3}1 {2}\S+ {2}new {8}seed=5\n$/)
   })
@@ -174,7 +174,7 @@ describe('dawngrad sweep', () => {
   it('with --index goes on with a point that was killed, and leaves the other alone', async () => {
     const tiny = [...TINY, '--epochs', '2']
     const args = ['--grid', 'seed=4,5', ...tiny, '--out', 'c', '--quiet', '--index']
-    const killed = await sweep([...args, 'env'], { JOB_COMPLETION_INDEX: '1', KILL_INSIDE: 'renamed:2' })
+    const killed = await sweep([...args, 'env'], { JOB_COMPLETION_INDEX: '1', KILL_INSIDE: 'renamed:4' })
     expect(killed.code).toBe('SIGKILL')
     const { code, stderr } = await sweep([...args, 'env'], { SLURM_ARRAY_TASK_ID: '1' })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -187,7 +187,7 @@ describe('dawngrad sweep', () => {
   it('names the command that goes on with a point of another adapter, which then does', async () => {
     const args = ['--grid', 'seed=4', ...TINY, '--epochs', '1', '--out', 'e']
     const [folder] = foldersIn((await sweep([...args, '--list'])).stdout)
-    await sweep([...args, '--index', '0'], { KILL_INSIDE: 'renamed:2' })
+    await sweep([...args, '--index', '0'], { KILL_INSIDE: 'renamed:4' })
     const [step] = stepsOf(join(scratch, folder!))
     const path = join(scratch, folder!, 'checkpoints', `step-${String(step).padStart(8, '0')}.safetensors`)
     writeFileSync(path, encodeCheckpoint({ ...decodeCheckpoint(readFileSync(path), path), adapter: 'another' }))
@@ -205,11 +205,13 @@ describe('dawngrad sweep', () => {
     const args = ['--grid', 'seed=4', ...SMALL, '--out', 'd']
     const [folder] = foldersIn((await sweep([...args, '--list'])).stdout)
     await mkdir(join(scratch, 'd'), { recursive: true })
-    await withLock(join(scratch, `${folder}.lock`), async () => {
-      const { code, stderr } = await sweep([...args, '--index', '0', '--no-wait'])
-      expect(code).toBe(75)
-      expect(stderr).toBe(`${folder} is being trained by another process (process ${process.pid} on ${hostname()})\n`)
-    })
+    const held = await holdFolder(join(scratch, folder!))
+    const { code, stderr } = await sweep([...args, '--index', '0', '--no-wait'])
+    expect(code).toBe(75)
+    expect(stderr).toMatch(
+      new RegExp(`^${folder} is in use by process ${process.pid} on ${hostname()} since \\S+Z\\n$`),
+    )
+    await held.release()
     expect(readdirSync(join(scratch, 'd'))).toEqual([])
   })
 })

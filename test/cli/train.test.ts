@@ -51,10 +51,10 @@ function lines(folder: string, name: string): Record<string, unknown>[] {
 describe('dawngrad train refuses, with one line and exit code 2, and writes nothing', () => {
   it.each([
     [['--epochs', '0'], "error: option '--epochs <n>' argument '0' is invalid. It must be a whole number, 1 or more."],
-    [['--lr', '-1'], "error: option '--lr <rate>' argument '-1' is invalid. It must be a number, 0 or more."],
+    [['--lr', '-1'], "error: option '--lr <rate>' argument '-1' is invalid. It must be a decimal number, 0 or more."],
     [
       ['--momentum', 'NaN'],
-      "error: option '--momentum <m>' argument 'NaN' is invalid. It must be a number, 0 or more.",
+      "error: option '--momentum <m>' argument 'NaN' is invalid. It must be a decimal number, 0 or more.",
     ],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await dawngrad(['train', ...args])
@@ -63,8 +63,16 @@ describe('dawngrad train refuses, with one line and exit code 2, and writes noth
   })
 
   it.each([
-    ['--lr', '1e999', "error: option '--lr <rate>' argument '1e999' is invalid. It must be a number, 0 or more.\n"],
-    ['--lr', '０.１', "error: option '--lr <rate>' argument '０.１' is invalid. It must be a number, 0 or more.\n"],
+    [
+      '--lr',
+      '1e999',
+      "error: option '--lr <rate>' argument '1e999' is invalid. It must be a decimal number, 0 or more.\n",
+    ],
+    [
+      '--lr',
+      '０.１',
+      "error: option '--lr <rate>' argument '０.１' is invalid. It must be a decimal number, 0 or more.\n",
+    ],
     [
       '--seed',
       '9007199254740993',

@@ -315,7 +315,9 @@ describe('a set that is too large for one buffer', () => {
 
   it('is refused where one image is too large', async () => {
     const refused = await withLimit(700, async () => messageOf(() => new ImageBatches(dataset(2))))
-    expect(refused).toBe('tensor [1, 1, 28, 28] needs 784 bytes; this adapter allows at most 700 in one buffer')
+    expect(refused).toBe(
+      'tensor [1, 1, 28, 28] needs 784 bytes; this adapter allows at most 700 in one buffer. Take a smaller batch, or split the tensor',
+    )
   })
 })
 

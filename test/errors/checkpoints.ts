@@ -90,7 +90,8 @@ const goOn = (given: Checkpoint, changes: Parameters<typeof resume>[1] = {}, ext
       'history.jsonl': '',
       ...extra,
     })
-    return resume(path, changes, false, () => Promise.reject(new Error('the data is asked for')))
+    const load = () => Promise.reject(new Error('the data is asked for'))
+    return resume(path, changes, { allowChanges: false, load })
   }
 }
 
@@ -104,7 +105,8 @@ const goOnWithData = (given: Checkpoint, history = '', allowChanges = true) => {
     process.env.DAWNGRAD_NO_SETUP = '1'
     try {
       const sets = fashionMnistFromBytes(tinyFashionMnist())
-      await resume(path, { quiet: true }, allowChanges, async () => ({ ...sets, dir: 'nowhere' }))
+      const load = async () => ({ ...sets, dir: 'nowhere' })
+      await resume(path, { quiet: true }, { allowChanges, load })
     } finally {
       setDefaultGpu(place.gpu)
       if (before === undefined) delete process.env.DAWNGRAD_NO_SETUP
@@ -135,7 +137,7 @@ export const checkpoints: Area = {
     {
       title: 'a checkpoint that is damaged',
       error: 'DataError',
-      text: 'step-00000002.safetensors: damaged: the SHA-256 of its 844 bytes is <sha256>, it must be <sha256-stored>',
+      text: 'step-00000002.safetensors: damaged: the SHA-256 of its 868 bytes is <sha256>, it must be <sha256-stored>',
       cure: 'Remove it, and --resume takes the one before.',
       varies: { '<sha256>': HASH, '<sha256-stored>': HASH },
       run: () => decodeCheckpoint(encodeCheckpoint(checkpoint()).fill(7, -1), FILE),
@@ -171,9 +173,8 @@ export const checkpoints: Area = {
     {
       title: 'no checkpoint',
       error: 'DataError',
-      text: '<folder>/checkpoints: there is no checkpoint to continue from',
+      text: '<folder>/checkpoints: there is no checkpoint to continue from; start the run again with the line that started it',
       varies: folder,
-      cure: 'The run ended before its first: begin anew in another folder.',
       run: async (place) => newestCheckpoint(join(await runFolder(place, {}), 'checkpoints'), ''),
     },
     {
@@ -301,7 +302,7 @@ export const checkpoints: Area = {
     {
       title: '--resume: no such folder',
       error: 'exit code 2',
-      text: "error: option '--resume': there is no folder 'none'",
+      text: "error: option '--resume': there is no folder 'none'; if a run was to have it, start that run again",
       args: ['train', '--resume', 'none'],
     },
     {
@@ -390,6 +391,20 @@ export const checkpoints: Area = {
         const path = await runFolder(place, { [`checkpoints/${FILE}`]: '' })
         await truncate(join(path, 'checkpoints', FILE), 2 ** 28 + 1)
         return newestCheckpoint(join(path, 'checkpoints'), '')
+      },
+    },
+    {
+      title: '--resume: a run without a checkpoint, whose options are damaged',
+      error: 'DataError',
+      text: '<folder>/options.json: damaged: start the run again with the line that started it',
+      varies: folder,
+      run: async ({ folder }) => {
+        await writeFile(join(folder, 'options.json'), '[]')
+        await resume(
+          folder,
+          {},
+          { allowChanges: false, load: () => Promise.reject(new Error('the data is asked for')) },
+        )
       },
     },
     {

@@ -1,12 +1,33 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { checkSchedule, ratesOf } from '../../src/cli/options.ts'
+import { trainCommand } from '../../src/cli/train.ts'
 import { fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
+import { holdFolder } from '../../src/node/held_folder.ts'
 import { ImageBatches, nn, optim, tensor } from '../../src/node/index.ts'
-import { RunFolder } from '../../src/node/run_folder.ts'
 import { evaluate, fit } from '../../src/train/index.ts'
+import { heldByAnother } from '../support/held_by_another.ts'
 import { tinyFashionMnist } from '../support/idx_files.ts'
-import { type Area, COUNT } from './refusal.ts'
+import { type Area, COUNT, PATH, type Place } from './refusal.ts'
 
 const TRAIN = 'test/cli/train.test.ts'
 const error = 'exit code 2'
+
+const folder = { '<folder>': PATH }
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/
+const owner = { ...folder, '<pid>': /\d+/, '<host>': /\S+/, '<time>': TIME }
+
+/** Does something with a folder that another process has; `text` is what stands in its lock. */
+async function inFolderOfAnother({ folder }: Place, act: (path: string) => Promise<unknown>, text?: string) {
+  heldByAnother(join(folder, 'run'), text)
+  await act(join(folder, 'run'))
+}
+
+/** `dawngrad train` up to its data. */
+const train = (...args: string[]) => {
+  const load = () => Promise.reject(new Error('the data is asked for'))
+  return trainCommand(load).parseAsync(args, { from: 'user' })
+}
 
 /** A network with NaN among its parameters. */
 function notFinite(): nn.Sequential {
@@ -94,7 +115,7 @@ export const cli: Area = {
     {
       title: 'a number that is none',
       error,
-      text: "error: option '--lr <rate>' argument 'fast' is invalid. It must be a number, 0 or more.",
+      text: "error: option '--lr <rate>' argument 'fast' is invalid. It must be a decimal number, 0 or more.",
       args: ['train', '--lr', 'fast'],
     },
     {
@@ -115,6 +136,12 @@ export const cli: Area = {
       text: "error: option '--plateau': it changes the rate itself, and so does --schedule; give one of the two",
       cure: 'The rate that --plateau begins with is that of --lr.',
       args: ['train', '--plateau', 'factor=0.5', '--schedule', 'cosine(20)'],
+    },
+    {
+      title: "train --momentum: more than schedule-free SGD's may be",
+      error: 'exit code 2',
+      text: "error: option '--momentum': that of schedulefreesgd must be below 1, it is 1",
+      args: ['train', '--optimizer', 'schedulefreesgd', '--momentum', '1'],
     },
     {
       title: 'train, lr-find: a momentum for an optimizer without one',
@@ -181,11 +208,71 @@ export const cli: Area = {
       pinnedBy: TRAIN,
     },
     {
+      title: 'a folder that another process has',
+      error: 'HeldError',
+      text: '<folder>/run is in use by process <pid> on <host> since <time>Z',
+      varies: owner,
+      cure: 'Wait until it ends, or stop it, or choose another folder.',
+      run: (place) => inFolderOfAnother(place, (path) => holdFolder(path)),
+    },
+    {
+      title: 'a folder that another process has, whose name cannot be read',
+      error: 'HeldError',
+      text: '<folder>/run is in use by another process',
+      varies: folder,
+      cure: 'Wait two minutes: by then a process that has ended is known to have ended.',
+      run: (place) => inFolderOfAnother(place, (path) => holdFolder(path), 'x'),
+    },
+    {
+      title: 'a folder that another run of the same process has',
+      error: 'HeldError',
+      text: '<folder>/run is in use by another run of this process',
+      varies: folder,
+      cure: 'Wait until it ends, or choose another folder.',
+      run: async ({ folder }) => {
+        await holdFolder(join(folder, 'run'))
+        await holdFolder(join(folder, 'run'))
+      },
+    },
+    {
+      title: '--out: a folder that another process has',
+      error: 'UsageError',
+      text: "option '--out': <folder>/run is in use by process <pid> on <host> since <time>Z; choose another folder",
+      varies: owner,
+      run: (place) => inFolderOfAnother(place, (path) => train('--out', path)),
+    },
+    {
+      title: '--resume: a folder that another process has',
+      error: 'UsageError',
+      text: "option '--resume': <folder>/run is in use by process <pid> on <host> since <time>Z; wait until it ends, or stop it",
+      varies: owner,
+      run: (place) => inFolderOfAnother(place, (path) => train('--resume', path)),
+    },
+    {
+      title: 'a folder that this process has no longer',
+      error: 'WriteError',
+      text: "<folder>/run can't be written: its lock is gone, so another process may be writing there",
+      varies: folder,
+      cure: 'Resume the run, if no other process does. Nobody but the run itself may remove its lock.',
+      run: async ({ folder }) => {
+        const held = await holdFolder(join(folder, 'run'))
+        await rm(join(folder, 'run/lock'), { recursive: true })
+        await held.check()
+      },
+    },
+    {
+      title: 'a schedule that overflows within the run',
+      error: 'UsageError',
+      text: "option '--schedule': exponentialLR(gamma=1e+200, lr=1e-300): the rate at t = 2 must be a finite number ≥ 0, got Infinity",
+      cure: 'Fewer epochs, or a schedule that grows more slowly.',
+      run: () => checkSchedule(ratesOf({ schedule: 'exponentialLR(1e200)', lr: 1e-300 }), 3),
+    },
+    {
       title: 'a result that cannot be written',
       error: 'WriteError',
       text: "/dev/null/run can't be written: ENOTDIR: not a directory, mkdir '/dev/null/run'",
       cure: 'Make room, or the folder writable. What was written before is whole.',
-      run: async () => RunFolder.create('/dev/null/run'),
+      run: async () => holdFolder('/dev/null/run'),
     },
     {
       title: 'a training that diverged',

@@ -94,7 +94,12 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
 export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/capture/capture.ts', code: `new Error(\`\${what}: \${refuses.refusesCapture}`, from: 'the observer' },
   { file: 'src/node/checkpoint_store.ts', code: `new DataError(\`\${pathOf(name)}: \${bytes}`, from: 'readWhole' },
-  { file: 'src/cli/resume.ts', code: `new DataError(\`\${found.path}: \${before}`, from: 'restored' },
+  {
+    file: 'src/cli/resume.ts',
+    code: `new DataError(\`\${found?.path ?? join(path, OPTIONS)}: \${before}`,
+    from: 'restored',
+  },
+  { file: 'src/node/run_folder.ts', code: `new DataError(\`\${file}: \${bytes}`, from: 'readWhole' },
   { file: 'src/data/safetensors.ts', code: `fail(\`\${tensor}: \${refused}`, from: 'nameProblem' },
   { file: 'src/data/safetensors.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
   { file: 'src/node/checkpoint_folder.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
@@ -130,11 +135,26 @@ export const BY_HAND: readonly (Place & { readonly texts: readonly string[] })[]
     texts: ['…: optim.…: the state has …, this optimizer has …'],
   },
   {
+    file: 'src/cli/run_place.ts',
+    code: `new UsageError(\`\${where}: \${error.message}`,
+    texts: [
+      "option '--out': … is in use by …; choose another folder",
+      "option '--resume': … is in use by …; wait until it ends, or stop it",
+    ],
+  },
+  {
     file: 'src/provision/adapters.ts',
     code: "new GpuError('unavailable', noAdapter(",
     texts: [
       'no WebGPU adapter was found. Tried, in this order:\n…',
       'DAWNGRAD_ADAPTER is …, but there is no such adapter. Tried:\n…',
+    ],
+  },
+  {
+    file: 'src/provision/adapters.ts',
+    code: "new GpuError('unavailable', noAdapterInWorker(",
+    texts: [
+      "a worker thread can't use …: what it sets in process.env is not seen by drivers. Either of these helps:\n…",
     ],
   },
   {

@@ -140,7 +140,7 @@ export const exercises: Area = {
     { title: 'sweep: a value that is missing', ...grid('lr=0.1,,0.3', 'lr: a value is missing', 7) },
     {
       title: 'sweep: a value that the option does not take',
-      ...grid('lr=0.1,fast', "lr: 'fast' is invalid. It must be a number, 0 or more.", 7),
+      ...grid('lr=0.1,fast', "lr: 'fast' is invalid. It must be a decimal number, 0 or more.", 7),
     },
     { title: 'sweep: a value twice', ...grid('lr=0.1,0.3,0.10', 'lr: 0.1 is given twice', 11) },
     {
@@ -208,9 +208,9 @@ export const exercises: Area = {
     {
       title: 'sweep: a point that another process has',
       error: 'HeldError',
-      text: '<folder> is being trained by another process (process <number> on <host>)',
+      text: '<folder> is in use by process <number> on <host> since <time>Z',
       cure: 'With --no-wait it is left alone, exit code 75; without, the sweep waits for that process.',
-      varies: { '<folder>': PATH, '<number>': COUNT, '<host>': /\S+/ },
+      varies: { '<folder>': PATH, '<number>': COUNT, '<host>': /\S+/, '<time>': /\S+/ },
       pinnedBy: 'test/cli/sweep.test.ts',
     },
     {

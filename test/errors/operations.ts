@@ -1,16 +1,21 @@
 import {
   add,
   batchNorm,
+  clamp,
   conv2d,
   conv2dReluMaxPool2d,
   crossEntropy,
+  gelu,
+  leakyRelu,
   linear,
   matmul,
   maxPool2d,
+  mul,
   nn,
   relu,
   type Shape,
   tensor,
+  where,
 } from '../../src/index.ts'
 import { sizeOf } from '../../src/tensor/shape.ts'
 import { type Area, loose } from './refusal.ts'
@@ -54,22 +59,70 @@ export const operations: Area = {
       },
     },
     {
-      title: 'add: shapes that do not fit',
+      title: 'shapes that do not broadcast',
       error: 'ShapeError',
-      text: `add: b must have a's shape, or one value for each of a's 3 channels
+      text: `add: the shapes do not broadcast: dimension -1 has sizes 3 and 2
   a [2, 3]
   b [2]
-Channels are dimension 1; reshape for anything else.`,
+Sizes of a dimension must be equal, or one of them 1.`,
       run: () => add(zeros(2, 3), zeros(2)),
     },
     {
-      title: 'add: shapes of one dimension that differ',
+      title: 'more dimensions than broadcasting takes',
       error: 'ShapeError',
-      text: `add: b must have a's shape
-  a [3]
-  b [2]`,
-      cure: 'Both need the same number of elements.',
-      run: () => add(zeros(3), zeros(2)),
+      text: `mul: tensors of 9 dimensions; at most 8 are possible
+  a [1, 1, 1, 1, 1, 1, 1, 1, 2]`,
+      cure: 'Join dimensions by reshape or flatten.',
+      run: () => mul(zeros(1, 1, 1, 1, 1, 1, 1, 1, 2), 2),
+    },
+    {
+      title: 'an operand that is neither a tensor nor a number',
+      error: 'TypeError',
+      text: 'add: b must be a tensor or a number, not an array',
+      cure: 'Make one of it by tensor(…).',
+      run: () => add(zeros(2), loose([1, 2])),
+    },
+    {
+      title: 'two numbers',
+      error: 'TypeError',
+      text: 'add: a or b must be a tensor, both are numbers',
+      cure: "Use JavaScript's arithmetic.",
+      run: () => add(1, 2),
+    },
+    {
+      title: 'where: a condition that is not a tensor',
+      error: 'TypeError',
+      text: 'where: the condition must be a tensor, not a boolean',
+      cure: 'Make one by a comparison, such as gt(x, 0).',
+      run: () => where(loose(true), zeros(2), 0),
+    },
+    {
+      title: 'where: a condition of another type',
+      error: 'TypeError',
+      text: 'where: condition must be uint8, it is float32',
+      cure: 'Make one by a comparison, such as ne(x, 0).',
+      run: () => where(zeros(2), zeros(2), 0),
+    },
+    {
+      title: 'an option that is not a number',
+      error: 'TypeError',
+      text: 'leakyRelu: negativeSlope must be a number, not a string',
+      cure: 'Give a number.',
+      run: () => leakyRelu(zeros(2), loose('0.1')),
+    },
+    {
+      title: 'clamp without bounds',
+      error: 'TypeError',
+      text: 'clamp: give min, max or both',
+      cure: 'Such as clamp(x, { min: 0 }).',
+      run: () => clamp(zeros(2), {}),
+    },
+    {
+      title: 'gelu: an approximation that there is not',
+      error: 'TypeError',
+      text: "gelu: approximate must be 'none' or 'tanh', not erf",
+      cure: 'Leave it out for the exact function.',
+      run: () => gelu(zeros(2), loose({ approximate: 'erf' })),
     },
     {
       title: 'matmul: inner sizes that differ',

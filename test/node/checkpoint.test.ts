@@ -17,6 +17,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { encodeSafetensors, type HostTensor } from '../../src/data/safetensors.ts'
 import { DataError } from '../../src/index.ts'
+import { lossIn, newTotals } from '../../src/kernels/totals.ts'
 import { type Checkpoint, decodeCheckpoint, decodeSavedState, encodeCheckpoint } from '../../src/node/checkpoint.ts'
 import { checkpointNames, newestCheckpoint, saveCheckpoint, setAside } from '../../src/node/checkpoint_folder.ts'
 import { WriteError } from '../../src/node/files.ts'
@@ -109,7 +110,12 @@ describe('a checkpoint', () => {
   })
 
   it('of format 1 is read as a state of SGD', () => {
-    const { optimizer, ...rest } = checkpointOf(7)
+    const { optimizer, position, ...others } = checkpointOf(7)
+    // The sum of the losses was a float32, here 23.5.
+    const words = newTotals()
+    words.set([5, 8, 0, -1, -1, 0, 0, 0, 23.5 * 2 ** 21])
+    const rest = { ...others, position: { ...position, words } }
+    expect(lossIn(words)).toBe(23.5)
     const state = new Map([['momentum', new Map([['0.weight', tensorOf(4, 5, 6)]])]])
     const old = (state: typeof optimizer.state) => encodeFormat1({ ...rest, optimizer: { ...optimizer, state } })
     expect(decodeCheckpoint(old(state), 'x')).toEqual({ ...rest, optimizer: { name: 'SGD', step: 7, state } })
@@ -184,6 +190,11 @@ describe('a checkpoint', () => {
     [
       'with other sums',
       withState((s) => ({ ...s, position: { ...(s.position as object), words: [1, 2] } })),
+      "its state's position.words is missing or invalid",
+    ],
+    [
+      'with a sum of losses that is not finite',
+      withState((s) => ({ ...s, position: { ...(s.position as object), words: [1, 2, 0x7f800000, -1, -1] } })),
       "its state's position.words is missing or invalid",
     ],
     [

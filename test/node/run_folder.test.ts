@@ -7,6 +7,7 @@ import { RunFolder, refusal } from '../../src/node/run_folder.ts'
 import type { HistoryRecord } from '../../src/train/index.ts'
 
 let folder: string
+const held = () => ({ path: at(), check: async () => {} })
 const at = (...parts: string[]) => join(folder, 'run', ...parts)
 const read = (name: string) => readFileSync(at(name), 'utf8')
 beforeEach(() => {
@@ -41,7 +42,7 @@ describe('a folder', () => {
     mkdirSync(at('checkpoints'), { recursive: true })
     for (const name of ['step-00000000.safetensors', 'of-somebody-else.safetensors'])
       writeFileSync(at('checkpoints', name), 'x')
-    await RunFolder.create(at())
+    await RunFolder.create(held())
     expect(readdirSync(at('checkpoints'))).toEqual(['of-somebody-else.safetensors'])
     expect(readdirSync(at()).sort()).toEqual(['checkpoints', 'history.jsonl', 'timing.jsonl'])
   })
@@ -49,7 +50,7 @@ describe('a folder', () => {
 
 describe('a run’s files', () => {
   it('are cut back to where they were, and go on from there', async () => {
-    const run = await RunFolder.create(at())
+    const run = await RunFolder.create(held())
     for (const step of [50, 100]) await run.record(record(step))
     await run.timing(report)
     const position = await run.position()
@@ -65,7 +66,7 @@ describe('a run’s files', () => {
     writeFileSync(at('history.jsonl'), `${whole}{"half`)
     for (const name of ['result.json', '.result.json.0123abcd.tmp', '.other.0123abcd.tmp']) writeFileSync(at(name), 'x')
 
-    const again = await RunFolder.reopen(at(), position, history)
+    const again = await RunFolder.reopen(held(), position, history)
     expect(await again.position()).toEqual(position)
     expect(readdirSync(at()).sort()).toEqual(['.other.0123abcd.tmp', 'checkpoints', 'history.jsonl', 'timing.jsonl'])
     await again.record(record(150))
@@ -75,11 +76,11 @@ describe('a run’s files', () => {
   })
 
   it('go on without the clock figures where those are gone', async () => {
-    const run = await RunFolder.create(at())
+    const run = await RunFolder.create(held())
     await run.timing(report)
     const position = await run.position()
     rmSync(at('timing.jsonl'))
-    const again = await RunFolder.reopen(at(), position, new Uint8Array())
+    const again = await RunFolder.reopen(held(), position, new Uint8Array())
     await again.timing(report)
     expect((await again.position()).timingBytes).toBe(read('timing.jsonl').length)
   })

@@ -10,7 +10,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 it('keeps records and times line by line, then curves and result', async () => {
   const path = join(scratch, 'a', 'run')
   expect(refusal(path)).toBeNull()
-  const folder = await RunFolder.create(path)
+  const folder = await RunFolder.create({ path, check: async () => {} })
   const read = (name: string) => readFileSync(join(path, name), 'utf8')
   const batch = { kind: 'batch', epoch: 0, step: 50, lr: 0.1, trainLoss: 2, trainAcc: 0.5 } as const
   const epoch = { ...batch, kind: 'epoch', step: 60, testAcc: 0.25 } as const

@@ -10,7 +10,9 @@ import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
 import { dropoutRow } from '../kernels/random/row.ts'
+import { cumsumRow, reduceRows } from '../kernels/reduce/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
+import { softmaxRows } from '../kernels/softmax/row.ts'
 import { takeRows } from '../kernels/take/row.ts'
 import { unaryRows } from '../kernels/unary/row.ts'
 import type { Row } from './row.ts'
@@ -26,6 +28,9 @@ export const table: readonly Row[] = [
   maxPool2dRow,
   batchNormRow,
   crossEntropyRow,
+  ...reduceRows,
+  cumsumRow,
+  ...softmaxRows,
   reshapeRow,
   ...copyRows,
   ...takeRows,

@@ -1,13 +1,24 @@
 // The choice of an adapter with real drivers, each open() in a process of its own.
-import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { cacheDir } from '../../src/node/cache.ts'
 import { survey } from '../../src/provision/adapters.ts'
 import { icdFiles, icdFolders, userDrivers } from '../../src/provision/drivers.ts'
-import { preload, probe } from '../../src/provision/probe.ts'
+import { preload, probe, watcher } from '../../src/provision/probe.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'dawngrad-drivers-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
@@ -62,6 +73,34 @@ function openIn(env: NodeJS.ProcessEnv, before = ''): Promise<Opened> {
     execFile(process.execPath, args, { env, timeout: 50_000 }, (error, stdout) => {
       if (error) reject(error)
       else resolve(JSON.parse(stdout) as Opened)
+    })
+  })
+}
+
+/** What open() says in a worker thread, and in one that shares the environment: an error, or the source of the adapter. */
+function openInWorkers(env: NodeJS.ProcessEnv): Promise<string[]> {
+  const api = new URL('../../node_modules/tsx/dist/esm/api/index.mjs', import.meta.url).href
+  const thread = `
+    const { parentPort } = require('node:worker_threads')
+    const opening = async () => {
+      const { register } = await import(${JSON.stringify(api)})
+      register()
+      const { open } = await import(${JSON.stringify(openUrl)})
+      const gpu = await open()
+      await gpu.close()
+      return gpu.info.adapterSource
+    }
+    opening().catch(({ message }) => message).then((text) => parentPort.postMessage(text))`
+  const program = `
+    const { SHARE_ENV, Worker } = require('node:worker_threads')
+    const inWorker = (options) => new Promise((resolve) => {
+      new Worker(${JSON.stringify(thread)}, { eval: true, ...options }).on('message', resolve)
+    })
+    inWorker({}).then(async (own) => console.log(JSON.stringify([own, await inWorker({ env: SHARE_ENV })])))`
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, ['--eval', program], { env, timeout: 50_000 }, (error, stdout) => {
+      if (error) reject(error)
+      else resolve(JSON.parse(stdout) as string[])
     })
   })
 }
@@ -143,6 +182,18 @@ describe.skipIf(chosen)('open()', () => {
     },
   )
 
+  it.skipIf(!present('cache-lavapipe') || ofSystem)('works in a worker thread, or names what helps there', async () => {
+    const cache = realpathSync(cacheDir())
+    const [own, shared] = await openInWorkers(environment({ XDG_CACHE_HOME: join(cache, '..') }))
+    const named = `VK_DRIVER_FILES=${cache}/lavapipe/lvp_icd.json node …`
+    expect(own).toBe(
+      `a worker thread can't use the cache folder's lavapipe: what it sets in process.env is not seen by drivers. Either of these helps:
+  ${'new Worker(file, { env: SHARE_ENV })'.padEnd(named.length)}  SHARE_ENV is from node:worker_threads
+  ${named}  in the shell that starts the program`,
+    )
+    expect(shared).toBe('lavapipe')
+  })
+
   it('refuses another value of DAWNGRAD_ADAPTER', async () => {
     expect(await openIn(environment({ DAWNGRAD_ADAPTER: 'cuda' }))).toEqual({
       error: "DAWNGRAD_ADAPTER must be hardware, lavapipe or swiftshader, it is 'cuda'",
@@ -189,6 +240,41 @@ ${HELP}`)
   })
 })
 
+describe.runIf(linux)('a process that is watched', () => {
+  const children: ChildProcess[] = []
+  afterAll(() => {
+    for (const child of children) child.kill('SIGKILL')
+  })
+  const started = async (script: string) => {
+    const child = spawn('sh', ['-c', `echo; ${script}`])
+    children.push(child)
+    await once(child.stdout, 'data')
+    return child
+  }
+
+  it('hangs if it does nothing once, or, where it waits for its turn, for long', async () => {
+    const sleeping = await started('exec sleep 60')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(watcher(sleeping.pid, 2000)()?.why).toBe('no answer, and it has done nothing for 2 s')
+    sleeping.kill('SIGSTOP')
+    await vi.waitFor(() => expect(readFileSync(`/proc/${sleeping.pid}/stat`, 'utf8')).toContain(') T '))
+    const waiting = watcher(sleeping.pid, 20_000)
+    for (let i = 1; i < 15; i++) expect(waiting()).toBeNull()
+    expect(waiting()?.why).toBe('no answer, and it has done nothing for 300 s')
+  })
+
+  it('hangs if it computes for long, whatever the clock says', async () => {
+    const busy = await started('while :; do :; done')
+    const watched = watcher(busy.pid, 100)
+    await vi.waitFor(() => expect(watched()?.why).toBe('no answer, though it has computed for 0.3 s'), 10_000)
+  })
+
+  it('that can not be watched hangs by the clock', () => {
+    const watched = watcher(undefined, 20_000)
+    expect([watched(), watched(), watched()?.why]).toEqual([null, null, 'no answer within 60 s'])
+  })
+})
+
 describe.skipIf(chosen || !hasCompiler)('a bad driver', () => {
   const start = '__attribute__((constructor)) static void start(void)'
 
@@ -215,7 +301,25 @@ ${HELP}`,
 
   it('that hangs is given up', async () => {
     const hanging = library('hang', `#include <unistd.h>\n${start} { for (;;) sleep(1); }`)
-    expect(await probe({ ...driver, libraries: [hanging] }, 1000)).toEqual({ ok: false, why: 'no answer within 1 s' })
+    const why = linux ? 'no answer, and it has done nothing for 0.5 s' : 'no answer within 1.5 s'
+    expect(await probe({ ...driver, libraries: [hanging] }, 500)).toEqual({ ok: false, why })
+  })
+
+  it.runIf(linux)('that computes without end is given up', async () => {
+    const busy = library('busy', `${start} { for (volatile int i = 0;; i++); }`)
+    const why = 'no answer, though it has computed for 0.6 s'
+    expect(await probe({ ...driver, libraries: [busy] }, 200)).toEqual({ ok: false, why })
+  })
+
+  it.runIf(linux)('is told from a slow machine, on which it gets little of a processor', async () => {
+    // It is stopped for longer than a driver may do nothing, and goes on where it was.
+    const slow = library(
+      'slow',
+      `#include <stdlib.h>\n#include <unistd.h>
+      ${start} { system("pid=$PPID; (kill -STOP $pid; sleep 1; kill -CONT $pid) & sleep 0.1"); _exit(11); }`,
+    )
+    const result = await probe({ ...driver, libraries: [slow] }, 300)
+    expect(result).toEqual({ ok: false, why: 'its process ended with code 11' })
   })
 
   it('that ends its process is told from one that works', async () => {

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { hasCommand, runCommand } from '../../src/provision/commands.ts'
-import { type Owner, thisProcess, withLock } from '../../src/provision/lock.ts'
+import { type Owner, takeLock, thisProcess, withLock } from '../../src/provision/lock.ts'
 import { makeCache, makeWorld, readTiny, sends, TINY, TINY_FILES, type World } from '../support/setup_world.ts'
 
 let world: World
@@ -87,10 +88,82 @@ describe('withLock', () => {
   })
 
   test('of another machine is taken over after two minutes of silence', async () => {
-    await leftBy({ host: `not-${hostname()}`, pid: 1 }, 90)
-    expect(await taken()).toBe('waited')
-    await leftBy({ host: `not-${hostname()}`, pid: 1 }, 130)
+    // Each has its own table of processes, whatever its name: there this number stands for nothing.
+    for (const host of [`not-${hostname()}`, hostname()]) {
+      await leftBy({ host, place: 'elsewhere', pid: process.pid }, 90)
+      expect(await taken()).toBe('waited')
+      await leftBy({ host, place: 'elsewhere', pid: process.pid }, 130)
+      expect(await taken()).toBe('at once')
+    }
+  })
+
+  test.skipIf(process.platform !== 'linux')('is taken over from a process that nobody has buried', async () => {
+    // The shell becomes a `sleep`, which never asks how its child ended.
+    const parent = spawn('sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 60'])
+    children.push(parent)
+    const pid = Number((await once(parent.stdout, 'data'))[0])
+    await until(() => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '))
+    await leftBy({ pid, started: readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[19]! })
     expect(await taken()).toBe('at once')
+  })
+
+  test.each(['', 'null', '5', '{}', '{"pid":0}', '{"pid":"1"}'])(
+    'whose owner can not be read (%j) is taken over after two minutes of silence',
+    async (text) => {
+      await leftBy({}, 0)
+      await writeFile(join(lock, 'left'), text)
+      expect(await taken()).toBe('waited')
+      await leftBy({}, 0)
+      await writeFile(join(lock, 'left'), text)
+      const then = new Date(Date.now() - 130_000)
+      await utimes(join(lock, 'left'), then, then)
+      expect(await taken()).toBe('at once')
+    },
+  )
+
+  test('is refused instead of waited for where `onWait` throws, and then leaves nothing of its own', async () => {
+    await leftBy({})
+    const onWait = (owner: Owner | null) => {
+      throw new Error(`process ${owner?.pid} has it`)
+    }
+    await expect(takeLock(lock, { onWait })).rejects.toThrow(`process ${process.pid} has it`)
+    expect(await readdir(world.cache)).toEqual(['setup.lock'])
+    expect(await readdir(lock)).toEqual(['left'])
+  })
+
+  test('that is given back just then is had at once, and not refused', async () => {
+    const onWait = () => {
+      throw new Error('held')
+    }
+    for (let i = 0; i < 20; i++) {
+      await mkdir(lock) // as it is between the two calls that give it back
+      await (await takeLock(lock, { onWait })).release()
+    }
+  })
+
+  test('tells whether it is still held', async () => {
+    const held = await takeLock(lock)
+    expect(await held.isHeld()).toBe(true)
+    await rm(lock, { recursive: true })
+    const other = await takeLock(lock)
+    expect([await held.isHeld(), await other.isHeld()]).toEqual([false, true])
+    await held.release()
+    expect(await other.isHeld()).toBe(true)
+    await other.release()
+    expect(await readdir(world.cache)).toEqual([])
+  })
+
+  test('leaves the drafts of those who wait, and removes those of the dead', async () => {
+    for (const [name, pid] of [
+      ['dead', await endedPid()],
+      ['alive', process.pid],
+    ] as const) {
+      await mkdir(`${lock}.${name}`)
+      const { started } = thisProcess()
+      await writeFile(join(`${lock}.${name}`, 'x'), JSON.stringify({ ...thisProcess(), pid, started }))
+    }
+    await withLock(lock, async () => {})
+    expect(await readdir(world.cache)).toEqual(['setup.lock.alive'])
   })
 
   test('that many find abandoned goes to one of them at a time', async () => {

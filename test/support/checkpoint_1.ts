@@ -1,14 +1,22 @@
 // Checkpoints of format 1, as version 0.1.0 wrote them.
 import { createHash } from 'node:crypto'
 import { encodeSafetensors } from '../../src/data/safetensors.ts'
+import { lossIn } from '../../src/kernels/totals.ts'
 import type { Checkpoint } from '../../src/node/checkpoint.ts'
+
+/** The totals of a meter with their sum as the bits of a float32. */
+function fiveWords(words: Int32Array): number[] {
+  const [correct, count, , upTo, code] = words
+  const [sum] = new Int32Array(Float32Array.of(lossIn(words)).buffer)
+  return [correct!, count!, sum!, upTo!, code!]
+}
 
 /** The bytes that version 0.1.0 wrote for a run with SGD that stands where `checkpoint` does. */
 export function encodeFormat1({ network, optimizer, position, files, ...rest }: Checkpoint): Uint8Array {
   const { seconds, plateau, version, adapter } = rest
   const { optimizer: _, ...options } = rest.options
   const state = JSON.stringify({
-    position: { ...position, words: [...position.words] },
+    position: { ...position, words: fiveWords(position.words) },
     files,
     seconds,
     options,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkpointNames } from '../../src/node/checkpoint_folder.ts'
-import type { RunSummary } from '../../src/node/run_folder.ts'
+import { OPTIONS, type RunSummary } from '../../src/node/run_folder.ts'
 import type { STAGES } from './kill_inside.ts'
 
 const tsx = new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url).href
@@ -113,22 +113,31 @@ export function stepsOf(run: string): number[] {
 export type Kill = number | readonly [stage: (typeof STAGES)[number], nth: number]
 
 /**
- * Runs a training that is killed once at each of `kills`, and goes on after each, to its end.
+ * Runs a training that is killed once at each of `kills`, and is resumed after each, to its end. `alive` is called before a kill
+ * by the clock.
  *
  * @returns how many of the kills came before the run's end, and what happened, a line a process
  */
-export async function killedRun(folder: string, run: string, args: readonly string[], kills: readonly Kill[]) {
+export async function killedRun(
+  folder: string,
+  run: string,
+  args: readonly string[],
+  kills: readonly Kill[],
+  alive: (pid: number) => Promise<void> = async () => {},
+) {
   const log: string[] = []
   let killed = 0
   for (const kill of [...kills, null]) {
-    const goesOn = stepsOf(join(folder, run)).length > 0
-    const from = goesOn ? `step ${stepsOf(join(folder, run))[0]}` : 'the start'
+    const [newest] = stepsOf(join(folder, run))
+    const goesOn = newest !== undefined || existsSync(join(folder, run, OPTIONS))
+    const from = newest === undefined ? 'the start' : `step ${newest}`
     const inside = Array.isArray(kill) ? kill.join(':') : ''
     const how = goesOn ? ['--resume', run] : [...args, '--out', run]
     const process = new TrainProcess(folder, how, { KILL_INSIDE: inside })
     if (typeof kill === 'number') {
       await process.until('data: ')
       await sleep(kill)
+      await alive(process.child.pid!)
       process.child.kill('SIGKILL')
     }
     const { code, stderr } = await process.ended

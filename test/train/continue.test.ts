@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is tested
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -19,9 +19,10 @@ import {
   type Tensor,
   tensor,
 } from '../../src/node/index.ts'
-import { checkpointName, type SavedState, valuesOf } from '../../src/train/index.ts'
+import { checkpointName, METER_WORDS, type SavedState, valuesOf } from '../../src/train/index.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
 import { testGpu } from '../support/gpu.ts'
+import { heldByAnother } from '../support/held_by_another.ts'
 import { memoryStore } from '../support/store.ts'
 
 /** Batches of 4, the last one of 3. */
@@ -81,6 +82,8 @@ const groups = (net: nn.Module) => {
   const [first, ...others] = net.parameters()
   return [{ params: others, lr: 0.2 }, { params: [first!] }]
 }
+/** The position of a run that has not begun. */
+const NOWHERE = { epoch: 0, step: 0, words: new Int32Array(METER_WORDS), trainSeconds: 0, epochSeconds: 0 }
 const sgd: Make = (net) => new optim.SGD(net.parameters(), { lr: 0.1, momentum: 0.9 })
 const perStep = { schedule: (t: number) => 0.1 / (t + 1), schedulePer: 'step' } as const
 const cycle = sched.oneCycleLR({ maxLr: 0.2, totalSteps: 40 })
@@ -92,6 +95,7 @@ const CASES: [string, Case][] = [
   ['two batches an update', { make: sgd, options: { ...perStep, accumulate: 2, clipGradNorm: 1 } }],
   ['AdamW in groups', { make: (net) => new optim.AdamW(groups(net), { lr: 0.01 }) }],
   ['SGLD', { make: (net) => new optim.SGLD(net.parameters(), { lr: 0.1, temperature: 0.001, seed: 3 }) }],
+  ['schedule-free AdamW', { make: (net) => new optim.ScheduleFreeAdamW(net.parameters()), options: perStep }],
   ['batch norm', { net: () => new Normed(), make: sgd }],
   ['a network with a buffer', { net: () => new Buffered(), make: sgd }],
 ]
@@ -130,6 +134,18 @@ describe('a run that continues from a saved state ends with the bits of one that
       for (const part of [whole.optimizer, whole.net]) part.dispose()
     }
   })
+})
+
+it('a schedule-free optimizer is saved with the means, which are evaluated, and left with them', async () => {
+  const { net, optimizer } = start({ make: (one) => new optim.ScheduleFreeSGD(one.parameters()) })
+  const store = memoryStore()
+  const { testLoss } = await fit(net, { data, optimizer, epochs: 1, checkpoint: { store, every: 2, keep: 9 } })
+  for (const step of [2, 6]) {
+    expect([...store.states.get(checkpointName(step))!.optimizer.state.keys()]).toEqual(['z', 'y'])
+  }
+  expect(() => optimizer.step()).toThrow("call the optimizer's train() before a step")
+  expect((await evaluate(net, data.test)).loss).toBe(testLoss)
+  for (const part of [optimizer, net]) part.dispose()
 })
 
 describe('what ends a run early leaves a checkpoint, and ‘last’ continues there', () => {
@@ -184,6 +200,60 @@ describe('what ends a run early leaves a checkpoint, and ‘last’ continues th
     store.states.set('best', {} as SavedState)
     await fit(net, { data, optimizer, epochs: 2, checkpoint: { store, every: 4, keep: 2 } })
     expect([...store.states.keys()]).toEqual(['best', checkpointName(8), checkpointName(12)])
+  })
+})
+
+describe('a folder of checkpoints', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dawngrad-one-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const oneEpoch = (path: string, onBegin: () => unknown = () => {}) => {
+    const { net, optimizer } = start({ make: sgd })
+    const checkpoint = { store: checkpointFolder(path) }
+    return fit(net, { data: batches(3, 5), optimizer, epochs: 1, checkpoint, capture: false, callbacks: [{ onBegin }] })
+  }
+
+  it('has one fit at a time, from before its first state until its end', async () => {
+    const path = join(folder, 'one')
+    const refused = `${path} is in use by another run of this process`
+    const by = checkpointFolder(`${folder}/one/.`)
+    let begun = 0
+    await oneEpoch(path, async () => {
+      await expect(oneEpoch(path, () => begun++)).rejects.toThrow(refused)
+      await expect(by.hold!()).rejects.toThrow(`${folder}/one/. is in use by another run`)
+      const { net, optimizer } = start({ make: sgd })
+      await by.save('mine', { position: NOWHERE, ...(await valuesOf(net, optimizer, 0)) })
+      expect(readdirSync(path).sort()).toEqual(['lock', 'mine.safetensors'])
+    })
+    expect(begun).toBe(0)
+    const failed = oneEpoch(path, () => Promise.reject(new Error('by a callback')))
+    await expect(failed).rejects.toThrow('by a callback')
+    await by.remove('mine')
+    expect(readdirSync(path).sort()).toEqual([0, 1].map((step) => `${checkpointName(step)}.safetensors`))
+  })
+
+  it('of another process is refused before anything is computed, for reading the last state too', async () => {
+    const path = join(folder, 'others')
+    heldByAnother(path)
+    const half = join(path, '.step-00000001.safetensors.0123abcd.tmp')
+    writeFileSync(half, 'half')
+    const refused = new RegExp(`^${path} is in use by process ${process.ppid} on `)
+    let begun = 0
+    await expect(oneEpoch(path, () => begun++)).rejects.toThrow(refused)
+    const store = checkpointFolder(path)
+    const { net, optimizer } = start({ make: sgd })
+    const data = batches(3, 5)
+    await expect(fit(net, { data, optimizer, epochs: 1, checkpoint: { store }, from: 'last' })).rejects.toThrow(refused)
+    const state = { position: NOWHERE, ...(await valuesOf(net, optimizer, 0)) }
+    await expect(store.save('mine', state)).rejects.toThrow(refused)
+    await expect(store.remove('mine')).rejects.toThrow(refused)
+    expect([begun, readdirSync(path).sort()]).toEqual([0, ['.step-00000001.safetensors.0123abcd.tmp', 'lock']])
+    // Once it has ended, what it left half done goes, though not what may be of a save under way.
+    rmSync(join(path, 'lock'), { recursive: true })
+    await oneEpoch(path)
+    expect(readdirSync(path)).toContain('.step-00000001.safetensors.0123abcd.tmp')
+    utimesSync(half, 0, 0)
+    await store.save('mine', state)
+    expect(readdirSync(path).filter((name) => name.startsWith('.'))).toEqual([])
   })
 })
 

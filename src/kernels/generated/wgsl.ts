@@ -1,5 +1,137 @@
 // Written by `npm run embed` from wgsl/*.wgsl. Do not edit.
 
+export const adadelta = `// adadelta: the update of many parameters in one dispatch, as torch.optim.Adadelta defines it for each.
+//
+//   g = (maximize ? -dp : dp) + decay * p
+//   squareAvg = rho * squareAvg + (1 - rho) * g * g
+//   delta = sqrt(accDelta + eps) / sqrt(squareAvg + eps) * g
+//   accDelta = rho * accDelta + (1 - rho) * delta * delta;  p -= lr * delta
+//
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   squareAvg, accDelta   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, rho, 1 - rho, eps, decay, maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step  A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//       that is not finite is noted in the watch.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> squareAvg: array<f32>;
+@group(0) @binding(8) var<storage, read_write> accDelta: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 6u;
+
+struct Settings {
+  lr: f32, rho: f32, take: f32, eps: f32, decay: f32, maximize: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u) != 0.0,
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn gradient(s: Settings, at: u32, given: f32) -> f32 {
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
+  return g;
+}
+
+fn delta_of(s: Settings, at: u32, g: f32) -> f32 {
+  let squares = s.rho * squareAvg[at] + s.take * g * g;
+  let before = accDelta[at];
+  let delta = root_of(before + s.eps) / root_of(squares + s.eps) * g;
+  squareAvg[at] = squares;
+  accDelta[at] = s.rho * before + s.take * delta * delta;
+  return delta;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = p[at] - s.lr * delta_of(s, at, gradient(s, at, given));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
 export const adagrad = `// adagrad: the update of many parameters in one dispatch, as torch.optim.Adagrad defines it for each.
 //
 //   g = (maximize ? -dp : dp) + weight_decay * p
@@ -122,13 +254,14 @@ fn step(
 }
 `
 
-export const adam = `// adam: the update of many parameters in one dispatch, as torch.optim.AdamW defines it for each.
+export const adam = `// adam: the update of many parameters in one dispatch, as torch.optim.Adam and AdamW define it for each.
 //
-//   g = maximize ? -dp : dp;  p *= keep
+//   g = (maximize ? -dp : dp) + decay * p;  p *= keep
 //   expAvg += (1 - beta1) * (g - expAvg);  expAvgSq = beta2 * expAvgSq + (1 - beta2) * g * g
 //   p -= step_size * expAvg / (sqrt(v) / root + eps)      v = expAvgSq; with amsgrad the largest so far
 //
-// where keep = 1 - lr * weight_decay, step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t).
+// where step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t); AdamW has keep = 1 - lr * weight_decay and decay = 0, Adam
+// keep = 1 and decay = weight_decay.
 // The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
 //
 //   p, dp     f32
@@ -136,7 +269,7 @@ export const adam = `// adam: the update of many parameters in one dispatch, as 
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of step_size, keep, 1 - beta1, beta2,
-//             1 - beta2, eps, root, maximize (0 or 1)
+//             1 - beta2, eps, root, maximize (0 or 1), decay
 //   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step          A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
@@ -168,10 +301,10 @@ override WG: u32 = 64u;
 const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
-const SETTINGS: u32 = 8u;
+const SETTINGS: u32 = 9u;
 
 struct Settings {
-  step_size: f32, keep: f32, take1: f32, beta2: f32, take2: f32, eps: f32, root: f32, maximize: bool,
+  step_size: f32, keep: f32, take1: f32, beta2: f32, take2: f32, eps: f32, root: f32, maximize: bool, decay: f32,
 }
 
 fn setting(i: u32) -> f32 {
@@ -182,6 +315,7 @@ fn setting(i: u32) -> f32 {
 fn read_settings() -> Settings {
   return Settings(
     setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u), setting(7u) != 0.0,
+    setting(8u),
   );
 }
 
@@ -209,7 +343,8 @@ fn root_of(v: f32) -> f32 {
 
 // What the averages make of a gradient: the second one, which the update divides by.
 fn average(s: Settings, at: u32, given: f32) -> f32 {
-  let g = select(given, -given, s.maximize);
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
   let m = expAvg[at];
   expAvg[at] = m + s.take1 * (g - m);
   let v = s.beta2 * expAvgSq[at] + s.take2 * g * g;
@@ -2794,16 +2929,19 @@ export const cross_entropy = `// cross_entropy: softmax cross-entropy with integ
 //   state   [1]       sums of the rows so far, and at last the divisor
 //   out     [N], or [1] when the losses are reduced
 //   dy                as out
-//   totals  [5]       u32; null where counted = 0; where counted = 1 a batch is added to them:
+//   totals  [14]      u32; null where counted = 0; where counted = 1 a batch is added to them:
 //     totals[0] += rows that count and whose largest logit (the first of equals) is at the label, and that hold no NaN
 //     totals[1] += rows that count
-//     totals[2] += the mean loss times these rows, in float32 bits
+//     totals[2] and totals[5 … 13]: the sum of the losses of all batches, exactly, each of them a float32: a whole number of
+//                   320 bits in units of 2^-149, the lowest word first, negative ones as their two's complement
 //     totals[3] and totals[4] take notes as finite.wgsl does, with the new totals[1] for a clock: code 0 for logits of
-//                   rows that count, 1 for the sum of the losses. A batch of which no row counts changes nothing.
+//                   rows that count, 1 for the sum of the batch's losses, which then is not added. A batch of which no
+//                   row counts changes nothing.
 //
 // The divisor is the number of rows that are not ignored for the mean, or 1 if there is none; 1 for the sum. The mean
-// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, then 256 blocks in order, then these
-// sums in order: ignored rows after the last one that is not change no bit.
+// of no rows is NaN. The losses are added by blocks of 32 rows, in order in the block, then 16 blocks in order, then 16 of
+// these sums in order, and then those in order, so that roundings grow slowly: ignored rows after the last one that is not
+// change no bit.
 //
 // A dispatch takes the N rows from n0 on of x, labels, out, dy and dx; of a batch in several of them each has rows of its own,
 // and each but the last a multiple of 8192. With more = 1 state holds the sums of those before; with last = 0 more follow.
@@ -2858,8 +2996,9 @@ struct State {
 @group(0) @binding(10) var<storage, read> saved_state: array<State>; // state, for backward
 
 override WG: u32 = 64u;
-const GROUP: u32 = 256u; // threads of a kernel that has one workgroup; blocks of rows that are added in sequence
-const ROWS_PER_BLOCK: u32 = 32u; // a change of it changes the bits of the loss
+const GROUP: u32 = 256u; // threads of a kernel that has one workgroup; blocks of rows that are added before others
+const ROWS_PER_BLOCK: u32 = 32u; // a change of it, or of the next, changes the bits of the loss
+const BLOCKS_PER_SUM: u32 = 16u;
 // Sums of these over a block of rows stay apart.
 const COUNTS: u32 = 0x1u;
 const RIGHT: u32 = 0x100u;
@@ -2867,6 +3006,7 @@ const NOT_FINITE: u32 = 0x10000u;
 const CODE_LOGITS: u32 = 0u;
 const CODE_LOSS: u32 = 1u;
 const NAN_BITS: u32 = 0x7fc00000u;
+const SUM_WORDS: u32 = 10u; // of the exact sum: 2^-149 to 2^128, 2^32 times over, and a sign
 
 var<workgroup> block_loss: array<f32, GROUP>;
 var<workgroup> block_counts: array<u32, GROUP>;
@@ -2937,15 +3077,43 @@ fn note(now: u32, code: u32) {
   atomicMin(&totals[4], code);
 }
 
+// Adds a finite number to the exact sum. In whole numbers, since an adapter may reorder or merge operations of float32.
+fn add_exactly(v: f32) {
+  let bits = bitcast<u32>(v);
+  let exponent = (bits >> 23u) & 0xffu;
+  var mantissa = bits & 0x7fffffu;
+  if (exponent > 0u) { mantissa |= 0x800000u; }
+  let place = max(exponent, 1u) - 1u; // of the mantissa's lowest bit
+  let first = place / 32u;
+  let shift = place % 32u;
+  var flip = 0u; // a negative number is the complement of its magnitude, and 1
+  if ((bits >> 31u) == 1u) { flip = 0xffffffffu; }
+  var carry = flip & 1u;
+  for (var w = first; w < SUM_WORDS; w++) {
+    var digits = 0u;
+    if (w == first) { digits = mantissa << shift; }
+    if (w == first + 1u) { digits = (mantissa >> 1u) >> (31u - shift); }
+    if (w > first + 1u && flip == 0u && carry == 0u) { break; }
+    let at = select(4u + w, 2u, w == 0u);
+    let before = atomicLoad(&totals[at]);
+    let added = before + (digits ^ flip);
+    let after = added + carry;
+    carry = u32(added < before) | u32(after < added);
+    atomicStore(&totals[at], after);
+  }
+}
+
 // One thread alone.
-fn add_to_totals(mean_loss: f32, counted: u32, right: u32, logits_are_finite: bool) {
+fn add_to_totals(loss: f32, counted: u32, right: u32, logits_are_finite: bool) {
   if (counted == 0u) { return; }
   atomicAdd(&totals[0], right);
   let now = atomicAdd(&totals[1], counted) + counted;
-  let sum = bitcast<f32>(atomicLoad(&totals[2])) + mean_loss * f32(counted);
-  atomicStore(&totals[2], bitcast<u32>(sum));
   if (!logits_are_finite) { note(now, CODE_LOGITS); }
-  if (not_finite(sum)) { note(now, CODE_LOSS); }
+  if (not_finite(loss)) {
+    note(now, CODE_LOSS);
+  } else {
+    add_exactly(loss);
+  }
 }
 
 fn reduce_rows(lane: u32) {
@@ -2965,13 +3133,18 @@ fn reduce_rows(lane: u32) {
     block_counts[lane] = counts;
     workgroupBarrier();
     if (lane == 0u) {
+      let here = min(GROUP, blocks - first);
       var group_loss = 0.0;
-      for (var block = 0u; block < min(GROUP, blocks - first); block++) {
-        group_loss += block_loss[block];
-        let all = block_counts[block];
-        s.counted += all % RIGHT;
-        s.right += all / RIGHT % (NOT_FINITE / RIGHT);
-        s.bad += all / NOT_FINITE;
+      for (var low = 0u; low < here; low += BLOCKS_PER_SUM) {
+        var of_blocks = 0.0;
+        for (var block = low; block < min(low + BLOCKS_PER_SUM, here); block++) {
+          of_blocks += block_loss[block];
+          let all = block_counts[block];
+          s.counted += all % RIGHT;
+          s.right += all / RIGHT % (NOT_FINITE / RIGHT);
+          s.bad += all / NOT_FINITE;
+        }
+        group_loss += of_blocks;
       }
       s.loss += group_loss;
     }
@@ -2985,7 +3158,7 @@ fn reduce_rows(lane: u32) {
   var result = s.loss / s.divisor;
   if (params.mean == 1u && s.counted == 0u) { result = nan(); }
   out[0] = result;
-  if (params.counted == 1u) { add_to_totals(result, s.counted, s.right, s.bad == 0u); }
+  if (params.counted == 1u) { add_to_totals(s.loss, s.counted, s.right, s.bad == 0u); }
 }
 
 // \`g\` is the gradient of the row's loss, \`row\` what forward knew of it.
@@ -3252,6 +3425,318 @@ fn batch(
       out[i] = value;
     }
   }
+}
+`
+
+export const layer_wise = `// layer_wise: updates whose length depends on the norms of each parameter and of its gradient or direction, many parameters in
+// three dispatches: partial sums, their totals, the update.
+//
+// LARS (You, Gitman and Ginsburg, 2017):
+//   local = trust * |p| / (|dp| + decay * |p| + eps);  d = local * (dp + decay * p)
+//   first step:  b = d        later:  b = momentum * b + (1 - dampening) * d
+//   p -= lr * (nesterov ? d + momentum * b : b)        without momentum:  p -= lr * d
+//
+// LAMB (You et al., 2020):
+//   expAvg += (1 - beta1) * (dp - expAvg);  expAvgSq = beta2 * expAvgSq + (1 - beta2) * dp * dp
+//   d = scale1 * expAvg / (sqrt(expAvgSq) / root + eps) + decay * p;  p -= lr * |p| / |d| * d
+//
+// where scale1 = 1 / (1 - beta1^t), root = sqrt(1 - beta2^t). Where one of the two norms is 0, local and |p| / |d| are 1. A norm
+// that float32 can't hold makes the parameter NaN.
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   momentumBuffer     as bits: NO_MOMENTUM where there was no step with momentum yet
+//   expAvg, expAvgSq   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   sums      [ROWS, 2]  of each row the sums of squares of p and of what else has a norm; after totals the two norms of its
+//             parameter
+//   settings  rows of one update each, as per_step.ts describes them. LARS: the bits of lr, momentum, 1 - dampening, decay,
+//             nesterov (0 or 1), trust, eps, 0. LAMB: lr, 1 - beta1, beta2, 1 - beta2, eps, decay, scale1, root
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// lars_norms          A workgroup adds up the squares of its row.
+// totals              A workgroup adds up the rows of its row's parameter, if that is the first of them.
+// lars, lars_momentum A workgroup updates what its row says, a thread PER elements, without a momentum buffer and with. Where
+//                     watched is 1, a gradient or a new parameter that is not finite is noted in the watch.
+// lamb_norms          A workgroup takes its row's gradients into the averages, notes those that are not finite, and adds up
+//                     the squares of its row.
+// lamb                A workgroup updates what its row says, and notes parameters that are not finite.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(8) var<storage, read_write> momentumBuffer: array<u32>;
+@group(0) @binding(9) var<storage, read_write> expAvg: array<f32>;
+@group(0) @binding(10) var<storage, read_write> expAvgSq: array<f32>;
+
+// A change of these changes the bits of the norms.
+const WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 8u;
+const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+
+var<workgroup> found: array<vec2f, WG>;
+
+struct Lars {
+  lr: f32, momentum: f32, take: f32, decay: f32, nesterov: bool, trust: f32, eps: f32,
+}
+
+struct Lamb {
+  lr: f32, take1: f32, beta2: f32, take2: f32, eps: f32, decay: f32, scale1: f32, root: f32,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_lars() -> Lars {
+  return Lars(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u) != 0.0, setting(5u), setting(6u),
+  );
+}
+
+fn read_lamb() -> Lamb {
+  return Lamb(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u), setting(7u),
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+// What the threads have found, in order.
+fn all_found() -> vec2f {
+  var sum = found[0];
+  for (var k = 1u; k < WG; k++) {
+    sum += found[k];
+  }
+  return sum;
+}
+
+// A quotient of norms; 1 where one of them is 0, NaN where one is not finite.
+fn trusted(a: f32, b: f32, quotient: f32) -> f32 {
+  if (not_finite(a) || not_finite(b)) {
+    var nan = 0x7fc00000u;
+    return bitcast<f32>(nan);
+  }
+  return select(quotient, 1.0, a == 0.0 || b == 0.0);
+}
+
+fn lars_direction(s: Lars, row: u32, given: f32, before: f32) -> f32 {
+  let of_p = sums[2u * row];
+  let of_dp = sums[2u * row + 1u];
+  let local = trusted(of_p, of_dp, s.trust * of_p / (of_dp + s.decay * of_p + s.eps));
+  var g = given;
+  if (s.decay != 0.0) { g += s.decay * before; }
+  return local * g;
+}
+
+fn lars_collected(s: Lars, at: u32, d: f32) -> f32 {
+  let before = momentumBuffer[at];
+  var b = d;
+  if (before != NO_MOMENTUM) { b = s.momentum * bitcast<f32>(before) + s.take * d; }
+  momentumBuffer[at] = bitcast<u32>(b);
+  return select(b, d + s.momentum * b, s.nesterov);
+}
+
+fn lamb_direction(s: Lamb, at: u32) -> f32 {
+  let d = s.scale1 * expAvg[at] / (root_of(expAvgSq[at]) / s.root + s.eps);
+  return d + s.decay * p[at];
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn lars_norms(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  var sum = vec2f(0.0);
+  for (var i = local; i < row.count; i += WG) {
+    let both = vec2f(p[row.at + i], dp[row.at_dp + i]);
+    sum += both * both;
+  }
+  found[local] = sum;
+  workgroupBarrier();
+  if (local == 0u && row.count > 0u) {
+    let all = all_found();
+    sums[2u * at_row] = all.x;
+    sums[2u * at_row + 1u] = all.y;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn lamb_norms(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_lamb();
+  var sum = vec2f(0.0);
+  var bad_dp = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let g = dp[row.at_dp + i];
+    let before = expAvg[at];
+    expAvg[at] = before + s.take1 * (g - before);
+    expAvgSq[at] = s.beta2 * expAvgSq[at] + s.take2 * g * g;
+    let both = vec2f(p[at], lamb_direction(s, at));
+    sum += both * both;
+    bad_dp = bad_dp || not_finite(g);
+  }
+  note_row(row, bad_dp, false);
+  found[local] = sum;
+  workgroupBarrier();
+  if (local == 0u && row.count > 0u) {
+    let all = all_found();
+    sums[2u * at_row] = all.x;
+    sums[2u * at_row + 1u] = all.y;
+  }
+}
+
+// The sums of a parameter are one after the other, as its rows in the table are: the first row adds up all, in order.
+@compute @workgroup_size(WG)
+fn totals(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let first = group.y * groups.x + group.x;
+  let code = read_row(first).code_p;
+  let is_first = first < params.rows && (first == 0u || read_row(first - 1u).code_p != code);
+  var sum = vec2f(0.0);
+  for (var i = first + local; is_first && i < params.rows && read_row(i).code_p == code; i += WG) {
+    sum += vec2f(sums[2u * i], sums[2u * i + 1u]);
+  }
+  found[local] = sum;
+  workgroupBarrier();
+  let all = all_found();
+  for (var i = first + local; is_first && i < params.rows && read_row(i).code_p == code; i += WG) {
+    sums[2u * i] = root_of(all.x);
+    sums[2u * i + 1u] = root_of(all.y);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn lars(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_lars();
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let before = p[at];
+    let parameter = before - s.lr * lars_direction(s, at_row, given, before);
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn lars_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_lars();
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let before = p[at];
+    let parameter = before - s.lr * lars_collected(s, at, lars_direction(s, at_row, given, before));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn lamb(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_lamb();
+  let of_p = sums[2u * at_row];
+  let of_d = sums[2u * at_row + 1u];
+  let rate = s.lr * trusted(of_p, of_d, of_p / of_d);
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let parameter = p[at] - rate * lamb_direction(s, at);
+    p[at] = parameter;
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, false, bad_p);
 }
 `
 
@@ -3891,6 +4376,131 @@ fn reduce(
 }
 `
 
+export const lion = `// lion: the update of many parameters in one dispatch (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023,
+// algorithm 2).
+//
+//   p = p * keep - lr * sign(expAvg + (1 - beta1) * (dp - expAvg));  expAvg += (1 - beta2) * (dp - expAvg)
+//
+// where keep = 1 - lr * weight_decay; the sign of 0 is 0, that of NaN is NaN.
+// The parameters lie side by side in p, their averages at the same places in expAvg, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   expAvg    f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, keep, 1 - beta1, 1 - beta2
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step  A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//       that is not finite is noted in the watch.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> expAvg: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 4u;
+
+struct Settings {
+  lr: f32, keep: f32, take1: f32, take2: f32,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u),
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// By bits: adapters may assume that there is no NaN.
+fn sign_of(v: f32) -> f32 {
+  let bits = bitcast<u32>(v);
+  let size = bits & 0x7fffffffu;
+  if (size == 0u || size > 0x7f800000u) { return v; }
+  return bitcast<f32>((bits & 0x80000000u) | 0x3f800000u);
+}
+
+fn updated(s: Settings, at: u32, given: f32) -> f32 {
+  let before = expAvg[at];
+  let apart = given - before;
+  expAvg[at] = before + s.take2 * apart;
+  return p[at] * s.keep - s.lr * sign_of(before + s.take1 * apart);
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, at, given);
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
 export const matmul = `// matmul: out = op(a) * op(b), row-major, k in ascending order.
 // A dispatch adds up \`count\` k from k0 on; with more = 1 their sums are added to what out holds.
 //
@@ -4252,6 +4862,190 @@ fn backward_disjoint(
 }
 `
 
+export const muon = `// muon: what an update of matrices along their orthogonalized momentum needs beside matrix products (Jordan et al., 2024,
+// kellerjordan.github.io/posts/muon).
+//
+//   momentumBuffer += (1 - momentum) * (dp - momentumBuffer)
+//   u = nesterov ? dp + momentum * (momentumBuffer - dp) : momentumBuffer;  x = u / (|u| + 1e-7)
+//   five times:  x = a x + b x m + c x m m, m = x^T x or, with the products on the other side, x x^T
+//   p = keep * p - lr * x
+//
+// where keep = 1 - lr * weight_decay; the last x has the factor sqrt(max(1, rows / columns)), by way of its a, b and c.
+// The parameters lie side by side in p, momentumBuffer and u at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp           f32
+//   momentumBuffer  f32, 0 before the first step
+//   u               f32, u and then x
+//   y, z            f32, [size]; what m and m m make of x
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   sums      [ROWS, 2]  of each row the sum of squares of u, and 0; in normalize the norm of its parameter's u
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, keep, momentum, 1 - momentum, nesterov
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// collect    A workgroup takes its row's gradients into the momentum and makes u, with the sum of its squares. Where watched is
+//            1, a gradient that is not finite is noted in the watch. layer_wise's totals makes the norms.
+// normalize  A workgroup divides its row's u by the norm.
+// combine    u = a u + b y + c z, [size], a thread PER elements.
+// step       A workgroup updates what its row says, and notes parameters that are not finite.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+  size: u32, // for combine
+  a: f32,
+  b: f32,
+  c: f32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(8) var<storage, read_write> momentumBuffer: array<f32>;
+@group(0) @binding(9) var<storage, read_write> u: array<f32>;
+@group(0) @binding(10) var<storage, read> y: array<f32>;
+@group(0) @binding(11) var<storage, read> z: array<f32>;
+
+// A change of these changes the bits of the norms.
+const WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 5u;
+
+var<workgroup> found: array<f32, WG>;
+
+struct Settings {
+  lr: f32, keep: f32, momentum: f32, take: f32, nesterov: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(setting(0u), setting(1u), setting(2u), setting(3u), setting(4u) != 0.0);
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn collect(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_settings();
+  var sum = 0.0;
+  var bad_dp = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let g = dp[row.at_dp + i];
+    let before = momentumBuffer[at];
+    let buffer = before + s.take * (g - before);
+    let v = select(buffer, g + s.momentum * (buffer - g), s.nesterov);
+    momentumBuffer[at] = buffer;
+    u[at] = v;
+    sum += v * v;
+    bad_dp = bad_dp || not_finite(g);
+  }
+  note_row(row, bad_dp, false);
+  found[local] = sum;
+  workgroupBarrier();
+  if (local != 0u || row.count == 0u) { return; }
+  for (var k = 1u; k < WG; k++) {
+    sum += found[k];
+  }
+  sums[2u * at_row] = sum;
+  sums[2u * at_row + 1u] = 0.0;
+}
+
+@compute @workgroup_size(WG)
+fn normalize(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  for (var i = local; i < row.count; i += WG) {
+    u[row.at + i] /= sums[2u * at_row] + 1e-7;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn combine(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = (group.y * groups.x + group.x) * WG * PER + local;
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    u[i] = params.a * u[i] + params.b * y[i] + params.c * z[i];
+  }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_settings();
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let parameter = s.keep * p[at] - s.lr * u[at];
+    p[at] = parameter;
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, false, bad_p);
+}
+`
+
 export const random = `// random: random numbers, and dropout.
 //
 //   draw              out[i] = u, uniform on [0, 1) in steps of 2^-24         OP 0, rand
@@ -4465,35 +5259,44 @@ fn dropout_backward(
 }
 `
 
-export const reduce = `// reduce: one value of many, along any dimensions, and what its gradient needs.
+export const reduce = `// reduce: one value of many, along any dimensions, and the gradients of such values.
 //
-//   fold      out[o, b, i] = finish(OP over r of x[o, r, i])      r over those of part b; passes follow until one is left
-//   spread    dx[j] = dy[place(j)], or divided by \`by\`
+//   fold      out[o, b, i] = finish(sum, product or largest over r of map(x[o, r, i]))      r over the rows of part b
+//   first_of  places[o, b, i] = the least r with x[o, r, i] = best[o, i]
+//   gradient  dx[j] of x[j] and of what the result of element j has: its gradient dy and, in stat, aux and aux2, more
+//   scan      out[o, r, i] = sum over s <= r, or s >= r, of x[o, s, i]
 //
-//   x    [outer, R, inner], the innermost run of neighbouring dimensions that are reduced between what lies around it
-//   out  of fold: [outer, PARTS, inner]. Of the others: as the whole input, whose dimensions are, from the last one on, runs
-//        that stay and runs that are reduced, in turns; place(j) is where the result of element j is
+//   x, best      [outer, R, inner] and [outer, inner]: the dimensions that are reduced, and what lies around them
+//   out, places  [outer, PARTS, inner]; passes follow until one part is left
+//   x, dx        of gradient: the whole input, [size]
+//   stat, aux, aux2, dy
+//                as the results. The dimensions of the input are, from the last one on, runs that stay and runs that are
+//                reduced, in turns; place(j) is where element j's result is
+//   sums         [outer, BLOCKS, inner]: sums of blocks of SCAN rows, then of all blocks before
 //
-// A part is at most FOLD rows r, lanes apart, added in order: neighbouring threads read neighbouring elements. The parts of
-// a result are combined by the next pass in the same way, so an error grows with the logarithm of R. A change of FOLD, of
-// BLOCK or of GROUP changes bits.
+// A part is at most FOLD rows, \`lanes\` apart, combined in order: neighbouring threads read neighbouring elements. The parts of
+// a result are combined by the next pass in the same way, so an error grows with the logarithm of R. A change of FOLD, BLOCK,
+// GROUP or SCAN changes bits.
 //
 // Numbers are held as bits. The largest is found among keys, which are in the order of the numbers, NaN above all; for the
-// smallest every key is inverted, but that of NaN. So nothing depends on how an adapter compares NaN.
+// smallest, keys are inverted, but that of NaN. So nothing depends on how an adapter compares NaN.
 //
-// fold          One thread makes one result of a pass.
-// fold_vectors  The same where inner is a multiple of four: four neighbours a thread.
-// fold_block    The same where inner is 1: one workgroup makes the result of BLOCK neighbours, which it combines in a tree.
-//               x begins each o with a whole vector of four.
-// spread        A thread takes PER elements, by fours.
+// fold, first_of  One thread makes one result of a pass.
+// fold_vectors    As fold, where inner is a multiple of four: four neighbours a thread.
+// fold_block      As fold, where inner is 1: one workgroup makes the result of BLOCK neighbours, which it combines in a tree.
+//                 x begins each o with a whole vector of four.
+// gradient        A thread takes PER elements, by fours.
+// scan_sums       One thread adds up one block.
+// scan            One thread takes one block.
 
 struct Params {
   outer: u32,
-  M: u32,     // R * inner
-  W: u32,     // lanes * inner
-  B: u32,     // PARTS * inner
+  M: u32,      // R * inner
+  W: u32,      // lanes * inner
+  B: u32,      // PARTS * inner
+  invert: u32, // all bits for the smallest, none for the largest
   finish: u32,
-  by: f32,    // what DIVIDE divides by
+  by: f32,
 }
 
 // Of the whole input, from its last dimension on: k0 stay, r0 are reduced, k1 stay …; the rest stays.
@@ -4505,39 +5308,103 @@ struct Runs {
   k3: u32, r3: u32,
   one: u32,   // 1 where only r0 is reduced
   fours: u32,
-  finish: u32,
   by: f32,
+}
+
+struct Search {
+  outer: u32,
+  R: u32,
+  inner: u32,
+  lanes: u32,
+  parts: u32,
+  compare: u32, // 1 in the first pass; 0 where x has places
+}
+
+struct Scan {
+  outer: u32,
+  R: u32,
+  inner: u32,
+  blocks: u32,
+  reverse: u32, // 1 for sums over s >= r
+  carry: u32,   // 1 where sums are added
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> runs: Runs;
-@group(0) @binding(2) var<storage, read> x: array<u32>;
-@group(0) @binding(3) var<storage, read> x_vectors: array<vec4u>; // x
-@group(0) @binding(4) var<storage, read_write> out: array<u32>;
-@group(0) @binding(5) var<storage, read_write> out_vectors: array<vec4u>; // out
-@group(0) @binding(6) var<storage, read> dy: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(2) var<uniform> search: Search;
+@group(0) @binding(3) var<uniform> scans: Scan;
+@group(0) @binding(4) var<storage, read> x: array<u32>;
+@group(0) @binding(5) var<storage, read> x_vectors: array<vec4u>; // x
+@group(0) @binding(6) var<storage, read> x_numbers: array<f32>;   // x
+@group(0) @binding(7) var<storage, read_write> out: array<u32>;
+@group(0) @binding(8) var<storage, read_write> out_vectors: array<vec4u>; // out
+@group(0) @binding(9) var<storage, read_write> out_numbers: array<f32>;   // out
+@group(0) @binding(10) var<storage, read> best: array<u32>;
+@group(0) @binding(11) var<storage, read> stat: array<f32>;
+@group(0) @binding(12) var<storage, read> aux: array<f32>;
+@group(0) @binding(13) var<storage, read> aux2: array<f32>;
+@group(0) @binding(14) var<storage, read> dy: array<f32>;
+@group(0) @binding(15) var<storage, read> earlier: array<f32>;      // sums
+@group(0) @binding(16) var<storage, read_write> sums: array<f32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const FOLD: u32 = 64u;
 const GROUP: u32 = 64u;
 const BLOCK: u32 = 4096u;
+const SCAN: u32 = 64u;
 
 const OP: u32 = 0u; // tune
 const SUM: u32 = 0u;
 const PRODUCT: u32 = 1u;
 const LARGEST: u32 = 2u;
-const SMALLEST: u32 = 3u;
+
+// What is done to an element before, with s and t for what its result has in stat and aux.
+const MAP: u32 = 0u; // tune
+const NONE: u32 = 0u;
+const SIZE: u32 = 1u;            // |x|
+const SQUARED: u32 = 2u;         // x^2
+const CENTRED: u32 = 3u;         // x - s
+const CENTRED_SQUARED: u32 = 4u; // (x - s - t)^2
+const SAME: u32 = 5u;            // 1 where x is s, else 0
+const SAME_SIZE: u32 = 6u;       // 1 where |x| is s, else 0
+const NOT_ZERO: u32 = 7u;        // x, or 1 where it is 0
+const IS_ZERO: u32 = 8u;         // 1 where x is 0, else 0
+const COUNTED: u32 = 9u;         // 0 where x is 0, else 1
+const POWERS: u32 = 10u;         // |x| to the power of runs.by
+const EXPONENTIAL: u32 = 11u;    // exp(x - s)
 
 // What is done to the result of the last pass.
-const DIVIDE: u32 = 1u;
+const DIVIDE: u32 = 1u;      // made / by
+const DIVIDE_PLUS: u32 = 2u; // made / by + s
+const DIVIDE_ROOT: u32 = 3u; // sqrt(made / by)
+const ROOT: u32 = 4u;        // sqrt(made)
+const POWERED: u32 = 5u;     // made to the power of by
+const LOG_PLUS: u32 = 6u;    // log(made) + s, or s where that is not finite
+// 1 in kernels that know POWERED and LOG_PLUS, which take long to compile.
+const LONG: u32 = 0u; // tune
+
+// The gradient of which values, with u for what their result has in aux2.
+const OF: u32 = 0u; // tune
+const OF_SUM: u32 = 0u;       // dy
+const OF_MEAN: u32 = 1u;      // dy / by
+const OF_EXTREME: u32 = 2u;   // dy / t where x is s, else 0
+const OF_PRODUCT: u32 = 3u;   // s the product, t that of all that are not 0, u the number of those that are
+const OF_VARIANCE: u32 = 4u;  // dy * ((x - s - t) * by)
+const OF_DEVIATION: u32 = 5u; // dy * ((x - s - t) / u) * by, 0 where u is 0
+const OF_SIZES: u32 = 6u;     // dy with the sign of x
+const OF_LENGTH: u32 = 7u;    // dy * (x / s), 0 where s is 0
+const OF_NORM: u32 = 8u;      // dy * (|x| / s)^by with the sign of x, 0 where x or s is 0
+const OF_LARGEST: u32 = 9u;   // dy / t with the sign of x where |x| is s, else 0
+const OF_LOG_SUM: u32 = 10u;  // dy * exp(x - s)
 
 // How four neighbours lie among the results: anyhow, one after the other (k0 is a multiple of four), or in one place (k0 is
 // 1 and r0 a multiple of four).
 const IN_ORDER: u32 = 1u;
 const TOGETHER: u32 = 2u;
 
+// exp(-VANISHED) is 0 in float32: no driver meets a larger argument.
+const VANISHED: f32 = 128.0;
 const INFINITY_BITS: u32 = 0x7f800000u;
 const SIGN: u32 = 0x80000000u;
 const ALL: u32 = 0xffffffffu;
@@ -4548,18 +5415,19 @@ fn thread(group: vec3u, groups: vec3u, local: u32) -> u32 {
   return (group.y * groups.x + group.x) * WG + local;
 }
 
-fn is_nan(bits: vec4u) -> vec4<bool> {
-  return (bits & vec4u(~SIGN)) > vec4u(INFINITY_BITS);
+// Without a sign.
+fn size_bits(v: vec4f) -> vec4u {
+  return bitcast<vec4u>(v) & vec4u(~SIGN);
 }
 
 // Of no number the key is 0 or ALL.
 fn keys(bits: vec4u) -> vec4u {
   let ordered = select(bits | vec4u(SIGN), ~bits, (bits & vec4u(SIGN)) != vec4u());
-  return select(select(ordered, ~ordered, vec4<bool>(OP == SMALLEST)), vec4u(ALL), is_nan(bits));
+  return select(ordered ^ vec4u(params.invert), vec4u(ALL), (bits & vec4u(~SIGN)) > vec4u(INFINITY_BITS));
 }
 
 fn bits_of(keys: vec4u) -> vec4u {
-  let ordered = select(keys, ~keys, vec4<bool>(OP == SMALLEST));
+  let ordered = keys ^ vec4u(params.invert);
   return select(~ordered, ordered & vec4u(~SIGN), (ordered & vec4u(SIGN)) != vec4u());
 }
 
@@ -4568,21 +5436,76 @@ fn nothing() -> vec4u {
   return bitcast<vec4u>(vec4f(select(0.0, 1.0, OP == PRODUCT)));
 }
 
-fn taken(bits: vec4u) -> vec4u {
-  if (OP >= LARGEST) { return keys(bits); }
-  return bits;
-}
-
 fn combined(a: vec4u, b: vec4u) -> vec4u {
-  if (OP >= LARGEST) { return max(a, b); }
+  if (OP == LARGEST) { return max(a, b); }
   if (OP == PRODUCT) { return bitcast<vec4u>(bitcast<vec4f>(a) * bitcast<vec4f>(b)); }
   return bitcast<vec4u>(bitcast<vec4f>(a) + bitcast<vec4f>(b));
 }
 
-fn finished(made: vec4u) -> vec4u {
-  if (OP >= LARGEST) { return bits_of(made); }
-  if (params.finish == DIVIDE) { return bitcast<vec4u>(bitcast<vec4f>(made) / params.by); }
+// made / by, which may be 0.
+fn divided(made: vec4f) -> vec4f {
+  if (params.by != 0.0) { return made / params.by; }
+  // Not constants, since WGSL has none of these: there is no finish of this number.
+  let infinite = bitcast<vec4f>(vec4u(INFINITY_BITS | (params.finish & SIGN)));
+  let not_number = bitcast<vec4f>(vec4u(0x7fc00000u | (params.finish & SIGN)));
+  let bits = size_bits(made);
+  return select(infinite, not_number, (bits == vec4u()) | (bits > vec4u(INFINITY_BITS)));
+}
+
+// Of numbers from 0 on: an adapter may make sqrt of 0 or of an infinity a NaN.
+fn root(v: vec4f) -> vec4f {
+  let bits = size_bits(v);
+  return select(sqrt(v), v, (bits == vec4u()) | (bits >= vec4u(INFINITY_BITS)));
+}
+
+// |v| to the power of y, which is not 0.
+fn power(v: vec4f, y: f32) -> vec4f {
+  let bits = size_bits(v);
+  let up = exp2(y * log2(abs(v)));
+  // 0 and infinity become each other for y < 0.
+  let ends = select(bits, vec4u(INFINITY_BITS) - bits, vec4<bool>(y < 0.0));
+  let special = bitcast<vec4f>(select(ends, bits, bits > vec4u(INFINITY_BITS)));
+  return select(up, special, (bits == vec4u()) | (bits >= vec4u(INFINITY_BITS)));
+}
+
+fn finished(made: vec4u, s: vec4f) -> vec4u {
+  if (OP == LARGEST) { return bits_of(made); }
+  let v = bitcast<vec4f>(made);
+  switch params.finish {
+    case DIVIDE_PLUS: { return bitcast<vec4u>(divided(v) + s); }
+    case DIVIDE: { return bitcast<vec4u>(divided(v)); }
+    case DIVIDE_ROOT: { return bitcast<vec4u>(root(divided(v))); }
+    case ROOT: { return bitcast<vec4u>(root(v)); }
+    default: {}
+  }
+  if (LONG == 1 && params.finish == POWERED) { return bitcast<vec4u>(power(v, params.by)); }
+  if (LONG == 1 && params.finish == LOG_PLUS) {
+    return bitcast<vec4u>(select(log(v) + s, s, size_bits(s) >= vec4u(INFINITY_BITS)));
+  }
   return made;
+}
+
+// What an element of a fold is; only a first pass has a MAP.
+fn taken(bits: vec4u, s: vec4f, t: vec4f) -> vec4u {
+  if (OP == LARGEST) { return keys(select(bits, bits & vec4u(~SIGN), vec4<bool>(MAP == SIZE))); }
+  let v = bitcast<vec4f>(bits);
+  switch MAP {
+    case NONE: { return bits; }
+    case SIZE: { return bits & vec4u(~SIGN); }
+    case SQUARED: { return bitcast<vec4u>(v * v); }
+    case CENTRED: { return bitcast<vec4u>(v - s); }
+    case CENTRED_SQUARED: {
+      let d = v - s - t;
+      return bitcast<vec4u>(d * d);
+    }
+    case SAME: { return ones(same(v, s)); }
+    case SAME_SIZE: { return ones(same(abs(v), s)); }
+    case NOT_ZERO: { return select(bits, ones(vec4<bool>(true)), is_zero(v)); }
+    case IS_ZERO: { return ones(is_zero(v)); }
+    case COUNTED: { return ones(!is_zero(v)); }
+    case EXPONENTIAL: { return bitcast<vec4u>(exponential(v - s)); }
+    default: { return bitcast<vec4u>(power(v, runs.by)); }
+  }
 }
 
 // Where the elements of a result lie: of the o-th outer place, from \`first\` on, \`step\` apart, before \`end\`. In elements, or in
@@ -4599,6 +5522,24 @@ fn part_of(result: u32, B: u32, W: u32, M: u32) -> Part {
   return Part(o, first, min((before + W) * FOLD, M));
 }
 
+// What the result of element i, and those of its neighbours, have in stat and aux: all that a thread takes belong to them.
+struct Own {
+  s: vec4f, t: vec4f,
+}
+
+fn own_of(i: u32, neighbours: vec4u) -> Own {
+  if ((MAP < CENTRED || MAP > SAME_SIZE) && MAP != EXPONENTIAL) { return Own(); }
+  let to = place(i) + neighbours;
+  if (MAP == CENTRED_SQUARED) { return Own(stats_at(to), aux_at(to)); }
+  return Own(stats_at(to), vec4f());
+}
+
+// What is added at the end.
+fn added(to: vec4u) -> vec4f {
+  if (params.finish != DIVIDE_PLUS && params.finish != LOG_PLUS) { return vec4f(); }
+  return stats_at(to);
+}
+
 @compute @workgroup_size(WG)
 fn fold(
   @builtin(workgroup_id) group: vec3u,
@@ -4608,11 +5549,12 @@ fn fold(
   let result = thread(group, groups, local);
   if (result >= params.outer * params.B) { return; }
   let part = part_of(result, params.B, params.W, params.M);
+  let own = own_of(part.o * params.M + part.first, vec4u());
   var made = nothing();
   for (var i = part.first; i < part.end; i += params.W) {
-    made = combined(made, taken(vec4u(x[part.o * params.M + i])));
+    made = combined(made, taken(vec4u(x[part.o * params.M + i]), own.s, own.t));
   }
-  out[result] = finished(made).x;
+  out[result] = finished(made, added(vec4u(result))).x;
 }
 
 @compute @workgroup_size(WG)
@@ -4625,11 +5567,12 @@ fn fold_vectors(
   let M = params.M / 4;
   if (result >= params.outer * (params.B / 4)) { return; }
   let part = part_of(result, params.B / 4, params.W / 4, M);
+  let own = own_of(4 * (part.o * M + part.first), vec4u(0, 1, 2, 3));
   var made = nothing();
   for (var i = part.first; i < part.end; i += params.W / 4) {
-    made = combined(made, taken(x_vectors[part.o * M + i]));
+    made = combined(made, taken(x_vectors[part.o * M + i], own.s, own.t));
   }
-  out_vectors[result] = finished(made);
+  out_vectors[result] = finished(made, added(4 * result + vec4u(0, 1, 2, 3)));
 }
 
 @compute @workgroup_size(GROUP)
@@ -4643,9 +5586,10 @@ fn fold_block(
   let o = result / params.B;
   let block = result - o * params.B;
   let first = block * BLOCK + 4 * local;
+  let own = own_of(o * params.M, vec4u());
   var made = nothing();
   for (var i = first; i < min((block + 1) * BLOCK, params.M); i += 4 * GROUP) {
-    var v = taken(x_vectors[(o * params.M + i) / 4]);
+    var v = taken(x_vectors[(o * params.M + i) / 4], own.s, own.t);
     if (i + 4 > params.M) { v = select(nothing(), v, vec4u(i, i + 1, i + 2, i + 3) < vec4u(params.M)); }
     made = combined(made, v);
   }
@@ -4655,7 +5599,7 @@ fn fold_block(
     workgroupBarrier();
     if (local < half) { found[local] = combined(vec4u(found[local]), vec4u(found[local + half])).x; }
   }
-  if (local == 0) { out[result] = finished(vec4u(found[0])).x; }
+  if (local == 0) { out[result] = finished(vec4u(found[0]), added(vec4u(result))).x; }
 }
 
 // The place of the result of element i.
@@ -4688,8 +5632,85 @@ fn places(i: u32) -> vec4u {
   return vec4u(place(i), place(min(i + 1, last)), place(min(i + 2, last)), place(min(i + 3, last)));
 }
 
-fn gradients_at(at: vec4u) -> vec4f {
-  return vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+fn gradients_at(places: vec4u) -> vec4f {
+  return vec4f(dy[places.x], dy[places.y], dy[places.z], dy[places.w]);
+}
+
+fn stats_at(places: vec4u) -> vec4f {
+  return vec4f(stat[places.x], stat[places.y], stat[places.z], stat[places.w]);
+}
+
+fn aux_at(places: vec4u) -> vec4f {
+  return vec4f(aux[places.x], aux[places.y], aux[places.z], aux[places.w]);
+}
+
+fn aux2_at(places: vec4u) -> vec4f {
+  return vec4f(aux2[places.x], aux2[places.y], aux2[places.z], aux2[places.w]);
+}
+
+// Whether two numbers are equal, or both NaN.
+fn same(a: vec4f, b: vec4f) -> vec4<bool> {
+  let sizes = size_bits(a);
+  let others = size_bits(b);
+  let nans = (sizes > vec4u(INFINITY_BITS)) & (others > vec4u(INFINITY_BITS));
+  return (bitcast<vec4u>(a) == bitcast<vec4u>(b)) | ((sizes | others) == vec4u()) | nans;
+}
+
+// g with the sign of v; 0 where v is 0, NaN where it is NaN.
+fn signed(g: vec4f, v: vec4f) -> vec4f {
+  let bits = size_bits(v);
+  let turned = bitcast<vec4f>(bitcast<vec4u>(g) ^ (bitcast<vec4u>(v) & vec4u(SIGN)));
+  return select(turned, v, (bits == vec4u()) | (bits > vec4u(INFINITY_BITS)));
+}
+
+fn ones(where_true: vec4<bool>) -> vec4u {
+  return bitcast<vec4u>(select(vec4f(), vec4f(1.0), where_true));
+}
+
+// exp(v) of numbers up to 0; NaN stays one.
+fn exponential(v: vec4f) -> vec4f {
+  return select(exp(max(v, vec4f(-VANISHED))), v, size_bits(v) > vec4u(INFINITY_BITS));
+}
+
+fn is_zero(v: vec4f) -> vec4<bool> {
+  return size_bits(v) == vec4u();
+}
+
+fn of_product(v: vec4f, product: vec4f, others: vec4f, zeros: vec4f, g: vec4f) -> vec4f {
+  let of_zero = select(product, others, zeros == vec4f(1.0));
+  // Nothing is divided by 0.
+  let quotient = product / select(v, vec4f(1.0), is_zero(v));
+  return g * select(quotient, of_zero, is_zero(v));
+}
+
+fn gradient_of(i: u32) -> vec4f {
+  let to = places(4 * i);
+  let g = gradients_at(to);
+  if (OF == OF_SUM) { return g; }
+  if (OF == OF_MEAN) { return g / runs.by; }
+  let v = bitcast<vec4f>(x_vectors[i]);
+  if (OF == OF_SIZES) { return signed(g, v); }
+  let s = stats_at(to);
+  switch OF {
+    case OF_LOG_SUM: { return g * exponential(v - s); }
+    case OF_LENGTH: { return select(g * (v / s), vec4f(), is_zero(s)); }
+    case OF_NORM: {
+      let shares = signed(power(v / s, runs.by), v);
+      return select(g * shares, vec4f(), is_zero(s) | is_zero(v));
+    }
+    default: {}
+  }
+  let t = aux_at(to);
+  switch OF {
+    case OF_EXTREME: { return select(vec4f(), g / t, same(v, s)); }
+    case OF_LARGEST: { return select(vec4f(), signed(g / t, v), same(abs(v), s)); }
+    case OF_VARIANCE: { return g * ((v - s - t) * runs.by); }
+    case OF_DEVIATION: {
+      let u = aux2_at(to);
+      return select(g * ((v - s - t) / u) * runs.by, vec4f(), is_zero(u));
+    }
+    default: { return of_product(v, s, t, aux2_at(to), g); }
+  }
 }
 
 // A thread takes PER / 4 vectors, WG apart: on drivers for the processor a thread costs as much as several elements.
@@ -4702,26 +5723,485 @@ fn last_vector(start: u32) -> u32 {
 }
 
 // Writes four neighbours; what lies past the end stays as it is.
-fn write(i: u32, made: vec4f) {
+fn write(i: u32, made: vec4u) {
   if (runs.fours != 0 || 4 * i + 4 <= runs.size) {
-    dx[i] = made;
+    out_vectors[i] = made;
     return;
   }
-  dx[i] = select(made, dx[i], 4 * i + vec4u(0, 1, 2, 3) >= vec4u(runs.size));
+  out_vectors[i] = select(made, out_vectors[i], 4 * i + vec4u(0, 1, 2, 3) >= vec4u(runs.size));
 }
 
 @compute @workgroup_size(WG)
-fn spread(
+fn gradient(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
   let start = first_vector(group, groups, local);
   for (var i = start; i < last_vector(start); i += WG) {
-    var made = gradients_at(places(4 * i));
-    if (runs.finish == DIVIDE) { made /= runs.by; }
-    write(i, made);
+    write(i, bitcast<vec4u>(gradient_of(i)));
   }
+}
+
+@compute @workgroup_size(WG)
+fn first_of(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = thread(group, groups, local);
+  let B = search.parts * search.inner;
+  if (result >= search.outer * B) { return; }
+  let M = search.R * search.inner;
+  let W = search.lanes * search.inner;
+  let part = part_of(result, B, W, M);
+  var r = part.first / search.inner;
+  let result_at = part.o * search.inner + (part.first - r * search.inner);
+  var least = ALL;
+  for (var i = part.first; i < part.end; i += W) {
+    let v = x[part.o * M + i];
+    if (search.compare == 0u) {
+      least = min(least, v);
+    } else if (all(same(bitcast<vec4f>(vec4u(v)), bitcast<vec4f>(vec4u(best[result_at]))))) {
+      least = min(least, r);
+    }
+    r += search.lanes;
+  }
+  out[result] = least;
+}
+
+// A block of rows of a scan: where its first row lies, its rows, and the step to the next one. In reverse they are counted from
+// the last row on.
+struct Rows {
+  first: u32, count: u32, step: u32, block: u32,
+}
+
+fn rows_of(result: u32) -> Rows {
+  let of_outer = scans.blocks * scans.inner;
+  let o = result / of_outer;
+  let j = result - o * of_outer;
+  let block = j / scans.inner;
+  let i = j - block * scans.inner;
+  let begin = block * SCAN;
+  let row = select(begin, scans.R - 1u - begin, scans.reverse == 1u);
+  let step = select(scans.inner, ~scans.inner + 1u, scans.reverse == 1u); // modulo 2^32
+  return Rows((o * scans.R + row) * scans.inner + i, min(SCAN, scans.R - begin), step, block);
+}
+
+@compute @workgroup_size(WG)
+fn scan_sums(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = thread(group, groups, local);
+  if (result >= scans.outer * scans.blocks * scans.inner) { return; }
+  let rows = rows_of(result);
+  var sum = 0.0;
+  for (var r = 0u; r < rows.count; r++) {
+    sum += x_numbers[rows.first + r * rows.step];
+  }
+  sums[result] = sum;
+}
+
+@compute @workgroup_size(WG)
+fn scan(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = thread(group, groups, local);
+  if (result >= scans.outer * scans.blocks * scans.inner) { return; }
+  let rows = rows_of(result);
+  var carried = 0.0;
+  if (scans.carry == 1u && rows.block > 0u) { carried = earlier[result - scans.inner]; }
+  var sum = 0.0;
+  for (var r = 0u; r < rows.count; r++) {
+    let at = rows.first + r * rows.step;
+    sum += x_numbers[at];
+    out_numbers[at] = carried + sum;
+  }
+}
+`
+
+export const rmsprop = `// rmsprop: the update of many parameters in one dispatch, as torch.optim.RMSprop defines it for each.
+//
+//   g = (maximize ? -dp : dp) + decay * p
+//   squareAvg = alpha * squareAvg + (1 - alpha) * g * g
+//   centered:  gradAvg += (1 - alpha) * (g - gradAvg);  v = squareAvg - gradAvg^2, at least 0    else  v = squareAvg
+//   step = g / (sqrt(v) + eps);  with momentum:  step = momentumBuffer = momentum * momentumBuffer + step
+//   p -= lr * step
+//
+// v is 0 where rounding makes the variance negative, which it never is.
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   squareAvg, gradAvg, momentumBuffer   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, alpha, 1 - alpha, eps, decay, momentum,
+//             maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step                    A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
+//                         parameter that is not finite is noted in the watch.
+// step_momentum, step_centered, step_centered_momentum
+//                         The same with momentum, centered, or both.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> squareAvg: array<f32>;
+@group(0) @binding(8) var<storage, read_write> gradAvg: array<f32>;
+@group(0) @binding(9) var<storage, read_write> momentumBuffer: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 7u;
+
+struct Settings {
+  lr: f32, alpha: f32, take: f32, eps: f32, decay: f32, momentum: f32, maximize: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u) != 0.0,
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn gradient(s: Settings, at: u32, given: f32) -> f32 {
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
+  return g;
+}
+
+fn average(s: Settings, at: u32, g: f32) -> f32 {
+  let v = s.alpha * squareAvg[at] + s.take * g * g;
+  squareAvg[at] = v;
+  return v;
+}
+
+// The variance: a NaN stays, found by its bits.
+fn centre(s: Settings, at: u32, g: f32, squares: f32) -> f32 {
+  let before = gradAvg[at];
+  let mean = before + s.take * (g - before);
+  gradAvg[at] = mean;
+  let v = squares - mean * mean;
+  if (!not_finite(v) && v < 0.0) { return 0.0; }
+  return v;
+}
+
+fn collected(s: Settings, at: u32, step: f32) -> f32 {
+  let m = s.momentum * momentumBuffer[at] + step;
+  momentumBuffer[at] = m;
+  return m;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = average(s, at, g);
+    let parameter = p[at] - s.lr * (g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = average(s, at, g);
+    let parameter = p[at] - s.lr * collected(s, at, g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_centered(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = centre(s, at, g, average(s, at, g));
+    let parameter = p[at] - s.lr * (g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_centered_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = centre(s, at, g, average(s, at, g));
+    let parameter = p[at] - s.lr * collected(s, at, g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
+export const schedule_free = `// schedule_free: the update of many parameters in one dispatch (Defazio et al., "The Road Less Scheduled", 2024; y and z are
+// kept, as in their code, and x is what both say).
+//
+//   SGD: d = dp      AdamW: expAvgSq = beta2 * expAvgSq + (1 - beta2) * dp * dp;  d = dp / (sqrt(expAvgSq) + eps)
+//   d += decay * y;  y += share * (z - y) + pull * d;  z -= rate * d
+//
+// y is the parameter; share is what the newest z weighs in x, the mean of all, and pull = rate * (beta * (1 - share) - 1).
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   z, expAvgSq   as bits: UNSET before the first step, in which z starts as the parameter, expAvgSq as 0
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of rate, share, pull, decay, beta2, 1 - beta2,
+//             eps; SGD does not look at the last three
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step        A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//             that is not finite is noted in the watch.
+// step_adamw  The same as AdamW.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> z: array<u32>;
+@group(0) @binding(8) var<storage, read_write> expAvgSq: array<u32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 7u;
+const UNSET: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+
+struct Settings {
+  rate: f32, share: f32, pull: f32, decay: f32, beta2: f32, take2: f32, eps: f32,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u),
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn normalized(s: Settings, at: u32, g: f32) -> f32 {
+  let before = expAvgSq[at];
+  var v = s.take2 * g * g;
+  if (before != UNSET) { v += s.beta2 * bitcast<f32>(before); }
+  expAvgSq[at] = bitcast<u32>(v);
+  return g / (root_of(v) + s.eps);
+}
+
+fn updated(s: Settings, at: u32, direction: f32) -> f32 {
+  let y = p[at];
+  var d = direction;
+  if (s.decay != 0.0) { d += s.decay * y; }
+  var before = y;
+  if (z[at] != UNSET) { before = bitcast<f32>(z[at]); }
+  z[at] = bitcast<u32>(before - s.rate * d);
+  return y + s.share * (before - y) + s.pull * d;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, at, given);
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_adamw(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, at, normalized(s, at, given));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
 }
 `
 
@@ -5000,6 +6480,265 @@ fn add_noise(
     for (var j = 0u; j < min(4u, count - i); j++) {
       p[at + i + j] += scale * xi[j];
     }
+  }
+}
+`
+
+export const softmax = `// softmax: exp(x) of rows whose sum is made 1, and its logarithm, along any dimension. No number overflows.
+//
+//   m[o, i] = max_d x[o, d, i]        z[o, i] = sum_d exp(x[o, d, i] - m[o, i])
+//   softmax      out = exp(x - m) / z          dx = out * (dy - sum_d dy * out)
+//   logSoftmax   out = (x - m) - log(z)        dx = dy - exp(out) * sum_d dy
+//
+//   x, y, out, dy, dx  [outer, D, inner]; y is out, for backward
+//   largest, total     [outer, inner]: m, and z or the sum of the gradient
+//   terms              [outer, D, inner]: dy * out
+//
+// A row with a NaN, with infinity or with minus infinity alone is NaN, as in PyTorch. The largest is found by the bits of its
+// key, NaN above all, so that nothing depends on how an adapter compares NaN.
+//
+// thread_forward, thread_backward  One thread takes one row, in order.
+// group_forward, group_backward    One workgroup takes one row of neighbours (inner = 1); each thread every GROUP-th element,
+//                                  their sums in a tree.
+// rows_forward, rows_backward      Where largest and total are known: a thread takes PER elements.
+// weigh                            terms, likewise.
+
+struct Params {
+  outer: u32,
+  D: u32,
+  inner: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> y: array<f32>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(6) var<storage, read> largest: array<f32>;
+@group(0) @binding(7) var<storage, read> total: array<f32>;
+@group(0) @binding(8) var<storage, read_write> terms: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+const GROUP: u32 = 64u;
+
+const OP: u32 = 0u; // tune
+const SOFTMAX: u32 = 0u;
+const LOG_SOFTMAX: u32 = 1u;
+
+const SIGN: u32 = 0x80000000u;
+const INFINITY_BITS: u32 = 0x7f800000u;
+const NAN_BITS: u32 = 0x7fc00000u;
+// exp(-VANISHED) is 0 in float32: no driver meets a larger argument.
+const VANISHED: f32 = 128.0;
+
+var<workgroup> keys: array<u32, GROUP>;
+var<workgroup> sums: array<f32, GROUP>;
+
+// A NaN that the compiler cannot see coming: constants may not be NaN. A row has fewer than 2^31 elements.
+fn nan() -> f32 {
+  return bitcast<f32>(NAN_BITS | (params.D & SIGN));
+}
+
+fn size_bits(v: f32) -> u32 {
+  return bitcast<u32>(v) & ~SIGN;
+}
+
+// In the order of the numbers; of no number it is 0.
+fn key(v: f32) -> u32 {
+  let bits = bitcast<u32>(v);
+  if (size_bits(v) > INFINITY_BITS) { return ~0u; }
+  return select(bits | SIGN, ~bits, (bits & SIGN) != 0u);
+}
+
+fn of_key(key: u32) -> f32 {
+  return bitcast<f32>(select(~key, key & ~SIGN, (key & SIGN) != 0u));
+}
+
+// exp(v) for v up to 0.
+fn power(v: f32) -> f32 {
+  return select(exp(max(v, -VANISHED)), v, size_bits(v) > INFINITY_BITS);
+}
+
+fn value(v: f32, m: f32, z: f32) -> f32 {
+  if (size_bits(m) >= INFINITY_BITS) { return nan(); }
+  if (OP == SOFTMAX) { return power(v - m) / z; }
+  return (v - m) - log(z);
+}
+
+fn term(of_y: f32, of_dy: f32) -> f32 {
+  return select(of_dy, of_dy * of_y, OP == SOFTMAX);
+}
+
+fn gradient(of_y: f32, of_dy: f32, sum: f32) -> f32 {
+  if (OP == SOFTMAX) { return of_y * (of_dy - sum); }
+  return of_dy - power(of_y) * sum;
+}
+
+// The first element of a row.
+fn start_of(row: u32) -> u32 {
+  let o = row / params.inner;
+  return o * params.D * params.inner + (row - o * params.inner);
+}
+
+@compute @workgroup_size(WG)
+fn thread_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = (group.y * groups.x + group.x) * WG + local;
+  if (row >= params.outer * params.inner) { return; }
+  let start = start_of(row);
+  let end = start + params.D * params.inner;
+  var best = 0u;
+  for (var i = start; i < end; i += params.inner) {
+    best = max(best, key(x[i]));
+  }
+  let m = of_key(best);
+  var z = 0.0;
+  for (var i = start; i < end; i += params.inner) {
+    z += power(x[i] - m);
+  }
+  for (var i = start; i < end; i += params.inner) {
+    out[i] = value(x[i], m, z);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn thread_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = (group.y * groups.x + group.x) * WG + local;
+  if (row >= params.outer * params.inner) { return; }
+  let start = start_of(row);
+  let end = start + params.D * params.inner;
+  var sum = 0.0;
+  for (var i = start; i < end; i += params.inner) {
+    sum += term(y[i], dy[i]);
+  }
+  for (var i = start; i < end; i += params.inner) {
+    dx[i] = gradient(y[i], dy[i], sum);
+  }
+}
+
+// The sum of what all threads have, for all of them.
+fn sum_of_all(own: f32, local: u32) -> f32 {
+  sums[local] = own;
+  for (var half = GROUP / 2; half > 0; half /= 2) {
+    workgroupBarrier();
+    if (local < half) { sums[local] += sums[local + half]; }
+  }
+  workgroupBarrier();
+  return sums[0];
+}
+
+fn largest_of_all(own: u32, local: u32) -> u32 {
+  keys[local] = own;
+  for (var half = GROUP / 2; half > 0; half /= 2) {
+    workgroupBarrier();
+    if (local < half) { keys[local] = max(keys[local], keys[local + half]); }
+  }
+  workgroupBarrier();
+  return keys[0];
+}
+
+@compute @workgroup_size(GROUP)
+fn group_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = group.y * groups.x + group.x;
+  if (row >= params.outer) { return; }
+  let start = row * params.D + local;
+  let end = (row + 1) * params.D;
+  var best = 0u;
+  for (var i = start; i < end; i += GROUP) {
+    best = max(best, key(x[i]));
+  }
+  let m = of_key(largest_of_all(best, local));
+  var own = 0.0;
+  for (var i = start; i < end; i += GROUP) {
+    own += power(x[i] - m);
+  }
+  let z = sum_of_all(own, local);
+  for (var i = start; i < end; i += GROUP) {
+    out[i] = value(x[i], m, z);
+  }
+}
+
+@compute @workgroup_size(GROUP)
+fn group_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = group.y * groups.x + group.x;
+  if (row >= params.outer) { return; }
+  let start = row * params.D + local;
+  let end = (row + 1) * params.D;
+  var own = 0.0;
+  for (var i = start; i < end; i += GROUP) {
+    own += term(y[i], dy[i]);
+  }
+  let sum = sum_of_all(own, local);
+  for (var i = start; i < end; i += GROUP) {
+    dx[i] = gradient(y[i], dy[i], sum);
+  }
+}
+
+// A thread takes PER elements, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_element(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * PER + local;
+}
+
+fn last_element(start: u32) -> u32 {
+  return min(start + WG * PER, params.outer * params.D * params.inner);
+}
+
+fn row_of(i: u32) -> u32 {
+  let before = i / params.inner;
+  return before / params.D * params.inner + (i - before * params.inner);
+}
+
+@compute @workgroup_size(WG)
+fn rows_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < last_element(start); i += WG) {
+    let row = row_of(i);
+    out[i] = value(x[i], largest[row], total[row]);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn rows_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < last_element(start); i += WG) {
+    dx[i] = gradient(y[i], dy[i], total[row_of(i)]);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn weigh(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_element(group, groups, local);
+  for (var i = start; i < last_element(start); i += WG) {
+    terms[i] = term(y[i], dy[i]);
   }
 }
 `

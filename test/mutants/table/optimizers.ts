@@ -207,15 +207,15 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-rate-of-run',
-    find: 'rateOf(uses - 1) ?? group.lr',
+    find: 'rateOf(use) ?? group.lr',
     replace: 'group.lr',
     breaks: 'A rate that a run of a plan was given is not that of the group afterwards.',
     tests: tests.capture,
   },
   {
     id: 'optim-rate-in-row',
-    find: 'rule.settings(withRate(lr)',
-    replace: 'rule.settings(group',
+    find: 'withRate(lr, use === 0 ? group : now)',
+    replace: 'use === 0 ? group : now',
     breaks: 'The rates that a run of a plan is given are not used.',
     tests: tests.capture,
   },

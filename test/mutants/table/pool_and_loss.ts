@@ -199,8 +199,8 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-reduce-block',
-    find: 'loss += block_loss[block];',
-    replace: 'loss = block_loss[block];',
+    find: 'of_blocks += block_loss[block];',
+    replace: 'of_blocks = block_loss[block];',
     breaks: 'Only the last block of rows counts in the loss.',
   },
   {
@@ -294,9 +294,30 @@ const totals = mutantsOf('wgsl/cross_entropy.wgsl', tests.totals, [
   },
   {
     id: 'totals-loss-weight',
-    find: 'mean_loss * f32(counted)',
-    replace: 'mean_loss',
+    find: 'add_to_totals(s.loss, s.counted',
+    replace: 'add_to_totals(result, s.counted',
     breaks: 'The last, smaller batch weighs as much in the loss as the others.',
+  },
+  {
+    id: 'totals-carry',
+    find: 'carry = u32(added < before) | u32(after < added);',
+    replace: 'carry = u32(added < before);',
+    tests: tests.exactSum,
+    breaks: 'A carry into a word of ones is lost.',
+  },
+  {
+    id: 'totals-negative',
+    find: 'var carry = flip & 1u;',
+    replace: 'var carry = 0u;',
+    tests: tests.exactSum,
+    breaks: 'A negative loss counts one unit too much.',
+  },
+  {
+    id: 'totals-high-digits',
+    find: '(mantissa >> 1u) >> (31u - shift)',
+    replace: 'mantissa >> (32u - shift)',
+    tests: tests.exactSum,
+    breaks: 'A mantissa within one word is added twice: shifts are modulo 32.',
   },
   {
     id: 'totals-last-class',

@@ -1,0 +1,64 @@
+// argmax and argmin: where the largest and the smallest elements are.
+import { looksAcross } from '../capture/current.ts'
+import { empty } from '../tensor/create.ts'
+import { requireOptions } from '../tensor/options.ts'
+import { sizeOf } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import {
+  countOf,
+  DONE,
+  dimOf,
+  dimsOf,
+  firstOf,
+  fold,
+  lending,
+  outputOf,
+  requireElements,
+  threadPass,
+} from './reduce.ts'
+import type { ReduceOptions } from './reductions.ts'
+import { requireTensors, requireType } from './support.ts'
+
+/** The place of the first of the largest or smallest elements, int32. */
+function placeOf(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, options: ReduceOptions): Tensor {
+  requireTensors(name, { input: x })
+  requireOptions(name, options, ['keepDim'])
+  x.checkUsable(name)
+  requireType(name, 'input', x)
+  const { gpu, shape: input } = x
+  const dims = dim === undefined ? dimsOf(name, input, dim) : [dimOf(name, input, dim)]
+  const reduced = { input, dims: input.length === 0 ? [] : dims }
+  requireElements(name, reduced)
+  if (dims[0] === 0 && input[0]! > 1) looksAcross(`${name} along dim 0`)
+  const shape = outputOf(reduced, options.keepDim ?? false)
+  const at = dim === undefined ? 0 : dims[0]!
+  const inner = dim === undefined ? 1 : sizeOf(input.slice(at + 1))
+  const outer = dim === undefined ? 1 : sizeOf(input.slice(0, at))
+  const best = fold(x, reduced.dims, shape, name, { op: name === 'argmax' ? 'largest' : 'smallest' })
+  return lending([best], () => {
+    let from = x
+    for (let R = countOf(reduced); ; ) {
+      const { parts, lanes, groups } = threadPass(outer, R, inner, false)
+      const out = empty(gpu, parts === 1 ? shape : [outer, parts, inner], 'int32', name)
+      const search = { outer, R, inner, lanes, parts, compare: from === x ? 1 : 0 }
+      gpu.emit(firstOf, { search, x: from.storage, best: best.storage, out: out.storage }, groups)
+      if (from !== x) from.release(DONE)
+      if (parts === 1) return out
+      from = out
+      R = parts
+    }
+  })
+}
+
+/**
+ * The place of the largest element along `dim`, or in the flattened tensor if it is left out: int32, the first of equal ones, the
+ * first NaN if there is one. It has no gradient. Throws ShapeError where there is no element.
+ */
+export function argmax(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
+  return placeOf('argmax', x, dim, options)
+}
+
+/** The place of the smallest element, as `argmax` has that of the largest; the first NaN if there is one. */
+export function argmin(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
+  return placeOf('argmin', x, dim, options)
+}
