@@ -129,6 +129,7 @@ export type {
   Figures,
   Position,
   SavedOptimizer,
+  SavedRandom,
   SavedSettings,
   SavedState,
 } from './train/saved_state.ts'

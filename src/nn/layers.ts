@@ -1,4 +1,5 @@
 // Layers that hold an operation and its parameters.
+import { dependingOn } from '../capture/current.ts'
 import { conv2d } from '../kernels/conv2d.ts'
 import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/cross_entropy.ts'
 import { dropout } from '../kernels/dropout.ts'
@@ -113,8 +114,7 @@ export class MaxPool2d extends Module {
 
 /** In training mode each element is dropped with probability p, 0.5 unless given, as in dropout; in evaluation mode nothing. */
 export class Dropout extends Module {
-  /** Part of a plan: another layer is needed for another probability. */
-  readonly p: number
+  p: number
 
   /** Throws RangeError unless p is from 0 to 1. */
   constructor(p = 0.5) {
@@ -124,7 +124,11 @@ export class Dropout extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return dropout(x, { p: this.p, training: this.training })
+    const p = dependingOn(
+      () => this.p,
+      (then) => `the p of an nn.Dropout is ${this.p} now, and was ${then}`,
+    )
+    return dropout(x, { p, training: this.training })
   }
 }
 

@@ -200,10 +200,19 @@ export function defaultGenerator(): Generator {
   return current
 }
 
-/** Makes a generator of this seed the default one, all streams at position 0. Streams got before do not follow. */
+/** Makes a generator of this seed the default one, all streams at position 0 and no draws made. Streams got before do not follow. */
 export function manualSeed(seed: number): Generator {
   current = new Generator(seed)
   return current
+}
+
+/** What is returned puts the number of draws back to what it is now, for what looks at a network without training it. */
+export function keepDraws(): () => void {
+  const generator = current
+  const { draws } = generator
+  return () => {
+    generator.draws = draws
+  }
 }
 
 /**
