@@ -2,12 +2,12 @@
 import { perStepWords } from '../src/capture/per_step.ts'
 import type { Gpu } from '../src/gpu/gpu.ts'
 import { emitUpdate, updateTable } from '../src/kernels/update.ts'
-import { adamStep } from '../src/optim/adamw.ts'
+import { adamStep } from '../src/optim/adam.ts'
 import { tensor } from '../src/tensor/create.ts'
 import { type Case, check, disposeAll, type Prepared, randomInput, within } from './support.ts'
 
 /** lr / (1 − β₁), 1 − lr · decay, 1 − β₁, β₂, 1 − β₂, eps, √(1 − β₂): the first step of AdamW's defaults. */
-const SETTINGS = [0.01, 0.99999, 0.1, 0.999, 0.001, 1e-8, Math.sqrt(0.001), 0].map(Math.fround)
+const SETTINGS = [0.01, 0.99999, 0.1, 0.999, 0.001, 1e-8, Math.sqrt(0.001), 0, 0].map(Math.fround)
 
 function prepare(gpu: Gpu, size: number): Prepared {
   const p = randomInput(gpu, [size], 1)

@@ -1,10 +1,11 @@
-// adam: the update of many parameters in one dispatch, as torch.optim.AdamW defines it for each.
+// adam: the update of many parameters in one dispatch, as torch.optim.Adam and AdamW define it for each.
 //
-//   g = maximize ? -dp : dp;  p *= keep
+//   g = (maximize ? -dp : dp) + decay * p;  p *= keep
 //   expAvg += (1 - beta1) * (g - expAvg);  expAvgSq = beta2 * expAvgSq + (1 - beta2) * g * g
 //   p -= step_size * expAvg / (sqrt(v) / root + eps)      v = expAvgSq; with amsgrad the largest so far
 //
-// where keep = 1 - lr * weight_decay, step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t).
+// where step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t); AdamW has keep = 1 - lr * weight_decay and decay = 0, Adam
+// keep = 1 and decay = weight_decay.
 // The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
 //
 //   p, dp     f32
@@ -12,7 +13,7 @@
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of step_size, keep, 1 - beta1, beta2,
-//             1 - beta2, eps, root, maximize (0 or 1)
+//             1 - beta2, eps, root, maximize (0 or 1), decay
 //   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step          A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
@@ -44,10 +45,10 @@ override WG: u32 = 64u;
 const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
-const SETTINGS: u32 = 8u;
+const SETTINGS: u32 = 9u;
 
 struct Settings {
-  step_size: f32, keep: f32, take1: f32, beta2: f32, take2: f32, eps: f32, root: f32, maximize: bool,
+  step_size: f32, keep: f32, take1: f32, beta2: f32, take2: f32, eps: f32, root: f32, maximize: bool, decay: f32,
 }
 
 fn setting(i: u32) -> f32 {
@@ -58,6 +59,7 @@ fn setting(i: u32) -> f32 {
 fn read_settings() -> Settings {
   return Settings(
     setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u), setting(7u) != 0.0,
+    setting(8u),
   );
 }
 
@@ -85,7 +87,8 @@ fn root_of(v: f32) -> f32 {
 
 // What the averages make of a gradient: the second one, which the update divides by.
 fn average(s: Settings, at: u32, given: f32) -> f32 {
-  let g = select(given, -given, s.maximize);
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
   let m = expAvg[at];
   expAvg[at] = m + s.take1 * (g - m);
   let v = s.beta2 * expAvgSq[at] + s.take2 * g * g;

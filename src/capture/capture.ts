@@ -4,12 +4,13 @@ import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { Recording } from '../gpu/recording.ts'
 import { defaultGpu } from '../tensor/default.ts'
-import { observe, observing } from '../tensor/observe.ts'
+import { gradEnabled } from '../tensor/modes.ts'
+import { type Observer, observe, observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { unregister } from '../tensor/owned.ts'
 import { scope, tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
-import { type Current, isAnyCapturing, recordInto } from './current.ts'
+import { type Current, type Dependence, isAnyCapturing, recordInto } from './current.ts'
 import type { RateOf } from './per_step.ts'
 
 /** Options of {@link Plan.run}. */
@@ -30,17 +31,25 @@ export class Plan<T = unknown> {
   readonly #made: Current
   /** Memory that a step writes and others may have used: what lies outside of the plan, its result, gradients in it. */
   readonly #written: ReadonlySet<Storage>
-  readonly #leaves: ReadonlySet<Tensor>
+  /** Memory of the plan's that tensors outside of it may give back. */
+  readonly #own: readonly Storage[]
+  /** Where a step leaves the gradients of leaves; null for one that has none at its end. */
+  readonly #gradients: ReadonlyMap<Tensor, Storage | null>
+  /** The tensors from outside that its operations use. */
+  readonly #used: readonly Tensor[]
   #disposed = false
 
   /** @internal */
-  constructor(made: Current, result: T, leaves: ReadonlySet<Tensor>) {
+  constructor({ made, result, used }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
     const { recording } = made
     this.#made = made
-    this.#leaves = leaves
+    this.#used = used
     const given = [...tensorsIn(result), ...[...leaves].flatMap(({ grad }) => grad ?? [])]
     const own = given.map(({ storage }) => storage).filter(({ whole }) => whole.pool === recording.memory.pool)
     this.#written = new Set([...recording.written(), ...own])
+    this.#gradients = new Map([...leaves].map((leaf) => [leaf, leaf.grad?.storage ?? null]))
+    for (const storage of own) storage.retain()
+    this.#own = own
     this.result = result
     this.dispatches = recording.entries.length
     for (const storage of recording.externals()) storage.retain()
@@ -68,6 +77,7 @@ export class Plan<T = unknown> {
       }
       gpu.replay(recording.entries, count)
       for (const storage of this.#written) storage.version++
+      this.#leaveGradients()
       for (const [, { source, calls }] of used) source.advance(count * calls, byUse(rates, calls))
     }
   }
@@ -79,10 +89,30 @@ export class Plan<T = unknown> {
     for (const tensor of tensorsIn(this.result)) tensor.release('its plan was disposed')
     const { gpu, recording } = this.#made
     const { memory } = recording
-    const inMemory = [...this.#leaves].filter(({ grad }) => grad?.storage.whole.pool === memory.pool)
+    const inMemory = [...this.#gradients.keys()].filter(({ grad }) => grad?.storage.whole.pool === memory.pool)
     forgetGradients(inMemory, 'its plan was disposed')
-    for (const storage of recording.externals()) storage.release()
+    for (const storage of [...this.#own, ...recording.externals()]) storage.release()
     gpu.dropPlanMemory(memory)
+  }
+
+  /** Whether there is an update in it that takes rates. @internal */
+  get takesRates(): boolean {
+    return [...this.#made.uses.values()].some(({ source }) => source.takesRates)
+  }
+
+  /** Gives the leaves the gradients that the step gave them, whatever has become of those since. */
+  #leaveGradients(): void {
+    for (const [leaf, storage] of this.#gradients) {
+      if (leaf.released || leaf.grad?.storage === storage || (leaf.grad === null && storage === null)) continue
+      forgetGradients([leaf], 'another step was run')
+      if (storage === null) continue
+      // An optimizer that was disposed has given up the place, not its memory, which the plan holds.
+      const isPart = storage.whole !== storage && storage !== leaf.gradientHome
+      const held = isPart ? storage.whole.part(storage.offset, storage.byteLength) : storage.retain()
+      const gradient = leaf.like(held, leaf.shape).keep()
+      gradient.name = leaf.name === '' ? '' : `${leaf.name}.grad`
+      leaf.grad = gradient
+    }
   }
 
   #check(steps: number, lr: PlanRunOptions['lr'], rateOf: RateOf): void {
@@ -90,10 +120,11 @@ export class Plan<T = unknown> {
     if (!Number.isSafeInteger(steps) || steps < 0) {
       throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
     }
-    const { recording, uses, acrossBatch } = this.#made
+    for (const t of this.#used) t.checkUsable('plan.run')
+    const { recording, uses, acrossBatch, dependences } = this.#made
     const used = [...uses.values()]
-    if (lr !== undefined && !used.some(({ source }) => source.takesRates)) {
-      throw new Error('plan.run: lr is given, but the captured function has no optimizer.step()')
+    if (lr !== undefined && !this.takesRates) {
+      throw new Error('plan.run: lr is given, but no optimizer.step() in the captured function updates anything')
     }
     if (typeof lr === 'object' && lr.length !== steps) {
       throw new RangeError(`plan.run: ${lr.length} rates are given for ${steps} steps`)
@@ -104,6 +135,10 @@ export class Plan<T = unknown> {
       )
     }
     for (const { source, calls } of used) source.check?.(steps * calls, byUse(rateOf, calls), acrossBatch)
+    const other = dependences.find(({ read, then }) => !Object.is(read(), then))
+    if (other) {
+      throw new Error(`plan.run: ${other.changed()} when the plan was captured; capture again, or put it back`)
+    }
   }
 }
 
@@ -112,13 +147,55 @@ function byUse(rateOf: RateOf, calls: number): RateOf {
   return (use) => rateOf(Math.floor(use / calls))
 }
 
+/** What one call of a function recorded. */
+interface Recorded<T> {
+  readonly made: Current
+  readonly result: T
+  /** The tensors from outside that its operations used. */
+  readonly used: readonly Tensor[]
+}
+
 /** Has what `fn` dispatches noted instead of done; adds the tensors that backward comes to in it to `leaves`. */
-function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () => T): { made: Current; result: T } {
-  const made: Current = { gpu, recording, uses: new Map(), acrossBatch: null }
-  const looking = { leaf: (leaf: Tensor) => void leaves.add(leaf) }
+function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () => T): Recorded<T> {
+  const made: Current = {
+    gpu,
+    recording,
+    uses: new Map(),
+    acrossBatch: null,
+    adopted: false,
+    dependences: [],
+    leaves: new Set(),
+  }
+  /** Tensors from outside, and whether any use of one was noted for backward. */
+  const uses = new Map<Tensor, boolean>()
+  let isTraining = false
+  const looking: Observer = {
+    leaf: (leaf) => {
+      leaves.add(leaf)
+      made.leaves.add(leaf)
+    },
+    start: () => {
+      isTraining = true
+    },
+    operation: (_, inputs) => {
+      for (const t of inputs) {
+        if (t && !t.node && t.storage.pool !== recording.memory.pool) uses.set(t, uses.get(t) || gradEnabled())
+      }
+    },
+  }
   const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
   if (recording.refused) throw recording.refused // whoever caught it
-  return { made, result }
+  const used = [...uses.keys()].filter((t) => !t.released) // views of them ended with the scope
+  if (isTraining) made.dependences.push(...used.filter((t) => uses.get(t)).map(trainedOrNot))
+  return { made, result, used }
+}
+
+/** Whether a gradient is computed for a tensor is decided when the function is recorded. */
+function trainedOrNot(t: Tensor): Dependence {
+  const then = t.requiresGrad
+  const changed = () =>
+    `${t.label} ${then ? 'requires no gradient now, and did' : 'requires a gradient now, and did not'}`
+  return { read: () => t.requiresGrad, then, changed }
 }
 
 /**
@@ -138,13 +215,13 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     const rehearse = () => {
       const { made, result } = record(gpu, new Recording(memory), leaves, fn)
       for (const tensor of tensorsIn(result)) tensor.release('it was the result of an earlier recording')
-      return made.recording
+      return made
     }
     let first = rehearse()
-    // An optimizer has taken in parameters that were put into its groups: what was recorded before has their old place.
-    if (first.moved()) first = rehearse()
-    const { made, result } = record(gpu, new Recording(memory), leaves, fn)
-    const difference = first.difference(made.recording)
+    if (first.adopted) first = rehearse()
+    const last = record(gpu, new Recording(memory), leaves, fn)
+    const { made, result } = last
+    const difference = first.recording.difference(made.recording)
     if (difference) {
       throw new Error(
         `capture: the function did different things in two runs: ${difference}. It must not depend on values from the host, and ` +
@@ -153,7 +230,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     }
     if (made.recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
     for (const tensor of tensorsIn(result)) unregister(tensor)
-    return new Plan(made, result, leaves)
+    return new Plan(last, leaves)
   } catch (error) {
     forgetGradients(leaves, 'it was made in a failed capture, which computes nothing')
     gpu.dropPlanMemory(memory)

@@ -1,7 +1,17 @@
 // The function that is being captured, and what is noted of it for the runs of its plan.
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Recording } from '../gpu/recording.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import type { PerStep, RowSource } from './per_step.ts'
+
+/** Something on the host that the recorded commands depend on, and that must be as it was when they run. */
+export interface Dependence {
+  readonly read: () => unknown
+  /** What it was when it was recorded. */
+  readonly then: unknown
+  /** For an error: what has changed, up to "when the plan was captured". */
+  readonly changed: () => string
+}
 
 /** One recording of a captured function. */
 export interface Current {
@@ -11,6 +21,11 @@ export interface Current {
   readonly uses: Map<PerStep, { readonly source: RowSource; calls: number }>
   /** The operation that looks across the rows of a batch, if one does. */
   acrossBatch: string | null
+  /** Whether an optimizer took in parameters meanwhile: what came before has their old places. */
+  adopted: boolean
+  readonly dependences: Dependence[]
+  /** Leaves that backward gave a gradient in it. */
+  readonly leaves: Set<Tensor>
 }
 
 let current: Current | null = null
@@ -33,6 +48,13 @@ export function recordInto<T>(recording: Current, fn: () => T): T {
   } finally {
     current = null
   }
+}
+
+/** What `read` returns. A plan that is being recorded depends on it, and refuses to run when it has changed. */
+export function dependingOn<T>(read: () => T, changed: (then: T) => string): T {
+  const then = read()
+  current?.dependences.push({ read, then, changed: () => changed(then) })
+  return then
 }
 
 /**

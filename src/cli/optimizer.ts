@@ -5,22 +5,60 @@ import type { Schedule } from '../sched/index.ts'
 import { UsageError } from './options.ts'
 import type { TrainOptions } from './train_options.ts'
 
-/** What `--lr` is where it is not given. */
-const RATES = { sgd: 0.3, adamw: 0.001 } as const
+interface Made {
+  readonly lr: number
+  readonly momentum: number
+  readonly weightDecay: number
+}
 
-export type OptimizerName = keyof typeof RATES
-export const OPTIMIZERS = Object.keys(RATES) as readonly OptimizerName[]
+interface Kind {
+  /** What `--lr` is where it is not given. */
+  readonly lr: number
+  readonly hasMomentum: boolean
+  make(params: Tensor[], options: Made): optim.Optimizer
+}
+
+const withoutMomentum = (lr: number, make: (params: Tensor[], options: Omit<Made, 'momentum'>) => optim.Optimizer) => {
+  return { lr, hasMomentum: false, make: (params, { lr, weightDecay }) => make(params, { lr, weightDecay }) } as Kind
+}
+
+/** By the names of their classes, in small letters. Muon is not among them: LeNet has more than matrices. */
+const KINDS = {
+  sgd: { lr: 0.3, hasMomentum: true, make: (params, options) => new optim.SGD(params, options) },
+  adam: withoutMomentum(0.001, (params, options) => new optim.Adam(params, options)),
+  adamw: withoutMomentum(0.001, (params, options) => new optim.AdamW(params, options)),
+  rmsprop: { lr: 0.001, hasMomentum: true, make: (params, options) => new optim.RMSprop(params, options) },
+  adagrad: withoutMomentum(0.01, (params, options) => new optim.Adagrad(params, options)),
+  adadelta: withoutMomentum(1, (params, options) => new optim.Adadelta(params, options)),
+  lion: withoutMomentum(0.0001, (params, options) => new optim.Lion(params, options)),
+  lars: { lr: 1, hasMomentum: true, make: (params, options) => new optim.LARS(params, options) },
+  lamb: withoutMomentum(0.001, (params, options) => new optim.LAMB(params, options)),
+  schedulefreesgd: {
+    lr: 1,
+    hasMomentum: true,
+    // 0 is what the option is where it is not given.
+    make: (params, { momentum, ...options }) =>
+      new optim.ScheduleFreeSGD(params, momentum === 0 ? options : { ...options, momentum }),
+  },
+  schedulefreeadamw: withoutMomentum(0.0025, (params, options) => new optim.ScheduleFreeAdamW(params, options)),
+} satisfies Record<string, Kind>
+
+export type OptimizerName = keyof typeof KINDS
+export const OPTIMIZERS = Object.keys(KINDS) as readonly OptimizerName[]
 
 type OptimizerOptions = Pick<TrainOptions, 'optimizer' | 'lr' | 'momentum' | 'weightDecay'>
 
 /** The options with the rate of their optimizer, unless a rate was given. */
 export function withRate<T extends OptimizerOptions>(options: T, isGiven: boolean): T {
-  return isGiven ? options : { ...options, lr: RATES[options.optimizer] }
+  return isGiven ? options : { ...options, lr: KINDS[options.optimizer].lr }
 }
 
 /** Throws UsageError for options that the optimizer does not have. */
 export function checkOptimizer({ optimizer, momentum }: OptimizerOptions, schedule: Schedule | null = null): void {
-  if (optimizer === 'sgd') return
+  if (optimizer === 'schedulefreesgd' && momentum >= 1) {
+    throw new UsageError(`option '--momentum': that of ${optimizer} must be below 1, it is ${momentum}`)
+  }
+  if (KINDS[optimizer].hasMomentum) return
   if (momentum > 0) {
     throw new UsageError(`option '--momentum': ${optimizer} has no momentum; leave it out, or use --optimizer sgd`)
   }
@@ -33,6 +71,5 @@ export function checkOptimizer({ optimizer, momentum }: OptimizerOptions, schedu
 
 export function optimizerOf(params: Tensor[], options: OptimizerOptions): optim.Optimizer {
   const { optimizer, lr, momentum, weightDecay } = options
-  if (optimizer === 'adamw') return new optim.AdamW(params, { lr, weightDecay })
-  return new optim.SGD(params, { lr, momentum, weightDecay })
+  return KINDS[optimizer].make(params, { lr, momentum, weightDecay })
 }

@@ -32,9 +32,11 @@ export const DECIDING: readonly Option[] = [
   option('--epochs <n>', 'passes over the training images').argParser(wholeNumber(1)).default(10),
   option('--batch-size <n>', 'images in an update').argParser(wholeNumber(1)).default(256),
   option('--optimizer <name>', 'the rule of the updates').choices(OPTIMIZERS).default('sgd'),
-  option('--lr <rate>', "the optimizer's learning rate").argParser(number()).default(0.3, '0.3, with adamw 0.001'),
-  option('--momentum <m>', 'momentum of SGD').argParser(number()).default(0),
-  option('--weight-decay <d>', "weight decay: SGD's, or AdamW's").argParser(number()).default(0),
+  option('--lr <rate>', "the optimizer's learning rate")
+    .argParser(number())
+    .default(0.3, '0.3 with sgd, 0.001 with adamw, …'),
+  option('--momentum <m>', 'momentum, of sgd, rmsprop, lars and schedulefreesgd').argParser(number()).default(0),
+  option('--weight-decay <d>', "the optimizer's weight decay").argParser(number()).default(0),
   option('--schedule <s>', "such as 'cosine(baseLr=0.3, maxUpdate=20)'").default('constant'),
   option(
     '--plateau <rules>',

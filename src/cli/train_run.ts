@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { drawCurves } from '../figures/curves.ts'
-import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, take } from '../index.ts'
+import { DataError, type Gpu, ImageBatches, type ImageDataset, manualSeed, nn, type optim, take } from '../index.ts'
 import { decodeCheckpoint } from '../node/checkpoint.ts'
 import type { FoundCheckpoint } from '../node/checkpoint_folder.ts'
 import { checkpointNames, setAside } from '../node/checkpoint_folder.ts'
@@ -138,7 +138,7 @@ async function trainOn(
   const about = { title, epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
   const settings = { images: train.size, batchSize: train.batchSize, accumulate: 1, seed, lr }
-  const from = found ? { ...withOptionsNow(found.checkpoint), settings, history: [...records] } : undefined
+  const from = found ? { ...withOptionsNow(found.checkpoint, optimizer), settings, history: [...records] } : undefined
   if (from) restoreValues(net, optimizer, from, found!.path)
   const plateau = plateauOf(plan, optimizer)
   let begun = false
@@ -227,10 +227,22 @@ function storeOf(saver: Saver, folder: RunFolder): CheckpointStore {
   }
 }
 
+/** What the command line says of a group; what else it has, it has counted. */
+const GIVEN = ['lr', 'momentum', 'weightDecay']
+
 /** The optimizer's options are those of the command line, which may have changed. */
-function withOptionsNow({ position, network, optimizer, figures }: SavedState): SavedState {
-  const { paramGroups: _, ...state } = optimizer
-  return { position, network, optimizer: state, ...(figures && { figures }) }
+function withOptionsNow({ position, network, optimizer, figures }: SavedState, now: optim.Optimizer): SavedState {
+  const { paramGroups, ...state } = optimizer
+  const options = now.paramGroups.map((group) => {
+    return Object.fromEntries(Object.entries(group).filter(([name]) => GIVEN.includes(name)))
+  })
+  const groups = paramGroups?.map((group, i) => ({ ...group, ...options[i] }))
+  return {
+    position,
+    network,
+    optimizer: { ...state, ...(groups && { paramGroups: groups }) },
+    ...(figures && { figures }),
+  }
 }
 
 /** The history up to a checkpoint, which must be one of a run with these steps an epoch. */

@@ -171,6 +171,7 @@ export class ImageBatches {
 
   /** Throws RangeError if a plan can't take so many batches from here. */
   #check(uses: number, only: number | null, across: string | null): void {
+    for (const part of Object.values(this.#source()).flat()) part.checkUsable('gather')
     const end = this.#position + uses
     if (end > this.length) throw this.#over(uses)
     if (uses === 0) return

@@ -2,6 +2,7 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { type Table, tableOf } from './rows.ts'
 
 const WORDS_A_ROW = 5
@@ -29,6 +30,7 @@ export function keyOfEntries(entries: readonly UpdateEntry[]): string {
   return entries.map((e) => `${e.at} ${e.gradientAt} ${e.size} ${e.gradientCode} ${e.parameterCode}`).join()
 }
 
+/** What an update is bound to. */
 export interface UpdateStorages {
   readonly table: Storage
   /** Rows of settings, as per_step.ts has them. */
@@ -47,3 +49,12 @@ export function emitUpdate(gpu: Gpu, kernel: Kernel, storages: UpdateStorages, r
   const params = { rows, which: use, watched: watch ? 1 : 0 }
   gpu.emit(kernel, { params, settings, table, dp: gradients, p: parameters, watch, ...states }, rows)
 }
+
+/** The same by several dispatches; `tensors` are the parameters that the table has the rows of, in its order. */
+export type EmitUpdate = (
+  gpu: Gpu,
+  storages: UpdateStorages,
+  rows: number,
+  use: number,
+  tensors: readonly Tensor[],
+) => void

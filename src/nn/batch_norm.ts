@@ -1,4 +1,5 @@
 // Batch norm as layers: weight and bias that are trained, running statistics that are kept.
+import { dependingOn } from '../capture/current.ts'
 import { batchNorm, checkNormNumbers } from '../kernels/batch_norm.ts'
 import { tensor } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -63,7 +64,11 @@ export abstract class BatchNorm extends Module {
 
   override forward(x: Tensor): Tensor {
     this.#check(x.shape)
-    const { weight, bias, runningMean, runningVar, numBatchesTracked, eps, momentum } = this
+    const { weight, bias, runningMean, runningVar, numBatchesTracked, eps } = this
+    const momentum = dependingOn(
+      () => this.momentum,
+      (then) => `the momentum of a ${this.#name} is ${this.momentum} now, and was ${then}`,
+    )
     const training = this.training || runningMean === null
     const statistics = { runningMean, runningVar, numBatchesTracked }
     return batchNorm(x, { weight, bias, ...statistics, training, eps, momentum })

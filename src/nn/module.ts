@@ -1,4 +1,5 @@
 // A part of a network: its parameters, buffers and children, its mode, and its state by name.
+import { dependingOn } from '../capture/current.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -11,7 +12,9 @@ export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Te
 /**
  * A part of a network. Its parameters are its properties that are tensors requiring a gradient, its buffers those that
  * `nn.buffer` has marked, its children those that are modules, in the order in which they were set: `this.conv1 = new
- * nn.Conv2d(…)` is enough. The elements of a property that is an array count as properties, called 'layers.0', 'layers.1', ….
+ * nn.Conv2d(…)` is enough. What is in a property that is an array, a plain object, a Map or a Set counts as properties, called
+ * 'layers.0', 'layers.1', …, or by its keys, 'blocks.head'. What is in a private field (`#name`), in another kind of object
+ * or in a variable is not part of the module: it is neither trained nor saved, and `fit` and `lrFind` refuse to train with it.
  */
 export abstract class Module {
   #training = true
@@ -25,7 +28,11 @@ export abstract class Module {
 
   /** Whether the module is in training mode, as it is until `eval()`. Layers such as batch norm compute differently in each. */
   get training(): boolean {
-    return this.#training
+    const mode = (training: boolean) => `${training ? 'training' : 'evaluation'} mode`
+    return dependingOn(
+      () => this.#training,
+      (then) => `a ${this.constructor.name} is in ${mode(!then)} now, and was in ${mode(then)}`,
+    )
   }
 
   /** Puts the module and all modules inside into training mode, or with false into evaluation mode. */
@@ -148,7 +155,12 @@ function paths(module: Module): [path: string, module: Module][] {
       throw new Error(`nn.Module: ${path} is a module that contains it; keep that one in a private property (#name)`)
     }
     found.push([path, inner])
+    const children = new Map<string, Module>()
     for (const [name, child] of inner.namedChildren()) {
+      if (children.has(name) && children.get(name) !== child) {
+        throw new Error(`nn.Module: two modules in ${inner.constructor.name} are called ${name}; rename one of them`)
+      }
+      children.set(name, child)
       walk(path === '' ? name : `${path}.${name}`, child, [...around, inner])
     }
   }

@@ -42,7 +42,7 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
   }
 
   override namedChildren(): [string, Module][] {
-    return this.#modules.map((module, i) => [String(i), module])
+    return [...this.#modules.map((module, i): [string, Module] => [String(i), module]), ...super.namedChildren()]
   }
 
   /** Throws an Error: a list does not say how its modules follow each other. */

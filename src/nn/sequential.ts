@@ -38,7 +38,7 @@ export class Sequential extends Module {
   }
 
   override namedChildren(): [string, Module][] {
-    return this.#modules.map((module, i) => [String(i), module])
+    return [...this.#modules.map((module, i): [string, Module] => [String(i), module]), ...super.namedChildren()]
   }
 
   override forward(x: Tensor): Tensor {

@@ -16,7 +16,8 @@ export function markParameter(tensor: Tensor): Tensor {
 /** Whether a property of a module is one of its parameters. */
 export function isParameter(value: unknown): value is Tensor {
   if (!(value instanceof Tensor)) return false
-  if (value.requiresGrad) parameters.add(value)
+  // A result that a forward keeps in a property requires a gradient too; once released it has no node either.
+  if (value.requiresGrad && value.node === null && !value.released) parameters.add(value)
   return parameters.has(value)
 }
 
@@ -45,15 +46,45 @@ export function buffer(tensor: Tensor, name?: string): Tensor {
   return tensor
 }
 
-/** The properties of a module, in the order in which they were set; of those that are arrays, the elements: 'layers.0', …. */
-export function partsOf(module: object): [name: string, value: unknown][] {
-  const parts: [name: string, value: unknown][] = []
-  const add = (name: string, value: unknown) => {
-    if (Array.isArray(value)) for (const [i, element] of value.entries()) add(`${name}.${i}`, element)
-    else parts.push([name, value])
+/** What is in an array, a Map, a Set or a plain object, each with its key or its place; null for anything else. */
+function elementsOf(value: object): Iterable<readonly [unknown, unknown]> | null {
+  if (Array.isArray(value)) return value.entries()
+  if (value instanceof Map) return [...value].map(([key, held], i) => [typeof key === 'object' ? i : key, held])
+  if (value instanceof Set) return [...value].entries()
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null ? Object.entries(value) : null
+}
+
+/**
+ * The objects that a module holds, in the order in which its properties were set. Arrays, Maps, Sets and plain objects stand
+ * for what is in them: 'layers.0', 'blocks.head'.
+ */
+export function partsOf(module: object): [name: string, value: object][] {
+  const parts: [name: string, value: object][] = []
+  const add = (name: string, value: unknown, around: readonly object[]) => {
+    if (typeof value !== 'object' || value === null || around.includes(value)) return
+    const elements = elementsOf(value)
+    if (elements === null) parts.push([name, value])
+    else {
+      for (const [key, element] of elements) {
+        if (typeof element === 'object') add(`${name}.${String(key)}`, element, [...around, value])
+      }
+    }
   }
-  for (const [name, value] of Object.entries(module)) add(name, value)
+  for (const [name, value] of Object.entries(module)) add(name, value, [])
   return parts
+}
+
+/** Everything that a module holds, and what is in its containers with its key: objects, functions, numbers, texts. */
+export function contentsOf(module: object): unknown[] {
+  const contents: unknown[] = Object.values(module)
+  const seen = new Set<object>()
+  for (const value of contents) {
+    if (typeof value !== 'object' || value === null || seen.has(value)) continue
+    seen.add(value)
+    for (const element of elementsOf(value) ?? []) contents.push(...element)
+  }
+  return contents
 }
 
 /** The tensors among the parts that are of one kind, with their names in a state dict. */

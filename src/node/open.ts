@@ -24,6 +24,9 @@ export interface NodeOpenOptions extends Omit<OpenOptions, 'tuning'> {
  * With `tuning`, kernels run with the settings found for this adapter and driver; the bits stay the same. Entries that do not
  * apply are ignored and reported to `notice`, by default console.warn.
  *
+ * In a worker thread a driver in the cache folder needs `new Worker(file, { env: SHARE_ENV })`, or VK_DRIVER_FILES in the shell.
+ * `worker.terminate()` while the GPU computes ends the whole process: let the worker finish and `await gpu.close()`.
+ *
  * Throws GpuError ('unavailable') if no adapter is found, with what was tried and the commands that help; DataError if the
  * tuning is malformed.
  */

@@ -14,7 +14,7 @@ export function defined<T extends object>(options: T): T {
 export function checkOptions(
   name: string,
   group: object,
-  { flags = [], amounts = [] }: { readonly flags?: readonly string[]; readonly amounts?: readonly string[] },
+  { flags = [], amounts = [], shares = [] }: Partial<Record<'flags' | 'amounts' | 'shares', readonly string[]>>,
 ): void {
   const given = group as Readonly<Record<string, unknown>>
   for (const key of flags) {
@@ -22,6 +22,18 @@ export function checkOptions(
       throw new TypeError(`${name}: ${key} must be true or false, not ${String(given[key])}`)
   }
   for (const key of amounts) checkAmount(name, key, given[key])
+  for (const key of shares) {
+    const value = given[key]
+    if (typeof value === 'number' && value >= 0 && value <= 1) continue
+    throw new RangeError(`${name}: ${key} must be a number from 0 to 1, not ${String(value)}`)
+  }
+}
+
+/** Throws RangeError for anything except two numbers that an average may keep of what it holds. */
+export function checkBetas(name: string, betas: unknown): void {
+  const isBeta = (beta: unknown) => typeof beta === 'number' && beta >= 0 && beta < 1
+  if (Array.isArray(betas) && betas.length === 2 && betas.every(isBeta)) return
+  throw new RangeError(`${name}: betas must be two numbers, each 0 or more and below 1, not ${String(betas)}`)
 }
 
 /** Throws RangeError unless a value is a number from 0 to `most`, the largest finite one unless given. */

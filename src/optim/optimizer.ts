@@ -1,4 +1,5 @@
 // The skeleton of every optimizer: groups, flat memory, state, settings of each step. A rule says what is special about one.
+import { currentOn, dependingOn } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
@@ -6,7 +7,7 @@ import type { Storage } from '../gpu/pool.ts'
 import { codeOf } from '../kernels/finite.ts'
 import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
-import { emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
+import { type EmitUpdate, emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -31,6 +32,8 @@ export interface Variant {
   readonly kernel: Kernel
   /** The states that it reads and writes, by the kernel's names for them. */
   readonly state: readonly string[]
+  /** What is dispatched in place of the kernel, by an update that takes several. */
+  readonly emit?: EmitUpdate
 }
 
 /** What is special about an optimizer. */
@@ -49,6 +52,8 @@ export interface Rule<G extends ParamGroup> {
   readonly initial: number
   /** The names of all its states. */
   readonly states: readonly string[]
+  /** What an update makes of a group, for settings that depend on all rates so far. */
+  after?(group: G): Partial<G>
   /** Whether settings depend on t: then parameters that have had fewer steps than others are updated by themselves. */
   readonly countsSteps: boolean
 }
@@ -145,6 +150,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   step(watch: Tensor | null = null): void {
     const { name } = this.#rule
     // All is checked before anything is changed.
+    this.checkReady()
     watch?.checkUsable(name)
     for (const group of this.paramGroups) {
       this.#check(group)
@@ -152,6 +158,17 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     }
     this.#adoptNew()
     const updates = this.#updates()
+    const recording = currentOn(this.gpu)
+    for (const { held } of recording ? updates.flatMap(({ parts }) => parts) : []) {
+      const { parameter } = held
+      // A gradient from outside of the recording is read where it lies now.
+      if (!recording!.leaves.has(parameter)) {
+        dependingOn(
+          () => parameter.grad?.storage,
+          () => `the gradient of ${parameter.label} is not where it was`,
+        )
+      }
+    }
     for (const update of updates) this.#dispatch(update, update.settings.use(update.source), watch?.storage ?? null)
     this.afterUpdate()
     for (const { settings, source } of updates) settings.used(source)
@@ -159,6 +176,15 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
 
   /** Called in every step when the updates have been dispatched, for what a rule adds to them. */
   protected afterUpdate(): void {}
+
+  /** Called before every step, also of a plan: throws where none can be taken. */
+  protected checkReady(): void {}
+
+  /** Makes the parameters those that are trained. They always are, except in a schedule-free optimizer. */
+  train(): void {}
+
+  /** Makes the parameters those to evaluate and to keep: the same, except in a schedule-free optimizer. */
+  eval(): void {}
 
   /** What a captured step depends on: it must be captured again when this changes. @internal */
   get variants(): string {
@@ -222,6 +248,18 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     return settings
   }
 
+  /** The state of this name of a parameter, which has it from now on. */
+  protected giveState(name: string, p: Tensor): Tensor {
+    const { flat } = this.#held.get(p)!
+    flat.giveState(name, p)
+    return flat.stateOf(name, p)!
+  }
+
+  /** Makes a parameter's state what it was before the first step. */
+  protected clearState(name: string, p: Tensor): void {
+    this.#held.get(p)!.flat.clearState(name, p)
+  }
+
   #updates(): Update[] {
     const { countsSteps } = this.#rule
     const places = new Map(this.parameters().map((p, i) => [p, i]))
@@ -231,7 +269,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       return [...grouped(own, ({ held }) => (countsSteps ? held.steps : 0)).values()].map((parts, i) => {
         const settings = this.settingsOf(`${g} ${i}`, this.#rule.settings(group, 1).length)
         const made = { parts, settings, variant: this.#rule.variant(group) }
-        const source = this.#sourceOf(group, made, counts)
+        const source = this.#sourceOf(g, made, counts)
         counts = false
         return { ...made, source }
       })
@@ -254,21 +292,28 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     }
   }
 
-  /** The settings of an update, step by step. In a plan the options are read before every run. */
-  #sourceOf(group: G, { parts, settings, variant }: Omit<Update, 'source'>, counts: boolean): RowSource {
+  /** The settings of an update, step by step. In a plan the options are read before every run, of the group that is there then. */
+  #sourceOf(index: number, { parts, settings, variant }: Omit<Update, 'source'>, counts: boolean): RowSource {
     const rule = this.#rule
     const listing = this.#listing()
     const { held: first } = parts[0]!
-    const withRate = (lr: number | undefined) => (lr === undefined ? group : { ...group, lr })
+    const group = () => this.paramGroups[index]!
+    const withRate = (lr?: number, options = group()): G => ({ ...options, ...(lr !== undefined && { lr }) })
+    let left = group() // as the uses before leave it
     return {
       takesRates: true,
       // Asked for only where a plan is captured.
       get key() {
         return `${counts} ${keyOfEntries(parts)}`
       },
-      row: (use, lr) => Float32Array.from(rule.settings(withRate(lr), first.steps + 1 + use)),
+      row: (use, lr) => {
+        const options = withRate(lr, use === 0 || !rule.after ? group() : left)
+        if (rule.after) left = { ...options, ...rule.after(options) }
+        return Float32Array.from(rule.settings(options, first.steps + 1 + use))
+      },
       check: (uses, rateOf) => {
         if (settings.released) throw new Error(`${rule.name}: plan.run(): the optimizer was disposed`)
+        this.checkReady()
         if (this.#listing() !== listing) {
           throw new Error(`${rule.name}: the groups have other parameters since the plan was captured; capture again`)
         }
@@ -276,7 +321,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
           this.#check(withRate(rateOf(use)))
           if (rateOf(use) === undefined) break
         }
-        const now = rule.variant(group).name
+        const now = rule.variant(group()).name
         if (now !== variant.name) {
           throw new Error(`${rule.name}: the plan was captured ${variant.name}, the group is now ${now}; capture again`)
         }
@@ -287,7 +332,12 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         }
       },
       advance: (uses, rateOf) => {
-        group.lr = rateOf(uses - 1) ?? group.lr
+        for (let use = rule.after ? 0 : uses - 1; use < uses; use++) {
+          const lr = rateOf(use)
+          // A rate that is given to a run is all groups', also that of one that has no gradients now.
+          if (lr !== undefined) for (const own of counts ? this.paramGroups : [group()]) own.lr = lr
+          Object.assign(group(), rule.after?.(group()))
+        }
         if (counts) this.stepsTaken += uses
         for (const { held } of parts) {
           const { parameter, flat } = held
@@ -312,7 +362,16 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       for (const [gradients, entries] of grouped(own, (part) => part.gradients)) {
         const { tensor, rows } = this.tables.get(keyOfEntries(entries), () => updateTable(entries))
         const storages = { settings: settings.storage, parameters: flat.storage, gradients, states, watch }
-        emitUpdate(this.gpu, variant.kernel, { table: tensor.storage, ...storages }, rows, use)
+        const all = { table: tensor.storage, ...storages }
+        if (!variant.emit) emitUpdate(this.gpu, variant.kernel, all, rows, use)
+        else
+          variant.emit(
+            this.gpu,
+            all,
+            rows,
+            use,
+            entries.map(({ held }) => held.parameter),
+          )
       }
     }
   }
@@ -329,6 +388,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const strangers = all.filter((p) => !this.#held.has(p))
     if (strangers.length === 0 && new Set(all).size === all.length) return
     checkParameters(all, this.#rule.name)
+    const recording = currentOn(this.gpu)
+    if (recording) recording.adopted = true
     for (const flat of this.gpu.during(null, () => flatten(strangers, this.#rule.initial))) {
       for (const p of flat.parameters) this.#held.set(p, { parameter: p, id: this.#ids++, flat, steps: 0 })
     }

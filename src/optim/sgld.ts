@@ -107,7 +107,7 @@ export class SGLD extends Optimizer<SGLDGroup> {
       const settings = this.settingsOf(`noise ${i}`, SGLD_WORDS)
       const use = settings.use({
         takesRates: true,
-        row: (use, lr = group.lr) => {
+        row: (use, lr = this.paramGroups[i]!.lr) => {
           // Rounded once: the device's own square root is not.
           const scale = Math.sqrt(2 * lr * this.temperature)
           return sgldRow({ seed: this.#seed, step: this.stepsTaken + use, scale })

@@ -1,5 +1,6 @@
 // Finds the best adapter of this machine: tries drivers in their order, and says in words what came of it.
 import process from 'node:process'
+import { isMainThread } from 'node:worker_threads'
 import { GpuError } from '../gpu/errors.ts'
 import type { GpuInfo } from '../gpu/info.ts'
 import { commandLine } from '../node/command.ts'
@@ -125,6 +126,7 @@ export async function openAdapter(fast = false): Promise<OpenAdapter> {
       if (probed) remember(env, key, choice.id)
       return opened
     }
+    if (!isMainThread && choice.env.VK_DRIVER_FILES) throw new GpuError('unavailable', noAdapterInWorker(choice))
     const missing = 'it gives an adapter to a separate process, but not to this one'
     drivers = drivers.map((driver) => (driver === choice ? { ...driver, missing } : driver))
   }
@@ -189,6 +191,17 @@ export function noAdapter(
   if (forced) lines.push('Without DAWNGRAD_ADAPTER the best adapter of this machine is used.')
   else if (named) lines.push(`Without ${named.variable} the drivers of this machine are used.`)
   return [...lines, ...remedies(forced, platform)].join('\n')
+}
+
+/** The error in a worker thread, which cannot name a driver to the Vulkan loader. */
+export function noAdapterInWorker({ label, env }: Pick<Driver, 'label' | 'env'>): string {
+  return [
+    `a worker thread can't use ${label}: what it sets in process.env is not seen by drivers. Either of these helps:`,
+    ...columns([
+      ['new Worker(file, { env: SHARE_ENV })', 'SHARE_ENV is from node:worker_threads'],
+      [`VK_DRIVER_FILES=${env.VK_DRIVER_FILES} node …`, 'in the shell that starts the program'],
+    ]),
+  ].join('\n')
 }
 
 const SETUP = [commandLine('setup'), 'puts a driver for the processor into the cache folder; needs no root'] as const

@@ -73,11 +73,17 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
 export const CHAIN = { schedules: { kind: 'schedules', baseOfOthers: 1 } } as const satisfies Args
 
 /**
- * The product of schedules at the same t: Π s_i(t). In torch.optim.lr_scheduler.ChainedScheduler the parts multiply the
- * rate by their ratios, one after another. So give the base rate to one of them and base rate 1 to the others; in a text
- * form, parts after the first that name no base rate have 1. The result is the product of the closed forms. It differs
- * from PyTorch for schedules with a floor or an end rate (etaMin, stopFactorLr …), whose ratios in PyTorch's recursion
- * depend on the previous rate.
+ * The product of schedules at the same t: Π s_i(t), whatever they are and in any order. Give the base rate to one of them and
+ * base rate 1 to the others; in a text form, parts after the first that name no base rate have 1.
+ *
+ * In torch.optim.lr_scheduler.ChainedScheduler each part changes the rate that the one before it left. That is the same product
+ * for parts that multiply the rate: ConstantLR, LinearLR, StepLR, MultiStepLR, ExponentialLR, PolynomialLR and
+ * MultiplicativeLR, and CosineAnnealingLR with an etaMin of 0 up to tMax. It is another rate for the others:
+ *
+ * - LambdaLR, CosineAnnealingWarmRestarts, CyclicLR and OneCycleLR set the rate there, so that the parts before them are
+ *   lost. Here they are factors.
+ * - CosineAnnealingLR rises again from its base rate after tMax there, as if the other parts began anew. Here they go on.
+ * - An etaMin above 0 is a floor for the rate there, and may even lead below 0. Here it is a part of a factor.
  */
 export function chain(schedules: readonly Schedule[]): Schedule {
   check('chain', 'schedules', 'schedules', schedules)

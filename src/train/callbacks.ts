@@ -1,4 +1,5 @@
 // Callbacks of `fit`: the hooks that they may have, and what they receive.
+import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import type { HistoryRecord } from './history.ts'
@@ -10,6 +11,8 @@ export interface FitRun {
   readonly optimizer: Optimizer
   readonly epochs: number
   readonly stepsPerEpoch: number
+  /** What every epoch is evaluated on; null without a test set. */
+  readonly test: ImageBatches | null
 }
 
 /** After an update; `step` counts updates from 1 over the whole run, `epoch` from 0. Means since the epoch's start. */

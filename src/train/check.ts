@@ -3,6 +3,7 @@ import { ImageBatches } from '../data/batches.ts'
 import { Module } from '../nn/index.ts'
 import { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 
 /** Throws TypeError for anything except a network with parameters. */
 export function checkNet(operation: string, net: unknown): asserts net is Module {
@@ -16,7 +17,7 @@ export function checkBatches(operation: string, name: string, batches: unknown):
   throw new TypeError(`${operation}: ${name} must be one ImageBatches, such as new ImageBatches(set)`)
 }
 
-/** Throws TypeError for anything except an optimizer of some of the network's parameters. */
+/** Throws TypeError for anything except an optimizer of parameters of the network, all or some. */
 export function checkOptimizer(operation: string, net: Module, optimizer: unknown): asserts optimizer is Optimizer {
   if (!(optimizer instanceof Optimizer))
     throw new TypeError(
@@ -24,9 +25,28 @@ export function checkOptimizer(operation: string, net: Module, optimizer: unknow
     )
   const own = new Set(net.parameters())
   const { paramGroups }: Optimizer = optimizer
-  if (paramGroups.some(({ params }) => params.some((p) => own.has(p)))) return
+  const given = paramGroups.flatMap(({ params }) => params)
+  const others = given.filter((p) => !own.has(p))
+  if (others.length === given.length) {
+    throw new TypeError(
+      `${operation}: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)`,
+    )
+  }
+  if (others.length === 0) return
   throw new TypeError(
-    `${operation}: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)`,
+    `${operation}: the optimizer has ${others[0]!.label}, which is not a parameter of the network, perhaps that of a layer ` +
+      'that was replaced; make the optimizer of net.parameters(), or of some of them',
+  )
+}
+
+/** Throws TypeError for a parameter that the network has and had not `before`, and that the optimizer does not have. */
+export function checkAdded(operation: string, net: Module, optimizer: Optimizer, before: ReadonlySet<Tensor>): void {
+  const given = new Set(optimizer.paramGroups.flatMap(({ params }) => params))
+  const [found] = [...net.namedParameters()].filter(([, p]) => p.requiresGrad && !before.has(p) && !given.has(p))
+  if (!found) return
+  throw new TypeError(
+    `${operation}: the network has got the parameter ${found[0]} meanwhile, and the optimizer does not have it; put it into a ` +
+      'group of the optimizer, or set its requiresGrad to false',
   )
 }
 

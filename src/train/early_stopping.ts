@@ -3,6 +3,7 @@ import { toDevice, toHost } from '../data/host_tensors.ts'
 import type { Module } from '../nn/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
+import { sameShape } from '../tensor/shape.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import type { FitCallback, FitEpoch, FitRun } from './callbacks.ts'
 import type { CallbackState } from './saved_state.ts'
@@ -32,7 +33,8 @@ export interface EarlyStopping extends FitCallback {
  * network has the parameters and buffers of the best epoch when `fit` returns, whatever ended the run; its figures remain those
  * of the last epoch, and the optimizer's momentum is the last update's. A copy of both is kept on the GPU meanwhile.
  *
- * Throws TypeError or RangeError for options that do not fit; an epoch without the metric is an Error.
+ * Throws TypeError or RangeError for options that do not fit. `fit` rejects with an Error, before it trains, where the metric is
+ * the test's and it has no `data.test`.
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping {
   requireOptions('earlyStopping', options, ['metric', 'patience', 'minDelta', 'restoreBest'])
@@ -91,6 +93,10 @@ class Stopper implements EarlyStopping {
   onBegin(run: FitRun, state: CallbackState | null): 'stop' | undefined {
     this.dispose()
     const { best, bestEpoch, bad } = countsOf(state)
+    const { metric } = this.#options
+    if (metric.startsWith('test') && run.test === null) {
+      throw new Error(`earlyStopping: there is no ${metric}: fit was given no data.test`)
+    }
     this.#best = best
     this.#bestEpoch = bestEpoch
     this.#bad = bad
@@ -107,7 +113,6 @@ class Stopper implements EarlyStopping {
   onEpoch(epoch: FitEpoch, { net }: { readonly net: Module }): 'stop' | undefined {
     const { metric, patience, minDelta, restoreBest } = this.#options
     const value = epoch[metric]
-    if (Number.isNaN(value)) throw new Error(`earlyStopping: there is no ${metric}: fit was given no data.test`)
     const gain =
       this.#best === null ? Number.POSITIVE_INFINITY : metric.endsWith('Acc') ? value - this.#best : this.#best - value
     if (gain > minDelta) {
@@ -133,6 +138,9 @@ class Stopper implements EarlyStopping {
 
   #keep(net: Module): void {
     const state = net.stateDict()
+    const kept = this.#kept
+    const fits = [...state].every(([name, t]) => sameShape(kept?.get(name)?.shape ?? [-1], t.shape))
+    if (kept && !(fits && kept.size === state.size)) this.dispose() // another callback has changed the network
     this.#kept ??= new Map(
       [...state].map(([name, { gpu, shape, dtype }]) => [name, empty(gpu, shape, dtype, 'the best state').keep()]),
     )

@@ -1,7 +1,7 @@
 // The loop of `fit`: submits, records, evaluations, checkpoints, and where it continues.
 import type { ImageBatches } from '../data/batches.ts'
 import { setMode } from '../nn/module.ts'
-import { permutation } from '../tensor/random.ts'
+import { defaultGenerator, permutation } from '../tensor/random.ts'
 import type { FitCallback, FitEpoch, FitProgress, FitResult, FitRun } from './callbacks.ts'
 import { type CheckpointOptions, saveState } from './checkpoint_store.ts'
 import { batchOf, divergedInTraining } from './diverged.ts'
@@ -59,7 +59,7 @@ export class Loop {
     this.#options = options
     this.#from = from
     this.#updates = updatesOf(options)
-    this.#about = { net, optimizer, epochs, stepsPerEpoch: this.#updates }
+    this.#about = { net, optimizer, epochs, stepsPerEpoch: this.#updates, test }
     this.#history = [...(from?.history ?? [])]
     this.#figures = from?.figures ?? NO_FIGURES
     this.#epoch = from?.position.epoch ?? 0
@@ -79,6 +79,7 @@ export class Loop {
       if (this.#from === null && !stopped) await this.#save(this.#position())
       while (!stopped && this.#epoch < epochs) stopped = await this.#runEpoch()
     } finally {
+      this.#options.optimizer.eval()
       restoreModes()
     }
     const result = {
@@ -108,10 +109,11 @@ export class Loop {
 
   /** Trains an epoch, evaluates, records and saves. Tells whether the run ends here. */
   async #runEpoch(): Promise<boolean> {
-    const { test, net, train, epochs, signal } = this.#options
+    const { test, net, optimizer, train, epochs, signal } = this.#options
     const epoch = this.#epoch
     const trained = await this.#trainEpoch()
     this.#trainSeconds += trained.seconds
+    optimizer.eval()
     if (trained.totals === null) return true
     const { lr, totals } = trained
     const before = performance.now()
@@ -180,9 +182,11 @@ export class Loop {
     let done = this.#step - before
     while (done < updates && !stopped) {
       const first = done
+      if (train.position !== Math.min(train.length, first * accumulate)) throw moved(train, first * accumulate)
       const count = this.#stepsUntilPause(first, isWatched ? 1 : most)
       const lrs = Array.from({ length: count }, (_, i) => this.#rateAt(before + first + i))
       this.#setMomentum(before + first)
+      this.#options.optimizer.train()
       this.#steps.run(count, this.#options.rates ? lrs : undefined)
       done = first + count
       const reading = this.#readFinite()
@@ -266,10 +270,20 @@ export class Loop {
   async #save(position: Position): Promise<void> {
     const { checkpoint, net, optimizer, settings, callbacks } = this.#options
     if (!checkpoint) return
+    optimizer.eval()
+    const { seed, draws } = defaultGenerator() // before anything else may draw
     const values = await valuesOf(net, optimizer, position.step)
     const states = []
     for (const callback of callbacks) states.push((await callback.stateDict?.()) ?? null)
-    const about = { settings, figures: this.#figures, history: [...this.#history] }
+    const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws } }
     await saveState(checkpoint, { position, ...values, ...about, callbacks: states })
   }
+}
+
+/** The error for a callback that has used up or set back the batches of the run. */
+function moved({ position }: ImageBatches, expected: number): Error {
+  return new Error(
+    `fit: a callback has moved the training batches to position ${position}, from ${expected}; look at them by batch(i), or make a ` +
+      'second ImageBatches of the same data set',
+  )
 }

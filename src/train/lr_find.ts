@@ -7,9 +7,10 @@ import { setMode } from '../nn/module.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { defaultGenerator, type StreamName } from '../tensor/random.ts'
+import { defaultGenerator, keepDraws, type StreamName } from '../tensor/random.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
+import { withoutMissing } from './missing_parameters.ts'
 import { zeroGradients } from './training_step.ts'
 
 /** A loss this many times the lowest ends the search; fastai's number. */
@@ -40,7 +41,10 @@ export interface LrPoint {
 }
 
 export interface LrSuggestion {
-  /** The rate at which the smoothed loss fell fastest over the logarithm of the rate; null where it never fell. */
+  /**
+   * The rate at which the smoothed loss fell fastest over the logarithm of the rate, on the way to its lowest: below the rate
+   * of that; null where it never fell.
+   */
   readonly steepest: number | null
   /** The rate at which the smoothed loss was lowest; null if there are no points. */
   readonly lowest: number | null
@@ -80,6 +84,7 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   const rates = sweepOf(minLr, maxLr, steps)
   checkSmoothing(smoothing)
   const restore = snapshot(net, optimizer, train)
+  optimizer.train()
   try {
     const sweep = await sweepBy(rates, { net, optimizer, train, smoothing })
     return { ...sweep, ...suggest(sweep.points, steps) }
@@ -130,15 +135,15 @@ export function averager(smoothing: number): (value: number) => number {
 export function suggest(points: readonly LrPoint[], steps: number): LrSuggestion {
   const settled = points.slice(Math.floor(UNSETTLED * steps))
   const seen = settled.length < 2 ? points : settled
-  let lowest = seen[0]
-  let steepest: LrPoint | null = null
-  let slope = 0
+  let [lowest, steepest]: [LrPoint | undefined, LrPoint | null] = [seen[0], null]
+  let [slope, steepestYet]: [number, LrPoint | null] = [0, null]
   for (const [i, point] of seen.entries()) {
-    if (point.smoothed < lowest!.smoothed) lowest = point
     const before = seen[i - 1]
     if (!before) continue
     const rise = (point.smoothed - before.smoothed) / Math.log(point.lr / before.lr)
-    if (rise < slope) [slope, steepest] = [rise, before]
+    if (rise < slope) [slope, steepestYet] = [rise, before]
+    // Beyond the lowest loss a fall is only the way back from a jump.
+    if (point.smoothed < lowest!.smoothed) [lowest, steepest] = [point, steepestYet]
   }
   return { steepest: steepest?.lr ?? null, lowest: lowest?.lr ?? null, tenth: lowest ? lowest.lr / 10 : null }
 }
@@ -152,10 +157,13 @@ async function sweepBy(
   { net, optimizer, train, smoothing }: Required<Pick<LrFindOptions, 'net' | 'optimizer' | 'train' | 'smoothing'>>,
 ): Promise<Sweep> {
   const step = () => {
-    const { images, labels } = train.next()
-    const loss = crossEntropy(net.forward(images), labels)
-    zeroGradients({ net, optimizer })
-    loss.backward()
+    const loss = withoutMissing('lrFind', net, (forward) => {
+      const { images, labels } = train.next()
+      const loss = crossEntropy(forward(images), labels)
+      zeroGradients({ net, optimizer })
+      loss.backward()
+      return loss
+    })
     optimizer.step()
     return loss.detach()
   }
@@ -208,9 +216,11 @@ function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () =>
   const { position } = train
   const generator = defaultGenerator()
   const positions = STREAMS.map((name) => generator.stream(name).position)
+  const restoreDraws = keepDraws()
   const restoreModes = setMode(net, true)
   return () => {
     restoreModes()
+    restoreDraws()
     for (const [i, name] of STREAMS.entries()) generator.stream(name).position = positions[i]!
     train.position = position
     try {

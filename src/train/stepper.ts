@@ -3,9 +3,11 @@ import { capture, type Plan } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Module } from '../nn/index.ts'
+import { contentsOf } from '../nn/state.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { observing } from '../tensor/observe.ts'
 import { scope } from '../tensor/scope.ts'
+import { Tensor } from '../tensor/tensor.ts'
 
 /** A step that can be taken many times. */
 export interface Stepper {
@@ -29,19 +31,19 @@ interface StepperOptions {
  */
 export function stepperOf(step: () => unknown, { gpu, net, optimizer, captured }: StepperOptions): Stepper {
   if (captured && !observing().some(({ refusesCapture }) => refusesCapture !== undefined)) {
-    // A callback may change the parameters of the optimizer, its kernel, or the mode of a layer: they are part of a plan.
-    const kind = () => [optimizer?.variants, ...[...net.namedModules().values()].map((m) => m.training)].join()
     let plan: Plan | null = null
-    let captureOf: string | undefined
+    let captured: readonly unknown[] = []
     return {
       run: (count, lr) => {
-        if (plan === null || kind() !== captureOf) {
+        const now = given(net, optimizer)
+        if (plan === null || now.length !== captured.length || now.some((value, i) => !Object.is(value, captured[i]))) {
           const before = plan
           plan = capture(step, { gpu })
-          captureOf = kind()
+          captured = given(net, optimizer)
           before?.dispose()
         }
-        plan.run(count, lr ? { lr } : {})
+        plan.run(count, lr && plan.takesRates ? { lr } : {})
+        setRates(optimizer, lr?.at(-1))
       },
       dispose: () => plan?.dispose(),
     }
@@ -49,12 +51,30 @@ export function stepperOf(step: () => unknown, { gpu, net, optimizer, captured }
   return {
     run: (count, lr) => {
       for (let i = 0; i < count; i++) {
-        if (lr) for (const group of optimizer?.paramGroups ?? []) group.lr = lr[i]!
+        setRates(optimizer, lr?.[i])
         scope(() => void step())
       }
     },
     dispose: () => undefined,
   }
+}
+
+/**
+ * What a step depends on that a plan does not ask for again: what the modules hold, their modes, where tensors lie and
+ * which of them are trained, and how the optimizer updates them. A callback may change any of it. Released tensors are all
+ * alike: a forward may keep its last result in a property.
+ */
+function given(net: Module, optimizer: Optimizer | null): unknown[] {
+  const held = (value: unknown) => {
+    if (!(value instanceof Tensor)) return [value]
+    return value.released ? [null] : [value, value.requiresGrad, value.storage.buffer, value.storage.offset]
+  }
+  const modules = [...net.namedModules().values()]
+  return [optimizer?.variants, ...modules.flatMap((m) => [m, m.training, ...contentsOf(m).flatMap(held)])]
+}
+
+function setRates(optimizer: Optimizer | null, lr: number | undefined): void {
+  if (lr !== undefined) for (const group of optimizer?.paramGroups ?? []) group.lr = lr
 }
 
 /**

@@ -5,7 +5,9 @@ import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { tensor } from '../tensor/create.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
+import { checkAdded, checkOptimizer } from './check.ts'
 import type { Meter } from './meter.ts'
+import { withoutMissing } from './missing_parameters.ts'
 import { type Stepper, stepperOf, stepperOver } from './stepper.ts'
 
 /** What an update consists of. */
@@ -36,6 +38,7 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
   const { net, train, optimizer, accumulate = 1 } = options
   const { gpu } = meter.watch
   const made: Tensor[] = []
+  const before = new Set(net.parameters())
   const stepper = stepperOver(train, accumulate, (batches) => {
     const sizes = Array.from({ length: batches }, (_, i) => train.sizeOf(train.position + i))
     const images = sizes.reduce((sum, size) => sum + size, 0)
@@ -47,7 +50,12 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
     return stepperOf(() => update(options, meter, shares), { gpu, net, optimizer, captured })
   })
   return {
-    run: (count, lr) => stepper.run(count, lr),
+    run: (count, lr) => {
+      // A callback may have replaced or added a layer.
+      checkOptimizer('fit', net, optimizer)
+      checkAdded('fit', net, optimizer, before)
+      stepper.run(count, lr)
+    },
     dispose: () => {
       for (const part of [stepper, ...made]) part.dispose()
     },
@@ -66,12 +74,14 @@ export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'o
  */
 export function update(options: UpdateOptions, meter: Meter, shares: readonly (Tensor | null)[] = [null]): void {
   const { net, optimizer, train } = options
-  for (const [i, share] of shares.entries()) {
-    const { images, labels } = train.next()
-    const loss = meter.loss(net.forward(images), labels)
-    if (i === 0) zeroGradients(options)
-    loss.backward(share)
-  }
+  withoutMissing('fit', net, (forward) => {
+    for (const [i, share] of shares.entries()) {
+      const { images, labels } = train.next()
+      const loss = meter.loss(forward(images), labels)
+      if (i === 0) zeroGradients(options)
+      loss.backward(share)
+    }
+  })
   clipForUpdate(
     optimizer.paramGroups.flatMap(({ params }) => params),
     options,

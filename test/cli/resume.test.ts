@@ -106,22 +106,36 @@ describe('a resumed run ends with the same bits', () => {
     expect(bitsOf(at(run))).toEqual(whole)
   })
 
-  it('by AdamW, which is on record in checkpoints and in the result', async () => {
+  it('by schedule-free AdamW, which is on record in checkpoints, with what it has counted, and in the result', async () => {
     const args = ['--limit-train', '52', '--limit-test', '4', '--batch-size', '4', '--epochs', '2', '--quiet']
-    const own = [...args, '--checkpoint-every', '5', '--keep', '99', '--optimizer', 'adamw', '--weight-decay', '0.01']
-    const { code, stderr } = await train(folder, [...own, '--out', 'adamw'])
+    const own = [
+      ...args,
+      '--checkpoint-every',
+      '5',
+      '--keep',
+      '99',
+      '--optimizer',
+      'schedulefreeadamw',
+      '--weight-decay',
+      '0.01',
+    ]
+    const { code, stderr } = await train(folder, [...own, '--out', 'free'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    const result = JSON.parse(readFileSync(at('adamw', 'result.json'), 'utf8')) as { options: unknown }
-    expect(result.options).toMatchObject({ optimizer: 'adamw', lr: 0.001, weightDecay: 0.01 })
-    const uninterrupted = bitsOf(at('adamw'))
-    for (const step of [20, 25, 26]) rmSync(at('adamw', 'checkpoints', nameOf(step)))
-    for (const name of ['result.json', 'curves.svg']) rmSync(at('adamw', name))
-    const path = at('adamw', 'checkpoints', nameOf(15))
+    const result = JSON.parse(readFileSync(at('free', 'result.json'), 'utf8')) as { options: unknown }
+    expect(result.options).toMatchObject({ optimizer: 'schedulefreeadamw', lr: 0.0025, weightDecay: 0.01 })
+    const uninterrupted = bitsOf(at('free'))
+    for (const step of [20, 25, 26]) rmSync(at('free', 'checkpoints', nameOf(step)))
+    for (const name of ['result.json', 'curves.svg']) rmSync(at('free', name))
+    const path = at('free', 'checkpoints', nameOf(15))
     const { optimizer } = decodeCheckpoint(readFileSync(path), path)
-    expect(optimizer).toMatchObject({ name: 'AdamW', step: 15, paramGroups: [{ lr: 0.001, weightDecay: 0.01 }] })
-    expect([...optimizer.state.keys()]).toEqual(['expAvg', 'expAvgSq'])
-    expect(await train(folder, ['--resume', 'adamw', '--quiet'])).toMatchObject({ code: 0, stderr: '' })
-    expect(bitsOf(at('adamw'))).toEqual(uninterrupted)
+    expect(optimizer).toMatchObject({
+      name: 'ScheduleFreeAdamW',
+      step: 15,
+      paramGroups: [{ lr: 0.0025, weightDecay: 0.01, k: 15 }],
+    })
+    expect([...optimizer.state.keys()]).toEqual(['expAvgSq', 'y', 'z'])
+    expect(await train(folder, ['--resume', 'free', '--quiet'])).toMatchObject({ code: 0, stderr: '' })
+    expect(bitsOf(at('free'))).toEqual(uninterrupted)
   })
 
   it('from the checkpoint before, here at the end of an epoch, and says so, where the newest is damaged', async () => {
@@ -371,7 +385,11 @@ describe('the options in a checkpoint', () => {
     [{ ...good, lr: -1 }, 'it records --lr as -1: It must be a decimal number, 0 or more.'],
     [{ ...good, seed: 2 ** 60 }, 'it records --seed as 1152921504606847000: It must be a whole number, 0 or more.'],
     [{ ...good, schedulePer: 'day' }, 'it records --schedule-per as "day": Allowed choices are epoch, step.'],
-    [{ ...good, optimizer: 'adam' }, 'it records --optimizer as "adam": Allowed choices are sgd, adamw.'],
+    [
+      { ...good, optimizer: 'adamax' },
+      'it records --optimizer as "adamax": Allowed choices are ' +
+        'sgd, adam, adamw, rmsprop, adagrad, adadelta, lion, lars, lamb, schedulefreesgd, schedulefreeadamw.',
+    ],
     [{ ...good, plateau: 3 }, 'it records --plateau as 3, which is not a string'],
     [
       { ...good, plateau: 'factor=0.5' },

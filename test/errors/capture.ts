@@ -4,6 +4,7 @@ import {
   detectAnomaly,
   KernelFile,
   linear,
+  nn,
   optim,
   relu,
   tensor,
@@ -212,7 +213,7 @@ export const captures: Area = {
     {
       title: 'plan.run: a rate where nothing takes one',
       error: 'Error',
-      text: 'plan.run: lr is given, but the captured function has no optimizer.step()',
+      text: 'plan.run: lr is given, but no optimizer.step() in the captured function updates anything',
       run: () => evaluation().run(1, { lr: 0.1 }),
     },
     {
@@ -257,6 +258,77 @@ export const captures: Area = {
         const { optimizer, step } = training()
         const made = capture(step)
         optimizer.paramGroups[0]!.params.pop()
+        made.run()
+      },
+    },
+    {
+      title: 'plan.run: a parameter frozen since the capture',
+      error: 'Error',
+      text: 'plan.run: weight [1, 2] requires no gradient now, and did when the plan was captured; capture again, or put it back',
+      run: () => {
+        const { w, step } = training()
+        const made = capture(step)
+        w.requiresGrad = false
+        made.run()
+      },
+    },
+    {
+      title: 'plan.run: a parameter unfrozen since the capture',
+      error: 'Error',
+      text: 'plan.run: bias [1] requires a gradient now, and did not when the plan was captured; capture again, or put it back',
+      run: () => {
+        const [w, bias] = [weight(), tensor([0], [1], { name: 'bias' })]
+        const [x, ones] = [tensor([[1, 2]]), tensor([[1]])]
+        const optimizer = new optim.SGD([w], { lr: 0.1 })
+        const made = capture(() => {
+          optimizer.zeroGrad()
+          linear(x, w, bias).backward(ones)
+        })
+        bias.requiresGrad = true
+        made.run()
+      },
+    },
+    {
+      title: 'plan.run: a layer is in another mode than at the capture',
+      error: 'Error',
+      text: 'plan.run: a BatchNorm1d is in evaluation mode now, and was in training mode when the plan was captured; capture again, or put it back',
+      cure: 'A network that is trained and evaluated by two plans is put into the mode of each before its run: net.train(), net.eval().',
+      run: () => {
+        const norm = new nn.BatchNorm1d(2)
+        const x = tensor([
+          [1, 2],
+          [3, 4],
+        ])
+        const made = capture(() => norm.forward(x))
+        norm.eval()
+        made.run()
+      },
+    },
+    {
+      title: 'plan.run: the momentum of a layer has changed since the capture',
+      error: 'Error',
+      text: 'plan.run: the momentum of a nn.BatchNorm1d is 0.5 now, and was 0.1 when the plan was captured; capture again, or put it back',
+      run: () => {
+        const [norm, x] = [
+          new nn.BatchNorm1d(2),
+          tensor([
+            [1, 2],
+            [3, 4],
+          ]),
+        ]
+        const made = capture(() => norm.forward(x))
+        norm.momentum = 0.5
+        made.run()
+      },
+    },
+    {
+      title: 'plan.run: a tensor in it was disposed',
+      error: 'Error',
+      text: "plan.run: bias [1] can't be used any more: dispose() was called on it",
+      run: () => {
+        const [w, bias, x] = [weight(), tensor([0], [1], { name: 'bias' }), tensor([[1, 2]])]
+        const made = capture(() => linear(x, w, bias))
+        bias.dispose()
         made.run()
       },
     },

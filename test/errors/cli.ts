@@ -138,6 +138,12 @@ export const cli: Area = {
       args: ['train', '--plateau', 'factor=0.5', '--schedule', 'cosine(20)'],
     },
     {
+      title: "train --momentum: more than schedule-free SGD's may be",
+      error: 'exit code 2',
+      text: "error: option '--momentum': that of schedulefreesgd must be below 1, it is 1",
+      args: ['train', '--optimizer', 'schedulefreesgd', '--momentum', '1'],
+    },
+    {
       title: 'train, lr-find: a momentum for an optimizer without one',
       error,
       text: "error: option '--momentum': adamw has no momentum; leave it out, or use --optimizer sgd",

@@ -157,6 +157,15 @@ A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the 
       pinnedBy: ADAPTERS,
     },
     {
+      title: 'no adapter in a worker thread',
+      error: 'GpuError',
+      kind: 'unavailable',
+      text: `a worker thread can't use the cache folder's lavapipe: what it sets in process.env is not seen by drivers. Either of these helps:
+  new Worker(file, { env: SHARE_ENV })  SHARE_ENV is from node:worker_threads
+  VK_DRIVER_FILES=/x.json node …        in the shell that starts the program`,
+      pinnedBy: ADAPTERS,
+    },
+    {
       title: 'no adapter of the kind that DAWNGRAD_ADAPTER names',
       error: 'GpuError',
       kind: 'unavailable',

@@ -151,6 +151,13 @@ export const BY_HAND: readonly (Place & { readonly texts: readonly string[] })[]
     ],
   },
   {
+    file: 'src/provision/adapters.ts',
+    code: "new GpuError('unavailable', noAdapterInWorker(",
+    texts: [
+      "a worker thread can't use …: what it sets in process.env is not seen by drivers. Either of these helps:\n…",
+    ],
+  },
+  {
     file: 'src/provision/setup.ts',
     code: "new SetupError(lacking.join('\\n'))",
     texts: ['data: not all four files are in …, which FASHION_MNIST_DIR names'],

@@ -67,6 +67,13 @@ export const layers: Area = {
       run: () => Object.assign(new nn.Linear(1, 1), { mean: nn.buffer(tensor([0]), 'bias') }).stateDict(),
     },
     {
+      title: 'a module with two modules of one name',
+      error: 'Error',
+      text: 'nn.Module: two modules in ReLU are called layers.0; rename one of them',
+      cure: "Such as one in an array `layers`, and one in a property 'layers.0'.",
+      run: () => Object.assign(new nn.ReLU(), { layers: [new nn.ReLU()], 'layers.0': new nn.ReLU() }).parameters(),
+    },
+    {
       title: 'a module that lies in itself',
       error: 'Error',
       text: 'nn.Module: net.0 is a module that contains it; keep that one in a private property (#name)',

@@ -9,6 +9,7 @@ import {
   optim,
   type SavedState,
   sched,
+  type Tensor,
 } from '../../src/index.ts'
 import { METER_WORDS } from '../../src/train/meter.ts'
 import { type Area, loose } from './refusal.ts'
@@ -95,6 +96,61 @@ export const loop: Area = {
       text: "fit: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)",
       cure: 'Some of them will do: the others stay as they are.',
       run: () => run({ optimizer: new optim.SGD(network().parameters(), { lr: 0.1 }) }),
+    },
+    {
+      title: 'fit, lrFind: an optimizer that also has other parameters, such as those of a layer that was replaced',
+      error: 'TypeError',
+      text: 'fit: the optimizer has weight [2, 784], which is not a parameter of the network, perhaps that of a layer that was replaced; make the optimizer of net.parameters(), or of some of them',
+      cure: 'Replace layers first, then make the optimizer.',
+      run: () => {
+        const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 2))
+        const optimizer = new optim.SGD([...net.parameters(), ...network().parameters()], { lr: 0.1 })
+        return fit(net, { data: batches(), optimizer, epochs: 1 })
+      },
+    },
+    {
+      title: 'fit: a layer that a callback added or replaced, and that the optimizer does not have',
+      error: 'TypeError',
+      text: 'fit: the network has got the parameter added.weight meanwhile, and the optimizer does not have it; put it into a group of the optimizer, or set its requiresGrad to false',
+      run: () => {
+        const net = network()
+        const onEpoch = () => void Object.assign(net, { added: new nn.Linear(1, 1) })
+        const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
+        return fit(net, { data: batches(), optimizer, epochs: 2, callbacks: [{ onEpoch }] })
+      },
+    },
+    {
+      title: 'fit: a callback that takes batches of the run',
+      error: 'Error',
+      text: 'fit: a callback has moved the training batches to position 0, from 1; look at them by batch(i), or make a second ImageBatches of the same data set',
+      run: () => {
+        const set = { count: 2, channels: 1, height: 28, width: 28, classes: [] } as const
+        const data = new ImageBatches(
+          { ...set, images: new Uint8Array(1568), labels: new Uint8Array(2) },
+          { batchSize: 1 },
+        )
+        const onBatch = () => {
+          data.position = 0
+        }
+        return run({ callbacks: [{ onBatch }] }, data)
+      },
+    },
+    {
+      title: 'fit, lrFind: a layer that the network does not have',
+      error: 'Error',
+      text: 'fit: weight [2, 784] in a Linear in the network (Hiding) is not a parameter of the network, so it would not be trained: a module must be in a property of the module that uses it, or in an array, a plain object, a Map or a Set that is one, not in a private field (#name) or a variable',
+      cure: 'A layer that is not to be trained may be anywhere, with requiresGrad = false for its parameters.',
+      run: () => {
+        class Hiding extends nn.Module {
+          readonly #hidden = new nn.Linear(784, 2)
+          readonly last = new nn.Linear(2, 2)
+          override forward(x: Tensor): Tensor {
+            return this.last.forward(this.#hidden.forward(x.flatten()))
+          }
+        }
+        const net = new Hiding()
+        return fit(net, { data: batches(), optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }), epochs: 1 })
+      },
     },
     {
       title: 'fit: epochs, or a seed, that is no count',
@@ -263,7 +319,7 @@ export const loop: Area = {
       title: 'earlyStopping: a metric of the test, without one',
       error: 'Error',
       text: 'earlyStopping: there is no testAcc: fit was given no data.test',
-      cure: 'Give fit { data: { train, test } }, or watch trainLoss.',
+      cure: 'Nothing has been trained yet. Give fit { data: { train, test } }, or watch trainLoss.',
       run: () => run({ callbacks: [earlyStopping()] }),
     },
   ],

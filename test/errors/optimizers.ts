@@ -132,6 +132,47 @@ export const optimizers: Area = {
       run: () => new optim.AdamW([weight()], { betas: [0.9, 1] }),
     },
     {
+      title: 'optim.RMSprop: a share of more than the whole',
+      error: 'RangeError',
+      text: 'optim.RMSprop: alpha must be a number from 0 to 1, not 1.5',
+      run: () => new optim.RMSprop([weight()], { alpha: 1.5 }),
+    },
+    {
+      title: 'optim.LARS: Nesterov momentum without a momentum',
+      error: 'RangeError',
+      text: 'optim.LARS: nesterov needs a momentum above 0 and a dampening of 0',
+      run: () => new optim.LARS([weight()], { lr: 1, nesterov: true }),
+    },
+    {
+      title: 'optim.Muon: a parameter that is not a matrix',
+      error: 'TypeError',
+      text: 'optim.Muon: weight [3] is not a matrix; give it to another optimizer, such as optim.AdamW',
+      cure: 'Step both optimizers after one backward(). The weights of convolutions have four dimensions: they are not matrices.',
+      run: () => new optim.Muon([weight()]),
+    },
+    {
+      title: 'optim.ScheduleFreeSGD: a momentum out of its range',
+      error: 'RangeError',
+      text: 'optim.ScheduleFreeSGD: momentum must be above 0 and below 1, not 0',
+      run: () => new optim.ScheduleFreeSGD([weight()], { momentum: 0 }),
+    },
+    {
+      title: 'optim.ScheduleFreeAdamW: a first beta of 0',
+      error: 'RangeError',
+      text: 'optim.ScheduleFreeAdamW: the first of betas must be above 0: the mean is found by way of it',
+      run: () => new optim.ScheduleFreeAdamW([weight()], { betas: [0, 0.999] }),
+    },
+    {
+      title: 'optim.ScheduleFreeSGD: a step in evaluation mode',
+      error: 'Error',
+      text: "optim.ScheduleFreeSGD: the parameters are those to evaluate; call the optimizer's train() before a step",
+      run: () => {
+        const optimizer = new optim.ScheduleFreeSGD([weight()])
+        optimizer.eval()
+        optimizer.step()
+      },
+    },
+    {
       title: 'optim.SGD.loadStateDict: no state',
       error: 'TypeError',
       text: 'optim.SGD: a state is { step, paramGroups, state }, as stateDict() gives it',

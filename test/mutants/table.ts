@@ -10,6 +10,7 @@ import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
 import { exercises } from './table/exercises.ts'
 import { matrices } from './table/matrices.ts'
+import { moreOptimizers } from './table/more_optimizers.ts'
 import { moving } from './table/moving.ts'
 import { norm } from './table/norm.ts'
 import { optimisation } from './table/optimizers.ts'
@@ -32,6 +33,7 @@ export const areas: readonly Area[] = [
   tuning,
   tensors,
   optimisation,
+  moreOptimizers,
   averaging,
   schedules,
   exercises,

@@ -4,7 +4,7 @@ import { bitsOf } from '../support/check.ts'
 import { messageOf, parameter, testGpu } from '../support/gpu.ts'
 import { columns, quadratic } from '../support/quadratic.ts'
 import { constant, minus, negate, over, plus, root, times } from '../support/running_error.ts'
-import { type ElementRule, expectTorch, torchCases } from './torch_cases.ts'
+import { type ElementRule, elementwise, expectTorch, torchCases } from './torch_cases.ts'
 
 beforeAll(async () => {
   await testGpu()
@@ -32,7 +32,9 @@ const adagrad: ElementRule = (element, gradient, options, t) => {
 
 describe('PyTorch', () => {
   it.each(torchCases('Adagrad'))('is followed for twelve steps: %s', async (_, torch) => {
-    await expectTorch(torch, (groups, options) => new optim.Adagrad(groups, options), adagrad, { ...DEFAULTS })
+    await expectTorch(torch, (groups, options) => new optim.Adagrad(groups, options), elementwise(adagrad), {
+      ...DEFAULTS,
+    })
   })
 })
 

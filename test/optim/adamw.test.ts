@@ -5,7 +5,7 @@ import { bitsOf } from '../support/check.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, type Tensor, tensor, testGpu, values } from '../support/gpu.ts'
 import { constant, exactly, larger, minus, negate, over, plus, root, times } from '../support/running_error.ts'
-import { type ElementRule, expectTorch, torchCases } from './torch_cases.ts'
+import { type ElementRule, elementwise, expectTorch, torchCases } from './torch_cases.ts'
 
 let gpu: Gpu
 beforeAll(async () => {
@@ -38,7 +38,7 @@ const adamw: ElementRule = (element, gradient, options, t) => {
 
 describe('PyTorch', () => {
   it.each(torchCases('AdamW'))('is followed for twelve steps: %s', async (_, torch) => {
-    await expectTorch(torch, (groups, options) => new optim.AdamW(groups, options), adamw, { ...DEFAULTS })
+    await expectTorch(torch, (groups, options) => new optim.AdamW(groups, options), elementwise(adamw), { ...DEFAULTS })
   })
 })
 

@@ -43,6 +43,50 @@ describe('a plan is refused', () => {
     plan.dispose()
   })
 
+  it.each<[string, (of: ReturnType<typeof training>) => void, string]>([
+    [
+      'a parameter was frozen',
+      ({ w }) => {
+        w.requiresGrad = false
+      },
+      'tensor [3, 3] requires no gradient now, and did',
+    ],
+    [
+      'a parameter that the optimizer does not have was unfrozen',
+      ({ b }) => {
+        b.requiresGrad = true
+      },
+      'tensor [3] requires a gradient now, and did not',
+    ],
+  ])('after %s, and runs again when that is put back', async (_, change, text) => {
+    const [made, eager] = [training(), training()]
+    for (const { b } of [made, eager]) b.requiresGrad = false
+    const plan = capture(made.step)
+    plan.run()
+    change(made)
+    const before = await values(made.w)
+    expect(messageOf(() => plan.run())).toBe(
+      `plan.run: ${text} when the plan was captured; capture again, or put it back`,
+    )
+    expect(await values(made.w)).toEqual(before)
+    made.w.requiresGrad = true
+    made.b.requiresGrad = false
+    plan.run()
+    eager.step()
+    eager.step()
+    expect(await values(made.w)).toEqual(await values(eager.w))
+    plan.dispose()
+  })
+
+  it('not where nothing is trained: an evaluation does not depend on it', () => {
+    const { w, b } = training()
+    const x = tensor(fill(12, 5, 'normal'), [4, 3])
+    const plan = capture(() => linear(x, w, b))
+    w.requiresGrad = false
+    plan.run()
+    plan.dispose()
+  })
+
   it('after its optimizer was disposed', async () => {
     const { optimizer, step, w } = training()
     const plan = capture(step)
@@ -53,6 +97,29 @@ describe('a plan is refused', () => {
     expect(await values(w)).toEqual(before)
     plan.dispose()
   })
+})
+
+it('a step of an optimizer that was disposed can be captured: it begins anew', async () => {
+  const [eager, captured] = [training(), training()]
+  for (const { step, optimizer } of [eager, captured]) {
+    step()
+    optimizer.dispose()
+  }
+  eager.step()
+  const plan = capture(captured.step)
+  plan.run()
+  expect(await values(captured.w)).toEqual(await values(eager.w))
+  plan.dispose()
+})
+
+it('the rate that a run is given is that of a group without gradients too', () => {
+  const { optimizer, step, b } = training()
+  optimizer.paramGroups.push({ ...optimizer.paramGroups[0]!, params: [b] })
+  b.requiresGrad = false
+  const plan = capture(step)
+  plan.run(2, { lr: [0.5, 0.25] })
+  expect(optimizer.paramGroups.map(({ lr }) => lr)).toEqual([0.25, 0.25])
+  plan.dispose()
 })
 
 it('a parameter that was put into the groups a second time is refused by the next step', () => {

@@ -1,14 +1,15 @@
-// PyTorch's optimizers in twelve steps, and how an optimizer of ours is led through the same.
+// Optimizers of PyTorch and of papers in twelve steps, and how an optimizer of ours is led through the same.
 import { expect } from 'vitest'
-import type { optim, Tensor } from '../../src/node/index.ts'
+import { linear, type optim, type Tensor } from '../../src/node/index.ts'
 import { expectClose } from '../support/close.ts'
+import { fill } from '../support/fill.ts'
 import { parameter, tensor, values } from '../support/gpu.ts'
 import { type Approx, exactly } from '../support/running_error.ts'
 import { float32Of, readSafetensors } from '../support/safetensors.ts'
 
 const file = readSafetensors(new URL('../reference/optimizers.safetensors', import.meta.url))
 const STEPS = 12
-const SIZES = { a: [37], b: [5, 7] }
+const SIZES = { a: [37], b: [5, 7], c: [6, 4] }
 
 type Name = keyof typeof SIZES
 type Options = Record<string, unknown>
@@ -24,7 +25,7 @@ export interface TorchCase {
   readonly state: readonly string[]
 }
 
-/** The cases of one of PyTorch's optimizers, by name. */
+/** The cases of one optimizer, by name. */
 export function torchCases(optimizer: string): [string, TorchCase][] {
   const all = JSON.parse(file.metadata.cases!) as TorchCase[]
   return all.filter((each) => each.optimizer === optimizer).map((each) => [each.name, each])
@@ -52,8 +53,27 @@ export interface Element {
   state: Record<string, Approx>
 }
 
-/** Updates an element as the optimizer defines it; `options` are the group's, t counts the parameter's steps from 1. */
+/**
+ * Updates an element as the optimizer defines it; `options` are the group's, with the `rates` of all steps so far; t counts the
+ * parameter's steps from 1.
+ */
 export type ElementRule = (element: Element, gradient: Approx, options: Options, t: number) => void
+
+/** Updates a whole parameter, for what looks at all of its elements. */
+export type TensorRule = (
+  elements: readonly Element[],
+  gradients: readonly Approx[],
+  options: Options,
+  t: number,
+  shape: readonly number[],
+) => void
+
+/** The rule of each element as one of the parameter. */
+export function elementwise(rule: ElementRule): TensorRule {
+  return (elements, gradients, options, t) => {
+    for (const [i, element] of elements.entries()) rule(element, gradients[i]!, options, t)
+  }
+}
 
 /** The parts of PyTorch's values that differ from ours by more than this, relative to the largest, show a wrong formula. */
 const FLOAT64 = 1e-11
@@ -66,7 +86,7 @@ const FLOAT64 = 1e-11
 export async function expectTorch(
   torch: TorchCase,
   make: (groups: { params: Tensor[] }[], options: Options) => optim.Optimizer,
-  rule: ElementRule,
+  rule: TensorRule,
   defaults: Options,
 ): Promise<void> {
   const names = torch.groups.flatMap(({ params }) => params)
@@ -92,12 +112,13 @@ export async function expectTorch(
     for (const { params, ...own } of torch.groups) {
       const options = { ...defaults, ...inCamelCase(torch.options), ...inCamelCase(own) }
       if (torch.lr_per_step) options.lr = torch.lr_per_step[step]
+      options.rates = torch.lr_per_step?.slice(0, step + 1) ?? new Array(step + 1).fill(options.lr)
       for (const name of params) {
         if (!torch.without_grad[name].includes(step)) {
           const t = steps.get(name)! + 1
           steps.set(name, t)
           const gradient = gradientOf(name, step)
-          for (const [i, element] of elements.get(name)!.entries()) rule(element, exactly(gradient[i]!), options, t)
+          rule(elements.get(name)!, [...gradient].map(exactly), options, t, SIZES[name])
         }
         const found = elements.get(name)!.map(({ p }) => p)
         const all = float64Of(`${torch.name}.float64.${name}`)
@@ -107,10 +128,12 @@ export async function expectTorch(
     }
   }
   const { state } = optimizer.stateDict()
+  optimizer.eval()
   for (const key of torch.state) {
     for (const [i, name] of names.entries()) {
       const reference = `${torch.name}.float64.${key}.${name}`
-      const own = state[camelCase(key)]![i]!
+      // What is kept for evaluation stands in the parameter's place then.
+      const own = key === 'x' ? parameters.get(name)! : state[camelCase(key)]![i]!
       if (!file.tensors.has(reference)) {
         expect(own, `${key} of ${name}`).toBeNull()
         continue
@@ -120,6 +143,36 @@ export async function expectTorch(
     }
   }
   optimizer.dispose()
+}
+
+/**
+ * Two steps of random gradients over parameters of many sizes, which one dispatch updates, each element within the error
+ * that float32 may make.
+ */
+export async function expectSteps(
+  make: (parameters: Tensor[]) => { paramGroups: { lr: number }[] } & Pick<optim.Optimizer, 'zeroGrad' | 'step'>,
+  rule: TensorRule,
+): Promise<void> {
+  const sizes = [0, 1, 63, 1024, 1025, 2500]
+  const start = sizes.map((size) => fill(size, 1, 'normal'))
+  const elements = start.map((data) => [...data].map((p): Element => ({ p: exactly(p), state: {} })))
+  const parameters = start.map((data) => parameter(data, [data.length, 1]))
+  const optimizer = make(parameters)
+  const one = tensor([[1]])
+  for (const t of [1, 2]) {
+    const gradients = sizes.map((size, i) => fill(size, 10 * i + t, 'normal'))
+    optimizer.zeroGrad()
+    // An operation leaves gradients side by side, where one dispatch finds them.
+    for (const [i, p] of parameters.entries()) linear(p, one).backward(tensor(gradients[i]!, p.shape))
+    optimizer.step()
+    for (const [i, p] of parameters.entries()) {
+      const [group] = optimizer.paramGroups
+      const options = { ...group, rates: new Array(t).fill(group!.lr) }
+      rule(elements[i]!, [...gradients[i]!].map(exactly), options, t, p.shape)
+      const expected = Float64Array.from(elements[i]!, (element) => element.p.value)
+      expectClose(await values(p), expected, (k) => elements[i]![k]!.p.error, `${sizes[i]} elements, step ${t}`)
+    }
+  }
 }
 
 async function expectWithin(t: Tensor, torch: Float64Array, found: readonly Approx[], what: string): Promise<void> {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { recall, remember, situation } from '../../src/provision/adapter_memory.ts'
-import { chooseDriver, describeAdapter, noAdapter } from '../../src/provision/adapters.ts'
+import { chooseDriver, describeAdapter, noAdapter, noAdapterInWorker } from '../../src/provision/adapters.ts'
 import { type Driver, findDrivers, forcedSource, icdFolders } from '../../src/provision/drivers.ts'
 import { type AdapterFacts, type Probed, sourceOf } from '../../src/provision/probe.ts'
 import { messageOf } from '../support/gpu.ts'
@@ -290,6 +290,15 @@ A GPU needs its vendor's Vulkan driver; \`vulkaninfo --summary\` lists what the 
       `${tried}On this system adapters come from Metal: a newer system or graphics driver may help.`,
     )
   })
+})
+
+it('says what helps in a worker thread', () => {
+  const driver = { label: "the cache folder's lavapipe", env: { VK_DRIVER_FILES: '/x.json' } }
+  expect(noAdapterInWorker(driver)).toBe(
+    `a worker thread can't use the cache folder's lavapipe: what it sets in process.env is not seen by drivers. Either of these helps:
+  new Worker(file, { env: SHARE_ENV })  SHARE_ENV is from node:worker_threads
+  VK_DRIVER_FILES=/x.json node …        in the shell that starts the program`,
+  )
 })
 
 describe('the memory of what worked', () => {

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -72,6 +73,34 @@ function openIn(env: NodeJS.ProcessEnv, before = ''): Promise<Opened> {
     execFile(process.execPath, args, { env, timeout: 50_000 }, (error, stdout) => {
       if (error) reject(error)
       else resolve(JSON.parse(stdout) as Opened)
+    })
+  })
+}
+
+/** What open() says in a worker thread, and in one that shares the environment: an error, or the source of the adapter. */
+function openInWorkers(env: NodeJS.ProcessEnv): Promise<string[]> {
+  const api = new URL('../../node_modules/tsx/dist/esm/api/index.mjs', import.meta.url).href
+  const thread = `
+    const { parentPort } = require('node:worker_threads')
+    const opening = async () => {
+      const { register } = await import(${JSON.stringify(api)})
+      register()
+      const { open } = await import(${JSON.stringify(openUrl)})
+      const gpu = await open()
+      await gpu.close()
+      return gpu.info.adapterSource
+    }
+    opening().catch(({ message }) => message).then((text) => parentPort.postMessage(text))`
+  const program = `
+    const { SHARE_ENV, Worker } = require('node:worker_threads')
+    const inWorker = (options) => new Promise((resolve) => {
+      new Worker(${JSON.stringify(thread)}, { eval: true, ...options }).on('message', resolve)
+    })
+    inWorker({}).then(async (own) => console.log(JSON.stringify([own, await inWorker({ env: SHARE_ENV })])))`
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, ['--eval', program], { env, timeout: 50_000 }, (error, stdout) => {
+      if (error) reject(error)
+      else resolve(JSON.parse(stdout) as string[])
     })
   })
 }
@@ -152,6 +181,18 @@ describe.skipIf(chosen)('open()', () => {
         )
     },
   )
+
+  it.skipIf(!present('cache-lavapipe') || ofSystem)('works in a worker thread, or names what helps there', async () => {
+    const cache = realpathSync(cacheDir())
+    const [own, shared] = await openInWorkers(environment({ XDG_CACHE_HOME: join(cache, '..') }))
+    const named = `VK_DRIVER_FILES=${cache}/lavapipe/lvp_icd.json node …`
+    expect(own).toBe(
+      `a worker thread can't use the cache folder's lavapipe: what it sets in process.env is not seen by drivers. Either of these helps:
+  ${'new Worker(file, { env: SHARE_ENV })'.padEnd(named.length)}  SHARE_ENV is from node:worker_threads
+  ${named}  in the shell that starts the program`,
+    )
+    expect(shared).toBe('lavapipe')
+  })
 
   it('refuses another value of DAWNGRAD_ADAPTER', async () => {
     expect(await openIn(environment({ DAWNGRAD_ADAPTER: 'cuda' }))).toEqual({

@@ -37,6 +37,49 @@ test('chain multiplies, scale scales; without a text where a part has none', () 
   }
 })
 
+describe("chain beside PyTorch's ChainedScheduler", () => {
+  const half = sched.exponentialLR({ lr: 1, gamma: 0.5 })
+  const lambda = sched.lambdaLR({ lr: 1, lambda: (t) => 1 / (1 + t) })
+  const cosine = sched.cosineAnnealingLR({ lr: 1, tMax: 4 })
+  const floor = sched.cosineAnnealingLR({ lr: 1, tMax: 4, etaMin: 0.1 })
+  const restarts = sched.cosineAnnealingWarmRestarts({ lr: 1, t0: 4 })
+  const triangle = sched.cyclicLR({ baseLr: 0.1, maxLr: 1, stepSizeUp: 2, cycleMomentum: false })
+  const near = (got: number, want: number) => expect(Math.abs(got - want)).toBeLessThanOrEqual(1e-12)
+  // Made with PyTorch 1.13: the rates at t = 1, 2, … of a chain whose base rate is 1, ExponentialLR(gamma=0.5) first.
+  const torch = {
+    linear: [0.21875, 0.15625, 0.1015625, 0.0625, 0.03125],
+    polynomial: [0.28125, 0.0625, 0.0078125, 0, 0],
+    cosine: [0.42677669529663687, 0.125, 0.018305826175840784, 0, 0.1464466094067262],
+    lambda: [1 / 2, 1 / 3, 1 / 4, 1 / 5, 1 / 6],
+    restarts: [0.8535533905932737, 0.5, 0.14644660940672627, 1, 0.8535533905932737],
+    triangle: [0.55, 1, 0.55, 0.1, 0.55],
+  }
+
+  test('is the same for parts that multiply the rate', () => {
+    const linear = sched.linearLR({ lr: 1, startFactor: 0.25, totalIters: 4 })
+    const polynomial = sched.polynomialLR({ lr: 1, totalIters: 4, power: 2 })
+    for (const [i, t] of [1, 2, 3, 4, 5].entries()) {
+      near(sched.chain([half, linear])(t), torch.linear[i]!)
+      near(sched.chain([half, polynomial])(t), torch.polynomial[i]!)
+      if (t <= 4) near(sched.chain([half, cosine])(t), torch.cosine[i]!)
+    }
+  })
+
+  test('is the product where PyTorch sets the rate, rises from the base rate again, or has a floor', () => {
+    for (const t of [1, 2, 3, 4, 5]) {
+      for (const part of [lambda, cosine, floor, restarts, triangle]) {
+        expect(sched.chain([half, part])(t)).toBe(0.5 ** t * part(t))
+        expect(sched.chain([part, half])(t)).toBe(part(t) * 0.5 ** t)
+      }
+      near(lambda(t), torch.lambda[t - 1]!)
+      near(restarts(t), torch.restarts[t - 1]!)
+      near(triangle(t), torch.triangle[t - 1]!)
+    }
+    expect(sched.chain([half, lambda])(2)).toBe((1 / 4) * (1 / 3))
+    expect(sched.chain([half, cosine])(5)).toBeCloseTo(torch.cosine[4]! / 32, 12)
+  })
+})
+
 test('the momentum of a part is carried on at its own t', () => {
   const momenta = (s: sched.Schedule): number[] => [0, 1, 2, 3, 4].map((t) => s.momentum!(t))
   const own = momenta(cyclic)

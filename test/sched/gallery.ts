@@ -168,7 +168,12 @@ export const ENTRIES: readonly Entry[] = [
   {
     name: 'chain',
     formula: 'Π s_i(t)',
-    about: 'In a text form, a schedule after the first has the base rate 1 if it names none.',
+    about:
+      'The product of the rates at t. In a text form, a schedule after the first has the base rate 1 if it names none. PyTorch gives ' +
+      'the same for parts\nthat multiply the rate, and another rate for parts that set it: there `lambdaLR`, ' +
+      '`cosineAnnealingWarmRestarts`, `cyclicLR` and `oneCycleLR` drop\nwhat the parts before them did, `cosineAnnealingLR` rises ' +
+      'from its base rate again after `tMax`, and `etaMin` is a floor. Beside `exponentialLR(0.5)`\nthe rate of 1 / (1 + t) at ' +
+      't = 2 is 1/3 · 1/4 here and 1/3 there.',
     source: 'ChainedScheduler',
     specs: ['chain([constantLR(0.1, 4, 0.3), exponentialLR(0.9)])'],
     range: 30,

@@ -19,6 +19,8 @@ export const exactly = (value: number): Approx => ({ value, error: 0 })
 /** A number that was computed in float64 and is given to the device in float32. */
 export const constant = (value: number): Approx => ({ value, error: Math.abs(Math.fround(value) - value) })
 
+export const ZERO = exactly(0)
+
 export const negate = ({ value, error }: Approx): Approx => ({ value: -value, error })
 
 export const plus = (a: Approx, b: Approx): Approx => rounded(a.value + b.value, a.error + b.error, 1)
@@ -51,6 +53,19 @@ export function root({ value, error }: Approx): Approx {
 /** The larger of two: as far off as the worse of them at most. */
 export function larger(a: Approx, b: Approx): Approx {
   return { value: Math.max(a.value, b.value), error: Math.max(a.error, b.error) }
+}
+
+/** What is below 0 as 0. */
+export function atLeast0({ value, error }: Approx): Approx {
+  return { value: Math.max(0, value), error: Math.min(error, Math.max(0, value + error)) }
+}
+
+/** The sign, which is right where the error is too small to change it; 0 has none if it is off by underflow alone. */
+export function signOf({ value, error }: Approx): Approx {
+  if (value === 0 && error < 2 ** -100) return ZERO
+  if (!(Math.abs(value) > error))
+    throw new RangeError(`signOf: ${value} may have either sign within its error ${error}`)
+  return exactly(Math.sign(value))
 }
 
 /** WGSL's exponential has 3 + 2·|x| ULP. */

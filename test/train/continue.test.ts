@@ -15,6 +15,7 @@ import {
   maxPool2d,
   nn,
   optim,
+  randn,
   sched,
   type Tensor,
   tensor,
@@ -48,6 +49,16 @@ class Normed extends Plain {
 
   override forward(x: Tensor): Tensor {
     return this.classify.forward(this.hidden.forward(this.norm.forward(maxPool2d(x, { kernelSize: 7 }).flatten())))
+  }
+}
+
+/** With a draw in training, and one in every mode. */
+class Drawing extends Plain {
+  readonly drop = new nn.Dropout(0.3)
+
+  override forward(x: Tensor): Tensor {
+    const y = this.drop.forward(this.hidden.forward(maxPool2d(x, { kernelSize: 7 }).flatten()))
+    return this.classify.forward(y.add(randn([6]).mul(0.01)))
   }
 }
 
@@ -95,7 +106,9 @@ const CASES: [string, Case][] = [
   ['two batches an update', { make: sgd, options: { ...perStep, accumulate: 2, clipGradNorm: 1 } }],
   ['AdamW in groups', { make: (net) => new optim.AdamW(groups(net), { lr: 0.01 }) }],
   ['SGLD', { make: (net) => new optim.SGLD(net.parameters(), { lr: 0.1, temperature: 0.001, seed: 3 }) }],
+  ['schedule-free AdamW', { make: (net) => new optim.ScheduleFreeAdamW(net.parameters()), options: perStep }],
   ['batch norm', { net: () => new Normed(), make: sgd }],
+  ['dropout, two batches an update', { net: () => new Drawing(), make: sgd, options: { accumulate: 2 } }],
   ['a network with a buffer', { net: () => new Buffered(), make: sgd }],
 ]
 
@@ -133,6 +146,18 @@ describe('a run that continues from a saved state ends with the bits of one that
       for (const part of [whole.optimizer, whole.net]) part.dispose()
     }
   })
+})
+
+it('a schedule-free optimizer is saved with the means, which are evaluated, and left with them', async () => {
+  const { net, optimizer } = start({ make: (one) => new optim.ScheduleFreeSGD(one.parameters()) })
+  const store = memoryStore()
+  const { testLoss } = await fit(net, { data, optimizer, epochs: 1, checkpoint: { store, every: 2, keep: 9 } })
+  for (const step of [2, 6]) {
+    expect([...store.states.get(checkpointName(step))!.optimizer.state.keys()]).toEqual(['z', 'y'])
+  }
+  expect(() => optimizer.step()).toThrow("call the optimizer's train() before a step")
+  expect((await evaluate(net, data.test)).loss).toBe(testLoss)
+  for (const part of [optimizer, net]) part.dispose()
 })
 
 describe('what ends a run early leaves a checkpoint, and ‘last’ continues there', () => {

@@ -11,6 +11,8 @@ import {
   manualSeed,
   nn,
   optim,
+  type Tensor,
+  tensor,
 } from '../../src/node/index.ts'
 import { bitsOf } from '../support/check.ts'
 import { collected } from '../support/collect.ts'
@@ -32,7 +34,7 @@ afterAll(() => data.dispose())
 /** After which of these epochs it would stop, and the epoch that it takes for the best. */
 function stops(options: EarlyStoppingOptions, values: readonly number[]): [number | null, number | null] {
   const stopping = earlyStopping({ ...options, restoreBest: false })
-  const run = {} as FitRun
+  const run = { test: {} } as FitRun
   stopping.onBegin!(run, null)
   const metric = options.metric ?? 'testAcc'
   const at = values.findIndex(
@@ -106,9 +108,36 @@ describe('in a fit', () => {
     expect(kept.end).toEqual(kept.after[0])
   })
 
-  it('refuses a metric of the test where there is none', async () => {
-    await expect(climb({ metric: 'testLoss' }, 2)).rejects.toThrow(
-      new Error('earlyStopping: there is no testLoss: fit was given no data.test'),
-    )
+  it('refuses a metric of the test where there is none, before anything is trained', async () => {
+    for (const metric of ['testLoss', 'testAcc'] as const) {
+      manualSeed(3)
+      const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 3))
+      const optimizer = new optim.SGD(net.parameters(), { lr: 0.1, momentum: 0.5 })
+      const before = await Promise.all(net.parameters().map(bitsOf))
+      const calls: string[] = []
+      const note: FitCallback = {
+        onProgress: () => void calls.push('update'),
+        dispose: () => void calls.push('dispose'),
+      }
+      await expect(
+        fit(net, { data, optimizer, epochs: 2, callbacks: [note, earlyStopping({ metric })] }),
+      ).rejects.toThrow(new Error(`earlyStopping: there is no ${metric}: fit was given no data.test`))
+      expect(calls).toEqual(['dispose'])
+      expect(await Promise.all(net.parameters().map(bitsOf))).toEqual(before)
+      expect(optimizer.stateDict().step).toBe(0)
+    }
+  })
+
+  it('of a network that has grown since the best epoch before', async () => {
+    manualSeed(3)
+    const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 3))
+    const optimizer = new optim.SGD(net.parameters(), { lr: 0.01 })
+    const onEpoch: FitCallback['onEpoch'] = ({ epoch }) => {
+      if (epoch === 0) Object.assign(net, { scale: nn.buffer(tensor([1, 2])) })
+    }
+    const stopping = earlyStopping({ metric: 'trainLoss' })
+    await fit(net, { data, optimizer, epochs: 3, callbacks: [stopping, { onEpoch }] })
+    expect(stopping.bestEpoch).toBe(2)
+    expect(await (net as unknown as { scale: Tensor }).scale.data()).toEqual(Float32Array.of(1, 2))
   })
 })

@@ -101,6 +101,18 @@ describe('suggest', () => {
     expect(found).toEqual({ steepest: 1e-9, lowest: 1e-6, tenth: 1e-6 / 10 })
   })
 
+  it('takes no fall for the steepest that comes after the lowest loss: the way back from a jump', () => {
+    expect(suggest(points(5, 4.9, 4.5, 4.4, 9, 6, 5), 7)).toMatchObject({ steepest: 1e-9, lowest: 10 ** -7 })
+    expect(suggest(points(1, 5, 2), 3)).toMatchObject({ steepest: null, lowest: 1e-10 })
+    // a jump and the way back before the lowest loss
+    expect(suggest(points(5, 9, 6, 4, 4.5), 5)).toMatchObject({ steepest: 1e-9, lowest: 10 ** -7 })
+    const next = mulberry32(7)
+    for (let i = 0; i < 200; i++) {
+      const { steepest, lowest } = suggest(points(...Array.from({ length: 12 }, () => next() % 100)), 12)
+      if (steepest !== null) expect(steepest).toBeLessThan(lowest!)
+    }
+  })
+
   it('leaves the first tenth of the planned steps out', () => {
     const found = suggest(points(5, 1, 4, 3.9, 3.5, 3.4), 20)
     expect(found).toMatchObject({ steepest: 10 ** -7, lowest: 10 ** -5 })

@@ -1,5 +1,137 @@
 // Written by `npm run embed` from wgsl/*.wgsl. Do not edit.
 
+export const adadelta = `// adadelta: the update of many parameters in one dispatch, as torch.optim.Adadelta defines it for each.
+//
+//   g = (maximize ? -dp : dp) + decay * p
+//   squareAvg = rho * squareAvg + (1 - rho) * g * g
+//   delta = sqrt(accDelta + eps) / sqrt(squareAvg + eps) * g
+//   accDelta = rho * accDelta + (1 - rho) * delta * delta;  p -= lr * delta
+//
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   squareAvg, accDelta   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, rho, 1 - rho, eps, decay, maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step  A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//       that is not finite is noted in the watch.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> squareAvg: array<f32>;
+@group(0) @binding(8) var<storage, read_write> accDelta: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 6u;
+
+struct Settings {
+  lr: f32, rho: f32, take: f32, eps: f32, decay: f32, maximize: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u) != 0.0,
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn gradient(s: Settings, at: u32, given: f32) -> f32 {
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
+  return g;
+}
+
+fn delta_of(s: Settings, at: u32, g: f32) -> f32 {
+  let squares = s.rho * squareAvg[at] + s.take * g * g;
+  let before = accDelta[at];
+  let delta = root_of(before + s.eps) / root_of(squares + s.eps) * g;
+  squareAvg[at] = squares;
+  accDelta[at] = s.rho * before + s.take * delta * delta;
+  return delta;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = p[at] - s.lr * delta_of(s, at, gradient(s, at, given));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
 export const adagrad = `// adagrad: the update of many parameters in one dispatch, as torch.optim.Adagrad defines it for each.
 //
 //   g = (maximize ? -dp : dp) + weight_decay * p
@@ -122,13 +254,14 @@ fn step(
 }
 `
 
-export const adam = `// adam: the update of many parameters in one dispatch, as torch.optim.AdamW defines it for each.
+export const adam = `// adam: the update of many parameters in one dispatch, as torch.optim.Adam and AdamW define it for each.
 //
-//   g = maximize ? -dp : dp;  p *= keep
+//   g = (maximize ? -dp : dp) + decay * p;  p *= keep
 //   expAvg += (1 - beta1) * (g - expAvg);  expAvgSq = beta2 * expAvgSq + (1 - beta2) * g * g
 //   p -= step_size * expAvg / (sqrt(v) / root + eps)      v = expAvgSq; with amsgrad the largest so far
 //
-// where keep = 1 - lr * weight_decay, step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t).
+// where step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t); AdamW has keep = 1 - lr * weight_decay and decay = 0, Adam
+// keep = 1 and decay = weight_decay.
 // The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
 //
 //   p, dp     f32
@@ -136,7 +269,7 @@ export const adam = `// adam: the update of many parameters in one dispatch, as 
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of step_size, keep, 1 - beta1, beta2,
-//             1 - beta2, eps, root, maximize (0 or 1)
+//             1 - beta2, eps, root, maximize (0 or 1), decay
 //   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
 //
 // step          A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
@@ -168,10 +301,10 @@ override WG: u32 = 64u;
 const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
-const SETTINGS: u32 = 8u;
+const SETTINGS: u32 = 9u;
 
 struct Settings {
-  step_size: f32, keep: f32, take1: f32, beta2: f32, take2: f32, eps: f32, root: f32, maximize: bool,
+  step_size: f32, keep: f32, take1: f32, beta2: f32, take2: f32, eps: f32, root: f32, maximize: bool, decay: f32,
 }
 
 fn setting(i: u32) -> f32 {
@@ -182,6 +315,7 @@ fn setting(i: u32) -> f32 {
 fn read_settings() -> Settings {
   return Settings(
     setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u), setting(7u) != 0.0,
+    setting(8u),
   );
 }
 
@@ -209,7 +343,8 @@ fn root_of(v: f32) -> f32 {
 
 // What the averages make of a gradient: the second one, which the update divides by.
 fn average(s: Settings, at: u32, given: f32) -> f32 {
-  let g = select(given, -given, s.maximize);
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
   let m = expAvg[at];
   expAvg[at] = m + s.take1 * (g - m);
   let v = s.beta2 * expAvgSq[at] + s.take2 * g * g;
@@ -3293,6 +3428,318 @@ fn batch(
 }
 `
 
+export const layer_wise = `// layer_wise: updates whose length depends on the norms of each parameter and of its gradient or direction, many parameters in
+// three dispatches: partial sums, their totals, the update.
+//
+// LARS (You, Gitman and Ginsburg, 2017):
+//   local = trust * |p| / (|dp| + decay * |p| + eps);  d = local * (dp + decay * p)
+//   first step:  b = d        later:  b = momentum * b + (1 - dampening) * d
+//   p -= lr * (nesterov ? d + momentum * b : b)        without momentum:  p -= lr * d
+//
+// LAMB (You et al., 2020):
+//   expAvg += (1 - beta1) * (dp - expAvg);  expAvgSq = beta2 * expAvgSq + (1 - beta2) * dp * dp
+//   d = scale1 * expAvg / (sqrt(expAvgSq) / root + eps) + decay * p;  p -= lr * |p| / |d| * d
+//
+// where scale1 = 1 / (1 - beta1^t), root = sqrt(1 - beta2^t). Where one of the two norms is 0, local and |p| / |d| are 1. A norm
+// that float32 can't hold makes the parameter NaN.
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   momentumBuffer     as bits: NO_MOMENTUM where there was no step with momentum yet
+//   expAvg, expAvgSq   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   sums      [ROWS, 2]  of each row the sums of squares of p and of what else has a norm; after totals the two norms of its
+//             parameter
+//   settings  rows of one update each, as per_step.ts describes them. LARS: the bits of lr, momentum, 1 - dampening, decay,
+//             nesterov (0 or 1), trust, eps, 0. LAMB: lr, 1 - beta1, beta2, 1 - beta2, eps, decay, scale1, root
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// lars_norms          A workgroup adds up the squares of its row.
+// totals              A workgroup adds up the rows of its row's parameter, if that is the first of them.
+// lars, lars_momentum A workgroup updates what its row says, a thread PER elements, without a momentum buffer and with. Where
+//                     watched is 1, a gradient or a new parameter that is not finite is noted in the watch.
+// lamb_norms          A workgroup takes its row's gradients into the averages, notes those that are not finite, and adds up
+//                     the squares of its row.
+// lamb                A workgroup updates what its row says, and notes parameters that are not finite.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(8) var<storage, read_write> momentumBuffer: array<u32>;
+@group(0) @binding(9) var<storage, read_write> expAvg: array<f32>;
+@group(0) @binding(10) var<storage, read_write> expAvgSq: array<f32>;
+
+// A change of these changes the bits of the norms.
+const WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 8u;
+const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+
+var<workgroup> found: array<vec2f, WG>;
+
+struct Lars {
+  lr: f32, momentum: f32, take: f32, decay: f32, nesterov: bool, trust: f32, eps: f32,
+}
+
+struct Lamb {
+  lr: f32, take1: f32, beta2: f32, take2: f32, eps: f32, decay: f32, scale1: f32, root: f32,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_lars() -> Lars {
+  return Lars(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u) != 0.0, setting(5u), setting(6u),
+  );
+}
+
+fn read_lamb() -> Lamb {
+  return Lamb(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u), setting(7u),
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+// What the threads have found, in order.
+fn all_found() -> vec2f {
+  var sum = found[0];
+  for (var k = 1u; k < WG; k++) {
+    sum += found[k];
+  }
+  return sum;
+}
+
+// A quotient of norms; 1 where one of them is 0, NaN where one is not finite.
+fn trusted(a: f32, b: f32, quotient: f32) -> f32 {
+  if (not_finite(a) || not_finite(b)) {
+    var nan = 0x7fc00000u;
+    return bitcast<f32>(nan);
+  }
+  return select(quotient, 1.0, a == 0.0 || b == 0.0);
+}
+
+fn lars_direction(s: Lars, row: u32, given: f32, before: f32) -> f32 {
+  let of_p = sums[2u * row];
+  let of_dp = sums[2u * row + 1u];
+  let local = trusted(of_p, of_dp, s.trust * of_p / (of_dp + s.decay * of_p + s.eps));
+  var g = given;
+  if (s.decay != 0.0) { g += s.decay * before; }
+  return local * g;
+}
+
+fn lars_collected(s: Lars, at: u32, d: f32) -> f32 {
+  let before = momentumBuffer[at];
+  var b = d;
+  if (before != NO_MOMENTUM) { b = s.momentum * bitcast<f32>(before) + s.take * d; }
+  momentumBuffer[at] = bitcast<u32>(b);
+  return select(b, d + s.momentum * b, s.nesterov);
+}
+
+fn lamb_direction(s: Lamb, at: u32) -> f32 {
+  let d = s.scale1 * expAvg[at] / (root_of(expAvgSq[at]) / s.root + s.eps);
+  return d + s.decay * p[at];
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn lars_norms(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  var sum = vec2f(0.0);
+  for (var i = local; i < row.count; i += WG) {
+    let both = vec2f(p[row.at + i], dp[row.at_dp + i]);
+    sum += both * both;
+  }
+  found[local] = sum;
+  workgroupBarrier();
+  if (local == 0u && row.count > 0u) {
+    let all = all_found();
+    sums[2u * at_row] = all.x;
+    sums[2u * at_row + 1u] = all.y;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn lamb_norms(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_lamb();
+  var sum = vec2f(0.0);
+  var bad_dp = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let g = dp[row.at_dp + i];
+    let before = expAvg[at];
+    expAvg[at] = before + s.take1 * (g - before);
+    expAvgSq[at] = s.beta2 * expAvgSq[at] + s.take2 * g * g;
+    let both = vec2f(p[at], lamb_direction(s, at));
+    sum += both * both;
+    bad_dp = bad_dp || not_finite(g);
+  }
+  note_row(row, bad_dp, false);
+  found[local] = sum;
+  workgroupBarrier();
+  if (local == 0u && row.count > 0u) {
+    let all = all_found();
+    sums[2u * at_row] = all.x;
+    sums[2u * at_row + 1u] = all.y;
+  }
+}
+
+// The sums of a parameter are one after the other, as its rows in the table are: the first row adds up all, in order.
+@compute @workgroup_size(WG)
+fn totals(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let first = group.y * groups.x + group.x;
+  let code = read_row(first).code_p;
+  let is_first = first < params.rows && (first == 0u || read_row(first - 1u).code_p != code);
+  var sum = vec2f(0.0);
+  for (var i = first + local; is_first && i < params.rows && read_row(i).code_p == code; i += WG) {
+    sum += vec2f(sums[2u * i], sums[2u * i + 1u]);
+  }
+  found[local] = sum;
+  workgroupBarrier();
+  let all = all_found();
+  for (var i = first + local; is_first && i < params.rows && read_row(i).code_p == code; i += WG) {
+    sums[2u * i] = root_of(all.x);
+    sums[2u * i + 1u] = root_of(all.y);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn lars(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_lars();
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let before = p[at];
+    let parameter = before - s.lr * lars_direction(s, at_row, given, before);
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn lars_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_lars();
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let before = p[at];
+    let parameter = before - s.lr * lars_collected(s, at, lars_direction(s, at_row, given, before));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn lamb(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_lamb();
+  let of_p = sums[2u * at_row];
+  let of_d = sums[2u * at_row + 1u];
+  let rate = s.lr * trusted(of_p, of_d, of_p / of_d);
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let parameter = p[at] - rate * lamb_direction(s, at);
+    p[at] = parameter;
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, false, bad_p);
+}
+`
+
 export const linear = `// linear: a fully connected layer and its gradients, row-major; with relu = 1, of a ReLU after it too.
 //
 //   out[n, o] = sum over i of x[n, i] * weight[o, i], plus bias[o]; with relu = 1, 0 where that is <= 0; NaN passes
@@ -3929,6 +4376,131 @@ fn reduce(
 }
 `
 
+export const lion = `// lion: the update of many parameters in one dispatch (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023,
+// algorithm 2).
+//
+//   p = p * keep - lr * sign(expAvg + (1 - beta1) * (dp - expAvg));  expAvg += (1 - beta2) * (dp - expAvg)
+//
+// where keep = 1 - lr * weight_decay; the sign of 0 is 0, that of NaN is NaN.
+// The parameters lie side by side in p, their averages at the same places in expAvg, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   expAvg    f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, keep, 1 - beta1, 1 - beta2
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step  A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//       that is not finite is noted in the watch.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> expAvg: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 4u;
+
+struct Settings {
+  lr: f32, keep: f32, take1: f32, take2: f32,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u),
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// By bits: adapters may assume that there is no NaN.
+fn sign_of(v: f32) -> f32 {
+  let bits = bitcast<u32>(v);
+  let size = bits & 0x7fffffffu;
+  if (size == 0u || size > 0x7f800000u) { return v; }
+  return bitcast<f32>((bits & 0x80000000u) | 0x3f800000u);
+}
+
+fn updated(s: Settings, at: u32, given: f32) -> f32 {
+  let before = expAvg[at];
+  let apart = given - before;
+  expAvg[at] = before + s.take2 * apart;
+  return p[at] * s.keep - s.lr * sign_of(before + s.take1 * apart);
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, at, given);
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
 export const matmul = `// matmul: out = op(a) * op(b), row-major, k in ascending order.
 // A dispatch adds up \`count\` k from k0 on; with more = 1 their sums are added to what out holds.
 //
@@ -4286,6 +4858,403 @@ fn backward_disjoint(
         dx[plane + cell] = select(0.0, value, cell == at);
       }
     }
+  }
+}
+`
+
+export const muon = `// muon: what an update of matrices along their orthogonalized momentum needs beside matrix products (Jordan et al., 2024,
+// kellerjordan.github.io/posts/muon).
+//
+//   momentumBuffer += (1 - momentum) * (dp - momentumBuffer)
+//   u = nesterov ? dp + momentum * (momentumBuffer - dp) : momentumBuffer;  x = u / (|u| + 1e-7)
+//   five times:  x = a x + b x m + c x m m, m = x^T x or, with the products on the other side, x x^T
+//   p = keep * p - lr * x
+//
+// where keep = 1 - lr * weight_decay; the last x has the factor sqrt(max(1, rows / columns)), by way of its a, b and c.
+// The parameters lie side by side in p, momentumBuffer and u at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp           f32
+//   momentumBuffer  f32, 0 before the first step
+//   u               f32, u and then x
+//   y, z            f32, [size]; what m and m m make of x
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   sums      [ROWS, 2]  of each row the sum of squares of u, and 0; in normalize the norm of its parameter's u
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, keep, momentum, 1 - momentum, nesterov
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// collect    A workgroup takes its row's gradients into the momentum and makes u, with the sum of its squares. Where watched is
+//            1, a gradient that is not finite is noted in the watch. layer_wise's totals makes the norms.
+// normalize  A workgroup divides its row's u by the norm.
+// combine    u = a u + b y + c z, [size], a thread PER elements.
+// step       A workgroup updates what its row says, and notes parameters that are not finite.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+  size: u32, // for combine
+  a: f32,
+  b: f32,
+  c: f32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(8) var<storage, read_write> momentumBuffer: array<f32>;
+@group(0) @binding(9) var<storage, read_write> u: array<f32>;
+@group(0) @binding(10) var<storage, read> y: array<f32>;
+@group(0) @binding(11) var<storage, read> z: array<f32>;
+
+// A change of these changes the bits of the norms.
+const WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 5u;
+
+var<workgroup> found: array<f32, WG>;
+
+struct Settings {
+  lr: f32, keep: f32, momentum: f32, take: f32, nesterov: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(setting(0u), setting(1u), setting(2u), setting(3u), setting(4u) != 0.0);
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn collect(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_settings();
+  var sum = 0.0;
+  var bad_dp = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let g = dp[row.at_dp + i];
+    let before = momentumBuffer[at];
+    let buffer = before + s.take * (g - before);
+    let v = select(buffer, g + s.momentum * (buffer - g), s.nesterov);
+    momentumBuffer[at] = buffer;
+    u[at] = v;
+    sum += v * v;
+    bad_dp = bad_dp || not_finite(g);
+  }
+  note_row(row, bad_dp, false);
+  found[local] = sum;
+  workgroupBarrier();
+  if (local != 0u || row.count == 0u) { return; }
+  for (var k = 1u; k < WG; k++) {
+    sum += found[k];
+  }
+  sums[2u * at_row] = sum;
+  sums[2u * at_row + 1u] = 0.0;
+}
+
+@compute @workgroup_size(WG)
+fn normalize(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  for (var i = local; i < row.count; i += WG) {
+    u[row.at + i] /= sums[2u * at_row] + 1e-7;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn combine(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = (group.y * groups.x + group.x) * WG * PER + local;
+  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
+    u[i] = params.a * u[i] + params.b * y[i] + params.c * z[i];
+  }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let at_row = group.y * groups.x + group.x;
+  let row = read_row(at_row);
+  let s = read_settings();
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let parameter = s.keep * p[at] - s.lr * u[at];
+    p[at] = parameter;
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, false, bad_p);
+}
+`
+
+export const random = `// random: random numbers, and dropout.
+//
+//   draw              out[i] = u, uniform on [0, 1) in steps of 2^-24         OP 0, rand
+//                     out[i] = xi, standard normal                           OP 1, randn
+//                     out[i] = 1 where word >> 1 is below \`below\`, else 0    OP 2, bernoulli
+//   dropout           out[i] = x[i] * scale where word >> 1 is below \`below\`, else x[i] * 0
+//   dropout_backward  dx[i] = dy[i], likewise, by the draw that dropout noted
+//
+// The words of a draw are a pure function of the seed, the draw's number n and the element's number i, those of
+// src/tensor/random.ts, stream 'draw', substream n mod 2^32: Philox4x32-10 gives the words 4b … 4b + 3 from
+//   counter = (b, n >> 32, n mod 2^32, 4)    key = (seed low, seed high)
+// Element i has word i: u = (word_i >> 8) / 2^24; the words 2j and 2j + 1 give two normal numbers by Box and Muller (1958):
+//   u1 = ((word_2j >> 8) + 1) / 2^24,  u2 = (word_2j+1 >> 8) / 2^24,  r = sqrt(-2 ln u1)
+//   xi_2j = r cos(2 pi u2),  xi_2j+1 = r sin(2 pi u2)
+// The logarithm, sine and cosine are series: WGSL allows its own cosine an error of 2^-11.
+//
+//   x, out, dy, dx  [size], any shape, flat, as vectors of four; a tensor's memory ends with a whole vector, so that the last
+//                   may hold numbers of no meaning
+//   settings        rows of one draw each, as per_step.ts describes them: n low, n high, seed low, seed high
+//   noted           [1]  what dropout drew by: the row
+//   noticed         [1]  the same, read
+//
+// One thread computes PER elements, a block of Philox for every four. What is dropped is x * 0, as PyTorch has it: NaN gives NaN,
+// so do infinities, and 0 keeps the sign of x. By bits, since a driver may assume that there is no NaN.
+
+struct Params {
+  size: u32,
+  which: u32, // which one it is of several draws in a step of a run
+  below: u32, // 2^31 times the probability
+  scale: f32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(4) var<storage, read> x: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> noted: array<vec4u>;
+@group(0) @binding(6) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(7) var<storage, read> noticed: array<vec4u>;
+@group(0) @binding(8) var<storage, read_write> dx: array<vec4f>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+const OP: u32 = 0u; // tune
+
+const RAND: u32 = 0u;
+const RANDN: u32 = 1u;
+
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 4u;
+const DRAW: u32 = 4u; // the stream's number
+const INFINITY_BITS: u32 = 0x7f800000u;
+
+// The high and the low half of a product, from halves of 16 bits.
+fn multiply(a: u32, b: u32) -> vec2u {
+  let a_low = a & 0xffffu;
+  let a_high = a >> 16u;
+  let b_low = b & 0xffffu;
+  let b_high = b >> 16u;
+  let middle = a_high * b_low + ((a_low * b_low) >> 16u);
+  let carry = a_low * b_high + (middle & 0xffffu);
+  return vec2u(a_high * b_high + (middle >> 16u) + (carry >> 16u), a * b);
+}
+
+// Philox4x32-10 (Salmon, Moraes, Dror and Shaw, SC 2011).
+fn philox(counter: vec4u, seed: vec2u) -> vec4u {
+  var c = counter;
+  var key = seed;
+  for (var round = 0u; round < 10u; round++) {
+    let m0 = multiply(0xd2511f53u, c.x);
+    let m1 = multiply(0xcd9e8d57u, c.z);
+    c = vec4u(m1.x ^ c.y ^ key.x, m1.y, m0.x ^ c.w ^ key.y, m0.y);
+    key += vec2u(0x9e3779b9u, 0xbb67ae85u);
+  }
+  return c;
+}
+
+// The words of four elements.
+fn words_of(row: vec4u, block: u32) -> vec4u {
+  return philox(vec4u(block, row.y, row.x, DRAW), row.zw);
+}
+
+// -ln(k / 2^24) for k from 1 to 2^24, both exact in f32. k = m 2^e with m in (0.7, 1.42), so that the terms of
+// ln m = 2 (s + s^3/3 + s^5/5 + …), s = (m - 1) / (m + 1), |s| < 0.18, are below 2^-24 of the first from s^11 on.
+fn minus_log(k: u32) -> f32 {
+  let bits = bitcast<u32>(f32(k));
+  var m = bitcast<f32>((bits & 0x7fffffu) | 0x3f800000u);
+  var e = i32(bits >> 23u) - 151; // 127, and the 24 of 2^24
+  if (m > 1.41421356) {
+    m *= 0.5;
+    e += 1;
+  }
+  let s = (m - 1.0) / (m + 1.0);
+  let q = s * s;
+  let series = 1.0 + q * (0.333333333 + q * (0.2 + q * (0.142857143 + q * 0.111111111)));
+  return -(f32(e) * 0.693147181 + 2.0 * s * series);
+}
+
+// cos and sin of 2 pi k / 2^24: a quarter's number, and Taylor's series to the powers 10 and 9 for the rest, |angle| <= pi / 4.
+fn turn(k: u32) -> vec2f {
+  let quarter = (k + 0x200000u) >> 22u;
+  let angle = f32(i32(k) - i32(quarter << 22u)) * (1.57079633 / 4194304.0);
+  let q = angle * angle;
+  let c = 1.0 + q * (-0.5 + q * (0.0416666667 + q * (-0.00138888889 + q * (0.0000248015873 - q * 2.75573192e-7))));
+  let s = angle * (1.0 + q * (-0.166666667 + q * (0.00833333333 + q * (-0.000198412698 + q * 2.75573192e-6))));
+  switch (quarter & 3u) {
+    case 1u: { return vec2f(-s, c); }
+    case 2u: { return vec2f(-c, -s); }
+    case 3u: { return vec2f(s, -c); }
+    default: { return vec2f(c, s); }
+  }
+}
+
+fn normal_pair(word1: u32, word2: u32) -> vec2f {
+  let square = 2.0 * minus_log((word1 >> 8u) + 1u);
+  if (square <= 0.0) { return vec2f(0.0); } // WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+  return sqrt(square) * turn(word2 >> 8u);
+}
+
+fn hits(words: vec4u) -> vec4<bool> {
+  return (words >> vec4u(1u)) < vec4u(params.below);
+}
+
+// What is drawn for four elements.
+fn numbers_of(words: vec4u) -> vec4f {
+  switch OP {
+    case RAND: { return vec4f(words >> vec4u(8u)) * 5.9604644775390625e-8; } // 2^-24
+    case RANDN: { return vec4f(normal_pair(words.x, words.y), normal_pair(words.z, words.w)); }
+    default: { return select(vec4f(0.0), vec4f(1.0), hits(words)); }
+  }
+}
+
+// Behind the last element nothing is written.
+fn write(i: u32, v: vec4f) {
+  if (4u * i + 4u <= params.size) {
+    out[i] = v;
+    return;
+  }
+  for (var k = 0u; 4u * i + k < params.size; k++) { out[i][k] = v[k]; }
+}
+
+fn kept(v: f32, hit: bool) -> f32 {
+  let bits = bitcast<u32>(v);
+  let size = bits & 0x7fffffffu;
+  if (size > INFINITY_BITS) { return v; }
+  if (hit) { return v * params.scale; }
+  // The size of a tensor is below 2^31, which the compiler does not know: WGSL has no constant that is NaN.
+  if (size == INFINITY_BITS) { return bitcast<f32>(0x7fc00000u | (params.size >> 31u)); }
+  return bitcast<f32>(bits & 0x80000000u);
+}
+
+fn all_kept(v: vec4f, words: vec4u) -> vec4f {
+  let hit = hits(words);
+  return vec4f(kept(v.x, hit.x), kept(v.y, hit.y), kept(v.z, hit.z), kept(v.w, hit.w));
+}
+
+// The draw's number and the seed.
+fn row_of_step() -> vec4u {
+  let at = HEAD + SETTINGS * min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return vec4u(settings[at], settings[at + 1u], settings[at + 2u], settings[at + 3u]);
+}
+
+// A thread takes PER / 4 vectors, WG apart: on drivers for the processor a thread costs as much as several elements.
+fn first_vector(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG * (PER / 4) + local;
+}
+
+@compute @workgroup_size(WG)
+fn draw(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = row_of_step();
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
+    write(i, numbers_of(words_of(row, i)));
+  }
+}
+
+@compute @workgroup_size(WG)
+fn dropout(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = row_of_step();
+  let start = first_vector(group, groups, local);
+  if (start == 0u) { noted[0] = row; }
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
+    out[i] = all_kept(x[i], words_of(row, i));
+  }
+}
+
+@compute @workgroup_size(WG)
+fn dropout_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = noticed[0];
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
+    dx[i] = all_kept(dy[i], words_of(row, i));
   }
 }
 `
@@ -4852,6 +5821,387 @@ fn scan(
     sum += x_numbers[at];
     out_numbers[at] = carried + sum;
   }
+}
+`
+
+export const rmsprop = `// rmsprop: the update of many parameters in one dispatch, as torch.optim.RMSprop defines it for each.
+//
+//   g = (maximize ? -dp : dp) + decay * p
+//   squareAvg = alpha * squareAvg + (1 - alpha) * g * g
+//   centered:  gradAvg += (1 - alpha) * (g - gradAvg);  v = squareAvg - gradAvg^2, at least 0    else  v = squareAvg
+//   step = g / (sqrt(v) + eps);  with momentum:  step = momentumBuffer = momentum * momentumBuffer + step
+//   p -= lr * step
+//
+// v is 0 where rounding makes the variance negative, which it never is.
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   squareAvg, gradAvg, momentumBuffer   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, alpha, 1 - alpha, eps, decay, momentum,
+//             maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step                    A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
+//                         parameter that is not finite is noted in the watch.
+// step_momentum, step_centered, step_centered_momentum
+//                         The same with momentum, centered, or both.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> squareAvg: array<f32>;
+@group(0) @binding(8) var<storage, read_write> gradAvg: array<f32>;
+@group(0) @binding(9) var<storage, read_write> momentumBuffer: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 7u;
+
+struct Settings {
+  lr: f32, alpha: f32, take: f32, eps: f32, decay: f32, momentum: f32, maximize: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u) != 0.0,
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn gradient(s: Settings, at: u32, given: f32) -> f32 {
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
+  return g;
+}
+
+fn average(s: Settings, at: u32, g: f32) -> f32 {
+  let v = s.alpha * squareAvg[at] + s.take * g * g;
+  squareAvg[at] = v;
+  return v;
+}
+
+// The variance: a NaN stays, found by its bits.
+fn centre(s: Settings, at: u32, g: f32, squares: f32) -> f32 {
+  let before = gradAvg[at];
+  let mean = before + s.take * (g - before);
+  gradAvg[at] = mean;
+  let v = squares - mean * mean;
+  if (!not_finite(v) && v < 0.0) { return 0.0; }
+  return v;
+}
+
+fn collected(s: Settings, at: u32, step: f32) -> f32 {
+  let m = s.momentum * momentumBuffer[at] + step;
+  momentumBuffer[at] = m;
+  return m;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = average(s, at, g);
+    let parameter = p[at] - s.lr * (g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = average(s, at, g);
+    let parameter = p[at] - s.lr * collected(s, at, g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_centered(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = centre(s, at, g, average(s, at, g));
+    let parameter = p[at] - s.lr * (g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_centered_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = centre(s, at, g, average(s, at, g));
+    let parameter = p[at] - s.lr * collected(s, at, g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+`
+
+export const schedule_free = `// schedule_free: the update of many parameters in one dispatch (Defazio et al., "The Road Less Scheduled", 2024; y and z are
+// kept, as in their code, and x is what both say).
+//
+//   SGD: d = dp      AdamW: expAvgSq = beta2 * expAvgSq + (1 - beta2) * dp * dp;  d = dp / (sqrt(expAvgSq) + eps)
+//   d += decay * y;  y += share * (z - y) + pull * d;  z -= rate * d
+//
+// y is the parameter; share is what the newest z weighs in x, the mean of all, and pull = rate * (beta * (1 - share) - 1).
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   z, expAvgSq   as bits: UNSET before the first step, in which z starts as the parameter, expAvgSq as 0
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of rate, share, pull, decay, beta2, 1 - beta2,
+//             eps; SGD does not look at the last three
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step        A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new parameter
+//             that is not finite is noted in the watch.
+// step_adamw  The same as AdamW.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> z: array<u32>;
+@group(0) @binding(8) var<storage, read_write> expAvgSq: array<u32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 7u;
+const UNSET: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+
+struct Settings {
+  rate: f32, share: f32, pull: f32, decay: f32, beta2: f32, take2: f32, eps: f32,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u),
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn normalized(s: Settings, at: u32, g: f32) -> f32 {
+  let before = expAvgSq[at];
+  var v = s.take2 * g * g;
+  if (before != UNSET) { v += s.beta2 * bitcast<f32>(before); }
+  expAvgSq[at] = bitcast<u32>(v);
+  return g / (root_of(v) + s.eps);
+}
+
+fn updated(s: Settings, at: u32, direction: f32) -> f32 {
+  let y = p[at];
+  var d = direction;
+  if (s.decay != 0.0) { d += s.decay * y; }
+  var before = y;
+  if (z[at] != UNSET) { before = bitcast<f32>(z[at]); }
+  z[at] = bitcast<u32>(before - s.rate * d);
+  return y + s.share * (before - y) + s.pull * d;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, at, given);
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_adamw(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let parameter = updated(s, at, normalized(s, at, given));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
 }
 `
 

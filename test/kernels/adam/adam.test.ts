@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { perStepWords } from '../../../src/capture/per_step.ts'
 import { newWatch } from '../../../src/kernels/finite.ts'
 import { emitUpdate, updateTable } from '../../../src/kernels/update.ts'
-import { adamStep, adamStepAmsgrad } from '../../../src/optim/adamw.ts'
+import { adamStep, adamStepAmsgrad } from '../../../src/optim/adam.ts'
 import { fill } from '../../support/arbitraries.ts'
 import { expectClose, gamma, SMALLEST_NORMAL } from '../../support/close.ts'
 import { tensor, testGpu, values } from '../../support/gpu.ts'
 
-/** lr / (1 − β₁ᵗ), 1 − lr · decay, 1 − β₁, β₂, 1 − β₂, eps, √(1 − β₂ᵗ), maximize. */
-const SETTINGS = [0.05, 0.9995, 0.1, 0.999, 0.001, 1e-8, 0.25, 0].map(Math.fround)
+/** lr / (1 − β₁ᵗ), 1 − lr · decay, 1 − β₁, β₂, 1 − β₂, eps, √(1 − β₂ᵗ), maximize, decay. */
+const SETTINGS = [0.05, 0.9995, 0.1, 0.999, 0.001, 1e-8, 0.25, 0, 0].map(Math.fround)
 
 async function check(size: number, amsgrad: boolean): Promise<void> {
   const gpu = await testGpu()

@@ -1,0 +1,62 @@
+// Finds what a network computes with and does not have among its parameters: it would silently not be trained.
+import { type Module, setMode } from '../nn/module.ts'
+import { noGrad } from '../tensor/modes.ts'
+import { type Observer, observe } from '../tensor/observe.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+const CURE =
+  'a module must be in a property of the module that uses it, or in an array, a plain object, a Map or a Set that is one, not ' +
+  'in a private field (#name) or a variable'
+
+/**
+ * Takes a step, which is given the forward of the network. Throws an Error that names the tensor and its layer where a
+ * gradient is computed for one that is not a parameter of the network; it has no gradient then.
+ */
+export function withoutMissing<T>(operation: string, net: Module, step: (forward: (x: Tensor) => Tensor) => T): T {
+  const own = new Set(net.parameters())
+  let input: Tensor | null = null
+  const forward = (x: Tensor) => {
+    input = x
+    return net.forward(x)
+  }
+  const leaf = (found: Tensor) => {
+    if (own.has(found)) return
+    const what = `${found.label}${input ? placeOf(found, net, input) : ''}`
+    throw new Error(`${operation}: ${what} is not a parameter of the network, so it would not be trained: ${CURE}`)
+  }
+  return observe({ leaf }, () => step(forward))
+}
+
+/** Where a tensor is used, in words: found by one forward more, in evaluation mode, so that nothing changes. */
+function placeOf(tensor: Tensor, net: Module, input: Tensor): string {
+  const paths = new Map([...net.namedModules()].map(([path, module]) => [module as object, path]))
+  const running: object[] = []
+  let users: object[] = []
+  const observer: Observer = {
+    layerByLayer: true,
+    module: (module) => {
+      running.push(module)
+      return () => void running.pop()
+    },
+    operation: (_, inputs) => {
+      if (users.length === 0 && inputs.includes(tensor)) users = [...running]
+    },
+  }
+  const restoreModes = setMode(net, false)
+  try {
+    noGrad(() => observe(observer, () => net.forward(input)))
+  } catch {
+    return '' // a network that varies: what is known is said
+  } finally {
+    restoreModes()
+  }
+  const names = users.reverse().map((module) => {
+    const [kind, path] = [module.constructor.name, paths.get(module)]
+    return path === undefined ? `a ${kind}` : path === '' ? `the network (${kind})` : `layer ${path} (${kind})`
+  })
+  const known = users.findIndex((module) => paths.has(module))
+  return names
+    .slice(0, known < 0 ? names.length : known + 1)
+    .map((name) => ` in ${name}`)
+    .join('')
+}

@@ -1,0 +1,220 @@
+// rmsprop: the update of many parameters in one dispatch, as torch.optim.RMSprop defines it for each.
+//
+//   g = (maximize ? -dp : dp) + decay * p
+//   squareAvg = alpha * squareAvg + (1 - alpha) * g * g
+//   centered:  gradAvg += (1 - alpha) * (g - gradAvg);  v = squareAvg - gradAvg^2, at least 0    else  v = squareAvg
+//   step = g / (sqrt(v) + eps);  with momentum:  step = momentumBuffer = momentum * momentumBuffer + step
+//   p -= lr * step
+//
+// v is 0 where rounding makes the variance negative, which it never is.
+// The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
+//
+//   p, dp     f32
+//   squareAvg, gradAvg, momentumBuffer   f32, 0 before the first step
+//   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
+//             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
+//   settings  rows of one update each, as per_step.ts describes them: the bits of lr, alpha, 1 - alpha, eps, decay, momentum,
+//             maximize (0 or 1)
+//   watch     [5]  u32, as finite.wgsl describes it; null where watched is 0
+//
+// step                    A workgroup updates what its row says, a thread PER elements. Where watched is 1, a gradient or a new
+//                         parameter that is not finite is noted in the watch.
+// step_momentum, step_centered, step_centered_momentum
+//                         The same with momentum, centered, or both.
+
+struct Params {
+  rows: u32,
+  which: u32, // which one it is of several updates in a step of a run
+  watched: u32,
+}
+
+struct Replay {
+  step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> replay: Replay;
+@group(0) @binding(2) var<storage, read> settings: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>;
+@group(0) @binding(4) var<storage, read> dp: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> watch: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> squareAvg: array<f32>;
+@group(0) @binding(8) var<storage, read_write> gradAvg: array<f32>;
+@group(0) @binding(9) var<storage, read_write> momentumBuffer: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u;
+const ROW: u32 = 5u;
+const HEAD: u32 = 2u; // words before the settings' rows
+const SETTINGS: u32 = 7u;
+
+struct Settings {
+  lr: f32, alpha: f32, take: f32, eps: f32, decay: f32, momentum: f32, maximize: bool,
+}
+
+fn setting(i: u32) -> f32 {
+  let row = min(replay.step * settings[1] + params.which, settings[0] - 1u);
+  return bitcast<f32>(settings[HEAD + SETTINGS * row + i]);
+}
+
+fn read_settings() -> Settings {
+  return Settings(
+    setting(0u), setting(1u), setting(2u), setting(3u), setting(4u), setting(5u), setting(6u) != 0.0,
+  );
+}
+
+// A row of the table; past its end one without elements.
+struct Row {
+  at: u32, at_dp: u32, count: u32, code_dp: u32, code_p: u32,
+}
+
+fn read_row(group: u32) -> Row {
+  if (group >= params.rows) {
+    return Row(0u, 0u, 0u, 0u, 0u);
+  }
+  let i = group * ROW;
+  return Row(table[i], table[i + 1u], table[i + 2u], table[i + 3u], table[i + 4u]);
+}
+
+fn not_finite(v: f32) -> bool {
+  return (bitcast<u32>(v) & 0x7fffffffu) >= 0x7f800000u;
+}
+
+// WGSL's square root of 0 is whatever 1 / inverseSqrt(0) is.
+fn root_of(v: f32) -> f32 {
+  return select(sqrt(v), 0.0, v == 0.0);
+}
+
+fn gradient(s: Settings, at: u32, given: f32) -> f32 {
+  var g = select(given, -given, s.maximize);
+  if (s.decay != 0.0) { g += s.decay * p[at]; }
+  return g;
+}
+
+fn average(s: Settings, at: u32, g: f32) -> f32 {
+  let v = s.alpha * squareAvg[at] + s.take * g * g;
+  squareAvg[at] = v;
+  return v;
+}
+
+// The variance: a NaN stays, found by its bits.
+fn centre(s: Settings, at: u32, g: f32, squares: f32) -> f32 {
+  let before = gradAvg[at];
+  let mean = before + s.take * (g - before);
+  gradAvg[at] = mean;
+  let v = squares - mean * mean;
+  if (!not_finite(v) && v < 0.0) { return 0.0; }
+  return v;
+}
+
+fn collected(s: Settings, at: u32, step: f32) -> f32 {
+  let m = s.momentum * momentumBuffer[at] + step;
+  momentumBuffer[at] = m;
+  return m;
+}
+
+fn note(code: u32) {
+  let now = atomicLoad(&watch[1]);
+  if (atomicLoad(&watch[3]) < now) { return; }
+  atomicMin(&watch[3], now);
+  atomicMin(&watch[4], code);
+}
+
+fn note_row(row: Row, bad_dp: bool, bad_p: bool) {
+  if (params.watched == 0u) { return; }
+  if (bad_dp) { note(row.code_dp); }
+  if (bad_p) { note(row.code_p); }
+}
+
+@compute @workgroup_size(WG)
+fn step(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = average(s, at, g);
+    let parameter = p[at] - s.lr * (g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = average(s, at, g);
+    let parameter = p[at] - s.lr * collected(s, at, g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_centered(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = centre(s, at, g, average(s, at, g));
+    let parameter = p[at] - s.lr * (g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
+
+@compute @workgroup_size(WG)
+fn step_centered_momentum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = read_settings();
+  let row = read_row(group.y * groups.x + group.x);
+  var bad_dp = false;
+  var bad_p = false;
+  for (var i = local; i < row.count; i += WG) {
+    let at = row.at + i;
+    let given = dp[row.at_dp + i];
+    let g = gradient(s, at, given);
+    let v = centre(s, at, g, average(s, at, g));
+    let parameter = p[at] - s.lr * collected(s, at, g / (root_of(v) + s.eps));
+    p[at] = parameter;
+    bad_dp = bad_dp || not_finite(given);
+    bad_p = bad_p || not_finite(parameter);
+  }
+  note_row(row, bad_dp, bad_p);
+}
