@@ -58,6 +58,7 @@ export { cumsum } from './kernels/cumsum.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
+export { groupNorm, type InstanceNormOptions, instanceNorm, layerNorm, rmsNorm } from './kernels/norms.ts'
 export { oneHot } from './kernels/one_hot.ts'
 export type { Dim } from './kernels/reduce.ts'
 export {

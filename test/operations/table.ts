@@ -9,6 +9,7 @@ import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
+import { normRows } from '../kernels/norms/row.ts'
 import { cumsumRow, reduceRows } from '../kernels/reduce/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
 import { softmaxRows } from '../kernels/softmax/row.ts'
@@ -26,6 +27,7 @@ export const table: readonly Row[] = [
   conv2dReluMaxPool2dRow,
   maxPool2dRow,
   batchNormRow,
+  ...normRows,
   crossEntropyRow,
   ...reduceRows,
   cumsumRow,
