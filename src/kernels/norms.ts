@@ -80,6 +80,13 @@ function lastDims(name: string, x: Tensor, normalized: Shape, weight: Optional, 
   return normalized.map((_, i) => from + i)
 }
 
+/** Throws ShapeError for a number of groups that does not divide the channels. */
+export function requireGroups(name: string, groups: number, channels: number, lines: readonly ShapeLine[] = []): void {
+  if (Number.isSafeInteger(groups) && groups > 0 && channels % groups === 0) return
+  const sentence = `the number of groups must be whole and divide the ${channels} channels, not ${String(groups)}`
+  throw new ShapeError(name, sentence, lines)
+}
+
 type Groups = readonly [groups: number, channels: number]
 
 /** Normalises the groups that the channels of each example make, then scales each channel. */
@@ -134,10 +141,7 @@ export function groupNorm(x: Tensor, groups: number, weight?: Tensor | null, bia
   check('groupNorm', x, weight, bias, eps)
   const [N, C] = requireChannels('groupNorm', x)
   const input = channelLine(x.shape)
-  if (!Number.isSafeInteger(groups) || groups < 1 || C % groups !== 0) {
-    const sentence = `groups must be a whole number that divides the input's ${C} channels, not ${String(groups)}`
-    throw new ShapeError('groupNorm', sentence, [input])
-  }
+  requireGroups('groupNorm', groups, C, [input])
   for (const [role, t] of Object.entries({ weight, bias })) checkChannels('groupNorm', role, t ?? null, input, C)
   if (((N * C) / groups) * sizeOf(x.shape.slice(2)) === 1) {
     throw new ShapeError('groupNorm', 'a group needs more than one value; those of the input have one', [input])

@@ -13,5 +13,14 @@ export {
 export { lenet } from './lenet.ts'
 export { Module, type StateDict } from './module.ts'
 export { ModuleList } from './module_list.ts'
+export {
+  GroupNorm,
+  type GroupNormLayerOptions,
+  InstanceNorm2d,
+  LayerNorm,
+  type LayerNormLayerOptions,
+  RMSNorm,
+  type RMSNormLayerOptions,
+} from './norms.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'

@@ -5,7 +5,7 @@ import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { relu, silu } from '../kernels/unary.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { pair, ShapeError } from '../tensor/shape.ts'
+import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
 import { Module } from './module.ts'
@@ -15,6 +15,21 @@ export function requireCount(layer: string, name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${value}`)
   }
+}
+
+/** Throws TypeError for an option that is neither true nor false. */
+export function requireFlags(layer: string, options: Readonly<Record<string, unknown>>): void {
+  for (const [option, value] of Object.entries(options)) {
+    if (typeof value !== 'boolean')
+      throw new TypeError(`${layer}: ${option} must be true or false, not ${String(value)}`)
+  }
+}
+
+/** Throws ShapeError for an input with another number of channels, which are dimension 1. */
+export function requireOwnChannels(layer: string, channels: number, shape: Shape, letters = ''): void {
+  if (shape[1] === channels) return
+  const sentence = `the layer is for ${channels} channels, the input has ${shape[1]}`
+  throw new ShapeError(layer, sentence, [['input', shape, letters]])
 }
 
 /** Options of {@link Conv2d}: as those of the operation, and whether there is a bias; there is unless given. */

@@ -226,7 +226,7 @@ const groupNormRow = row({
       [zeros(2, 4, 3)],
       (x) => groupNorm(x, 3),
       ShapeError,
-      "groupNorm: groups must be a whole number that divides the input's 4 channels, not 3\n  input [2, 4, 3]  N C H",
+      'groupNorm: the number of groups must be whole and divide the 4 channels, not 3\n  input [2, 4, 3]  N C H',
     ],
     [
       'a single group of one value',
