@@ -10,6 +10,7 @@ import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
 import { normRows } from '../kernels/norms/row.ts'
+import { dropoutRow } from '../kernels/random/row.ts'
 import { cumsumRow, reduceRows } from '../kernels/reduce/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
 import { softmaxRows } from '../kernels/softmax/row.ts'
@@ -35,4 +36,5 @@ export const table: readonly Row[] = [
   reshapeRow,
   ...copyRows,
   ...takeRows,
+  dropoutRow,
 ]
