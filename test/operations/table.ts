@@ -1,5 +1,6 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
+import { avgPool2dRows } from '../kernels/avg_pool2d/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { binaryRows } from '../kernels/binary/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
@@ -27,6 +28,7 @@ export const table: readonly Row[] = [
   conv2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,
+  ...avgPool2dRows,
   batchNormRow,
   ...normRows,
   crossEntropyRow,
