@@ -1,6 +1,8 @@
 // The modules that `nn` offers.
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
+  AdaptiveAvgPool2d,
+  AvgPool2d,
   Conv2d,
   type Conv2dLayerOptions,
   CrossEntropyLoss,

@@ -1,5 +1,6 @@
 // Layers that hold an operation and its parameters.
 import { dependingOn } from '../capture/current.ts'
+import { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d, readAvgPool2d } from '../kernels/avg_pool2d.ts'
 import { conv2d } from '../kernels/conv2d.ts'
 import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/cross_entropy.ts'
 import { dropout } from '../kernels/dropout.ts'
@@ -144,6 +145,37 @@ export class Dropout extends Module {
       (then) => `the p of an nn.Dropout is ${this.p} now, and was ${then}`,
     )
     return dropout(x, { p, training: this.training })
+  }
+}
+
+/** avgPool2d with the given window; the stride is the kernel size unless given. */
+export class AvgPool2d extends Module {
+  readonly options: Required<AvgPool2dOptions>
+
+  constructor(kernelSize: number | readonly number[], options: Omit<AvgPool2dOptions, 'kernelSize'> = {}) {
+    super()
+    requireOptions('nn.AvgPool2d', options, ['stride', 'padding', 'countIncludePad'])
+    const { stride, padding, countIncludePad } = readAvgPool2d('nn.AvgPool2d', { ...options, kernelSize })
+    this.options = { kernelSize, stride, padding, countIncludePad }
+  }
+
+  override forward(x: Tensor): Tensor {
+    return avgPool2d(x, this.options)
+  }
+}
+
+/** adaptiveAvgPool2d to the given size, a number or [height, width]. */
+export class AdaptiveAvgPool2d extends Module {
+  readonly size: number | readonly number[]
+
+  constructor(size: number | readonly number[]) {
+    super()
+    pair('nn.AdaptiveAvgPool2d', 'size', size, 1)
+    this.size = size
+  }
+
+  override forward(x: Tensor): Tensor {
+    return adaptiveAvgPool2d(x, this.size)
   }
 }
 

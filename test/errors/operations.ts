@@ -1,5 +1,6 @@
 import {
   add,
+  avgPool2d,
   batchNorm,
   clamp,
   conv2d,
@@ -329,6 +330,25 @@ Take larger batches, or net.eval() to use the running ones.`,
         const runningVar = tensor([1, 1, 1], [3], { requiresGrad: true })
         return batchNorm(zeros(2, 3), { runningMean: zeros(3), runningVar })
       },
+    },
+    {
+      title: 'avgPool2d: an image without rows',
+      error: 'ShapeError',
+      text: `avgPool2d: the input has no rows or no columns to pool
+  input [1, 1, 0, 4]  N C H W`,
+      run: () => avgPool2d(zeros(1, 1, 0, 4), { kernelSize: 2 }),
+    },
+    {
+      title: 'avgPool2d: padding over half of the window',
+      error: 'ShapeError',
+      text: 'avgPool2d: padding 2 is more than half of the kernel size 3',
+      run: () => avgPool2d(zeros(1, 1, 4, 4), { kernelSize: 3, padding: 2 }),
+    },
+    {
+      title: 'avgPool2d: a choice that is neither true nor false',
+      error: 'TypeError',
+      text: 'avgPool2d: countIncludePad must be true or false, not 1',
+      run: () => avgPool2d(zeros(1, 1, 4, 4), { kernelSize: 2, countIncludePad: loose(1) }),
     },
     {
       title: 'layerNorm: sizes that the input does not end with',
