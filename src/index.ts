@@ -62,6 +62,7 @@ export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
 export { groupNorm, type InstanceNormOptions, instanceNorm, layerNorm, rmsNorm } from './kernels/norms.ts'
 export { oneHot } from './kernels/one_hot.ts'
+export { pixelShuffle } from './kernels/pixel_shuffle.ts'
 export { bernoulli, type RandomOptions, rand, randn } from './kernels/random.ts'
 export type { Dim } from './kernels/reduce.ts'
 export {

@@ -17,6 +17,7 @@ import {
   maxPool2d,
   mul,
   nn,
+  pixelShuffle,
   relu,
   rmsNorm,
   type Shape,
@@ -382,6 +383,13 @@ Take larger batches, or net.eval() to use the running ones.`,
       error: 'TypeError',
       text: 'avgPool2d: countIncludePad must be true or false, not 1',
       run: () => avgPool2d(zeros(1, 1, 4, 4), { kernelSize: 2, countIncludePad: loose(1) }),
+    },
+    {
+      title: 'pixelShuffle: channels that the square does not divide',
+      error: 'ShapeError',
+      text: `pixelShuffle: r must be a whole number whose square divides the 6 channels, not 2
+  input [1, 6, 2, 2]  N C H W`,
+      run: () => pixelShuffle(zeros(1, 6, 2, 2), 2),
     },
     {
       title: 'layerNorm: sizes that the input does not end with',

@@ -11,6 +11,7 @@ import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
 import { normRows } from '../kernels/norms/row.ts'
+import { pixelShuffleRow } from '../kernels/pixel_shuffle/row.ts'
 import { dropoutRow } from '../kernels/random/row.ts'
 import { cumsumRow, reduceRows } from '../kernels/reduce/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
@@ -37,6 +38,7 @@ export const table: readonly Row[] = [
   ...softmaxRows,
   reshapeRow,
   ...copyRows,
+  pixelShuffleRow,
   ...takeRows,
   dropoutRow,
 ]

@@ -1,4 +1,4 @@
-"""avg_pool2d.safetensors: values and gradients of average pooling, in float64, stored as float32."""
+"""avg_pool2d.safetensors: values and gradients of average pooling and pixel shuffles, in float64, stored as float32."""
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ WINDOWS = [
 # Shape of the input, size of the output.
 SIZES = [((2, 3, 5, 7), 1), ((2, 2, 6, 8), [3, 2]), ((2, 2, 7, 5), [3, 4]), ((1, 2, 2, 3), [3, 5]), ((1, 3, 4, 9), [4, 2])]
 
+# Shape of the input, factor.
+SHUFFLES = [((2, 4, 3, 2), 2), ((1, 9, 2, 3), 3), ((2, 12, 1, 5), 2), ((3, 2, 3, 3), 1), ((1, 16, 2, 2), 4)]
+
 
 def make(_):
     cases = Cases()
@@ -26,4 +29,7 @@ def make(_):
     for shape, size in SIZES:
         run = lambda input: F.adaptive_avg_pool2d(input, size)  # noqa: E731
         cases.add("adaptive_avg_pool2d", {"size": size}, {"input": torch.randn(shape)}, run)
+    for shape, r in SHUFFLES:
+        run = lambda input: F.pixel_shuffle(input, r)  # noqa: E731
+        cases.add("pixel_shuffle", {"r": r}, {"input": torch.randn(shape)}, run)
     return cases.tensors, cases.cases
