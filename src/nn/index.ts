@@ -1,6 +1,8 @@
 // The modules that `nn` offers.
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
+  AdaptiveAvgPool2d,
+  AvgPool2d,
   Conv2d,
   type Conv2dLayerOptions,
   CrossEntropyLoss,
@@ -14,5 +16,14 @@ export {
 export { lenet } from './lenet.ts'
 export { Module, type StateDict } from './module.ts'
 export { ModuleList } from './module_list.ts'
+export {
+  GroupNorm,
+  type GroupNormLayerOptions,
+  InstanceNorm2d,
+  LayerNorm,
+  type LayerNormLayerOptions,
+  RMSNorm,
+  type RMSNormLayerOptions,
+} from './norms.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'

@@ -56,6 +56,7 @@ export const unary = only(
 export const batchNorm = operation('batchNorm', 'kernels/batch_norm/batch_norm')
 /** What only batch norm has: its running statistics and its numerics. */
 export const batchNormOwn = files('kernels/batch_norm/batch_norm')
+export const norms = only('\\b(layerNorm|rmsNorm|groupNorm|instanceNorm)\\b', files('operations/operations'))
 export const adagrad = files('kernels/adagrad/adagrad', 'optim/adagrad')
 export const rmsprop = files('kernels/rmsprop/rmsprop', 'optim/elementwise')
 export const adadelta = files('kernels/adadelta/adadelta')
