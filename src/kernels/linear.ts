@@ -357,7 +357,8 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
 
 /**
  * input [N, I] times the transpose of weight [O, I], plus bias [O] or null → [N, O]: PyTorch's layout. Instead of N the
- * input may have any number of dimensions. Throws ShapeError when the sizes do not fit.
+ * input may have any number of dimensions. The weight may be as large as a buffer, other tensors as a binding: GpuError
+ * beyond. Throws ShapeError when the sizes do not fit.
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   requireTensors('linear', bias === null ? { input, weight } : { input, weight, bias })

@@ -5,7 +5,7 @@ import { bindingLimit, rowsAPart } from '../../../src/kernels/linear_tuning.ts'
 import { scratchLimit } from '../../../src/kernels/sum_parts.ts'
 import { capture, crossEntropy, linear, linearRelu, manualSeed, nn, optim, scope } from '../../../src/node/index.ts'
 import { fill } from '../../support/arbitraries.ts'
-import { type Gpu, parameter, type Tensor, tensor, testGpu, values, withLimits } from '../../support/gpu.ts'
+import { type Gpu, messageOf, parameter, type Tensor, tensor, testGpu, values, withLimits } from '../../support/gpu.ts'
 
 let gpu: Gpu
 beforeAll(async () => {
@@ -53,10 +53,11 @@ describe('in parts', () => {
     const [x, w] = [parameter(fill(N * I, 1, 'normal'), [N, I]), parameter(fill(O * I, 2, 'normal'), [O, I])]
     const b = hasBias ? parameter(fill(O, 3, 'normal'), [O]) : null
     const out = operation(x, w, b)
-    out.backward(tensor(fill(N * O, 4, 'normal'), [N, O]))
+    const dy = tensor(fill(N * O, 4, 'normal'), [N, O])
+    out.backward(dy)
     const all = [out, x.grad, w.grad, ...(b ? [b.grad] : [])]
     const bits = await Promise.all(all.map(hashOf))
-    for (const t of [out, x, w, ...(b ? [b] : [])]) t.dispose()
+    for (const t of [out, x, w, dy, ...(b ? [b] : [])]) t.dispose()
     return bits
   }
 
@@ -93,6 +94,21 @@ describe('in parts', () => {
     const parts = await Promise.all([0, 1, 2].map((i) => dxOf(i * rows, Math.min(O, (i + 1) * rows))))
     const wanted = parts.reduce((sum, part) => sum.map((v, i) => Math.fround(v + part[i]!)))
     expect([...(await cut(() => dxOf(0, O)))]).toEqual([...wanted])
+  })
+})
+
+describe('a plan of a layer in parts', () => {
+  it('refuses to run when the weight lies elsewhere', async () => {
+    await cut(() => {
+      const [x, w] = [tensor(fill(4, 1, 'normal'), [1, 4]), parameter(fill(20_000, 2, 'normal'), [5000, 4])]
+      const plan = capture(() => linear(x, w))
+      plan.run()
+      const optimizer = new optim.SGD([w], { lr: 0.1 })
+      expect(messageOf(() => plan.run())).toBe(
+        'plan.run: an optimizer made after the capture has moved parameters; make optimizers first, then capture',
+      )
+      for (const part of [plan, optimizer, x, w]) part.dispose()
+    })
   })
 })
 
