@@ -55,10 +55,12 @@ export {
 } from './kernels/copy.ts'
 export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.ts'
 export { cumsum } from './kernels/cumsum.ts'
+export { type DropoutOptions, dropout } from './kernels/dropout.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
 export { oneHot } from './kernels/one_hot.ts'
+export { bernoulli, type RandomOptions, rand, randn } from './kernels/random.ts'
 export type { Dim } from './kernels/reduce.ts'
 export {
   logSumExp,
@@ -127,6 +129,7 @@ export type {
   Figures,
   Position,
   SavedOptimizer,
+  SavedRandom,
   SavedSettings,
   SavedState,
 } from './train/saved_state.ts'

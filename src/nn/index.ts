@@ -4,6 +4,7 @@ export {
   Conv2d,
   type Conv2dLayerOptions,
   CrossEntropyLoss,
+  Dropout,
   Flatten,
   Linear,
   MaxPool2d,

@@ -1,8 +1,11 @@
 // Layers that hold an operation and its parameters.
+import { dependingOn } from '../capture/current.ts'
 import { conv2d } from '../kernels/conv2d.ts'
 import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/cross_entropy.ts'
+import { dropout } from '../kernels/dropout.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
+import { requireProbability } from '../kernels/random.ts'
 import { relu, silu } from '../kernels/unary.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, ShapeError } from '../tensor/shape.ts'
@@ -106,6 +109,26 @@ export class MaxPool2d extends Module {
 
   override forward(x: Tensor): Tensor {
     return maxPool2d(x, this.options)
+  }
+}
+
+/** In training mode each element is dropped with probability p, 0.5 unless given, as in dropout; in evaluation mode nothing. */
+export class Dropout extends Module {
+  p: number
+
+  /** Throws RangeError unless p is from 0 to 1. */
+  constructor(p = 0.5) {
+    super()
+    requireProbability('nn.Dropout', p)
+    this.p = p
+  }
+
+  override forward(x: Tensor): Tensor {
+    const p = dependingOn(
+      () => this.p,
+      (then) => `the p of an nn.Dropout is ${this.p} now, and was ${then}`,
+    )
+    return dropout(x, { p, training: this.training })
   }
 }
 

@@ -9,11 +9,13 @@ import {
   leakyRelu,
   linear,
   matmul,
+  max,
   maxPool2d,
   mul,
   nn,
   relu,
   type Shape,
+  sum,
   tensor,
   where,
 } from '../../src/index.ts'
@@ -74,6 +76,37 @@ Sizes of a dimension must be equal, or one of them 1.`,
   a [1, 1, 1, 1, 1, 1, 1, 1, 2]`,
       cure: 'Join dimensions by reshape or flatten.',
       run: () => mul(zeros(1, 1, 1, 1, 1, 1, 1, 1, 2), 2),
+    },
+    {
+      title: 'sum: a dimension twice',
+      error: 'ShapeError',
+      text: `sum: dim 1 appears twice
+  input [2, 3]`,
+      cure: 'Name each dimension once; -1 is the last one.',
+      run: () => sum(zeros(2, 3), [1, -1]),
+    },
+    {
+      title: 'sum: options in the place of the dimension',
+      error: 'TypeError',
+      text: 'sum: dim must be a number or a list of numbers, not an object',
+      cure: 'Options come third: sum(x, undefined, { keepDim: true }) sums up all dimensions.',
+      run: () => sum(zeros(2, 3), loose({ keepDim: true })),
+    },
+    {
+      title: 'sum: more dimensions than a reduction takes',
+      error: 'ShapeError',
+      text: `sum: the input has 9 dimensions; at most 8 are possible
+  input [1, 1, 1, 1, 1, 1, 1, 1, 2]`,
+      cure: 'Join neighbouring dimensions by reshape.',
+      run: () => sum(zeros(1, 1, 1, 1, 1, 1, 1, 1, 2)),
+    },
+    {
+      title: 'max: nothing to take the largest of',
+      error: 'ShapeError',
+      text: `max: the input has no elements along the dimensions that are reduced
+  input [2, 0]`,
+      cure: 'A sum of nothing is 0 and a product 1, but there is no largest or smallest of it.',
+      run: () => max(zeros(2, 0), 1),
     },
     {
       title: 'an operand that is neither a tensor nor a number',

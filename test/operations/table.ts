@@ -9,6 +9,7 @@ import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
+import { dropoutRow } from '../kernels/random/row.ts'
 import { cumsumRow, reduceRows } from '../kernels/reduce/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
 import { softmaxRows } from '../kernels/softmax/row.ts'
@@ -33,4 +34,5 @@ export const table: readonly Row[] = [
   reshapeRow,
   ...copyRows,
   ...takeRows,
+  dropoutRow,
 ]

@@ -20,6 +20,14 @@ export const binary = only(
   '\\b(add|sub|mul|div|maximum|where|comparisons)\\b',
   files('operations/operations', 'kernels/binary/binary'),
 )
+export const reduce = only(
+  '\\b(sum|mean|max|min|prod|var|std|norm|logSumExp|cumsum|argmax|variances|captured|elements)\\b',
+  files('operations/operations', 'kernels/reduce/reduce'),
+)
+export const softmax = only(
+  '\\b(softmax|logSoftmax|in a|in passes)\\b',
+  files('operations/operations', 'kernels/softmax/softmax'),
+)
 export const conv2d = operation('conv2d', 'kernels/conv2d/conv2d')
 export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_relu_max_pool2d')
 /** Some of its fixed cases, by their names: all of them compile a dozen kernels. */
@@ -138,6 +146,7 @@ export const continuing = only('refuse|another seed', files('train/continue', 'e
 export const saving = only('saves a checkpoint', files('cli/resume'))
 export const resuming = only('from the middle of an epoch', files('cli/resume'))
 export const resumeChanges = only('would change the numbers|--resume of a finished run', files('cli/resume'))
+export const locks = only('^withLock|^a folder|^twelve', files('provision/lock', 'node/held_folder'))
 
 export const tuningFile = files('tune/file')
 export const tuneSearch = only('^tune ', files('tune/search'))
