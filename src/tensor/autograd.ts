@@ -179,7 +179,8 @@ function gradientFor(root: Tensor, { op, edges, inputShapes }: TapeNode, input: 
   const leaf = edge && 'leaf' in edge && !edge.leaf.released ? edge.leaf : null
   const home = leaf?.grad === null ? leaf.gradientHome : null
   if (home?.holders === 1) return root.like(home.retain(), shape)
-  return root.like(root.gpu.pool.acquire(4 * sizeOf(shape), `${op.name} ${formatShape(shape)}`), shape)
+  const { pool } = root.gpu
+  return root.like(pool.acquire(4 * sizeOf(shape), `${op.name} ${formatShape(shape)}`, pool.largestInParts), shape)
 }
 
 /** The gradient belongs to its leaf: it outlives every scope and is released with the leaf or by `zeroGrad`. */

@@ -233,7 +233,7 @@ function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () =>
 }
 
 function copyOf({ gpu, shape, dtype, size, storage }: Tensor): Tensor {
-  const copy = empty(gpu, shape, dtype, 'kept').keep()
+  const copy = empty(gpu, shape, dtype, 'kept', gpu.pool.largestInParts).keep()
   gpu.copy(storage, copy.storage, bytesPerElement[dtype] * size)
   return copy
 }
