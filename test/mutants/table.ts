@@ -15,6 +15,7 @@ import { moving } from './table/moving.ts'
 import { norm } from './table/norm.ts'
 import { optimisation } from './table/optimizers.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
+import { random } from './table/random.ts'
 import { schedules } from './table/schedules.ts'
 import { tensors } from './table/tensors.ts'
 import { training } from './table/training.ts'
@@ -28,6 +29,7 @@ export const areas: readonly Area[] = [
   norm,
   elementwise,
   moving,
+  random,
   tuning,
   tensors,
   optimisation,

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { conv2d, crossEntropy, linear, manualSeed, maxPool2d, nn, relu, silu } from '../../src/node/index.ts'
+import { conv2d, crossEntropy, dropout, linear, manualSeed, maxPool2d, nn, relu, silu } from '../../src/node/index.ts'
 import { fill } from '../support/fill.ts'
 import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
 
@@ -36,6 +36,22 @@ describe('layers compute what their operations do:', () => {
     expect(new nn.MaxPool2d([2, 3]).forward(x).shape).toEqual([2, 3, 2, 1])
     expect(new nn.Flatten().forward(x).shape).toEqual([2, 75])
     expect(new nn.Flatten(2).forward(x).shape).toEqual([2, 3, 25])
+  })
+
+  it('Dropout in training, and nothing in evaluation', async () => {
+    const x = tensor(fill(200, 1, 'normal'), [20, 10])
+    for (const [layer, p] of [
+      [new nn.Dropout(), 0.5],
+      [new nn.Dropout(0.9), 0.9],
+    ] as const) {
+      expect(layer.p).toBe(p)
+      manualSeed(1)
+      const out = await values(layer.forward(x))
+      manualSeed(1)
+      expect(out).toEqual(await values(dropout(x, { p })))
+      expect(layer.eval().forward(x)).toBe(x)
+      expect(layer.parameters()).toEqual([])
+    }
   })
 
   it('Sequential, in order, and none at all', async () => {

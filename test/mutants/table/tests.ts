@@ -37,6 +37,12 @@ export const smallLinear = only('a small layer', files('kernels/linear/linear'))
 export const matmul = operation('matmul', 'kernels/matmul/matmul')
 export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d/max_pool2d')
 export const exactSum = files('kernels/cross_entropy/exact_sum')
+export const drawn = only(
+  '\\b(dropout|draw|rand|randn|bernoulli|manualSeed|a captured function)\\b',
+  files('operations/operations', 'kernels/random/random'),
+)
+export const draws = files('train/draws')
+export const drawsResumed = only('dropout', files('train/continue'))
 export const totals = files('kernels/cross_entropy/totals')
 export const unary = only(
   '\\b(relu|silu|sin|gelu|log1p|sign)\\b',
