@@ -36,6 +36,9 @@ export const linearRelu = operation('linearRelu', 'kernels/linear/linear')
 export const smallLinear = only('a small layer', files('kernels/linear/linear'))
 export const matmul = operation('matmul', 'kernels/matmul/matmul')
 export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d/max_pool2d')
+export const sumParts = only('sumOfParts|the bits stay', files('kernels/sum_parts/sum_parts'))
+export const longSums = only('equal the reference', files('kernels/sum_parts/sum_parts'))
+export const scratchOfShapes = files('kernels/sum_parts/scratch')
 export const exactSum = files('kernels/cross_entropy/exact_sum')
 export const drawn = only(
   '\\b(dropout|draw|rand|randn|bernoulli|manualSeed|a captured function)\\b',
@@ -141,6 +144,7 @@ export const continuing = only('refuse|another seed', files('train/continue', 'e
 export const saving = only('saves a checkpoint', files('cli/resume'))
 export const resuming = only('from the middle of an epoch', files('cli/resume'))
 export const resumeChanges = only('would change the numbers|--resume of a finished run', files('cli/resume'))
+export const locks = only('^withLock|^a folder|^twelve', files('provision/lock', 'node/held_folder'))
 
 export const tuningFile = files('tune/file')
 export const tuneSearch = only('^tune ', files('tune/search'))
