@@ -14,6 +14,7 @@ import { loop } from './loop.ts'
 import { moving } from './moving.ts'
 import { operations } from './operations.ts'
 import { optimizers } from './optimizers.ts'
+import { random } from './random.ts'
 import type { Area } from './refusal.ts'
 import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
@@ -25,6 +26,7 @@ export const AREAS: readonly Area[] = [
   tensors,
   operations,
   moving,
+  random,
   autograd,
   gradchecks,
   layers,

@@ -4,6 +4,7 @@ import {
   avgPool2d,
   conv2d,
   crossEntropy,
+  dropout,
   linear,
   manualSeed,
   maxPool2d,
@@ -63,6 +64,22 @@ describe('layers compute what their operations do:', () => {
     expect(() => new nn.AdaptiveAvgPool2d(0)).toThrow(
       'nn.AdaptiveAvgPool2d: size must be a whole number or two of them, 1 or more, not 0',
     )
+  })
+
+  it('Dropout in training, and nothing in evaluation', async () => {
+    const x = tensor(fill(200, 1, 'normal'), [20, 10])
+    for (const [layer, p] of [
+      [new nn.Dropout(), 0.5],
+      [new nn.Dropout(0.9), 0.9],
+    ] as const) {
+      expect(layer.p).toBe(p)
+      manualSeed(1)
+      const out = await values(layer.forward(x))
+      manualSeed(1)
+      expect(out).toEqual(await values(dropout(x, { p })))
+      expect(layer.eval().forward(x)).toBe(x)
+      expect(layer.parameters()).toEqual([])
+    }
   })
 
   it('Sequential, in order, and none at all', async () => {

@@ -48,6 +48,12 @@ export const sumParts = only('sumOfParts|the bits stay', files('kernels/sum_part
 export const longSums = only('equal the reference', files('kernels/sum_parts/sum_parts'))
 export const scratchOfShapes = files('kernels/sum_parts/scratch')
 export const exactSum = files('kernels/cross_entropy/exact_sum')
+export const drawn = only(
+  '\\b(dropout|draw|rand|randn|bernoulli|manualSeed|a captured function)\\b',
+  files('operations/operations', 'kernels/random/random'),
+)
+export const draws = files('train/draws')
+export const drawsResumed = only('dropout', files('train/continue'))
 export const totals = files('kernels/cross_entropy/totals')
 export const unary = only(
   '\\b(relu|silu|sin|gelu|log1p|sign)\\b',
