@@ -3,7 +3,6 @@ export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_no
 export {
   Conv2d,
   type Conv2dLayerOptions,
-  CrossEntropyLoss,
   Flatten,
   Linear,
   MaxPool2d,
@@ -11,6 +10,17 @@ export {
   SiLU,
 } from './layers.ts'
 export { lenet } from './lenet.ts'
+export {
+  BCELoss,
+  BCEWithLogitsLoss,
+  CrossEntropyLoss,
+  HuberLoss,
+  KLDivLoss,
+  L1Loss,
+  MSELoss,
+  NLLLoss,
+  SmoothL1Loss,
+} from './losses.ts'
 export { Module, type StateDict } from './module.ts'
 export { ModuleList } from './module_list.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'

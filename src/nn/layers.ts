@@ -1,6 +1,5 @@
 // Layers that hold an operation and its parameters.
 import { conv2d } from '../kernels/conv2d.ts'
-import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/cross_entropy.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { relu, silu } from '../kernels/unary.ts'
@@ -122,19 +121,5 @@ export class Flatten extends Module {
 
   override forward(x: Tensor): Tensor {
     return x.flatten(this.#startDim)
-  }
-}
-
-/** crossEntropy as an object: `new CrossEntropyLoss().forward(logits, target)`. */
-export class CrossEntropyLoss {
-  readonly #options: CrossEntropyOptions
-
-  constructor(options: CrossEntropyOptions = {}) {
-    this.#options = readOptions('nn.CrossEntropyLoss', options)
-  }
-
-  /** The loss of logits [N, C] for labels [N]. */
-  forward(logits: Tensor, target: Tensor | Int32Array | Uint8Array): Tensor {
-    return crossEntropy(logits, target, this.#options)
   }
 }

@@ -81,14 +81,20 @@ export class TapeNode {
   }
 }
 
+/** The device of tensors, of which there is one at least. Throws where one was released, or they are on two devices. @internal */
+export function requireTogether(operation: string, tensors: readonly Tensor[]): Gpu {
+  const { gpu } = tensors[0]!
+  for (const t of tensors) {
+    t.checkUsable(operation)
+    if (t.gpu !== gpu) throw new Error(`${operation}: its tensors are on two devices`)
+  }
+  return gpu
+}
+
 /** Runs an operation and, if an input requires a gradient, records it on the tape. */
 export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: A): Tensor {
   const present = inputs.filter((t) => t !== null)
-  const gpu = present[0]!.gpu
-  for (const t of present) {
-    t.checkUsable(op.name)
-    if (t.gpu !== gpu) throw new Error(`${op.name}: its tensors are on two devices`)
-  }
+  const gpu = requireTogether(op.name, present)
   const shape = op.shape(inputs, attributes)
   gpu.check()
   const { out, saved } = op.forward(gpu, inputs, attributes, shape)

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { conv2d, crossEntropy, linear, manualSeed, maxPool2d, nn, relu, silu } from '../../src/node/index.ts'
+import { conv2d, linear, manualSeed, maxPool2d, nn, relu, silu } from '../../src/node/index.ts'
 import { fill } from '../support/fill.ts'
-import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
+import { messageOf, tensor, testGpu, values } from '../support/gpu.ts'
 
 beforeAll(testGpu)
 
@@ -45,23 +45,6 @@ describe('layers compute what their operations do:', () => {
     expect([...(await values(net.forward(x)))]).toEqual([1, 0])
     expect(new nn.Sequential().forward(x)).toBe(x)
   })
-
-  it('CrossEntropyLoss with every reduction, for tensors and arrays', async () => {
-    const logits = parameter(fill(12, 1, 'normal'), [4, 3])
-    const labels = new Uint8Array([0, 2, 1, 1])
-    for (const reduction of ['mean', 'sum', 'none'] as const) {
-      const loss = new nn.CrossEntropyLoss({ reduction })
-      const expected = await values(crossEntropy(logits, labels, { reduction }))
-      expect(await values(loss.forward(logits, labels))).toEqual(expected)
-      expect(await values(loss.forward(logits, tensor(labels)))).toEqual(expected)
-      expect(await values(loss.forward(logits, Int32Array.from(labels)))).toEqual(expected)
-    }
-    const mean = await new nn.CrossEntropyLoss().forward(logits, labels).item()
-    expect(mean).toBe(await crossEntropy(logits, labels).item())
-    const ignoring = new nn.CrossEntropyLoss({ ignoreIndex: 1 }).forward(logits, labels)
-    expect(await ignoring.item()).toBe(await crossEntropy(logits, labels, { ignoreIndex: 1 }).item())
-    expect(await ignoring.item()).not.toBe(mean)
-  })
 })
 
 describe('layers refuse', () => {
@@ -81,11 +64,6 @@ describe('layers refuse', () => {
       'unknown options of MaxPool2d',
       () => new nn.MaxPool2d(2, loose({ dilation: 2 })),
       'nn.MaxPool2d: unknown option dilation; known: stride, padding',
-    ],
-    [
-      'unknown options of CrossEntropyLoss',
-      () => new nn.CrossEntropyLoss(loose({ labelSmoothing: 0.1 })),
-      'nn.CrossEntropyLoss: unknown option labelSmoothing; known: reduction, ignoreIndex',
     ],
     [
       'no input channels',
@@ -149,12 +127,6 @@ describe('layers refuse', () => {
     ],
   ])('%s', (_, make, message) => {
     expect(messageOf(make)).toBe(message)
-  })
-
-  it('an unknown reduction', () => {
-    expect(messageOf(() => new nn.CrossEntropyLoss({ reduction: 'avg' as 'mean' }))).toBe(
-      "nn.CrossEntropyLoss: reduction must be 'mean', 'sum' or 'none', not 'avg'",
-    )
   })
 })
 

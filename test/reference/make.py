@@ -15,12 +15,13 @@ try:
 except ImportError as error:
     sys.exit(f"{error}: apt-get install python3-torch python3-numpy, then /usr/bin/python3 {sys.argv[0]}")
 
-from makers import batch_norm, copy, curves, files, lenet, ops, optimizer_paths, optimizers, schedules, take  # noqa: E402
+from makers import batch_norm, copy, curves, files, lenet, losses, ops, optimizer_paths, optimizers, schedules, take  # noqa: E402
 
 MAKERS = {
     "ops": ops.make,
     "copy": copy.make,
     "take": take.make,
+    "losses": losses.make,
     "lenet": lenet.make_lenet,
     "epoch": lenet.make_epoch,
     "schedules": schedules.make,
@@ -38,6 +39,7 @@ BOUNDS = {
     "ops": {"stored": 4e-6},
     "copy": {"stored": 4e-6},
     "take": {"stored": 4e-6},
+    "losses": {"stored": 4e-6},
     "lenet": {"stored": 4e-6},
     "epoch": {"stored": 1e-4, "float32": 1e-4},
     "optimizers": {"stored": 0, "float32": 1e-5, "float64": 1e-12},
