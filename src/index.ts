@@ -17,6 +17,7 @@ export type { GpuInfo, GpuMemory } from './gpu/info.ts'
 export { Kernel, KernelFile, type KernelOptions, type Numbers } from './gpu/kernel.ts'
 export type { Storage } from './gpu/pool.ts'
 export { argmax, argmin } from './kernels/argmax.ts'
+export { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d } from './kernels/avg_pool2d.ts'
 export { type BatchNormOptions, batchNorm } from './kernels/batch_norm.ts'
 export {
   add,
@@ -55,6 +56,7 @@ export {
   triu,
 } from './kernels/copy.ts'
 export { cumsum } from './kernels/cumsum.ts'
+export { type DropoutOptions, dropout } from './kernels/dropout.ts'
 export type { Labels } from './kernels/labels.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export {
@@ -75,7 +77,10 @@ export {
 } from './kernels/losses.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
+export { groupNorm, type InstanceNormOptions, instanceNorm, layerNorm, rmsNorm } from './kernels/norms.ts'
 export { oneHot } from './kernels/one_hot.ts'
+export { pixelShuffle } from './kernels/pixel_shuffle.ts'
+export { bernoulli, type RandomOptions, rand, randn } from './kernels/random.ts'
 export type { Dim } from './kernels/reduce.ts'
 export {
   logSumExp,
@@ -144,6 +149,7 @@ export type {
   Figures,
   Position,
   SavedOptimizer,
+  SavedRandom,
   SavedSettings,
   SavedState,
 } from './train/saved_state.ts'

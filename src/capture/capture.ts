@@ -76,7 +76,7 @@ export class Plan<T = unknown> {
         numbers.upload(source, count * calls, calls, byUse(rates, calls))
       }
       gpu.replay(recording.entries, count)
-      for (const storage of this.#written) storage.version++
+      for (const storage of this.#written) storage.wrote()
       this.#leaveGradients()
       for (const [, { source, calls }] of used) source.advance(count * calls, byUse(rates, calls))
     }

@@ -35,12 +35,15 @@ const NO_RATE: RateOf = () => undefined
 export class PerStep {
   readonly #gpu: Gpu
   readonly #width: number
+  readonly #what: string
   readonly #buffer: Tensor
   #written: Uint32Array | null = null
 
+  /** @param what the numbers are, for errors */
   constructor(gpu: Gpu, width: number, what: string) {
     this.#gpu = gpu
     this.#width = width
+    this.#what = what
     // Made once, whoever asks: in a function that is captured it is not part of the step.
     this.#buffer = gpu.during(null, () => empty(gpu, [HEAD + MAX_STEPS * width], 'int32', what).keep())
   }
@@ -67,6 +70,11 @@ export class PerStep {
     if (uses.source.key !== source.key) {
       throw new Error(
         'capture: a step uses one optimizer twice, each time for different parameters; make two optimizers',
+      )
+    }
+    if (uses.calls === MAX_STEPS) {
+      throw new Error(
+        `capture: a step uses ${this.#what} more than ${MAX_STEPS} times; call the function without a plan`,
       )
     }
     recording.uses.set(this, uses)

@@ -6,6 +6,7 @@ import { gatherBatch } from '../kernels/gather.ts'
 import { kindOf } from '../kernels/support.ts'
 import { tensor } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
+import { requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkDataset } from './check_dataset.ts'
 import type { ImageDataset } from './fashion_mnist.ts'
@@ -51,9 +52,12 @@ export class ImageBatches {
   /**
    * Uploads the set. Images keep the set's order until `setOrder`. A batch size above the size of the set is taken as that
    * size. Throws RangeError for a batch size below 1, for a set without images, for bytes that do not fill the set's sizes, and
-   * for a label that is not one of its `classes`, if there are any; TypeError for what is not a data set of bytes.
+   * for a label that is not one of its `classes`, if there are any; TypeError for what is not a data set of bytes, and for an
+   * option that it does not have.
    */
-  constructor(dataset: ImageDataset, { batchSize = 256, gpu = defaultGpu() }: { batchSize?: number; gpu?: Gpu } = {}) {
+  constructor(dataset: ImageDataset, options: { readonly batchSize?: number; readonly gpu?: Gpu } = {}) {
+    requireOptions('ImageBatches', options, ['batchSize', 'gpu'])
+    const { batchSize = 256, gpu = defaultGpu() } = options
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw new RangeError(`ImageBatches: batchSize must be a whole number, 1 or more, not ${batchSize}`)
     }

@@ -10,10 +10,6 @@ const SIZES = ['count', 'channels', 'height', 'width'] as const
  * bytes do not fill, and for labels that are not classes where the classes have names.
  */
 export function checkDataset(operation: string, dataset: ImageDataset): void {
-  if (typeof dataset !== 'object' || dataset === null || Array.isArray(dataset)) {
-    const right = 'an object { images, labels, count, channels, height, width, classes }'
-    throw new TypeError(`${operation}: the data set must be ${right}, not ${kindOf(dataset)}`)
-  }
   requireImages(operation, dataset)
   for (const name of SIZES) {
     const size: unknown = dataset[name]
@@ -26,6 +22,9 @@ export function checkDataset(operation: string, dataset: ImageDataset): void {
   const bytes = shape.reduce((product, size) => product * size, 1)
   requireBytes(`${operation}: the data set's images`, images, bytes, `[${shape.join(', ')}]`)
   requireBytes(`${operation}: the data set's labels`, labels, count, 'one an image')
+  if (!Array.isArray(classes)) {
+    throw new TypeError(`${operation}: the data set's classes must be an array of their names, not ${kindOf(classes)}`)
+  }
   const wrong = classes.length === 0 ? -1 : labels.findIndex((label) => label >= classes.length)
   if (wrong < 0) return
   const last = classes.length - 1
@@ -34,9 +33,13 @@ export function checkDataset(operation: string, dataset: ImageDataset): void {
   )
 }
 
-/** Throws RangeError for a data set without images. */
-export function requireImages(operation: string, { count }: Pick<ImageDataset, 'count'>): void {
-  if (count === 0) throw new RangeError(`${operation}: the data set has no images; it must have at least one`)
+/** Throws TypeError for what is not a data set, RangeError for one without images. */
+export function requireImages(operation: string, dataset: Pick<ImageDataset, 'count'>): void {
+  if (typeof dataset !== 'object' || dataset === null || Array.isArray(dataset)) {
+    const right = 'an object { images, labels, count, channels, height, width, classes }'
+    throw new TypeError(`${operation}: the data set must be ${right}, not ${kindOf(dataset)}`)
+  }
+  if (dataset.count === 0) throw new RangeError(`${operation}: the data set has no images; it must have at least one`)
 }
 
 function requireBytes(what: string, data: unknown, length: number, because: string): void {

@@ -100,11 +100,12 @@ export function fashionMnistFromBytes(
 /**
  * The first `n` examples of a data set, as a view.
  *
- * @throws RangeError unless `n` is an integer from 1 to the number of examples, and for a data set without any
+ * @throws RangeError unless `n` is an integer from 1 to the number of examples, and for a data set without any; TypeError for
+ * what is not a data set
  */
 export function take(dataset: ImageDataset, n: number): ImageDataset {
-  const { count, channels, height, width } = dataset
   requireImages('take', dataset)
+  const { count, channels, height, width } = dataset
   if (!Number.isInteger(n) || n < 1 || n > count) {
     throw new RangeError(`take: n is ${n}, but must be an integer from 1 to ${count} (the examples in the data set)`)
   }

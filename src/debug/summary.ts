@@ -5,6 +5,7 @@ import { isParameter, tensorsOf } from '../nn/state.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { type Observer, observe } from '../tensor/observe.ts'
+import { keepDraws } from '../tensor/random.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkShape, formatShape, type Shape, ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -114,6 +115,7 @@ export function summary(net: Module, inputShape: Shape): Summary {
     },
   }
   const gpu = net.parameters()[0]?.gpu ?? defaultGpu()
+  const restoreDraws = keepDraws()
   const restoreModes = setMode(net, false)
   try {
     scope(() => {
@@ -121,6 +123,7 @@ export function summary(net: Module, inputShape: Shape): Summary {
     })
   } finally {
     restoreModes()
+    restoreDraws()
   }
   // By now also what the forward itself has made is registered.
   const names = new Map([...net.namedModules()].map(([name, module]) => [module, name]))

@@ -1,7 +1,11 @@
 // Operations as methods of Tensor: x.mul(y) is mul(x, y).
 import { Tensor } from '../tensor/tensor.ts'
+import { argmax, argmin } from './argmax.ts'
 import { add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub } from './binary.ts'
 import { expand, flip, permute, repeat, select, slice, split, transpose, tril, triu } from './copy.ts'
+import { cumsum } from './cumsum.ts'
+import { logSumExp, max, mean, min, norm, prod, std, sum, var as variance } from './reductions.ts'
+import { logSoftmax, softmax } from './softmax.ts'
 import { gather, indexSelect } from './take.ts'
 import * as unary from './unary.ts'
 
@@ -11,6 +15,7 @@ const { powNumber: _, ...elementwise } = unary
 const functions = {
   ...elementwise,
   ...{ expand, flip, permute, repeat, select, slice, split, transpose, tril, triu, gather, indexSelect },
+  ...{ argmax, argmin, cumsum, logSumExp, max, mean, min, norm, prod, std, sum, var: variance, logSoftmax, softmax },
   ...{ add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub },
 } as const
 

@@ -3,11 +3,11 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
-import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
+import { dimensionOf, type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { groupsFor, groupsForElements, withScratch } from './support.ts'
+import { groupsFor, groupsForElements, kindOf, withScratch } from './support.ts'
 
 const file = new KernelFile('reduce', wgsl.reduce)
 const scanSums = file.entry('scan_sums')
@@ -279,17 +279,9 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
 /** A dimension or a list of them; negative ones count from the end. Left out, or an empty list: all. */
 export type Dim = number | readonly number[] | undefined
 
-/** A dimension as it is counted from the start. Throws ShapeError for one that is not there. */
-export function dimOf(operation: string, shape: Shape, dim: unknown): number {
-  // Of a scalar PyTorch accepts dimension 0.
-  const rank = Math.max(1, shape.length)
-  const index = typeof dim === 'number' && dim < 0 ? dim + rank : dim
-  if (Number.isInteger(index) && (index as number) >= 0 && (index as number) < rank) return index as number
-  throw new ShapeError(
-    operation,
-    `dim ${Array.isArray(dim) ? formatShape(dim) : String(dim)} is not a dimension of the input`,
-    [['input', shape]],
-  )
+/** A dimension counted from the start. Of a scalar dimension 0 is there, as in PyTorch. Throws ShapeError for one that is not. */
+export function dimOf(operation: string, shape: Shape, dim: number): number {
+  return shape.length === 0 && (dim === 0 || dim === -1) ? 0 : dimensionOf(operation, dim, shape)
 }
 
 /** The dimensions that `dim` names, in order: all, if it is left out or an empty list. */
@@ -298,8 +290,10 @@ export function dimsOf(operation: string, shape: Shape, dim: Dim): readonly numb
     const sentence = `the input has ${shape.length} dimensions; at most ${MAX_RANK} are possible`
     throw new ShapeError(operation, sentence, [['input', shape]])
   }
-  const asked: readonly unknown[] = dim === undefined ? [] : Array.isArray(dim) ? dim : [dim]
-  const dims = asked.map((one) => dimOf(operation, shape, one))
+  const asked: unknown = dim === undefined ? [] : typeof dim === 'number' ? [dim] : dim
+  if (!Array.isArray(asked))
+    throw new TypeError(`${operation}: dim must be a number or a list of numbers, not ${kindOf(asked)}`)
+  const dims = asked.map((one: number) => dimOf(operation, shape, one))
   const twice = dims.find((one, i) => dims.indexOf(one) !== i)
   if (twice !== undefined) throw new ShapeError(operation, `dim ${twice} appears twice`, [['input', shape]])
   return shape.length === 0 || dims.length === 0 ? shape.map((_, i) => i) : dims.toSorted((a, b) => a - b)

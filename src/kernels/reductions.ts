@@ -18,7 +18,7 @@ import {
   type Reduced,
   requireElements,
 } from './reduce.ts'
-import { kindOf, requireTensors, requireType } from './support.ts'
+import { requireNumber, requireTensors, requireType } from './support.ts'
 
 /** Options of reductions. */
 export interface ReduceOptions {
@@ -254,11 +254,9 @@ export function prod(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor 
 }
 
 function readCorrection(name: string, { correction = 1 }: VarianceOptions): number {
-  if (Number.isFinite(correction)) return correction
-  throw new TypeError(`${name}: correction must be a number, not ${shown(correction)}`)
+  requireNumber(name, 'correction', correction)
+  return correction
 }
-
-const shown = (value: unknown) => (typeof value === 'number' ? String(value) : kindOf(value))
 
 /**
  * The variance of the elements along `dim`, which `sum` describes: Σ (x − mean)² / (n − correction), in two passes, so that it
@@ -286,7 +284,7 @@ export function std(x: Tensor, dim?: Dim, options: VarianceOptions = {}): Tensor
 export function norm(x: Tensor, options: NormOptions = {}): Tensor {
   requireOptions('norm', options, ['p', 'dim', 'keepDim'])
   const { p = 2, dim } = options
-  if (typeof p !== 'number' || Number.isNaN(p)) throw new TypeError(`norm: p must be a number, not ${shown(p)}`)
+  requireNumber('norm', 'p', p)
   return reduce(normOp, x, dim, options, ['p', 'dim'], p)
 }
 

@@ -30,6 +30,7 @@ export function keyOfEntries(entries: readonly UpdateEntry[]): string {
   return entries.map((e) => `${e.at} ${e.gradientAt} ${e.size} ${e.gradientCode} ${e.parameterCode}`).join()
 }
 
+/** What an update is bound to. */
 export interface UpdateStorages {
   readonly table: Storage
   /** Rows of settings, as per_step.ts has them. */

@@ -1,8 +1,11 @@
 // The modules that `nn` offers.
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
+  AdaptiveAvgPool2d,
+  AvgPool2d,
   Conv2d,
   type Conv2dLayerOptions,
+  Dropout,
   Flatten,
   Linear,
   MaxPool2d,
@@ -23,5 +26,14 @@ export {
 } from './losses.ts'
 export { Module, type StateDict } from './module.ts'
 export { ModuleList } from './module_list.ts'
+export {
+  GroupNorm,
+  type GroupNormLayerOptions,
+  InstanceNorm2d,
+  LayerNorm,
+  type LayerNormLayerOptions,
+  RMSNorm,
+  type RMSNormLayerOptions,
+} from './norms.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'

@@ -1,10 +1,14 @@
 // Layers that hold an operation and its parameters.
+import { dependingOn } from '../capture/current.ts'
+import { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d, readAvgPool2d } from '../kernels/avg_pool2d.ts'
 import { conv2d } from '../kernels/conv2d.ts'
+import { dropout } from '../kernels/dropout.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
+import { requireProbability } from '../kernels/random.ts'
 import { relu, silu } from '../kernels/unary.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { pair, ShapeError } from '../tensor/shape.ts'
+import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
 import { Module } from './module.ts'
@@ -14,6 +18,21 @@ export function requireCount(layer: string, name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${value}`)
   }
+}
+
+/** Throws TypeError for an option that is neither true nor false. */
+export function requireFlags(layer: string, options: Readonly<Record<string, unknown>>): void {
+  for (const [option, value] of Object.entries(options)) {
+    if (typeof value !== 'boolean')
+      throw new TypeError(`${layer}: ${option} must be true or false, not ${String(value)}`)
+  }
+}
+
+/** Throws ShapeError for an input with another number of channels, which are dimension 1. */
+export function requireOwnChannels(layer: string, channels: number, shape: Shape, letters = ''): void {
+  if (shape[1] === channels) return
+  const sentence = `the layer is for ${channels} channels, the input has ${shape[1]}`
+  throw new ShapeError(layer, sentence, [['input', shape, letters]])
 }
 
 /** Options of {@link Conv2d}: as those of the operation, and whether there is a bias; there is unless given. */
@@ -105,6 +124,57 @@ export class MaxPool2d extends Module {
 
   override forward(x: Tensor): Tensor {
     return maxPool2d(x, this.options)
+  }
+}
+
+/** In training mode each element is dropped with probability p, 0.5 unless given, as in dropout; in evaluation mode nothing. */
+export class Dropout extends Module {
+  p: number
+
+  /** Throws RangeError unless p is from 0 to 1. */
+  constructor(p = 0.5) {
+    super()
+    requireProbability('nn.Dropout', p)
+    this.p = p
+  }
+
+  override forward(x: Tensor): Tensor {
+    const p = dependingOn(
+      () => this.p,
+      (then) => `the p of an nn.Dropout is ${this.p} now, and was ${then}`,
+    )
+    return dropout(x, { p, training: this.training })
+  }
+}
+
+/** avgPool2d with the given window; the stride is the kernel size unless given. */
+export class AvgPool2d extends Module {
+  readonly options: Required<AvgPool2dOptions>
+
+  constructor(kernelSize: number | readonly number[], options: Omit<AvgPool2dOptions, 'kernelSize'> = {}) {
+    super()
+    requireOptions('nn.AvgPool2d', options, ['stride', 'padding', 'countIncludePad'])
+    const { stride, padding, countIncludePad } = readAvgPool2d('nn.AvgPool2d', { ...options, kernelSize })
+    this.options = { kernelSize, stride, padding, countIncludePad }
+  }
+
+  override forward(x: Tensor): Tensor {
+    return avgPool2d(x, this.options)
+  }
+}
+
+/** adaptiveAvgPool2d to the given size, a number or [height, width]. */
+export class AdaptiveAvgPool2d extends Module {
+  readonly size: number | readonly number[]
+
+  constructor(size: number | readonly number[]) {
+    super()
+    pair('nn.AdaptiveAvgPool2d', 'size', size, 1)
+    this.size = size
+  }
+
+  override forward(x: Tensor): Tensor {
+    return adaptiveAvgPool2d(x, this.size)
   }
 }
 

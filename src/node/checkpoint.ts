@@ -229,6 +229,7 @@ const STATE: Entries = {
   'optimizer.others': allOf(isNumber),
   settings: optional({ images: isCount, batchSize: isCount, accumulate: isCount, seed: isCount, lr: isSeconds }),
   figures: optional({ trainLoss: isFigure, trainAcc: isFigure, testLoss: isFigure, testAcc: isFigure }),
+  random: optional({ seed: isCount, draws: isCount }),
   history: isRecords,
   callbacks: (value) => value === undefined || (Array.isArray(value) && value.every(isCallback)),
 }

@@ -1,4 +1,5 @@
 // What `optim` offers.
+export type { EmitUpdate, UpdateStorages } from '../kernels/update.ts'
 
 export { Adadelta, type AdadeltaGroup, type AdadeltaOptions, type AdadeltaState } from './adadelta.ts'
 export { Adagrad, type AdagradGroup, type AdagradOptions, type AdagradState } from './adagrad.ts'

@@ -81,9 +81,9 @@ export class TapeNode {
   }
 }
 
-/** The device of tensors, of which there is one at least. Throws where one was released, or they are on two devices. @internal */
+/** The device that all of these tensors are on. Throws if they are on two, or if one was released. */
 export function requireTogether(operation: string, tensors: readonly Tensor[]): Gpu {
-  const { gpu } = tensors[0]!
+  const gpu = tensors[0]!.gpu
   for (const t of tensors) {
     t.checkUsable(operation)
     if (t.gpu !== gpu) throw new Error(`${operation}: its tensors are on two devices`)
@@ -179,7 +179,8 @@ function gradientFor(root: Tensor, { op, edges, inputShapes }: TapeNode, input: 
   const leaf = edge && 'leaf' in edge && !edge.leaf.released ? edge.leaf : null
   const home = leaf?.grad === null ? leaf.gradientHome : null
   if (home?.holders === 1) return root.like(home.retain(), shape)
-  return root.like(root.gpu.pool.acquire(4 * sizeOf(shape), `${op.name} ${formatShape(shape)}`), shape)
+  const { pool } = root.gpu
+  return root.like(pool.acquire(4 * sizeOf(shape), `${op.name} ${formatShape(shape)}`, pool.largestInParts), shape)
 }
 
 /** The gradient belongs to its leaf: it outlives every scope and is released with the leaf or by `zeroGrad`. */

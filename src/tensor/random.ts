@@ -7,16 +7,16 @@
  * One block of four 32-bit words comes from
  *   counter = (block low, block high, substream, stream number)    key = (seed mod 2³², ⌊seed / 2³²⌋)
  * and the word at position p of a stream is word p mod 4 of block ⌊p / 4⌋. Substream is the epoch for shuffling, the step
- * plus 1 for the noise of optim.SGLD, which wgsl/sgld.wgsl draws, and 0 otherwise; the stream numbers are those of
- * `STREAMS`. Only 32-bit additions, multiplications, shifts and exclusive or's are used, with the high half of a product
+ * plus 1 for the noise of optim.SGLD, which wgsl/sgld.wgsl draws, the number of the draw for what wgsl/random.wgsl draws (its
+ * high word takes the place of the block's), and 0 otherwise; the stream numbers are those of `STREAMS`. Only 32-bit additions, multiplications, shifts and exclusive or's are used, with the high half of a product
  * put together from 16-bit halves as in `mulHigh`: the same lines in WGSL's u32 give the same bits.
  */
 
 /** The named streams and their counter words. The numbers are part of every seed's meaning: never renumber them. */
-const STREAMS = { init: 1, shuffle: 2, noise: 3 } as const satisfies Record<StreamName, number>
+const STREAMS = { init: 1, shuffle: 2, noise: 3, draw: 4 } as const satisfies Record<StreamName, number>
 
-/** Initialisation, the order of an epoch, the noise of Langevin dynamics: none disturbs another. */
-export type StreamName = 'init' | 'shuffle' | 'noise'
+/** Initialisation, the order of an epoch, the noise of Langevin dynamics, what is drawn on the device: none disturbs another. */
+export type StreamName = 'init' | 'shuffle' | 'noise' | 'draw'
 
 const TWO_32 = 2 ** 32
 /** 2^−24: the step of `uniform` on [0, 1), the finest with which every multiple is a float32. */
@@ -165,6 +165,7 @@ export class Stream {
 export class Generator {
   readonly seed: number
   readonly #streams = new Map<StreamName, Stream>()
+  #draws = 0
 
   constructor(seed: number) {
     checkInteger('seed', seed, Number.MAX_SAFE_INTEGER)
@@ -177,6 +178,19 @@ export class Generator {
     this.#streams.set(name, stream)
     return stream
   }
+
+  /**
+   * How many draws were made on the device: calls of `rand`, `randn`, `bernoulli` and `dropout`, 0 … 2⁵³ − 1. Setting it, as when
+   * a loop of your own resumes, decides what the next one gives (RangeError if not such).
+   */
+  get draws(): number {
+    return this.#draws
+  }
+
+  set draws(draws: number) {
+    checkInteger('draws', draws, Number.MAX_SAFE_INTEGER)
+    this.#draws = draws
+  }
 }
 
 let current = new Generator(0)
@@ -186,10 +200,19 @@ export function defaultGenerator(): Generator {
   return current
 }
 
-/** Makes a generator of this seed the default one, all streams at position 0. Streams got before do not follow. */
+/** Makes a generator of this seed the default one, all streams at position 0 and no draws made. Streams got before do not follow. */
 export function manualSeed(seed: number): Generator {
   current = new Generator(seed)
   return current
+}
+
+/** What is returned puts the number of draws back to what it is now, for what looks at a network without training it. */
+export function keepDraws(): () => void {
+  const generator = current
+  const { draws } = generator
+  return () => {
+    generator.draws = draws
+  }
 }
 
 /**

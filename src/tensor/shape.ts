@@ -44,7 +44,8 @@ export function checkShape(operation: string, shape: Shape): void {
 export function dimensionOf(operation: string, dim: number, shape: Shape, role = 'input', name = 'dim'): number {
   const from = dim < 0 ? dim + shape.length : dim
   if (!Number.isInteger(dim) || from < 0 || from >= shape.length) {
-    throw new ShapeError(operation, `${name} ${String(dim)} is not a dimension of the tensor`, [[role, shape]])
+    const shown = Array.isArray(dim) ? formatShape(dim) : String(dim)
+    throw new ShapeError(operation, `${name} ${shown} is not a dimension of the tensor`, [[role, shape]])
   }
   return from
 }

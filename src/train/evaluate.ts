@@ -3,6 +3,7 @@ import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import { noGrad } from '../tensor/modes.ts'
+import { keepDraws } from '../tensor/random.ts'
 import { checkBatches, checkNet } from './check.ts'
 import { divergedInEvaluation } from './diverged.ts'
 import { Meter, type Totals } from './meter.ts'
@@ -18,9 +19,9 @@ export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter)
 
 /**
  * Mean loss and accuracy of a network over a data set, in the set's own order, in evaluation mode. Changes no parameter and no
- * buffer, puts every module back into the mode that it had, and leaves the batches where they stood. A sync point. Rejects with
- * TypeError for what is not a network with parameters, or not one ImageBatches; with DivergedError when the loss or the logits
- * are not finite.
+ * buffer, puts every module back into the mode that it had, and leaves batches and random numbers where they stood. A sync point.
+ * Rejects with TypeError for what is not a network with parameters, or not one ImageBatches; with DivergedError when the loss or
+ * the logits are not finite.
  *
  * It calls the network for every batch, where `fit` replays a plan, to the same bits: a plan would be captured for one use,
  * and can't be captured of a network that uploads values, reads them back or varies.
@@ -60,12 +61,14 @@ interface Evaluation {
 export async function evaluateBy(steps: Stepper, { net, batches, meter, epoch }: Evaluation): Promise<Totals> {
   meter.reset()
   const restoreMode = setMode(net, false)
+  const restoreDraws = keepDraws() // of a network that draws in evaluation too
   const { position } = batches
   batches.position = 0
   try {
     steps.run(batches.length)
   } finally {
     batches.position = position // a run may stand in their midst
+    restoreDraws()
     restoreMode()
   }
   const totals = await meter.read()

@@ -8,7 +8,7 @@ import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts
 import { checkMomentum, checkNet, checkOptimizer } from './check.ts'
 import { type CheckpointOptions, checkCheckpoint, lastState } from './checkpoint_store.ts'
 import { Loop, type LoopOptions } from './loop.ts'
-import { restoreValues, type SavedSettings, type SavedState } from './saved_state.ts'
+import { restoreRandom, restoreValues, type SavedSettings, type SavedState } from './saved_state.ts'
 import { checkUpdate, updatesOf } from './training_step.ts'
 
 /** Options of {@link fit}. */
@@ -115,6 +115,7 @@ async function fitFrom(state: SavedState | null, options: LoopOptions): Promise<
   if (state) {
     checkState(state, options)
     restoreValues(net, optimizer, state, 'fit: from')
+    if (state.random) restoreRandom(state.random)
     const lr = state.settings?.lr ?? settings.lr
     settings = { ...settings, lr }
     rates = rates && { ...rates, lr }

@@ -15,6 +15,7 @@ export {
   type Position,
   restoreValues,
   type SavedOptimizer,
+  type SavedRandom,
   type SavedSettings,
   type SavedState,
   valuesOf,

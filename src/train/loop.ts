@@ -1,7 +1,7 @@
 // The loop of `fit`: submits, records, evaluations, checkpoints, and where it continues.
 import type { ImageBatches } from '../data/batches.ts'
 import { setMode } from '../nn/module.ts'
-import { permutation } from '../tensor/random.ts'
+import { defaultGenerator, permutation } from '../tensor/random.ts'
 import type { FitCallback, FitEpoch, FitProgress, FitResult, FitRun } from './callbacks.ts'
 import { type CheckpointOptions, saveState } from './checkpoint_store.ts'
 import { batchOf, divergedInTraining } from './diverged.ts'
@@ -271,10 +271,11 @@ export class Loop {
     const { checkpoint, net, optimizer, settings, callbacks } = this.#options
     if (!checkpoint) return
     optimizer.eval()
+    const { seed, draws } = defaultGenerator() // before anything else may draw
     const values = await valuesOf(net, optimizer, position.step)
     const states = []
     for (const callback of callbacks) states.push((await callback.stateDict?.()) ?? null)
-    const about = { settings, figures: this.#figures, history: [...this.#history] }
+    const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws } }
     await saveState(checkpoint, { position, ...values, ...about, callbacks: states })
   }
 }

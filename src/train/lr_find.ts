@@ -7,7 +7,7 @@ import { setMode } from '../nn/module.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions } from '../tensor/options.ts'
-import { defaultGenerator, type StreamName } from '../tensor/random.ts'
+import { defaultGenerator, keepDraws, type StreamName } from '../tensor/random.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
 import { withoutMissing } from './missing_parameters.ts'
@@ -216,9 +216,11 @@ function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () =>
   const { position } = train
   const generator = defaultGenerator()
   const positions = STREAMS.map((name) => generator.stream(name).position)
+  const restoreDraws = keepDraws()
   const restoreModes = setMode(net, true)
   return () => {
     restoreModes()
+    restoreDraws()
     for (const [i, name] of STREAMS.entries()) generator.stream(name).position = positions[i]!
     train.position = position
     try {
@@ -231,7 +233,7 @@ function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () =>
 }
 
 function copyOf({ gpu, shape, dtype, size, storage }: Tensor): Tensor {
-  const copy = empty(gpu, shape, dtype, 'kept').keep()
+  const copy = empty(gpu, shape, dtype, 'kept', gpu.pool.largestInParts).keep()
   gpu.copy(storage, copy.storage, bytesPerElement[dtype] * size)
   return copy
 }

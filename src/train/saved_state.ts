@@ -4,6 +4,7 @@ import type { HostTensor } from '../data/safetensors.ts'
 import { DataError } from '../errors.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer, OptimizerState } from '../optim/index.ts'
+import { defaultGenerator, manualSeed } from '../tensor/random.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { DivergedError } from './diverged.ts'
@@ -62,6 +63,12 @@ export interface CallbackState {
   readonly tensors?: ReadonlyMap<string, HostTensor>
 }
 
+/** Where what is drawn on the device stands: the seed of the default generator, and how many draws were made. */
+export interface SavedRandom {
+  readonly seed: number
+  readonly draws: number
+}
+
 /** All that a run needs to continue with the same bits. */
 export interface SavedState {
   readonly position: Position
@@ -73,6 +80,8 @@ export interface SavedState {
   readonly figures?: Figures
   /** Every record so far, unless it is kept elsewhere. */
   readonly history?: readonly HistoryRecord[]
+  /** Absent in checkpoints of versions that drew nothing. */
+  readonly random?: SavedRandom
   /** Of every callback in its order; null for one that keeps nothing. */
   readonly callbacks?: readonly (CallbackState | null)[]
 }
@@ -163,6 +172,13 @@ export function restoreValues(net: Module, optimizer: Optimizer, { network, opti
   } finally {
     for (const made of [...tensors.values(), ...lists.flatMap(([, values]) => [...values.values()])]) made.dispose()
   }
+}
+
+/** Has the default generator draw what would have followed: the one in force, if it has the saved seed, or a new one. */
+export function restoreRandom({ seed, draws }: SavedRandom): void {
+  const now = defaultGenerator()
+  const generator = now.seed === seed ? now : manualSeed(seed)
+  generator.draws = draws
 }
 
 /** The names in the network of an optimizer's parameters, in the optimizer's order. */

@@ -4,13 +4,14 @@ import { BatchNorm } from '../nn/batch_norm.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import { noGrad } from '../tensor/modes.ts'
+import { keepDraws } from '../tensor/random.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkBatches, checkNet } from './check.ts'
 
 /**
  * Takes the running statistics of every batch norm in a network anew, as the equal average over these batches, in training
  * mode: PyTorch's `torch.optim.swa_utils.update_bn`. For averaged weights, whose activations the statistics of training do not
- * fit. Modes, momentums and the batches' position are as before.
+ * fit. Modes, momentums, the batches' position and random numbers are as before.
  *
  *     await average.withAverages(async () => {
  *       updateBatchNorm(net, train)
@@ -24,6 +25,7 @@ export function updateBatchNorm(net: Module, data: ImageBatches): void {
   checkBatches('updateBatchNorm', 'data', data)
   const layers = [...net.namedModules().values()].filter((module) => module instanceof BatchNorm)
   const momentums = layers.map(({ momentum }) => momentum)
+  const restoreDraws = keepDraws()
   const restoreModes = setMode(net, true)
   try {
     for (const layer of layers) {
@@ -35,5 +37,6 @@ export function updateBatchNorm(net: Module, data: ImageBatches): void {
   } finally {
     for (const [i, layer] of layers.entries()) layer.momentum = momentums[i]!
     restoreModes()
+    restoreDraws()
   }
 }

@@ -6,7 +6,7 @@ import { decodeIdx } from '../../src/data/idx.ts'
 import { findFashionMnist } from '../../src/node/fashion_mnist.ts'
 import { batchNorm, capture, ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
 import { idxFile, tinyFashionMnist, writeTinyFashionMnist } from '../support/idx_files.ts'
-import { type Area, HASH, PATH, type Place } from './refusal.ts'
+import { type Area, HASH, loose, PATH, type Place } from './refusal.ts'
 
 const NAME = 'train-labels-idx1-ubyte'
 const set = () => fashionMnistFromBytes(tinyFashionMnist()).train
@@ -265,6 +265,26 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
       error: 'RangeError',
       text: 'take: the data set has no images; it must have at least one',
       run: () => take({ ...set(), count: 0 }, 1),
+    },
+    {
+      title: 'take: something that is not a data set',
+      error: 'TypeError',
+      text: 'take: the data set must be an object { images, labels, count, channels, height, width, classes }, not a number',
+      run: () => take(loose(2), loose(set())),
+    },
+    {
+      title: 'ImageBatches: an option that there is not',
+      error: 'TypeError',
+      text: 'ImageBatches: unknown option shuffle; known: batchSize, gpu',
+      cure: 'setOrder(permutation(seed, epoch, batches.size)) shuffles; fit does so by itself.',
+      run: () => new ImageBatches(set(), loose({ batchSize: 2, shuffle: true })),
+    },
+    {
+      title: 'ImageBatches: a number of classes',
+      error: 'TypeError',
+      text: "ImageBatches: the data set's classes must be an array of their names, not a number",
+      cure: 'Classes without names are an empty array.',
+      run: () => new ImageBatches(loose({ ...set(), classes: 10 })),
     },
     {
       title: 'ImageBatches: a data set without images',

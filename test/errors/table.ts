@@ -15,6 +15,7 @@ import { losses } from './losses.ts'
 import { moving } from './moving.ts'
 import { operations } from './operations.ts'
 import { optimizers } from './optimizers.ts'
+import { random } from './random.ts'
 import type { Area } from './refusal.ts'
 import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
@@ -27,6 +28,7 @@ export const AREAS: readonly Area[] = [
   operations,
   losses,
   moving,
+  random,
   autograd,
   gradchecks,
   layers,

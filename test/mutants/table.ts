@@ -16,6 +16,8 @@ import { moving } from './table/moving.ts'
 import { norm } from './table/norm.ts'
 import { optimisation } from './table/optimizers.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
+import { random } from './table/random.ts'
+import { reductions } from './table/reductions.ts'
 import { schedules } from './table/schedules.ts'
 import { tensors } from './table/tensors.ts'
 import { training } from './table/training.ts'
@@ -30,6 +32,8 @@ export const areas: readonly Area[] = [
   norm,
   elementwise,
   moving,
+  reductions,
+  random,
   tuning,
   tensors,
   optimisation,

@@ -1,5 +1,16 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { conv2d, linear, manualSeed, maxPool2d, nn, relu, silu } from '../../src/node/index.ts'
+import {
+  adaptiveAvgPool2d,
+  avgPool2d,
+  conv2d,
+  dropout,
+  linear,
+  manualSeed,
+  maxPool2d,
+  nn,
+  relu,
+  silu,
+} from '../../src/node/index.ts'
 import { fill } from '../support/fill.ts'
 import { messageOf, tensor, testGpu, values } from '../support/gpu.ts'
 
@@ -36,6 +47,38 @@ describe('layers compute what their operations do:', () => {
     expect(new nn.MaxPool2d([2, 3]).forward(x).shape).toEqual([2, 3, 2, 1])
     expect(new nn.Flatten().forward(x).shape).toEqual([2, 75])
     expect(new nn.Flatten(2).forward(x).shape).toEqual([2, 3, 25])
+  })
+
+  it('AvgPool2d and AdaptiveAvgPool2d', async () => {
+    const x = tensor(fill(2 * 3 * 5 * 5, 1, 'normal'), [2, 3, 5, 5])
+    const options = { stride: 2, padding: 1, countIncludePad: false }
+    const pooled = new nn.AvgPool2d(3, options).forward(x)
+    expect(await values(pooled)).toEqual(await values(avgPool2d(x, { kernelSize: 3, ...options })))
+    expect(new nn.AvgPool2d([2, 3]).forward(x).shape).toEqual([2, 3, 2, 1])
+    const adapted = new nn.AdaptiveAvgPool2d([2, 3]).forward(x)
+    expect(await values(adapted)).toEqual(await values(adaptiveAvgPool2d(x, [2, 3])))
+    expect(() => new nn.AvgPool2d(3, { padding: 2 })).toThrow(
+      'nn.AvgPool2d: padding 2 is more than half of the kernel size 3',
+    )
+    expect(() => new nn.AdaptiveAvgPool2d(0)).toThrow(
+      'nn.AdaptiveAvgPool2d: size must be a whole number or two of them, 1 or more, not 0',
+    )
+  })
+
+  it('Dropout in training, and nothing in evaluation', async () => {
+    const x = tensor(fill(200, 1, 'normal'), [20, 10])
+    for (const [layer, p] of [
+      [new nn.Dropout(), 0.5],
+      [new nn.Dropout(0.9), 0.9],
+    ] as const) {
+      expect(layer.p).toBe(p)
+      manualSeed(1)
+      const out = await values(layer.forward(x))
+      manualSeed(1)
+      expect(out).toEqual(await values(dropout(x, { p })))
+      expect(layer.eval().forward(x)).toBe(x)
+      expect(layer.parameters()).toEqual([])
+    }
   })
 
   it('Sequential, in order, and none at all', async () => {

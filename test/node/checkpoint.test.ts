@@ -334,9 +334,11 @@ describe('a folder of checkpoints', () => {
   })
 
   it('of which none is of use says so of every one', async () => {
-    expect((await fails(found())).message).toBe(`${folder}: there is no checkpoint to continue from`)
+    expect((await fails(found())).message).toBe(
+      `${folder}: there is no checkpoint to continue from; start the run again with the line that started it`,
+    )
     expect((await fails(newestCheckpoint(join(folder, 'none'), history))).message).toBe(
-      `${join(folder, 'none')}: there is no checkpoint to continue from`,
+      `${join(folder, 'none')}: there is no checkpoint to continue from; start the run again with the line that started it`,
     )
     writeFileSync(join(folder, 'step-00000001.safetensors'), '')
     await saveCheckpoint(folder, checkpointOf(2), 9)

@@ -75,6 +75,20 @@ describe('a run’s files', () => {
     expect((await again.position()).historySha256).toBe(createHash('sha256').update(whole).digest('hex'))
   })
 
+  it('are not written once the folder is no longer this process’s', async () => {
+    let mine = true
+    const check = () => (mine ? Promise.resolve() : Promise.reject(new Error('lost')))
+    const run = await RunFolder.create({ path: at(), check })
+    await run.record(record(50))
+    const [history, timing] = [read('history.jsonl'), read('timing.jsonl')]
+    mine = false
+    for (const write of [() => run.record(record(100)), () => run.timing(report), () => run.position()])
+      await expect(write()).rejects.toThrow('lost')
+    await expect(run.finish({} as never, '<svg/>')).rejects.toThrow('lost')
+    expect([read('history.jsonl'), read('timing.jsonl')]).toEqual([history, timing])
+    expect(readdirSync(at()).sort()).toEqual(['checkpoints', 'history.jsonl', 'timing.jsonl'])
+  })
+
   it('go on without the clock figures where those are gone', async () => {
     const run = await RunFolder.create(held())
     await run.timing(report)

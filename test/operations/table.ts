@@ -1,5 +1,6 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
+import { avgPool2dRows } from '../kernels/avg_pool2d/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { binaryRows } from '../kernels/binary/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
@@ -11,6 +12,9 @@ import { classLossRows } from '../kernels/losses/class_row.ts'
 import { lossRows } from '../kernels/losses/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
+import { normRows } from '../kernels/norms/row.ts'
+import { pixelShuffleRow } from '../kernels/pixel_shuffle/row.ts'
+import { dropoutRow } from '../kernels/random/row.ts'
 import { cumsumRow, reduceRows } from '../kernels/reduce/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
 import { softmaxRows } from '../kernels/softmax/row.ts'
@@ -27,7 +31,9 @@ export const table: readonly Row[] = [
   conv2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,
+  ...avgPool2dRows,
   batchNormRow,
+  ...normRows,
   crossEntropyRow,
   ...lossRows,
   ...classLossRows,
@@ -36,5 +42,7 @@ export const table: readonly Row[] = [
   ...softmaxRows,
   reshapeRow,
   ...copyRows,
+  pixelShuffleRow,
   ...takeRows,
+  dropoutRow,
 ]

@@ -15,6 +15,7 @@ import {
   maxPool2d,
   nn,
   optim,
+  randn,
   sched,
   type Tensor,
   tensor,
@@ -48,6 +49,16 @@ class Normed extends Plain {
 
   override forward(x: Tensor): Tensor {
     return this.classify.forward(this.hidden.forward(this.norm.forward(maxPool2d(x, { kernelSize: 7 }).flatten())))
+  }
+}
+
+/** With a draw in training, and one in every mode. */
+class Drawing extends Plain {
+  readonly drop = new nn.Dropout(0.3)
+
+  override forward(x: Tensor): Tensor {
+    const y = this.drop.forward(this.hidden.forward(maxPool2d(x, { kernelSize: 7 }).flatten()))
+    return this.classify.forward(y.add(randn([6]).mul(0.01)))
   }
 }
 
@@ -97,6 +108,7 @@ const CASES: [string, Case][] = [
   ['SGLD', { make: (net) => new optim.SGLD(net.parameters(), { lr: 0.1, temperature: 0.001, seed: 3 }) }],
   ['schedule-free AdamW', { make: (net) => new optim.ScheduleFreeAdamW(net.parameters()), options: perStep }],
   ['batch norm', { net: () => new Normed(), make: sgd }],
+  ['dropout, two batches an update', { net: () => new Drawing(), make: sgd, options: { accumulate: 2 } }],
   ['a network with a buffer', { net: () => new Buffered(), make: sgd }],
 ]
 

@@ -140,7 +140,7 @@ describe('argmax and argmin', () => {
       'argmax: the input has no elements along the dimensions that are reduced\n  input [2, 0]',
     )
     expect(() => argmin(tensor(Int32Array.of(1)))).toThrow('argmin: input must be float32, it is int32')
-    expect(() => argmax(tensor([1]), [0] as never)).toThrow('argmax: dim [0] is not a dimension of the input')
+    expect(() => argmax(tensor([1]), [0] as never)).toThrow('argmax: dim [0] is not a dimension of the tensor')
     expect(() => argmax(1 as never)).toThrow('argmax: input must be a tensor, not a number')
     expect(() => argmax(tensor([1]), 0, { keepdim: true } as never)).toThrow(
       'argmax: unknown option keepdim; known: keepDim',

@@ -237,7 +237,7 @@ export function norm(p: number): Formula {
         values.map((v) => power(exactly(Math.abs(v)), p)),
         depth,
       ),
-      Math.fround(1 / p),
+      1 / p,
     )
   }
   return {

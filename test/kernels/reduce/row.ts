@@ -14,7 +14,16 @@ import {
   type Tensor,
   var as variance,
 } from '../../../src/node/index.ts'
-import { bytes, integers, type Refusal, type Row, random, type Seeded, zeros } from '../../operations/row.ts'
+import {
+  bytes,
+  integers,
+  type Refusal,
+  type Row,
+  random,
+  type Seeded,
+  type Stored,
+  zeros,
+} from '../../operations/row.ts'
 import { seeds, sizesFrom } from '../../support/arbitraries.ts'
 import { ref, sizeOf } from '../../support/ref.ts'
 import type { Formula } from './reference.ts'
@@ -50,6 +59,8 @@ interface Traits {
   readonly values?: (v: number) => number
   readonly more?: Readonly<Record<string, ReduceCase>>
   readonly refused?: readonly Refusal[]
+  /** Which variant PyTorch was given. */
+  readonly variantOf?: (args: Stored['args']) => number
 }
 
 const of = (shape: number[], dim?: number | number[], more: Partial<ReduceCase> = {}): ReduceCase => ({
@@ -130,6 +141,13 @@ function row(name: string, variants: readonly Variant[], traits: Traits = {}): R
     sums: linear,
     homogeneous: linear ? [[0]] : [],
     linear,
+    pytorch: ({ args, shape }) => ({
+      shape: [...shape('input')],
+      dim: (args.dim ?? undefined) as ReduceCase['dim'],
+      keepDim: args.keepDim as boolean,
+      variant: traits.variantOf?.(args) ?? 0,
+      seed: 0,
+    }),
     laws: {},
     refused: [
       ['integers', [integers(2)], (x) => call(x), TypeError, `${name}: input must be float32, it is int32`],
@@ -140,7 +158,14 @@ function row(name: string, variants: readonly Variant[], traits: Traits = {}): R
         [zeros(2, 3)],
         (x) => call(x, 2),
         ShapeError,
-        `${name}: dim 2 is not a dimension of the input\n  input [2, 3]`,
+        `${name}: dim 2 is not a dimension of the tensor\n  input [2, 3]`,
+      ],
+      [
+        'options in the place of the dimension',
+        [zeros(2, 3)],
+        (x) => call(x, { keepDim: true }),
+        TypeError,
+        `${name}: dim must be a number or a list of numbers, not an object`,
       ],
       [
         'a dimension twice',
@@ -201,6 +226,7 @@ const refusedOption = (name: string, known: string, run: (x: Tensor) => Tensor):
 ]
 
 const corrections = [1, 0, 2.5]
+const ofCorrection = ({ correction }: Stored['args']) => corrections.indexOf(correction as number)
 const powers = [2, 1, Infinity, 3, 0, -Infinity, 1.5, -1]
 const away = (v: number) => (v < 0 ? 1.25 * v - 0.125 : v + 0.125)
 
@@ -224,6 +250,7 @@ export const reduceRows: readonly Row<ReduceCase>[] = [
     })),
     {
       empty: true,
+      variantOf: ofCorrection,
       more: { ...emptyOnes, 'one element': of([3, 1], 1), 'rows of blocks': paths['rows of blocks'] },
       refused: [
         refusedOption('var', 'correction, keepDim', (x) => variance(x, 0, { keepdim: true } as never)),
@@ -244,7 +271,7 @@ export const reduceRows: readonly Row<ReduceCase>[] = [
       formula: reference.deviationOf(correction),
       least: Math.max(1, correction),
     })),
-    { empty: true, more: emptyOnes },
+    { empty: true, variantOf: ofCorrection, more: emptyOnes },
   ),
   row(
     'norm',
@@ -257,6 +284,7 @@ export const reduceRows: readonly Row<ReduceCase>[] = [
       kinks: true,
       empty: true,
       values: away,
+      variantOf: ({ p }) => powers.indexOf(Number(String(p).replace('inf', 'Infinity'))),
       more: emptyOnes,
       refused: [
         [
@@ -323,6 +351,7 @@ export const cumsumRow: Row<CumsumCase> = {
   sums: true,
   homogeneous: [[0]],
   linear: true,
+  pytorch: ({ args, shape }) => cumsumOf([...shape('input')], args.dim as number),
   laws: {},
   refused: [
     ['integers', [integers(2)], (x) => cumsum(x, 0), TypeError, 'cumsum: input must be float32, it is int32'],
@@ -332,7 +361,7 @@ export const cumsumRow: Row<CumsumCase> = {
       [zeros(2, 3)],
       (x) => cumsum(x, -3),
       ShapeError,
-      'cumsum: dim -3 is not a dimension of the input\n  input [2, 3]',
+      'cumsum: dim -3 is not a dimension of the tensor\n  input [2, 3]',
     ],
   ],
 }

@@ -85,6 +85,7 @@ function row(name: 'softmax' | 'logSoftmax', call: typeof softmax): Row<SoftmaxC
     sums: false,
     homogeneous: [],
     linear: false,
+    pytorch: ({ args, shape }) => of([...shape('input')], args.dim as number),
     laws: {},
     refused: [
       ['integers', [integers(2)], (x) => call(x), TypeError, `${name}: input must be float32, it is int32`],
@@ -94,14 +95,14 @@ function row(name: 'softmax' | 'logSoftmax', call: typeof softmax): Row<SoftmaxC
         [zeros(2, 3)],
         (x) => call(x, 2),
         ShapeError,
-        `${name}: dim 2 is not a dimension of the input\n  input [2, 3]`,
+        `${name}: dim 2 is not a dimension of the tensor\n  input [2, 3]`,
       ],
       [
         'a list of dimensions',
         [zeros(2, 3)],
         (x) => call(x, [0] as never),
         ShapeError,
-        `${name}: dim [0] is not a dimension of the input\n  input [2, 3]`,
+        `${name}: dim [0] is not a dimension of the tensor\n  input [2, 3]`,
       ],
     ],
   }

@@ -43,6 +43,7 @@ function checkConv({ N, C, F, side, K, stride }: Conv): void {
       const { floats, channels } = planCorrelate(one, tune)
       const others = channels < one.inChannels ? N * one.outChannels * one.OH * one.OW : 0
       expectBounded(what, 4 * (floats + others), operands)
+      expect(4 * floats, what).toBeLessThanOrEqual(32 * MIB)
       expect(channels * K ** 2, what).toBeLessThanOrEqual(Math.max(4096, K ** 2))
     }
   }
@@ -87,6 +88,7 @@ describe('scratch memory stays below 64 MiB or four times the operands', () => {
     { C: 1, F: 4096, side: 8, K: 8, stride: 8 },
     { C: 300_000, F: 1, side: 1, K: 3, stride: 1 },
     { C: 1, F: 300_000, side: 1, K: 3, stride: 1 },
+    { C: 300, F: 9000, side: 1, K: 3, stride: 1 },
   ]
   it.each([...resnet, ...vgg, ...others])('conv2d %o', (layer) => {
     for (const N of [1, 32, 33, 128, 256, 1000, 20_000]) checkConv({ N, ...layer })
@@ -103,7 +105,7 @@ describe('scratch memory stays below 64 MiB or four times the operands', () => {
       K: fc.constantFrom(1, 2, 3, 5, 7, 11),
       stride: fc.constantFrom(1, 2, 4),
     })
-    fc.assert(fc.property(layers, checkConv), { seed: 1, numRuns: 2000 })
+    fc.assert(fc.property(layers, checkConv), { seed: 1, numRuns: 500 })
   })
 
   it.each([
@@ -121,7 +123,7 @@ describe('scratch memory stays below 64 MiB or four times the operands', () => {
 
   it('linear of random sizes', () => {
     const size = fc.integer({ min: 0, max: 22 }).chain((e) => fc.integer({ min: 2 ** e, max: 2 ** (e + 1) }))
-    fc.assert(fc.property(size, size, size, checkLinear), { seed: 1, numRuns: 2000 })
+    fc.assert(fc.property(size, size, size, checkLinear), { seed: 1, numRuns: 500 })
   })
 
   it('matmul of random sizes', () => {
@@ -131,6 +133,6 @@ describe('scratch memory stays below 64 MiB or four times the operands', () => {
       const floats = packedFloats({ M, K, N, packA, packB })
       expectBounded(`matmul ${M} ${K} ${N}`, 4 * floats.reduce((sum, n) => sum + n, 0), [M * K, K * N])
     })
-    fc.assert(property, { seed: 1, numRuns: 2000 })
+    fc.assert(property, { seed: 1, numRuns: 500 })
   })
 })

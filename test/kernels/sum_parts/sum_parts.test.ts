@@ -9,10 +9,16 @@ import {
   TERMS,
 } from '../../../src/kernels/sum_parts.ts'
 import { add, conv2d, conv2dReluMaxPool2d, crossEntropy, linear, linearRelu, matmul } from '../../../src/node/index.ts'
+import type { Row, Seeded } from '../../operations/row.ts'
+import { checkAgainstReference, drawn } from '../../operations/run.ts'
 import { fill } from '../../support/arbitraries.ts'
 import { bitsOf } from '../../support/check.ts'
 import { UNIT_ROUNDOFF } from '../../support/close.ts'
 import { type Gpu, parameter, type Tensor, tensor, testGpu } from '../../support/gpu.ts'
+import { conv2dRow } from '../conv2d/row.ts'
+import { conv2dReluMaxPool2dRow } from '../conv2d_relu_max_pool2d/row.ts'
+import { linearReluRow, linearRow } from '../linear/row.ts'
+import { matmulRow, ORDERS } from '../matmul/row.ts'
 
 let gpu: Gpu
 beforeAll(async () => {
@@ -120,7 +126,7 @@ async function expectSameBits(fn: () => Promise<readonly Uint32Array[]>): Promis
   }
 }
 
-const drawn = (seed: number, ...shape: number[]) =>
+const random = (seed: number, ...shape: number[]) =>
   parameter(
     fill(
       shape.reduce((product, n) => product * n, 1),
@@ -148,7 +154,7 @@ describe('with hardly any scratch memory the bits stay', () => {
   ] as const)('%s', async (_, operation, x, w) => {
     const padding = [Math.floor(w[2] / 2), Math.floor(w[3] / 2)]
     await expectSameBits(() => {
-      const inputs = [drawn(1, ...x), drawn(2, ...w), drawn(3, w[0])] as const
+      const inputs = [random(1, ...x), random(2, ...w), random(3, w[0])] as const
       return gradientsOf(operation(...inputs, { padding }), inputs)
     })
   })
@@ -163,7 +169,7 @@ describe('with hardly any scratch memory the bits stay', () => {
     ['linearRelu, many outputs', linearRelu, 5, 4, 4099],
   ] as const)('%s', async (_, operation, N, I, O) => {
     await expectSameBits(() => {
-      const inputs = [drawn(1, N, I), drawn(2, O, I), drawn(3, O)] as const
+      const inputs = [random(1, N, I), random(2, O, I), random(3, O)] as const
       return gradientsOf(operation(...inputs), inputs)
     })
   })
@@ -172,10 +178,45 @@ describe('with hardly any scratch memory the bits stay', () => {
     const N = 20_000
     const labels = Int32Array.from({ length: N }, (_, i) => (i % 7 === 0 ? -100 : i % 2))
     await expectSameBits(() => {
-      const logits = drawn(1, N, 2)
+      const logits = random(1, N, 2)
       return gradientsOf(crossEntropy(logits, labels, { reduction }), [logits])
     })
   })
+})
+
+const check = <T extends Seeded>(row: Row<T>, given: T) =>
+  checkAgainstReference(row, given, drawn(row, given, 'normal'))
+
+describe('sums of more products than an accumulator adds equal the reference', () => {
+  const conv = { stride: [1, 1], dilation: [1, 1], bias: true, seed: 5 } as const
+  it.each<[string, () => Promise<void>]>([
+    [
+      'conv2d, many channels',
+      () => check(conv2dRow, { ...conv, n: 2, c: 90, f: 2, h: 3, w: 3, kh: 7, kw: 7, padding: [3, 3] }),
+    ],
+    [
+      'conv2d, many filters',
+      () => check(conv2dRow, { ...conv, n: 2, c: 2, f: 90, h: 3, w: 3, kh: 7, kw: 7, padding: [3, 3] }),
+    ],
+    [
+      'conv2d, long rows',
+      () => check(conv2dRow, { ...conv, n: 20, c: 1, f: 2, h: 1, w: 4100, kh: 1, kw: 3, padding: [0, 1] }),
+    ],
+    [
+      'conv2dReluMaxPool2d, long rows',
+      () => check(conv2dReluMaxPool2dRow, { ...conv, n: 9, c: 1, f: 1, h: 2, w: 8205, kh: 1, kw: 3, padding: [0, 1] }),
+    ],
+    ['linearRelu, many features', () => check(linearReluRow, { rows: [3], I: 8200, O: 5, bias: true, seed: 5 })],
+    ['linearRelu, many outputs', () => check(linearReluRow, { rows: [3], I: 6, O: 8200, bias: true, seed: 5 })],
+    ['linear, many rows', () => check(linearRow, { rows: [8193], I: 3, O: 2, bias: true, seed: 5 })],
+    ...ORDERS.map(
+      (order) =>
+        [`matmul ${JSON.stringify(order)}`, () => check(matmulRow, { ...order, m: 4, k: 8200, n: 8, seed: 5 })] as [
+          string,
+          () => Promise<void>,
+        ],
+    ),
+  ])('%s', (_, run) => run())
 })
 
 describe('long sums of equal terms', () => {

@@ -216,9 +216,40 @@ const command = [
   ...mutantsOf('src/cli/resume.ts', tests.resumeChanges, [
     {
       id: 'resume-finished',
-      find: '(given.epochs ?? 0) <= finished',
-      replace: '(given.epochs ?? 0) < 0',
+      find: '(given.epochs ?? 0) > finished',
+      replace: '(given.epochs ?? 0) > -1',
       breaks: 'A finished run is continued.',
+    },
+  ]),
+]
+
+const locks = [
+  ...mutantsOf('src/provision/lock.ts', tests.locks, [
+    {
+      id: 'lock-unburied',
+      find: "state === 'Z' || state === 'X'",
+      replace: "state === 'X'",
+      breaks: 'A process that has ended, and whose parent does not ask for its exit code, keeps its lock for ever.',
+    },
+    {
+      id: 'lock-number-again',
+      find: 'owner.started !== started : silent',
+      replace: 'false : silent',
+      breaks: 'A lock stays with another process that has the number of its owner by now.',
+    },
+    {
+      id: 'lock-place',
+      find: 'owner?.place !== thisPlace()',
+      replace: 'owner === null',
+      breaks: 'The number of a process on another machine is looked up on this one.',
+    },
+  ]),
+  ...mutantsOf('src/node/held_folder.ts', tests.locks, [
+    {
+      id: 'held-folder-check',
+      find: 'if (await lock.isHeld()) return',
+      replace: 'if ((await lock.isHeld()) || true) return',
+      breaks: 'A run goes on writing into a folder that another process has by now.',
     },
   ]),
 ]
@@ -282,5 +313,5 @@ const codec = mutantsOf('src/data/safetensors.ts', tests.safetensors, [
 
 export const checkpoints: Area = {
   title: 'Checkpoints and resuming',
-  mutants: [...format, ...folder, ...files, ...state, ...runFiles, ...loop, ...command, ...codec],
+  mutants: [...format, ...folder, ...files, ...state, ...runFiles, ...loop, ...command, ...locks, ...codec],
 }

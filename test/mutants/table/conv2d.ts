@@ -96,8 +96,8 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-exact-slice',
-    find: '(oc / OCB - params.firstBlock)',
-    replace: '(oc / OCB)',
+    find: '(oc / OCB - params.firstBlock) * params.ins',
+    replace: '(oc / OCB) * params.ins',
     breaks: 'What is made again because it is not finite gets other weights, where a layer is several dispatches.',
     tests: tests.conv2dBits,
   },
@@ -152,8 +152,8 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-weight-last-block',
-    find: 't.n1 = min(t.n0 + IMAGES, params.N);',
-    replace: 't.n1 = t.n0 + IMAGES;',
+    find: 'min(IMAGES, params.N - t.n0) * params.OH',
+    replace: 'IMAGES * params.OH',
     breaks: 'The last block of images sums beyond the batch.',
   },
   {
@@ -178,9 +178,37 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-weight-lanes',
-    find: 't.n0 / IMAGES * LANES + t.lane',
-    replace: 't.n0 / IMAGES + t.lane',
+    find: 't.slot += rest * params.lanes;',
+    replace: 't.slot += rest;',
     breaks: 'Blocks of images overwrite one another’s partial sums.',
+  },
+  {
+    id: 'conv2d-weight-first-part',
+    find: 'let part = params.firstPart + t.slot;',
+    replace: 'let part = t.slot;',
+    breaks: 'Where not all parts are made at a time, the first ones are added again and again.',
+    tests: tests.sumParts,
+  },
+  {
+    id: 'conv2d-weight-pieces',
+    find: 'min(first_row + params.pieceRows, min(IMAGES',
+    replace: 'min(first_row + params.pieceRows * params.pieces, min(IMAGES',
+    breaks: 'In large images a part also takes the rows of the parts after it.',
+    tests: tests.longSums,
+  },
+  {
+    id: 'conv2d-weight-segment-window',
+    find: 'load_x(row[j], i32(t.ox0) + s,',
+    replace: 'load_x(row[j], s,',
+    breaks: 'In a long row the sliding window of a segment begins with the cells of the first one.',
+    tests: tests.longSums,
+  },
+  {
+    id: 'conv2d-pack-channels',
+    find: 'let in = params.in0 + ',
+    replace: 'let in = ',
+    breaks: 'Where a sum is made of several, each multiplies by the weights of the first channels.',
+    tests: tests.longSums,
   },
   {
     id: 'conv2d-weight-exact-row',
@@ -191,9 +219,9 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-sum-blocks',
-    find: '(params.N + IMAGES - 1u) / IMAGES * LANES',
-    replace: 'params.N / IMAGES * LANES',
-    breaks: 'The last, smaller block of images is missing in the weight gradient.',
+    find: 'b < params.parts; b++',
+    replace: 'b + 1u < params.parts; b++',
+    breaks: 'The last part is missing in the weight gradient.',
   },
   {
     id: 'conv2d-reduce-bias',
@@ -236,14 +264,8 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
     breaks: 'The window of the weight gradient slides though stride and dilation differ.',
   },
   {
-    id: 'conv2d-host-scratch',
-    find: 'Math.max(4 * quads, last + 16_384)',
-    replace: 'Math.min(4 * quads, last + 16_384)',
-    breaks: 'The packed weights have too little memory.',
-  },
-  {
     id: 'conv2d-host-slice-weights',
-    find: '4 * floatsBefore(firstBlock)',
+    find: 'bytesOfBlock * (firstBlock - packFrom)',
     replace: '0',
     breaks: 'Of a layer in several dispatches all take the weights of the first.',
     tests: tests.conv2dBits,
@@ -251,6 +273,19 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
 ])
 
 const tuning = mutantsOf('src/kernels/conv2d_tuning.ts', tests.conv2d, [
+  {
+    id: 'conv2d-tuning-scratch',
+    find: 'Math.max(perBlock * blocksPacked, last',
+    replace: 'Math.min(perBlock * blocksPacked, last',
+    breaks: 'The packed weights have too little memory.',
+  },
+  {
+    id: 'conv2d-tuning-packed',
+    find: 'scratchLimit.floats / perBlock',
+    replace: 'Infinity',
+    breaks: 'The weights of a large layer are packed in one buffer, however large.',
+    tests: tests.scratchOfShapes,
+  },
   {
     id: 'conv2d-tuning-uniform',
     find: 'const UNIFORM_BYTES = 65_536',

@@ -152,17 +152,31 @@ const kernel = mutantsOf('wgsl/conv2d_relu_max_pool2d.wgsl', tests.conv2dReluMax
   },
   {
     id: 'fused-conv-dw-blocks',
-    find: 't.n1 = min(t.n0 + IMAGES, params.N);',
-    replace: 't.n1 = params.N;',
+    find: 'min(IMAGES, params.N - t.n0) * params.OH',
+    replace: '(params.N - t.n0) * params.OH',
     breaks: 'A block of images takes all that follow.',
     tests: cases('33 images'),
   },
   {
     id: 'fused-conv-db-region',
-    find: 'sum_parts(parts * weights + i - weights, params.F)',
-    replace: 'sum_parts(parts * weights + i - weights, weights)',
-    breaks: "The bias's partial sums are looked for as far apart as those of the weights.",
+    find: 'db[i - weights] = sum_partial(i,',
+    replace: 'db[i - weights] = sum_partial(i - weights,',
+    breaks: 'The bias gradient is made of the partial sums of weights.',
     tests: cases('33 images'),
+  },
+  {
+    id: 'fused-conv-dw-pieces',
+    find: 'min(first_row + params.pieceRows, min(IMAGES',
+    replace: 'min(first_row + params.pieceRows + 1u, min(IMAGES',
+    breaks: 'In large images a part also takes a row of the part after it.',
+    tests: tests.longSums,
+  },
+  {
+    id: 'fused-conv-dw-segments',
+    find: 'var ox = max(run * RUN, t.ox0)',
+    replace: 'var ox = run * RUN',
+    breaks: 'In a long row windows before a segment are added twice.',
+    tests: tests.longSums,
   },
 ])
 

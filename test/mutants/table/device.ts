@@ -294,8 +294,8 @@ const plans = [
     },
     {
       id: 'capture-refused',
-      find: 'if (recording.refused) throw recording.refused return',
-      replace: 'return',
+      find: 'if (recording.refused) throw recording.refused',
+      replace: '',
       breaks: 'A refusal that the function caught is forgotten.',
       tests: tests.captureRefusals,
     },

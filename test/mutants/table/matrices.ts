@@ -5,9 +5,9 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
   {
     id: 'linear-pack-weight-place',
     in: 'pack_forward',
-    find: 'quads_of(params.N) * params.I)',
-    replace: 'quads_of(params.N))',
-    breaks: 'The packed weights overwrite the packed input.',
+    find: 'right_out[s.to] =',
+    replace: 'right_out[s.to + 1u] =',
+    breaks: 'The packed weights are shifted.',
     tests: tests.smallLinear,
   },
   {
@@ -35,8 +35,8 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
   {
     id: 'linear-forward-last-term',
     in: 'forward',
-    find: 'k < params.I; k++',
-    replace: 'k + 1u < params.I; k++',
+    find: 'k < params.count; k++',
+    replace: 'k + 1u < params.count; k++',
     breaks: 'The last feature is left out of every sum.',
     tests: tests.smallLinear,
   },
@@ -58,8 +58,8 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
   {
     id: 'linear-pack-backward-place',
     in: 'pack_backward',
-    find: '(quads_o + quads_i) * params.N * params.needW',
-    replace: '(quads_o + quads_i) * params.N',
+    find: 'quads_o * params.rows * params.needW',
+    replace: 'quads_o * params.N',
     breaks: 'Where only the input needs a gradient its operands are packed elsewhere than they are read.',
   },
   {
@@ -168,8 +168,8 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
   {
     id: 'linear-backward-share',
     in: 'backward',
-    find: 'select(BLOCK, params.N, params.parts == 1u)',
-    replace: 'BLOCK',
+    find: 'min(begin + params.share, params.rows)',
+    replace: 'min(begin + BLOCK, params.rows)',
     breaks: 'A thread that has all rows to itself sums the first 32.',
   },
   {
@@ -182,8 +182,8 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
   {
     id: 'linear-backward-weight-blocks',
     in: 'backward',
-    find: 'let block = select(params.O, BLOCK, for_w);',
-    replace: 'let block = select(params.O, params.N, for_w);',
+    find: 'let block = select(params.count, BLOCK, for_w);',
+    replace: 'let block = select(params.count, params.N, for_w);',
     breaks: 'The weight gradient is no longer summed in blocks of 32 rows: other bits.',
   },
   {
@@ -208,6 +208,29 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
     breaks: 'The bias gradient is written past its end.',
   },
   {
+    id: 'linear-long-sum-relu',
+    in: 'forward',
+    find: 'if (params.last == 1u)',
+    replace: 'if (params.last <= 1u)',
+    breaks: 'Of a long sum every piece gets the bias and the ReLU.',
+    tests: tests.longSums,
+  },
+  {
+    id: 'linear-long-sum-input',
+    in: 'backward',
+    find: 't0l.x += dx[at];',
+    replace: '',
+    breaks: 'Of the sum over many outputs only the last piece is left.',
+    tests: tests.longSums,
+  },
+  {
+    id: 'linear-pack-backward-rows',
+    find: 'strip_of(i, params.O, params.n0,',
+    replace: 'strip_of(i, params.O, 0u,',
+    breaks: 'Where not all parts are made at a time, each is given the gradient of the first rows.',
+    tests: tests.sumParts,
+  },
+  {
     id: 'linear-in-turn',
     in: 'in_turn',
     find: 'heavy + g - before',
@@ -222,11 +245,54 @@ const linear = mutantsOf('wgsl/linear.wgsl', tests.linear, [
   },
 ])
 
+const sumParts = mutantsOf('wgsl/sum_parts.wgsl', tests.sumParts, [
+  {
+    id: 'sum-parts-more',
+    find: 'params.more == 1u',
+    replace: 'params.more == 2u',
+    breaks: 'Of a sum that is made slice by slice only the last slice is left.',
+  },
+  {
+    id: 'sum-parts-end',
+    find: 'min(first + GROUP, params.count)',
+    replace: 'first + GROUP',
+    breaks: 'A group adds rows past the last part.',
+  },
+  {
+    id: 'sum-parts-group',
+    find: 'const GROUP: u32 = 256u;',
+    replace: 'const GROUP: u32 = 128u;',
+    breaks: 'Half of all parts are left out.',
+  },
+])
+
+const sumPartsHost = mutantsOf('src/kernels/sum_parts.ts', tests.sumParts, [
+  {
+    id: 'sum-parts-host-from',
+    find: 'add(l, rows, from % group !== 0)',
+    replace: 'add(l, rows, first % group !== 0)',
+    breaks: 'A group of groups begins with whatever is in its memory.',
+  },
+  {
+    id: 'sum-parts-host-complete',
+    find: 'if (slots < group && end % group !== 0 && end < parts) break',
+    replace: '',
+    breaks: 'A group that is not complete is added to the next level, again and again.',
+  },
+  {
+    id: 'sum-parts-host-fits',
+    find: '<= scratchLimit.floats',
+    replace: '<= 16 * scratchLimit.floats',
+    breaks: 'Parts take more memory than they may.',
+    tests: tests.scratchOfShapes,
+  },
+])
+
 const matmul = mutantsOf('wgsl/matmul.wgsl', tests.matmul, [
   {
     id: 'matmul-pack-transposed',
-    find: 'select(m * params.K + k, k * params.M + m, params.transposeA == 1u)',
-    replace: 'select(m * params.K + k, k * params.M + m, params.transposeA == 0u)',
+    find: 'select(m * params.K + params.k0 + k, (params.k0 + k) * params.M + m, params.transposeA == 1u)',
+    replace: 'select(m * params.K + params.k0 + k, (params.k0 + k) * params.M + m, params.transposeA == 0u)',
     breaks: 'a is packed as if it were stored the other way round.',
   },
   {
@@ -237,22 +303,30 @@ const matmul = mutantsOf('wgsl/matmul.wgsl', tests.matmul, [
   },
   {
     id: 'matmul-pack-place',
-    find: 'let first = quads_a * params.K * params.packA;',
-    replace: 'let first = quads_a * params.K;',
-    breaks: 'Where a needs no packing b is packed to the wrong place.',
+    find: 'var to = k * quads_b + i % quads_b;',
+    replace: 'var to = k * quads_b;',
+    breaks: 'All columns of b are packed to the place of the first ones.',
   },
   {
     id: 'matmul-pack-end',
-    find: 'min(k + STRIP, params.K) * quads_b',
+    find: 'min(k + STRIP, params.count) * quads_b',
     replace: '(k + STRIP) * quads_b',
     breaks: 'Packing b runs past the end of the memory lent to it.',
     tests: tests.scratch,
   },
   {
     id: 'matmul-right-place',
-    find: 'params.K * params.packA * params.packB',
-    replace: 'params.K * params.packA',
-    breaks: 'Where b needs no packing it is read from behind a.',
+    find: 'select(params.k0 * step_j, 0u, params.packB == 1u)',
+    replace: '0u',
+    breaks: 'Where b needs no packing every piece of a long sum takes its first rows.',
+    tests: tests.longSums,
+  },
+  {
+    id: 'matmul-long-sum',
+    find: 's0l.x += out[at];',
+    replace: '',
+    breaks: 'Of a long sum only the last piece is left.',
+    tests: tests.longSums,
   },
   {
     id: 'matmul-high-columns',
@@ -262,8 +336,8 @@ const matmul = mutantsOf('wgsl/matmul.wgsl', tests.matmul, [
   },
   {
     id: 'matmul-last-term',
-    find: 'k < params.K; k++',
-    replace: 'k + 1u < params.K; k++',
+    find: 'k < params.count; k++',
+    replace: 'k + 1u < params.count; k++',
     breaks: 'The last term of every sum is missing.',
   },
   {
@@ -321,11 +395,11 @@ const linearTuning = mutantsOf('src/kernels/linear_tuning.ts', tests.linear, [
 
 const linearHost = mutantsOf('src/kernels/linear.ts', tests.linear, [
   {
-    id: 'linear-host-parts',
-    find: 'PARTS === 1 ? blocksOf(N) : 1',
-    replace: 'PARTS === 1 ? blocksOf(N + 32) : 1',
-    breaks: 'On a GPU one part too many is added to the gradients.',
-    equivalent: 'A part past the last row has no terms: what it adds is +0.',
+    id: 'linear-host-rows',
+    find: 'N - first * share)',
+    replace: 'N)',
+    breaks: 'Where not all parts are made at a time, the last ones are given rows past the end.',
+    tests: tests.sumParts,
   },
   {
     id: 'linear-host-gradients-asked',
@@ -357,6 +431,15 @@ const linearFusion = mutantsOf('src/nn/fusion.ts', tests.fusion, [
 ])
 
 export const matrices: Area = {
-  title: 'matmul and linear',
-  mutants: [...matmul, ...matmulHost, ...linear, ...linearHost, ...linearTuning, ...linearFusion],
+  title: 'matmul, linear and long sums',
+  mutants: [
+    ...matmul,
+    ...matmulHost,
+    ...linear,
+    ...linearHost,
+    ...linearTuning,
+    ...linearFusion,
+    ...sumParts,
+    ...sumPartsHost,
+  ],
 }

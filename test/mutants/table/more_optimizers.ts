@@ -133,13 +133,13 @@ const scheduleFree = [
   ...mutantsOf('src/optim/optimizer.ts', tests.optimizerFamily, [
     {
       id: 'optim-after-row',
-      find: 'if (rule.after) now = { ...options, ...rule.after(options) }',
+      find: 'if (rule.after) left = { ...options, ...rule.after(options) }',
       replace: '',
       breaks: 'All steps of one submit weigh as much as the first.',
     },
     {
       id: 'optim-after-advance',
-      find: 'Object.assign(group, rule.after?.(group))',
+      find: 'Object.assign(group(), rule.after?.(group()))',
       replace: '',
       breaks: 'A group counts nothing.',
     },

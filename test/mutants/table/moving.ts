@@ -24,6 +24,7 @@ const copy = mutantsOf('wgsl/copy.wgsl', tests.copy, [
   },
   {
     id: 'copy-strided-base',
+    in: 'source_of',
     find: 'var place = params.base;',
     replace: 'var place = 0u;',
     breaks: 'A slice begins at the first element.',

@@ -187,8 +187,8 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-divisor',
-    find: 'var result = loss / divisor;',
-    replace: 'var result = loss;',
+    find: 'var result = s.loss / s.divisor;',
+    replace: 'var result = s.loss;',
     breaks: 'The mean is not divided by the number of rows.',
   },
   {
@@ -202,6 +202,19 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
     find: 'of_blocks += block_loss[block];',
     replace: 'of_blocks = block_loss[block];',
     breaks: 'Only the last block of rows counts in the loss.',
+  },
+  {
+    id: 'cross-entropy-reduce-group',
+    find: 's.loss += group_loss;',
+    replace: 's.loss = group_loss;',
+    breaks: 'Past 8192 rows only the last ones count in the loss.',
+  },
+  {
+    id: 'cross-entropy-ranges',
+    find: 'if (lane == 0u && params.more == 1u) { s = state[0]; }',
+    replace: '',
+    breaks: 'Of a batch in several dispatches only the last one counts in the loss.',
+    tests: tests.sumParts,
   },
   {
     id: 'cross-entropy-many-blocks',
@@ -223,7 +236,7 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-none-counted',
-    find: 'if (params.mean == 1u && counted == 0u) { result = nan(); }',
+    find: 'if (params.mean == 1u && s.counted == 0u) { result = nan(); }',
     replace: '',
     breaks: 'The mean of no rows is 0 instead of NaN.',
   },
@@ -242,13 +255,13 @@ const crossEntropy = mutantsOf('wgsl/cross_entropy.wgsl', tests.crossEntropy, [
   },
   {
     id: 'cross-entropy-backward-dy',
-    find: 'dy[n * params.each]',
+    find: 'dy[(params.n0 + n) * params.each]',
     replace: 'dy[0]',
     breaks: 'Without reduction every row gets the gradient of the first.',
   },
   {
     id: 'cross-entropy-backward-divisor',
-    find: 'if (params.each == 0u) { g /= saved_rows[params.N].m; }',
+    find: 'if (params.each == 0u) { g /= saved_state[0].divisor; }',
     replace: '',
     breaks: 'The gradient of the mean is not divided by the number of rows.',
   },
