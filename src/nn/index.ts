@@ -1,4 +1,16 @@
 // The modules that `nn` offers.
+export {
+  ELU,
+  GELU,
+  Identity,
+  LeakyReLU,
+  ReLU,
+  Sigmoid,
+  SiLU,
+  Softmax,
+  Softplus,
+  Tanh,
+} from './activations.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
   AdaptiveAvgPool2d,
@@ -9,8 +21,6 @@ export {
   Flatten,
   Linear,
   MaxPool2d,
-  ReLU,
-  SiLU,
 } from './layers.ts'
 export { lenet } from './lenet.ts'
 export {

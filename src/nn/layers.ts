@@ -6,7 +6,6 @@ import { dropout } from '../kernels/dropout.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { requireProbability } from '../kernels/random.ts'
-import { relu, silu } from '../kernels/unary.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -91,20 +90,6 @@ export class Linear extends Module {
 
   override forward(x: Tensor): Tensor {
     return linear(x, this.weight, this.bias)
-  }
-}
-
-/** relu as a layer. */
-export class ReLU extends Module {
-  override forward(x: Tensor): Tensor {
-    return relu(x)
-  }
-}
-
-/** silu as a layer. */
-export class SiLU extends Module {
-  override forward(x: Tensor): Tensor {
-    return silu(x)
   }
 }
 

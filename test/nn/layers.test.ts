@@ -9,7 +9,6 @@ import {
   maxPool2d,
   nn,
   relu,
-  silu,
 } from '../../src/node/index.ts'
 import { fill } from '../support/fill.ts'
 import { messageOf, tensor, testGpu, values } from '../support/gpu.ts'
@@ -37,10 +36,8 @@ describe('layers compute what their operations do:', () => {
     expect(await values(bare.forward(x))).toEqual(await values(linear(x, bare.weight)))
   })
 
-  it('ReLU, SiLU, MaxPool2d and Flatten', async () => {
+  it('MaxPool2d and Flatten', async () => {
     const x = tensor(fill(2 * 3 * 5 * 5, 1, 'normal'), [2, 3, 5, 5])
-    expect(await values(new nn.ReLU().forward(x))).toEqual(await values(relu(x)))
-    expect(await values(new nn.SiLU().forward(x))).toEqual(await values(silu(x)))
     const pooled = new nn.MaxPool2d(3, { stride: 1, padding: 1 }).forward(x)
     expect(await values(pooled)).toEqual(await values(maxPool2d(x, { kernelSize: 3, stride: 1, padding: 1 })))
     expect(new nn.MaxPool2d(2).forward(x).shape).toEqual([2, 3, 2, 2])
