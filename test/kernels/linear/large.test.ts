@@ -1,9 +1,23 @@
 // Layers whose weight is larger than a binding may be, on a device whose bindings are small.
 import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bindingLimit, rowsAPart } from '../../../src/kernels/linear_tuning.ts'
 import { scratchLimit } from '../../../src/kernels/sum_parts.ts'
-import { capture, crossEntropy, linear, linearRelu, manualSeed, nn, optim, scope } from '../../../src/node/index.ts'
+import {
+  capture,
+  crossEntropy,
+  linear,
+  linearRelu,
+  loadSafetensors,
+  manualSeed,
+  nn,
+  optim,
+  saveSafetensors,
+  scope,
+} from '../../../src/node/index.ts'
 import { fill } from '../../support/arbitraries.ts'
 import { type Gpu, messageOf, parameter, type Tensor, tensor, testGpu, values, withLimits } from '../../support/gpu.ts'
 
@@ -109,6 +123,27 @@ describe('a plan of a layer in parts', () => {
       )
       for (const part of [plan, optimizer, x, w]) part.dispose()
     })
+  })
+})
+
+describe('the state of a layer in parts', () => {
+  it('is saved and loaded, also into parameters that lie in an optimizer', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'large-'))
+    try {
+      await cut(async () => {
+        const nets = [new nn.Linear(4, 5000), new nn.Linear(4, 5000)] as const
+        const path = join(folder, 'net.safetensors')
+        await saveSafetensors(path, nets[0].stateDict())
+        const loaded = await loadSafetensors(path)
+        const optimizer = new optim.SGD(nets[1].parameters(), { lr: 0.1 })
+        nets[1].loadStateDict(loaded)
+        const [saved, now] = await Promise.all(nets.map(({ weight }) => hashOf(weight)))
+        expect(now).toBe(saved)
+        for (const part of [optimizer, ...nets, ...loaded.values()]) part.dispose()
+      })
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })
 

@@ -3,7 +3,7 @@ import * as tests from './tests.ts'
 
 const kernel = mutantsOf('wgsl/random.wgsl', tests.drawn, [
   {
-    id: 'random-carry',
+    id: 'random-draw-carry',
     in: 'multiply',
     find: '+ (carry >> 16u)',
     replace: '',
