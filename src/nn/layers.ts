@@ -2,12 +2,10 @@
 import { dependingOn } from '../capture/current.ts'
 import { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d, readAvgPool2d } from '../kernels/avg_pool2d.ts'
 import { conv2d } from '../kernels/conv2d.ts'
-import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/cross_entropy.ts'
 import { dropout } from '../kernels/dropout.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { requireProbability } from '../kernels/random.ts'
-import { relu, silu } from '../kernels/unary.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -95,20 +93,6 @@ export class Linear extends Module {
   }
 }
 
-/** relu as a layer. */
-export class ReLU extends Module {
-  override forward(x: Tensor): Tensor {
-    return relu(x)
-  }
-}
-
-/** silu as a layer. */
-export class SiLU extends Module {
-  override forward(x: Tensor): Tensor {
-    return silu(x)
-  }
-}
-
 /** maxPool2d with the given window; the stride is the kernel size unless given. */
 export class MaxPool2d extends Module {
   readonly options: Required<MaxPool2dOptions>
@@ -192,19 +176,5 @@ export class Flatten extends Module {
 
   override forward(x: Tensor): Tensor {
     return x.flatten(this.#startDim)
-  }
-}
-
-/** crossEntropy as an object: `new CrossEntropyLoss().forward(logits, target)`. */
-export class CrossEntropyLoss {
-  readonly #options: CrossEntropyOptions
-
-  constructor(options: CrossEntropyOptions = {}) {
-    this.#options = readOptions('nn.CrossEntropyLoss', options)
-  }
-
-  /** The loss of logits [N, C] for labels [N]. */
-  forward(logits: Tensor, target: Tensor | Int32Array | Uint8Array): Tensor {
-    return crossEntropy(logits, target, this.#options)
   }
 }

@@ -1,7 +1,7 @@
 // lrFind: the range test for learning rates.
 import { capture, type Plan } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
-import { crossEntropy } from '../kernels/cross_entropy.ts'
+import { crossEntropy } from '../kernels/class_losses.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import type { Optimizer } from '../optim/index.ts'

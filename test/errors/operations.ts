@@ -5,7 +5,6 @@ import {
   clamp,
   conv2d,
   conv2dReluMaxPool2d,
-  crossEntropy,
   gelu,
   groupNorm,
   instanceNorm,
@@ -29,7 +28,6 @@ import { sizeOf } from '../../src/tensor/shape.ts'
 import { type Area, loose } from './refusal.ts'
 
 const zeros = (...shape: Shape) => tensor(new Float32Array(sizeOf(shape)), shape)
-const labels = (...values: number[]) => Uint8Array.from(values)
 
 export const operations: Area = {
   title: 'Operations',
@@ -279,48 +277,6 @@ Sizes of a dimension must be equal, or one of them 1.`,
       text: 'maxPool2d: padding 2 is more than half of the kernel size 3: a window could be empty',
       cure: 'Padding may be at most half of the kernel size.',
       run: () => maxPool2d(zeros(1, 1, 4, 4), { kernelSize: 3, padding: 2 }),
-    },
-    {
-      title: 'crossEntropy: a target that is neither tensor nor integers',
-      error: 'TypeError',
-      text: 'crossEntropy: target must be an int32 or uint8 tensor, an Int32Array or a Uint8Array, not an array',
-      cure: 'Class numbers are wanted, not probabilities: Int32Array.from(labels).',
-      run: () => crossEntropy(zeros(2, 3), loose([0, 1])),
-    },
-    {
-      title: 'crossEntropy: labels that are no integers',
-      error: 'TypeError',
-      text: 'crossEntropy: target must be int32 or uint8, it is float32',
-      cure: "Give tensor(labels, [n], { dtype: 'int32' }), or Int32Array.from(labels).",
-      run: () => crossEntropy(zeros(2, 3), tensor([0, 1])),
-    },
-    {
-      title: 'crossEntropy: not one label a row',
-      error: 'ShapeError',
-      text: `crossEntropy: target has 2 labels, logits have 3 rows
-  logits [3, 10]  N C
-  target [2]      N`,
-      cure: 'Give a label for each row of the logits.',
-      run: () => crossEntropy(zeros(3, 10), labels(1, 2)),
-    },
-    {
-      title: 'crossEntropy: a label that is no class',
-      error: 'RangeError',
-      text: 'crossEntropy: label 3 is not a class; logits have 3 classes, 0 to 2',
-      cure: 'Labels count from 0; the network needs as many outputs as there are classes.',
-      run: () => crossEntropy(zeros(2, 3), labels(0, 3)),
-    },
-    {
-      title: 'crossEntropy: an ignoreIndex that no label can be',
-      error: 'RangeError',
-      text: 'crossEntropy: ignoreIndex must be a 32-bit whole number, not 0.5',
-      run: () => crossEntropy(zeros(2, 3), labels(0, 1), { ignoreIndex: 0.5 }),
-    },
-    {
-      title: 'crossEntropy: an unknown reduction',
-      error: 'TypeError',
-      text: "crossEntropy: reduction must be 'mean', 'sum' or 'none', not 'avg'",
-      run: () => crossEntropy(zeros(2, 3), labels(0, 1), { reduction: loose('avg') }),
     },
     {
       title: 'batchNorm: a vector, which has no channels',

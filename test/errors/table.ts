@@ -11,6 +11,7 @@ import { gradchecks } from './gradcheck.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
 import { loop } from './loop.ts'
+import { losses } from './losses.ts'
 import { moving } from './moving.ts'
 import { operations } from './operations.ts'
 import { optimizers } from './optimizers.ts'
@@ -25,6 +26,7 @@ import { tunings } from './tuning.ts'
 export const AREAS: readonly Area[] = [
   tensors,
   operations,
+  losses,
   moving,
   random,
   autograd,

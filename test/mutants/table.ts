@@ -9,6 +9,7 @@ import { data } from './table/data.ts'
 import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
 import { exercises } from './table/exercises.ts'
+import { losses } from './table/losses.ts'
 import { matrices } from './table/matrices.ts'
 import { moreOptimizers } from './table/more_optimizers.ts'
 import { moving } from './table/moving.ts'
@@ -27,6 +28,7 @@ export const areas: readonly Area[] = [
   conv2dReluMaxPool2d,
   matrices,
   poolAndLoss,
+  losses,
   norm,
   elementwise,
   moving,

@@ -8,6 +8,8 @@ import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts
 import { copyRows } from '../kernels/copy/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
+import { classLossRows } from '../kernels/losses/class_row.ts'
+import { lossRows } from '../kernels/losses/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
 import { normRows } from '../kernels/norms/row.ts'
@@ -33,6 +35,8 @@ export const table: readonly Row[] = [
   batchNormRow,
   ...normRows,
   crossEntropyRow,
+  ...lossRows,
+  ...classLossRows,
   ...reduceRows,
   cumsumRow,
   ...softmaxRows,

@@ -36,6 +36,7 @@ export function conv2dReluMaxPool2dCases(names: string): Witness {
 }
 export const conv2dBits = files('kernels/conv2d/bits')
 export const crossEntropy = operation('crossEntropy', 'kernels/cross_entropy/cross_entropy')
+export const losses = only('(Loss|crossEntropy)\\b', files('operations/operations', 'kernels/losses/losses'))
 export const fill = files('kernels/fill/fill')
 export const finite = files('kernels/finite/finite')
 export const gather = files('kernels/gather/gather')
