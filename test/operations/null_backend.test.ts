@@ -58,7 +58,8 @@ describe('on the null backend', () => {
 
   it.each(entryPoints)('$file.$entryPoint compiles with every workgroup size', async ({ file, code, entryPoint }) => {
     expect(await compile(new KernelFile(file, code).entry(entryPoint))).toBeNull()
-    expect(code).toContain('override WG: u32 = ')
+    // Where there is none the workgroup's size decides the order of a sum, and is fixed.
+    if (!code.includes('override WG: u32 = ')) return
     for (const WG of [1, 2, 16, 32, 64, 128, 256]) {
       expect(await compile(new KernelFile(file, code).entry(entryPoint, {}, { WG })), `WG = ${WG}`).toBeNull()
     }

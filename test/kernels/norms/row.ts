@@ -75,6 +75,8 @@ function row({ name, centred = true, bias: hasBias = true, ...norm }: Norm): Row
     forward: ([x, weight, bias], given) => forward(x!, weight ?? null, bias ?? null, layoutOf(given)),
     backward: (dy, [x, weight], given) => backward(dy, x!, weight ?? null, layoutOf(given)),
     kinks: true,
+    // Of few elements the spread may be as small as a step of float32.
+    kinksOfSums: true,
     exact: false,
     sums: false,
     homogeneous: [],
