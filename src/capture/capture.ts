@@ -4,9 +4,9 @@ import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { Recording } from '../gpu/recording.ts'
 import { defaultGpu } from '../tensor/default.ts'
-import { gradEnabled } from '../tensor/modes.ts'
+import { gradEnabled, refusePromise } from '../tensor/modes.ts'
 import { type Observer, observe, observing } from '../tensor/observe.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { unregister } from '../tensor/owned.ts'
 import { scope, tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
@@ -63,7 +63,11 @@ export class Plan<T = unknown> {
   run(steps = 1, options: PlanRunOptions = {}): void {
     requireOptions('plan.run', options, ['lr'])
     const { lr } = options
-    const rateOf: RateOf = (step) => (typeof lr === 'object' ? lr[step] : lr)
+    const isOne = lr === undefined || typeof lr === 'number'
+    if (!(isOne || (typeof lr === 'object' && lr !== null && 'length' in lr))) {
+      throw new TypeError(`plan.run: lr must be a number, or a list of one for each step, not ${shown(lr)}`)
+    }
+    const rateOf: RateOf = (step) => (isOne ? lr : lr[step])
     this.#check(steps, lr, rateOf)
     const { gpu, recording, uses } = this.#made
     const used = [...uses]
@@ -118,7 +122,7 @@ export class Plan<T = unknown> {
   #check(steps: number, lr: PlanRunOptions['lr'], rateOf: RateOf): void {
     if (this.#disposed) throw new Error('plan.run: the plan was disposed')
     if (!Number.isSafeInteger(steps) || steps < 0) {
-      throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
+      throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${shown(steps)}`)
     }
     for (const t of this.#used) t.checkUsable('plan.run')
     const { recording, uses, acrossBatch, dependences } = this.#made
@@ -183,7 +187,8 @@ function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () =
       }
     },
   }
-  const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+  const own = () => refusePromise(recording.purpose, fn())
+  const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(own))))
   if (recording.refused) throw recording.refused // whoever caught it
   const used = [...uses.keys()].filter((t) => !t.released) // views of them ended with the scope
   if (isTraining) made.dependences.push(...used.filter((t) => uses.get(t)).map(trainedOrNot))

@@ -4,7 +4,7 @@ import { apply, type Op } from '../tensor/autograd.ts'
 import { empty, rangeOf, tensor } from '../tensor/create.ts'
 import { gradEnabled } from '../tensor/modes.ts'
 import { isOne } from '../tensor/one.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
@@ -107,14 +107,14 @@ export function readOptions(operation: string, options: CrossEntropyOptions): Re
   requireOptions(operation, options, ['reduction', 'ignoreIndex'])
   const reduction = options.reduction ?? 'mean'
   if (!['mean', 'sum', 'none'].includes(reduction)) {
-    throw new TypeError(`${operation}: reduction must be 'mean', 'sum' or 'none', not '${reduction}'`)
+    throw new TypeError(`${operation}: reduction must be 'mean', 'sum' or 'none', not ${shown(reduction)}`)
   }
   return { reduction, ignoreIndex: readIgnoreIndex(options) }
 }
 
 function readIgnoreIndex({ ignoreIndex = IGNORED }: CrossEntropyOptions): number {
   if (Number.isInteger(ignoreIndex) && ignoreIndex === (ignoreIndex | 0)) return ignoreIndex
-  throw new RangeError(`crossEntropy: ignoreIndex must be a 32-bit whole number, not ${String(ignoreIndex)}`)
+  throw new RangeError(`crossEntropy: ignoreIndex must be a 32-bit whole number, not ${shown(ignoreIndex)}`)
 }
 
 const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {

@@ -2,7 +2,7 @@
 import { dependingOn } from '../capture/current.ts'
 import { batchNorm, checkNormNumbers } from '../kernels/batch_norm.ts'
 import { tensor } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { requireCount } from './layers.ts'
@@ -43,7 +43,7 @@ export abstract class BatchNorm extends Module {
     checkNormNumbers(name, momentum, eps)
     for (const [option, value] of Object.entries({ affine, trackRunningStats })) {
       if (typeof value !== 'boolean')
-        throw new TypeError(`${name}: ${option} must be true or false, not ${String(value)}`)
+        throw new TypeError(`${name}: ${option} must be true or false, not ${shown(value)}`)
     }
     this.#name = name
     this.#layouts = layouts

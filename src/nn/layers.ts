@@ -7,7 +7,7 @@ import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { requireProbability } from '../kernels/random.ts'
 import { relu, silu } from '../kernels/unary.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
 import { pair, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
@@ -16,7 +16,7 @@ import { Module } from './module.ts'
 /** Throws ShapeError for a number of channels or features that is not one. */
 export function requireCount(layer: string, name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
-    throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${value}`)
+    throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${shown(value)}`)
   }
 }
 
@@ -42,6 +42,7 @@ export class Conv2d extends Module {
   ) {
     super()
     requireOptions('nn.Conv2d', options, ['stride', 'padding', 'dilation', 'bias'])
+    requireFlags('nn.Conv2d', options, ['bias'])
     requireCount('nn.Conv2d', 'inChannels', inChannels)
     requireCount('nn.Conv2d', 'outChannels', outChannels)
     const [KH, KW] = pair('nn.Conv2d', 'kernelSize', kernelSize, 1)
@@ -68,6 +69,7 @@ export class Linear extends Module {
   constructor(inFeatures: number, outFeatures: number, options: { readonly bias?: boolean } = {}) {
     super()
     requireOptions('nn.Linear', options, ['bias'])
+    requireFlags('nn.Linear', options, ['bias'])
     requireCount('nn.Linear', 'inFeatures', inFeatures)
     requireCount('nn.Linear', 'outFeatures', outFeatures)
     this.weight = uniformParameter('weight', [outFeatures, inFeatures], inFeatures)
@@ -139,7 +141,7 @@ export class Flatten extends Module {
   constructor(startDim = 1) {
     super()
     if (!Number.isInteger(startDim))
-      throw new TypeError(`nn.Flatten: startDim must be a whole number, not ${String(startDim)}`)
+      throw new TypeError(`nn.Flatten: startDim must be a whole number, not ${shown(startDim)}`)
     this.#startDim = startDim
   }
 

@@ -1,5 +1,7 @@
 // Drives an optimizer's rates by schedules, for loops written PyTorch's way.
-import { check, type Schedule, show } from './kinds.ts'
+
+import { shown } from '../tensor/options.ts'
+import { check, type Schedule } from './kinds.ts'
 
 /** What a scheduler needs of an optimizer: groups whose `lr` can be set, and `momentum` if a schedule has one. */
 export type HasParamGroups = { readonly paramGroups: { lr: number; momentum?: number }[] }
@@ -27,7 +29,7 @@ export class Scheduler {
     for (const schedule of Array.isArray(schedules) ? schedules : [schedules]) {
       if (typeof schedule !== 'function') {
         const cure = typeof schedule === 'string' ? '; sched.parse makes one from a string' : ''
-        throw new TypeError(`Scheduler: a schedule must be a function of t, got ${show(schedule)}${cure}`)
+        throw new TypeError(`Scheduler: a schedule must be a function of t, got ${shown(schedule)}${cure}`)
       }
     }
     this.#optimizer = optimizer
@@ -88,7 +90,7 @@ export function checkOptimizer(owner: string, optimizer: HasParamGroups): void {
   const groups: unknown = optimizer?.paramGroups
   if (Array.isArray(groups) && groups.every((group) => typeof group?.lr === 'number')) return
   throw new TypeError(
-    `${owner}: the optimizer must have paramGroups, each with an lr, as optim.SGD does, got ${show(optimizer)}`,
+    `${owner}: the optimizer must have paramGroups, each with an lr, as optim.SGD does, got ${shown(optimizer)}`,
   )
 }
 

@@ -1,5 +1,5 @@
 // Where `fit` keeps its checkpoints, and how it names them.
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import type { SavedState } from './saved_state.ts'
 
 /** A place for checkpoints: a folder under Node, or anything else that keeps a state under a name. */
@@ -71,6 +71,6 @@ export function checkCheckpoint(checkpoint: CheckpointOptions | undefined): void
   }
   for (const [name, value] of Object.entries({ every, keep })) {
     if (Number.isSafeInteger(value) && value >= 1) continue
-    throw new RangeError(`fit: checkpoint.${name} must be a whole number, 1 or more, not ${String(value)}`)
+    throw new RangeError(`fit: checkpoint.${name} must be a whole number, 1 or more, not ${shown(value)}`)
   }
 }

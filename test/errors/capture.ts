@@ -205,6 +205,13 @@ export const captures: Area = {
       run: () => plan().run(3, { lr: [0.1, 0.2] }),
     },
     {
+      title: 'plan.run: rates of another kind',
+      error: 'TypeError',
+      text: 'plan.run: lr must be a number, or a list of one for each step, not a function',
+      cure: 'Of a schedule give its values: Array.from({ length: n }, (_, t) => schedule(t)).',
+      run: () => plan().run(2, { lr: loose(() => 0.1) }),
+    },
+    {
       title: 'plan.run: a rate that is none',
       error: 'RangeError',
       text: 'optim.SGD: lr must be a number, 0 or more, not -1',

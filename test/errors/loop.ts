@@ -205,7 +205,7 @@ export const loop: Area = {
     {
       title: 'fit: a switch that is neither true nor false',
       error: 'TypeError',
-      text: 'fit: capture must be true or false, not no',
+      text: "fit: capture must be true or false, not 'no'",
       run: () => run({ capture: 'no' }),
     },
     {
@@ -294,7 +294,7 @@ export const loop: Area = {
     {
       title: 'earlyStopping: an unknown metric',
       error: 'TypeError',
-      text: 'earlyStopping: metric must be one of testAcc, testLoss, trainAcc, trainLoss, not valLoss',
+      text: "earlyStopping: metric must be one of testAcc, testLoss, trainAcc, trainLoss, not 'valLoss'",
       run: () => earlyStopping({ metric: loose('valLoss') }),
     },
     {
