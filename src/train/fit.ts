@@ -6,7 +6,7 @@ import type { Schedule } from '../sched/index.ts'
 import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
 import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts'
 import { checkMomentum, checkNet, checkOptimizer } from './check.ts'
-import { type CheckpointOptions, checkCheckpoint, lastState } from './checkpoint_store.ts'
+import { type CheckpointOptions, checkCheckpoint, lastState, refuseOthers } from './checkpoint_store.ts'
 import { Loop, type LoopOptions } from './loop.ts'
 import { restoreRandom, restoreValues, type SavedSettings, type SavedState } from './saved_state.ts'
 import { checkUpdate, updatesOf } from './training_step.ts'
@@ -92,7 +92,9 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
   let release: (() => Promise<void>) | undefined
   try {
     release = await checked.checkpoint?.store.hold?.()
-    const state = from === 'last' ? await lastState(checked.checkpoint!.store) : (from ?? null)
+    const store = checked.checkpoint?.store
+    const state = from === 'last' ? await lastState(store!) : (from ?? null)
+    if (store) await refuseOthers(store, state)
     result = await fitFrom(state, checked)
   } catch (error) {
     errors.push(error)

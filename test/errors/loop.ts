@@ -203,6 +203,14 @@ export const loop: Area = {
       run: () => run({ callbacks: [{ onEpoch: 'stop' }] }),
     },
     {
+      title: 'fit: a store with the checkpoints of another run',
+      error: 'Error',
+      text:
+        'fit: checkpoint.store has checkpoints of a run that went further than step 0, the newest is step-00000235; continue it with ' +
+        "from: 'last', or give another store, such as another folder",
+      run: () => run({ checkpoint: { store: { ...noStore, list: async () => ['step-00000235'] } } }),
+    },
+    {
       title: 'fit: a switch that is neither true nor false',
       error: 'TypeError',
       text: "fit: capture must be true or false, not 'no'",
