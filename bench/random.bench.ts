@@ -43,9 +43,9 @@ function bench(name: string, shape: Shape, run: () => Tensor, at: (words: Uint32
   }
 }
 
-function dropoutCases(shape: Shape): Case[] {
+function dropoutCases(set: Case['set'], shape: Shape): Case[] {
   const size = sizeOf(shape)
-  return operation('dropout', text(shape), 'large', (gpu) => {
+  return operation('dropout', text(shape), set, (gpu) => {
     const x = randomInput(gpu, shape, 1)
     const words = wordsOf(size)
     const scaled = (v: number, i: number) => exactly(words[i]! < 2 ** 31 ? 2 * v : 0)
@@ -67,7 +67,7 @@ function dropoutCases(shape: Shape): Case[] {
 
 const SHAPES: readonly Shape[] = [[2 ** 20], [2 ** 22]]
 
-export const cases: readonly Case[] = SHAPES.flatMap((shape) => [
+const large = SHAPES.flatMap((shape) => [
   bench(
     'rand',
     shape,
@@ -81,5 +81,7 @@ export const cases: readonly Case[] = SHAPES.flatMap((shape) => [
     () => bernoulli(0.25, shape),
     (words, i) => exactly(words[i]! < 2 ** 30 ? 1 : 0),
   ),
-  ...dropoutCases(shape),
+  ...dropoutCases('large', shape),
 ])
+
+export const cases: readonly Case[] = [...dropoutCases('lenet', [256, 120]), ...large]

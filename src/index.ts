@@ -17,6 +17,7 @@ export type { GpuInfo, GpuMemory } from './gpu/info.ts'
 export { Kernel, KernelFile, type KernelOptions, type Numbers } from './gpu/kernel.ts'
 export type { Storage } from './gpu/pool.ts'
 export { argmax, argmin } from './kernels/argmax.ts'
+export { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d } from './kernels/avg_pool2d.ts'
 export { type BatchNormOptions, batchNorm } from './kernels/batch_norm.ts'
 export {
   add,
@@ -35,6 +36,7 @@ export {
   sub,
   where,
 } from './kernels/binary.ts'
+export { type CrossEntropyOptions, crossEntropy, type NLLLossOptions, nllLoss } from './kernels/class_losses.ts'
 export { type Conv2dOptions, conv2d } from './kernels/conv2d.ts'
 export { conv2dReluMaxPool2d } from './kernels/conv2d_relu_max_pool2d.ts'
 export {
@@ -53,13 +55,31 @@ export {
   tril,
   triu,
 } from './kernels/copy.ts'
-export { type CrossEntropyOptions, crossEntropy } from './kernels/cross_entropy.ts'
 export { cumsum } from './kernels/cumsum.ts'
 export { type DropoutOptions, dropout } from './kernels/dropout.ts'
+export type { Labels } from './kernels/labels.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
+export {
+  type BCELossOptions,
+  type BCEWithLogitsLossOptions,
+  bceLoss,
+  bceWithLogitsLoss,
+  type HuberLossOptions,
+  huberLoss,
+  type KLDivLossOptions,
+  klDivLoss,
+  type LossOptions,
+  l1Loss,
+  mseLoss,
+  type Reduction,
+  type SmoothL1LossOptions,
+  smoothL1Loss,
+} from './kernels/losses.ts'
 export { type MatmulOptions, matmul } from './kernels/matmul.ts'
 export { type MaxPool2dOptions, maxPool2d } from './kernels/max_pool2d.ts'
+export { groupNorm, type InstanceNormOptions, instanceNorm, layerNorm, rmsNorm } from './kernels/norms.ts'
 export { oneHot } from './kernels/one_hot.ts'
+export { pixelShuffle } from './kernels/pixel_shuffle.ts'
 export { bernoulli, type RandomOptions, rand, randn } from './kernels/random.ts'
 export type { Dim } from './kernels/reduce.ts'
 export {

@@ -1,6 +1,7 @@
 // take: elements of a tensor at places that another tensor, the index, names; and the sums that are their gradients.
 //
-//   x [O, R, I], index of whole numbers: one that is not from 0 to R - 1 gives `wrong` in out, and nothing to a gradient
+//   x [O, R, I], index of whole numbers: one that is not from 0 to R - 1 gives `wrong` in out, and nothing to a gradient;
+//   of elements, where skip = 1, the padding gives 0 in out, wherever it lies
 //   rows         out[o, j, i] = x[o, index[j], i]                  out [O, J, I]
 //   rows_back    dx[o, r, i]  = Σ dy[o, j, i] over index[j] = r    in the order of j, 32 terms at a time
 //   rows_4, rows_back_4     the same of vectors of four: I is counted in these
@@ -29,8 +30,9 @@ struct Params {
   step_o: u32,
   bytes: u32,
   wrong: u32,
-  padding: i32, // an index that counts for nothing
+  padding: i32, // an index that counts for nothing in a gradient
   run: u32,
+  skip: u32,    // 1: it counts for nothing forward either
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -122,6 +124,8 @@ fn rows_4(
   }
 }
 
+fn is_skipped(r: u32) -> bool { return params.skip == 1u && i32(r) == params.padding; }
+
 @compute @workgroup_size(WG)
 fn elements(
   @builtin(workgroup_id) group: vec3u,
@@ -133,7 +137,7 @@ fn elements(
   for (var e = start; e < min(start + WG * PER, params.size); e += WG) {
     let r = index_at(e);
     var word = params.wrong;
-    if (r < params.R) { word = x[(p.o * params.R + r) * params.I + p.i]; }
+    if (is_skipped(r)) { word = 0u; } else if (r < params.R) { word = x[(p.o * params.R + r) * params.I + p.i]; }
     out[e] = word;
     p = advance(p);
   }
@@ -156,7 +160,7 @@ fn elements_back(
     var part = 0.0;
     for (var j = block; j < min(block + TERMS_PER_BLOCK, params.J); j++) {
       let at = (o * params.J + j) * params.I + i;
-      if (index_at(at) == r) { part += dy[at]; }
+      if (index_at(at) == r && !is_skipped(r)) { part += dy[at]; }
     }
     sum += part;
   }

@@ -31,8 +31,8 @@ export class Plan<T = unknown> {
   readonly #made: Current
   /** Memory that a step writes and others may have used: what lies outside of the plan, its result, gradients in it. */
   readonly #written: ReadonlySet<Storage>
-  /** Memory of the plan's that tensors outside of it may give back. */
-  readonly #own: readonly Storage[]
+  /** Memory that the plan holds: its own that tensors outside of it may give back, and what its dispatches refer to. */
+  readonly #held: readonly Storage[]
   /** Where a step leaves the gradients of leaves; null for one that has none at its end. */
   readonly #gradients: ReadonlyMap<Tensor, Storage | null>
   /** The tensors from outside that its operations use. */
@@ -48,11 +48,10 @@ export class Plan<T = unknown> {
     const own = given.map(({ storage }) => storage).filter(({ whole }) => whole.pool === recording.memory.pool)
     this.#written = new Set([...recording.written(), ...own])
     this.#gradients = new Map([...leaves].map((leaf) => [leaf, leaf.grad?.storage ?? null]))
-    for (const storage of own) storage.retain()
-    this.#own = own
+    this.#held = [...own, ...recording.externals()]
+    for (const storage of this.#held) storage.retain()
     this.result = result
     this.dispatches = recording.entries.length
-    for (const storage of recording.externals()) storage.retain()
   }
 
   /**
@@ -80,7 +79,7 @@ export class Plan<T = unknown> {
         numbers.upload(source, count * calls, calls, byUse(rates, calls))
       }
       gpu.replay(recording.entries, count)
-      for (const storage of this.#written) storage.version++
+      for (const storage of this.#written) storage.wrote()
       this.#leaveGradients()
       for (const [, { source, calls }] of used) source.advance(count * calls, byUse(rates, calls))
     }
@@ -95,7 +94,7 @@ export class Plan<T = unknown> {
     const { memory } = recording
     const inMemory = [...this.#gradients.keys()].filter(({ grad }) => grad?.storage.whole.pool === memory.pool)
     forgetGradients(inMemory, 'its plan was disposed')
-    for (const storage of [...this.#own, ...recording.externals()]) storage.release()
+    for (const storage of this.#held) storage.release()
     gpu.dropPlanMemory(memory)
   }
 

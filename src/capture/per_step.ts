@@ -73,7 +73,9 @@ export class PerStep {
       )
     }
     if (uses.calls === MAX_STEPS) {
-      throw new Error(`capture: a step uses ${this.#what} more than ${MAX_STEPS} times; call it without a plan`)
+      throw new Error(
+        `capture: a step uses ${this.#what} more than ${MAX_STEPS} times; call the function without a plan`,
+      )
     }
     recording.uses.set(this, uses)
     return uses.calls++

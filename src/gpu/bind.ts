@@ -39,7 +39,7 @@ export function checkNames({ name: kernel, bindings }: Kernel, values: BindingVa
 export function bind(
   kernel: Kernel,
   values: BindingValues,
-  { params, steps, spare }: { params: ParamsCache; steps: StepNumbers; spare: Spare },
+  { params, steps, spare, largest }: { params: ParamsCache; steps: StepNumbers; spare: Spare; largest: number },
 ): Bound {
   const storages: Storage[] = []
   const written: Storage[] = []
@@ -59,9 +59,12 @@ export function bind(
     }
     const orSpare = value ?? (declared.type === 'storage' ? spare.written(nullsWritten++) : spare.read)
     const storage = storageOf(kernel, declared, orSpare, value === null ? 'a null binding' : 'the buffer')
+    const resource = rangeOf(declared, storage)
+    const bytes = resource.size ?? resource.buffer.size
+    if (bytes > largest) throw tooLarge(kernel, name, bytes, largest)
     storages.push(storage)
     if (declared.type === 'storage') written.push(storage)
-    return { binding, resource: rangeOf(declared, storage) }
+    return { binding, resource }
   })
   refuseAliases(kernel, values)
   const buffers = storages.map((s) => s.buffer)
@@ -74,6 +77,14 @@ function storageOf(kernel: Kernel, { name, minBytes }: Binding, value: BindingVa
     throw new Error(`${kernel.name}: ${name} needs ${minBytes} bytes, ${what} has ${value.capacity}`)
   }
   return value
+}
+
+function tooLarge({ name: kernel }: Kernel, name: string, bytes: number, largest: number): GpuError {
+  const [has, most] = [bytes, largest].map((n) => n.toLocaleString('en'))
+  return new GpuError(
+    'out-of-memory',
+    `${kernel}: ${name} has ${has} bytes; on this adapter a kernel can be given at most ${most}. Split the tensor`,
+  )
 }
 
 function rangeOf({ type, minBytes }: Binding, { buffer, offset, capacity }: Storage): GPUBufferBinding {

@@ -104,9 +104,10 @@ export class Gpu {
     }
     const { pipeline, layout } = this.#pipelines.get(kernel)
     const params = recording?.memory.params ?? this.#params
-    const bound = bind(kernel, values, { params, steps: this.#steps, spare: this.#spare })
+    const { largest } = this.#pool
+    const bound = bind(kernel, values, { params, steps: this.#steps, spare: this.#spare, largest })
     const { entries, buffers, written, perStep } = bound
-    for (const storage of written) storage.version++
+    for (const storage of written) storage.wrote()
     const bindGroup = this.device.createBindGroup({ label: kernel.name, layout, entries })
     const dispatch = { pipeline, bindGroup, grid: fold(groups), perStep }
     if (recording) recording.entries.push({ ...dispatch, ...bound, kernel })
@@ -190,7 +191,7 @@ export class Gpu {
     if (from.buffer !== to.buffer) this.#recorder.copy(from, to, whole)
     else {
       // A copy within one buffer is refused: it goes by way of another.
-      const between = this.pool.acquire(whole, 'a copy')
+      const between = this.pool.acquire(whole, 'a copy', this.pool.largestInParts)
       this.#recorder.copy(from, between, whole)
       this.#recorder.copy(between, to, whole)
       between.release()
@@ -261,6 +262,8 @@ export class Gpu {
     if (index >= 0) return this.#staging.splice(index, 1)[0]!
     this.#staging.pop()?.destroy() // the ones at hand are too small: one of them makes room
     const usage = bufferUsage.MAP_READ | bufferUsage.COPY_DST
-    return this.device.createBuffer({ label: 'read-back', size: 2 ** Math.ceil(Math.log2(Math.max(256, size))), usage })
+    const rounded = 2 ** Math.ceil(Math.log2(Math.max(256, size)))
+    const most = Math.floor(this.#pool.largestInParts / 4) * 4
+    return this.device.createBuffer({ label: 'read-back', size: Math.max(size, Math.min(rounded, most)), usage })
   }
 }

@@ -15,9 +15,10 @@ export class Storage {
   integerRange: readonly [number, number] | null = null
   /** Counts writes in place, so that a gradient is never computed from a value that has changed since. @internal */
   version = 0
-  #buffer: GPUBuffer
+  readonly #buffer: GPUBuffer
+  /** What it is a part of, and the bytes from there to it. */
+  #outer: Storage | null = null
   #offset = 0
-  #whole: Storage | null = null
   #references = 1
 
   /** @internal */
@@ -28,17 +29,18 @@ export class Storage {
   }
 
   get buffer(): GPUBuffer {
-    return this.#buffer
+    return this.#outer ? this.#outer.buffer : this.#buffer
   }
 
   /** Bytes from the start of the buffer; 0 unless it is a part of a larger storage, then a multiple of 256. */
   get offset(): number {
-    return this.#offset
+    return this.#outer ? this.#outer.offset + this.#offset : 0
   }
 
   /** Bytes that it may fill without touching what others own. */
   get capacity(): number {
-    return this.#whole ? alignedSize(this.byteLength) : this.#buffer.size
+    const { buffer } = this
+    return this.#outer ? Math.min(alignedSize(this.byteLength), buffer.size - this.offset) : buffer.size
   }
 
   /** How many hold it: with more than one a change is seen by others. @internal */
@@ -48,26 +50,31 @@ export class Storage {
 
   /** The storage whose buffer this one lies in: itself, unless it is a part. @internal */
   get whole(): Storage {
-    return this.#whole ?? this
+    return this.#outer ? this.#outer.whole : this
   }
 
-  /** A part of this storage, `offset` a multiple of 256. @internal */
+  /** A part of this storage, `offset` a multiple of 256; where this one is moved, it goes along. @internal */
   part(offset: number, byteLength: number): Storage {
     const part = new Storage(this.pool, this.#buffer, byteLength)
     part.#lieIn(this, offset)
     return part
   }
 
+  /** Notes a write in place, also of what this is a part of. @internal */
+  wrote(): void {
+    this.version++
+    this.#outer?.wrote()
+  }
+
   /** Gives up its memory for a part of `whole`, whoever holds it; what it held must have been copied there. @internal */
   moveTo(whole: Storage, offset: number): void {
-    if (this.#whole) this.#whole.release()
+    if (this.#outer) this.#outer.release()
     else this.pool.reclaim(this)
     this.#lieIn(whole, offset)
   }
 
-  #lieIn(whole: Storage, offset: number): void {
-    this.#whole = whole.retain()
-    this.#buffer = whole.buffer
+  #lieIn(outer: Storage, offset: number): void {
+    this.#outer = outer.retain()
     this.#offset = offset
   }
 
@@ -80,7 +87,7 @@ export class Storage {
   /** @internal */
   release(): void {
     if (--this.#references !== 0) return
-    if (this.#whole) this.#whole.release()
+    if (this.#outer) this.#outer.release()
     else this.pool.reclaim(this)
   }
 }
@@ -120,15 +127,22 @@ export class BufferPool {
     return Math.min(maxStorageBufferBindingSize, maxBufferSize)
   }
 
-  /** Memory for `bytes` bytes. Its content is whatever was there before. `what` is named when it does not fit. */
-  acquire(bytes: number, what: string): Storage {
-    const limit = this.largest
-    if (bytes > limit) {
+  /** Bytes that one buffer may have at all: kernels are bound to parts of it. */
+  get largestInParts(): number {
+    return this.#device.limits.maxBufferSize
+  }
+
+  /**
+   * Memory for `bytes` bytes, at most `most`. Its content is whatever was there before. `what` is named when it does not fit.
+   */
+  acquire(bytes: number, what: string, most = this.largest): Storage {
+    if (bytes > most) {
       throw new GpuError(
         'out-of-memory',
-        `${what} needs ${bytes.toLocaleString('en')} bytes; this adapter allows at most ${limit.toLocaleString('en')} in one buffer. Take a smaller batch, or split the tensor`,
+        `${what} needs ${bytes.toLocaleString('en')} bytes; this adapter allows at most ${most.toLocaleString('en')} in one buffer. Take a smaller batch, or split the tensor`,
       )
     }
+    const limit = bytes <= this.largest ? this.largest : most
     // Near the limit a bucket may pass it; then the buffer is as large as it may be, in whole words.
     const size = Math.min(bucketSize(bytes), Math.max(Math.floor(limit / 256) * 256, Math.ceil(bytes / 4) * 4))
     let buffer = this.#free.get(size)?.pop()

@@ -90,11 +90,25 @@ type Params = ReturnType<typeof paramsOf>
 /** Lanes of all channels and blocks of rows; none where a channel is empty. */
 const allLanes = ({ N, C, S, lanes }: Params) => (S === 0 ? 0 : blocksOf(N) * C * lanes)
 
-function checkChannels(role: string, x: Tensor | null, input: ShapeLine, C: number): void {
+/** The input's batch and channels. Throws ShapeError for one without channels. */
+export function requireChannels(operation: string, { shape }: Tensor): [N: number, C: number] {
+  const [N, C] = shape
+  if (N !== undefined && C !== undefined) return [N, C]
+  const sentence = `input has ${shape.length} dimensions, 2 or more are needed (N C …)`
+  throw new ShapeError(operation, sentence, [['input', shape]])
+}
+
+/** The line of an error that shows an input with channels. */
+export const channelLine = (shape: Shape): ShapeLine => {
+  return ['input', shape, 'N C H W'.slice(0, Math.min(7, 2 * shape.length - 1))]
+}
+
+/** Throws for a tensor that is not float32 or does not have one value a channel. */
+export function checkChannels(operation: string, role: string, x: Tensor | null, input: ShapeLine, C: number): void {
   if (!x) return
-  requireType('batchNorm', role, x)
+  requireType(operation, role, x)
   if (sameShape(x.shape, [C])) return
-  throw new ShapeError('batchNorm', `${role} must have one value for each of the input's ${C} channels`, [
+  throw new ShapeError(operation, `${role} must have one value for each of the input's ${C} channels`, [
     input,
     [role, x.shape],
   ])
@@ -122,14 +136,10 @@ const batchNormOp: Op<Inputs, Attributes> = {
 
   shape([x, weight, bias, mean, variance, count], { training }) {
     requireType('batchNorm', 'input', x)
-    const [N, C] = x.shape
-    if (C === undefined) {
-      const sentence = `input has ${x.shape.length} dimensions, 2 or more are needed (N C …)`
-      throw new ShapeError('batchNorm', sentence, [['input', x.shape]])
-    }
-    const input: ShapeLine = ['input', x.shape, 'N C H W'.slice(0, Math.min(7, 2 * x.shape.length - 1))]
+    const [N, C] = requireChannels('batchNorm', x)
+    const input = channelLine(x.shape)
     const channels = { weight, bias, runningMean: mean, runningVar: variance }
-    for (const [role, t] of Object.entries(channels)) checkChannels(role, t, input, C)
+    for (const [role, t] of Object.entries(channels)) checkChannels('batchNorm', role, t, input, C)
     if (count) {
       requireType('batchNorm', 'numBatchesTracked', count, ['int32'])
       if (count.size !== 1) {
@@ -138,7 +148,7 @@ const batchNormOp: Op<Inputs, Attributes> = {
     }
     const trained = Object.entries({ runningMean: mean, runningVar: variance }).find(([, t]) => t?.requiresGrad)
     if (trained) throw new TypeError(`batchNorm: ${trained[0]} requires a gradient, and gets none`)
-    if (training && N! * sizeOf(x.shape.slice(2)) === 1) {
+    if (training && N * sizeOf(x.shape.slice(2)) === 1) {
       const sentence = 'in training every channel needs more than one value; the input has one'
       throw new ShapeError(
         'batchNorm',

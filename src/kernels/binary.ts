@@ -105,8 +105,8 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
 
 const ROLES = ['a', 'b', 'condition'] as const
 
-/** The shape that all broadcast to. Throws ShapeError where they do not. */
-function broadcast(name: string, lines: readonly ShapeLine[]): Shape {
+/** The shape that all broadcast to. Throws ShapeError where they do not. @internal */
+export function broadcast(name: string, lines: readonly ShapeLine[]): Shape {
   const rank = Math.max(...lines.map(([, shape]) => shape.length))
   if (rank > MAX_RANK)
     throw new ShapeError(name, `tensors of ${rank} dimensions; at most ${MAX_RANK} are possible`, lines)

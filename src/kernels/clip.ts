@@ -8,6 +8,7 @@ import * as wgsl from './generated/wgsl.ts'
 import type { Piece } from './rows.ts'
 import { ELEMENTS_A_WORKGROUP, groupsForElements, withScratch } from './support.ts'
 import { TableCache } from './table_cache.ts'
+import { inWindows, type Window } from './windows.ts'
 
 const file = new KernelFile('clip', wgsl.clip)
 const partial = file.entry('partial')
@@ -52,12 +53,19 @@ function together(tensors: readonly Tensor[]): { buffers: Iterable<Together>; bl
   return { buffers: found.values(), blocks }
 }
 
-/** The table of those tensors on the device, and its rows. */
-function deviceTable(gpu: Gpu, { pieces }: Together): { table: Storage; rows: number } {
+/** Calls `use` with the memory of those tensors, or with one part of it after the other, and the table of what lies there. */
+function eachWindow(
+  gpu: Gpu,
+  { whole, pieces }: Together,
+  use: (bound: { readonly table: Storage; readonly memory: Storage }, rows: number) => void,
+): void {
   const cache = tables.get(gpu) ?? new TableCache(gpu)
   tables.set(gpu, cache)
-  const { tensor, rows } = cache.ofPieces(pieces)
-  return { table: tensor.storage, rows }
+  const cut = ({ other }: Piece, { first, count }: Window): Piece => ({ at: 0, other: other + first, size: count })
+  inWindows(gpu, pieces, [[whole, ({ at }) => at]], cut, (own, [memory]) => {
+    const { tensor, rows } = cache.ofPieces(own)
+    use({ table: tensor.storage, memory: memory! }, rows)
+  })
 }
 
 /**
@@ -71,9 +79,10 @@ export function normOf(tensors: readonly [Tensor, ...Tensor[]], normType: 2 | ty
   const norm = empty(gpu, [], 'float32', 'norm')
   withScratch(gpu, 'clip', Math.max(1, blocks), (sums) => {
     for (const buffer of buffers) {
-      const { table, rows } = deviceTable(gpu, buffer)
-      const params = { ...PARAMS, size: rows, first: buffer.first, infinite }
-      gpu.emit(partial, { params, table, x: buffer.whole, sums }, rows)
+      eachWindow(gpu, buffer, ({ table, memory }, rows) => {
+        const params = { ...PARAMS, size: rows, first: buffer.first, infinite }
+        gpu.emit(partial, { params, table, x: memory, sums }, rows)
+      })
     }
     gpu.emit(total, { params: { ...PARAMS, size: blocks, infinite }, sums, norm: norm.storage }, 1)
   })
@@ -87,8 +96,7 @@ function change(
 ) {
   for (const buffer of together(tensors).buffers) {
     const { gpu } = tensors[0]!
-    const { table, rows } = deviceTable(gpu, buffer)
-    emit(gpu, { table, g: buffer.whole }, rows)
+    eachWindow(gpu, buffer, ({ table, memory }, rows) => emit(gpu, { table, g: memory }, rows))
   }
   // The dispatches say so of what they are bound to: the whole of which these may be parts.
   for (const { storage } of tensors) if (storage.whole !== storage) storage.version++

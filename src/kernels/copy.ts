@@ -107,6 +107,19 @@ function emitStrided(
   }
 }
 
+/** Columns of a matrix: `width` has the matrix, the range begins at `first`. */
+export interface Columns {
+  readonly storage: Storage
+  readonly width: number
+  readonly first: number
+}
+
+/** Emits so many columns of `to` as those of `from`, in as many rows. */
+export function copyColumns(gpu: Gpu, rows: number, columns: number, from: Columns, to: Columns): void {
+  const walk = ({ width, first }: Columns): Walk => ({ base: first, strides: [width, 1] })
+  emitStrided(gpu, [rows, columns], [from.storage, walk(from)], [to.storage, walk(to)])
+}
+
 /** Emits out, in row-major order, as the elements of x that a walk finds. */
 function emitWalk(gpu: Gpu, x: Tensor, walk: Walk, sizes: Shape, out: Tensor): void {
   if (x.dtype !== 'uint8') {

@@ -1,16 +1,16 @@
-// crossEntropy: softmax and its loss in one, with the counts of a Meter.
+// The fused crossEntropy of rows: softmax and its loss in one, with the counts of a Meter.
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
-import { empty, rangeOf, tensor } from '../tensor/create.ts'
+import { empty } from '../tensor/create.ts'
 import { gradEnabled } from '../tensor/modes.ts'
 import { isOne } from '../tensor/one.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
-import { ShapeError } from '../tensor/shape.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
+import { IGNORED, requireLabels } from './labels.ts'
+import type { Reduction } from './losses.ts'
 import { PARTS_A_GROUP, scratchLimit } from './sum_parts.ts'
-import { groupsFor, kindOf, ROWS_PER_BLOCK, requireRank, requireTensors, requireType } from './support.ts'
+import { groupsFor, ROWS_PER_BLOCK, requireRank, requireTensors, requireType } from './support.ts'
 import { TUNING } from './tuning.ts'
 
 const file = new KernelFile('cross_entropy', wgsl.cross_entropy)
@@ -24,20 +24,8 @@ const WORDS_OF_A_ROW = 4
 /** The sums of the losses and of the rows that count, are right and are not finite; the divisor. */
 const WORDS_OF_STATE = 5
 
-/** The label of rows that do not count, unless another is given. */
-const IGNORED = -100
-
-type Range = readonly [number, number]
-/** Options of {@link crossEntropy}. */
-export interface CrossEntropyOptions {
-  /** 'mean' unless given; 'none': the loss of each row. */
-  readonly reduction?: 'mean' | 'sum' | 'none'
-  /** The label of rows that do not count; -100 unless given. */
-  readonly ignoreIndex?: number
-}
-
 interface Attributes {
-  readonly reduction: 'mean' | 'sum' | 'none'
+  readonly reduction: Reduction
   readonly ignoreIndex: number
   /** Where the batch is counted, if anywhere. */
   readonly totals: Tensor | null
@@ -73,55 +61,13 @@ function rangesOf(N: number): { N: number; n0: number; more: number; last: numbe
   })
 }
 
-/**
- * Throws ShapeError, TypeError or RangeError unless the labels, whose range is null where unknown, fit the logits.
- * Between the label that is ignored and the classes there may be labels that the range does not show: they give NaN.
- */
-function requireTarget(
-  logits: Tensor,
-  target: Pick<Tensor, 'shape' | 'dtype'>,
-  range: Range | null,
-  ignoreIndex: number,
-): void {
-  requireType('crossEntropy', 'logits', logits)
-  requireType('crossEntropy', 'target', target, ['int32', 'uint8'])
-  requireRank('crossEntropy', 'logits', logits.shape, 2, 'N C')
-  requireRank('crossEntropy', 'target', target.shape, 1, 'N')
-  const [N, C] = logits.shape as [number, number]
-  if (target.shape[0] !== N) {
-    throw new ShapeError('crossEntropy', `target has ${target.shape[0]} labels, logits have ${N} rows`, [
-      ['logits', logits.shape, 'N C'],
-      ['target', target.shape, 'N'],
-    ])
-  }
-  const isWrong = (label: number) => (label < 0 || label >= C) && label !== ignoreIndex
-  const wrong = range?.find((label) => Number.isFinite(label) && isWrong(label)) // of no labels the range is infinite
-  if (N > 0 && wrong !== undefined) {
-    const classes = C === 0 ? 'no classes' : `${C} classes, 0 to ${C - 1}`
-    throw new RangeError(`crossEntropy: label ${wrong} is not a class; logits have ${classes}`)
-  }
-}
-
-/** Options with their defaults; throws TypeError for an unknown option or reduction, RangeError for another index. */
-export function readOptions(operation: string, options: CrossEntropyOptions): Required<CrossEntropyOptions> {
-  requireOptions(operation, options, ['reduction', 'ignoreIndex'])
-  const reduction = options.reduction ?? 'mean'
-  if (!['mean', 'sum', 'none'].includes(reduction)) {
-    throw new TypeError(`${operation}: reduction must be 'mean', 'sum' or 'none', not ${shown(reduction)}`)
-  }
-  return { reduction, ignoreIndex: readIgnoreIndex(options) }
-}
-
-function readIgnoreIndex({ ignoreIndex = IGNORED }: CrossEntropyOptions): number {
-  if (Number.isInteger(ignoreIndex) && ignoreIndex === (ignoreIndex | 0)) return ignoreIndex
-  throw new RangeError(`crossEntropy: ignoreIndex must be a 32-bit whole number, not ${shown(ignoreIndex)}`)
-}
-
 const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
   name: 'crossEntropy',
 
   shape([logits, target], { reduction, ignoreIndex }) {
-    requireTarget(logits, target, target.storage.integerRange, ignoreIndex)
+    requireType('crossEntropy', 'logits', logits)
+    requireRank('crossEntropy', 'logits', logits.shape, 2, 'N C')
+    requireLabels('crossEntropy', 'logits', logits.shape, target, target.storage.integerRange, ignoreIndex)
     return reduction === 'none' ? [logits.shape[0]!] : []
   },
 
@@ -177,37 +123,9 @@ const crossEntropyOp: Op<readonly [Tensor, Tensor], Attributes> = {
   },
 }
 
-/**
- * Softmax cross-entropy of logits [N, C] with integer labels [N]: an int32 or uint8 tensor, Int32Array or Uint8Array.
- * Returns the mean over the rows, their sum, or with 'none' the loss of each, [N]. Rows whose label is `ignoreIndex`,
- * -100 unless given, do not count: the loss of such a row is 0, as is its gradient, and the mean is over the others, NaN
- * if no row counts. Stable for any finite logits. Throws RangeError for a label that is not a class; for labels that
- * were computed on the GPU the loss is NaN instead.
- */
-export function crossEntropy(
-  logits: Tensor,
-  target: Tensor | Int32Array | Uint8Array,
-  options: CrossEntropyOptions = {},
-): Tensor {
-  requireTensors('crossEntropy', { logits })
-  const { reduction, ignoreIndex } = readOptions('crossEntropy', options)
-  const attributes: Attributes = { reduction, ignoreIndex, totals: null }
-  if (target instanceof Tensor) return apply(crossEntropyOp, [logits, target], attributes)
-  if (!(target instanceof Int32Array || target instanceof Uint8Array)) {
-    const right = 'an int32 or uint8 tensor, an Int32Array or a Uint8Array'
-    throw new TypeError(`crossEntropy: target must be ${right}, not ${kindOf(target)}`)
-  }
-  logits.checkUsable('crossEntropy')
-  const dtype = target instanceof Int32Array ? 'int32' : 'uint8'
-  // Before anything is uploaded; here every label can be seen.
-  const range = rangeOf(target.filter((label) => label !== ignoreIndex))
-  requireTarget(logits, { shape: [target.length], dtype }, range, ignoreIndex)
-  const labels = tensor(target, [target.length], { gpu: logits.gpu })
-  try {
-    return apply(crossEntropyOp, [logits, labels], attributes)
-  } finally {
-    labels.dispose() // the tape holds what backward needs
-  }
+/** crossEntropy of logits [N, C] with labels [N], in one or two dispatches each way. */
+export function fusedCrossEntropy(logits: Tensor, target: Tensor, reduction: Reduction, ignoreIndex: number): Tensor {
+  return apply(crossEntropyOp, [logits, target], { reduction, ignoreIndex, totals: null })
 }
 
 /**

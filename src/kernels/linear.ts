@@ -6,12 +6,21 @@ import { apply, type GradientOf, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { copyColumns } from './copy.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { packedForW, packedForward, packedForX, planLinearBackward, tuneLinearForward } from './linear_tuning.ts'
+import {
+  packedForW,
+  packedForward,
+  packedForX,
+  planLinearBackward,
+  rowsAPart,
+  tuneLinearForward,
+} from './linear_tuning.ts'
 import { sumOfParts, TERMS, withBuffers } from './sum_parts.ts'
-import { groupsFor, requireRank, requireTensors, requireType, stripsOf } from './support.ts'
+import { groupsFor, requireRank, requireTensors, requireType, stripsOf, withScratch } from './support.ts'
 import { tunedFor } from './tuned.ts'
+import { type PartOf, withParts } from './windows.ts'
 
 const file = new KernelFile('linear', wgsl.linear)
 const packForward = file.entry('pack_forward')
@@ -26,7 +35,7 @@ const quads = (n: number) => Math.ceil(n / 4)
 const eights = (n: number) => Math.ceil(n / 8)
 
 /** [rows, features]: what comes before the last dimension is one batch. */
-function asRows(t: Tensor): [number, number] {
+function asRows(t: Pick<Tensor, 'shape'>): [number, number] {
   return [sizeOf(t.shape.slice(0, -1)), t.shape.at(-1)!]
 }
 
@@ -56,20 +65,63 @@ function shapeOf(operation: string, [input, weight, bias]: LinearInputs): Shape 
   return [...input.shape.slice(0, -1), O]
 }
 
+/** Output features that the kernels are given at a time: their part of the weight, which begins with row `first`. */
+interface Part {
+  readonly first: number
+  readonly count: number
+  readonly weight: Storage
+}
+
+/**
+ * The weight, or parts of it where it is larger than a binding: a part's outputs and their gradients are matrices of their
+ * own meanwhile, and columns of the whole's are copied from and to them.
+ */
+function inParts({ shape, storage }: Matrix, use: (part: Part, isWhole: boolean) => void): void {
+  const [O, I] = shape as [number, number]
+  const rows = rowsAPart({ I, O })
+  if (rows === O) {
+    use({ first: 0, count: O, weight: storage }, true)
+    return
+  }
+  for (let first = 0; first < O; first += rows) {
+    const count = Math.min(rows, O - first)
+    withParts([[storage, first * I, count * I]], ([weight]) => use({ first, count, weight: weight! }, false))
+  }
+}
+
 function output(gpu: Gpu, [input, weight, bias]: LinearInputs, shape: Shape, relu: 0 | 1): Tensor {
   const [N, I] = asRows(input)
   const O = weight.shape[0]!
   const out = empty(gpu, shape, 'float32', 'linear')
   if (out.size === 0) return out
-  const params = { ...NOTHING, N, I, O, hasBias: bias ? 1 : 0, relu }
-  const operands = { x: input.storage, weight: weight.storage }
-  const results = { bias: bias?.storage ?? null, out: out.storage }
+  inParts(weight, ({ first, count, weight }, isWhole) => {
+    const params = { ...NOTHING, N, I, O: count, hasBias: bias ? 1 : 0, relu }
+    const operands = { x: input.storage, weight }
+    if (isWhole) return emitForward(gpu, params, operands, { bias: bias?.storage ?? null, out: out.storage })
+    withParts(bias ? [[bias.storage, first, count]] : [], ([own = null]) => {
+      withScratch(gpu, 'linear', N * count, (columns) => {
+        emitForward(gpu, params, operands, { bias: own, out: columns })
+        const from = { storage: columns, width: count, first: 0 }
+        copyColumns(gpu, N, count, from, { storage: out.storage, width: O, first })
+      })
+    })
+  })
+  return out
+}
+
+function emitForward(
+  gpu: Gpu,
+  params: Params & { readonly relu: 0 | 1 },
+  operands: Readonly<Record<'x' | 'weight', Storage>>,
+  results: { readonly bias: Storage | null; readonly out: Storage },
+): void {
+  const { N, I, O, relu } = params
   const blocks = eights(N) * eights(O)
   const tuned = tunedFor(gpu, 'linear.forward', () => ({ N, I, O, relu }))
   const { DIRECT } = tuneLinearForward({ N, I, O }, gpu.info.adapterClass, tuned)
   if (DIRECT === 1 && I <= TERMS) {
     gpu.emit(forwardDirect, { params, ...operands, ...results }, groupsFor(blocks))
-    return out
+    return
   }
   withBuffers(gpu, 'linear', packedForward({ N, I, O }), ([left, right]) => {
     for (const range of ranges(I)) {
@@ -79,7 +131,6 @@ function output(gpu: Gpu, [input, weight, bias]: LinearInputs, shape: Shape, rel
       gpu.emit(forward, { params: { ...params, ...range }, left: left!, right: right!, ...results }, groupsFor(blocks))
     }
   })
-  return out
 }
 
 /** The terms of a sum, as many at a time as one accumulator adds. */
@@ -110,8 +161,44 @@ function gradients(
   const dx = needsInput ? result(0, input.shape) : null
   const dw = needsParameters ? result(1, weight.shape) : null
   const db = !needsParameters ? null : none ? biasOnly(gpu, dy, y) : result(2, [O])
-  if (!none && (dx || dw)) compute(gpu, operands, dx, dw, db)
+  if (!none && (dx || dw)) emitGradients(gpu, operands, dx, dw, db)
   return [dx, dw, db]
+}
+
+function emitGradients(gpu: Gpu, operands: Operands, dx: Stored | null, dw: Stored | null, db: Stored | null): void {
+  const { dy, input, weight, y } = operands
+  const [N, I] = asRows(input)
+  const O = weight.shape[0]!
+  inParts(weight, (part, isWhole) => {
+    if (isWhole) return compute(gpu, operands, dx, dw, db)
+    const { first, count } = part
+    const results: PartOf[] =
+      dw && db
+        ? [
+            [dw.storage, first * I, count * I],
+            [db.storage, first, count],
+          ]
+        : []
+    const columnsOf = [dy, ...(y ? [y] : [])]
+    withParts(results, ([partW, partB]) => {
+      withBuffers(
+        gpu,
+        "linear's backward",
+        columnsOf.map(() => N * count),
+        (columns) => {
+          for (const [i, storage] of columns.entries()) {
+            const from = { storage: columnsOf[i]!.storage, width: O, first }
+            copyColumns(gpu, N, count, from, { storage, width: count, first: 0 })
+          }
+          const [ownDy, ownY = null] = columns.map((storage) => ({ storage, shape: [N, count] }))
+          const own = { ...operands, dy: ownDy!, y: ownY, weight: { storage: part.weight, shape: [count, I] } }
+          const [ownW, ownB] = [partW, partB].map((storage) => (storage ? { storage } : null))
+          const place = { more: first > 0 ? 1 : 0, last: first + count === O ? 1 : 0 }
+          compute(gpu, own, dx, ownW!, ownB!, place)
+        },
+      )
+    })
+  })
 }
 
 /**
@@ -152,19 +239,22 @@ function opOf(name: string, relu: 0 | 1): Op<LinearInputs, Link> {
 const linearOp = opOf('linear', 0)
 const linearReluOp = opOf('linearRelu', 1)
 
+type Stored = Pick<Tensor, 'storage'>
+type Matrix = Pick<Tensor, 'storage' | 'shape'>
+
 interface Operands {
-  readonly dy: Tensor
-  readonly input: Tensor
-  readonly weight: Tensor
+  readonly dy: Matrix
+  readonly input: Matrix
+  readonly weight: Matrix
   /** The output, where the backward of its ReLU is this layer's part. */
-  readonly y: Tensor | null
+  readonly y: Matrix | null
   readonly masksInput: boolean
 }
 
 /** The bias's gradient for a layer without input features: a layer of one feature that is zero has the same. */
-function biasOnly(gpu: Gpu, dy: Tensor, y: Tensor | null): Tensor {
+function biasOnly(gpu: Gpu, dy: Matrix, y: Matrix | null): Tensor {
   const [N, O] = asRows(dy)
-  if (dy.size === 0) return full(gpu, [O], 0)
+  if (sizeOf(dy.shape) === 0) return full(gpu, [O], 0)
   const db = empty(gpu, [O], 'float32', 'linear')
   const input = full(gpu, [N, 1], 0)
   const weight = full(gpu, [O, 1], 0)
@@ -172,22 +262,31 @@ function biasOnly(gpu: Gpu, dy: Tensor, y: Tensor | null): Tensor {
   return db
 }
 
-function compute(gpu: Gpu, operands: Operands, dx: Tensor | null, dw: Tensor | null, db: Tensor | null): void {
+/** `place`: of a part of the weight, whether its terms of dx are added to those of others, and no others follow. */
+function compute(
+  gpu: Gpu,
+  operands: Operands,
+  dx: Stored | null,
+  dw: Stored | null,
+  db: Stored | null,
+  place?: { readonly more: number; readonly last: number },
+): void {
   const { input, weight, y, masksInput } = operands
   const [N, I] = asRows(input)
   const O = weight.shape[0]!
   const relu = y ? 1 : 0
   const sizes = { N, I, O, relu }
-  const tuned = tunedFor(gpu, 'linear.backward', () => sizes)
+  const tuned = { ...tunedFor(gpu, 'linear.backward', () => sizes), ...(place && { DIRECT: 0 }) }
   const need = { needX: dx !== null, needW: dw !== null }
   const { direct, together, share, plan } = planLinearBackward(sizes, need, gpu.info.adapterClass, tuned)
   const params = { ...NOTHING, ...sizes, maskX: masksInput ? 1 : 0, share }
   const emit = direct ? emitDirect : emitPacked
   const x = dx?.storage ?? null
-  const [forX] = ranges(O)
+  const rangesOfX = ranges(O).map((range) => ({ ...range, ...place })) // a part of the weight has one
+  const [forX] = rangesOfX
   if (!dw || !db || !together) {
     if (dx)
-      for (const range of ranges(O))
+      for (const range of rangesOfX)
         emit(gpu, { ...params, ...range, needX: 1 }, operands, { dx: x, dw: null, db: null })
     if (!dw || !db) return
   }
@@ -258,7 +357,8 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
 
 /**
  * input [N, I] times the transpose of weight [O, I], plus bias [O] or null → [N, O]: PyTorch's layout. Instead of N the
- * input may have any number of dimensions. Throws ShapeError when the sizes do not fit.
+ * input may have any number of dimensions. The weight may be as large as a buffer, other tensors as a binding: GpuError
+ * beyond. Throws ShapeError when the sizes do not fit.
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   requireTensors('linear', bias === null ? { input, weight } : { input, weight, bias })

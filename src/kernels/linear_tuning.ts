@@ -32,6 +32,22 @@ export function canBeDirect({ I, relu }: { readonly I: number; readonly relu: nu
   return relu === 0 && I % 4 === 0
 }
 
+/**
+ * Float32 numbers that a weight, and what it is packed to, may have before it is cut: a binding of WebGPU's default limits, on
+ * every device, as the order of a sum depends on it. Tests lower it.
+ */
+export const bindingLimit = { floats: 2 ** 25 }
+
+/**
+ * Rows of a weight [O, I] in each part that the kernels are given: all, unless it is larger than a binding. A part begins
+ * where a binding may, and one accumulator adds the terms of dx that it has. A row that is too long for that is not cut.
+ */
+export function rowsAPart({ I, O }: Omit<LinearSizes, 'N'>): number {
+  if (O * fours(I) <= bindingLimit.floats) return O
+  const rows = 64 * Math.floor(bindingLimit.floats / fours(I) / 64)
+  return rows === 0 ? O : Math.min(O, TERMS, rows)
+}
+
 const fours = (n: number) => 4 * Math.ceil(n / 4)
 
 /** Float32 numbers of the packed operands left and right, of at most so many terms as one accumulator adds. */

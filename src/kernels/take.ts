@@ -66,6 +66,7 @@ function paramsOf(size: number, { R, J, I }: Sizes, index: Tensor, more: Numbers
     wrong: 0,
     padding: NO_PADDING,
     run: 0,
+    skip: 0,
     ...more,
   }
 }
@@ -205,25 +206,32 @@ export function embedding(weight: Tensor, index: Tensor, options: EmbeddingOptio
   return apply(embeddingOp, [weight, index], { ...sizes, to: [...index.shape, D], padding })
 }
 
-const gatherOp: Op<readonly [Tensor, Tensor], Sizes> = {
+interface Gathered extends Sizes {
+  /** The index that gives 0, and nothing to a gradient; null for none. */
+  readonly skipped: number | null
+}
+
+const skipping = (skipped: number | null): Numbers => (skipped === null ? {} : { skip: 1, padding: skipped })
+
+const gatherOp: Op<readonly [Tensor, Tensor], Gathered> = {
   name: 'gather',
   shape: ([, index]) => index.shape,
-  forward(gpu, [x, index], sizes, shape) {
+  forward(gpu, [x, index], { skipped, ...sizes }, shape) {
     const out = empty(gpu, shape, x.dtype, 'gather')
     if (out.size > 0) {
-      const params = paramsOf(out.size, sizes, index, { wrong: wrongOf(x) })
+      const params = paramsOf(out.size, sizes, index, { wrong: wrongOf(x), ...skipping(skipped) })
       const bindings = { params, index: index.storage, x: x.storage, out: out.storage }
       gpu.emit(elements, bindings, groupsForElements(out.size))
     }
     return { out, saved: [index] }
   },
-  backward(gpu, dy, [index], sizes, __, grad) {
+  backward(gpu, dy, [index], { skipped, ...sizes }, __, grad) {
     const dx = grad(0)
     // In a list, every element is a row: there may be many of them, and as many indices.
-    if (sizes.O === 1 && sizes.I === 1) emitRowsBack(gpu, dy, index!, sizes, NO_PADDING, dx)
+    if (sizes.O === 1 && sizes.I === 1) emitRowsBack(gpu, dy, index!, sizes, skipped ?? NO_PADDING, dx)
     else if (dx.size > 0) {
       const bindings = {
-        params: paramsOf(dx.size, sizes, index!),
+        params: paramsOf(dx.size, sizes, index!, skipping(skipped)),
         index: index!.storage,
         dy: dy.storage,
         dx: dx.storage,
@@ -232,6 +240,20 @@ const gatherOp: Op<readonly [Tensor, Tensor], Sizes> = {
     }
     return [dx]
   },
+}
+
+/**
+ * One value for each label: of scores [N, C, …] and labels [N, …] the score of the label, [N, …]; of scores [C] that of any
+ * labels. A label that is `skipped` gives 0, one that is no class NaN, and neither gives anything to a gradient. For the losses,
+ * which have checked shapes and types. @internal
+ */
+export function ofLabels(scores: Tensor, labels: Tensor, skipped: number): Tensor {
+  return scope(() => {
+    const list = scores.shape.length === 1
+    const index = list ? labels.reshape([labels.size]) : labels.unsqueeze(1)
+    const sizes = sizesOf(scores.shape, list ? 0 : 1, list ? labels.size : 1)
+    return apply(gatherOp, [scores, index], { ...sizes, skipped }).reshape(labels.shape)
+  })
 }
 
 /**
@@ -261,7 +283,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   return scope(() => {
     // Of what the index does not reach nothing is looked at.
     const reached = index.shape.reduce((t, n, d) => (d === own || n === t.shape[d] ? t : slice(t, d, 0, n)), x)
-    return apply(gatherOp, [reached, index], sizesOf(reached.shape, own, index.shape[own]!))
+    return apply(gatherOp, [reached, index], { ...sizesOf(reached.shape, own, index.shape[own]!), skipped: null })
   })
 }
 

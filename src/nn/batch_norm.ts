@@ -2,12 +2,13 @@
 import { dependingOn } from '../capture/current.ts'
 import { batchNorm, checkNormNumbers } from '../kernels/batch_norm.ts'
 import { tensor } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { requireCount } from './layers.ts'
+import { filledParameter } from './init.ts'
+import { requireCount, requireOwnChannels } from './layers.ts'
 import { Module } from './module.ts'
-import { buffer, markParameter } from './state.ts'
+import { buffer } from './state.ts'
 
 /** Options of {@link BatchNorm1d} and {@link BatchNorm2d}. */
 export interface BatchNormLayerOptions {
@@ -41,21 +42,16 @@ export abstract class BatchNorm extends Module {
     requireCount(name, 'numFeatures', numFeatures)
     const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true } = options
     checkNormNumbers(name, momentum, eps)
-    for (const [option, value] of Object.entries({ affine, trackRunningStats })) {
-      if (typeof value !== 'boolean')
-        throw new TypeError(`${name}: ${option} must be true or false, not ${shown(value)}`)
-    }
+    requireFlags(name, options, ['affine', 'trackRunningStats'])
     this.#name = name
     this.#layouts = layouts
     this.#numFeatures = numFeatures
     this.eps = eps
     this.momentum = momentum
     const filled = (value: number) => new Float32Array(numFeatures).fill(value)
-    const parameter = (of: string, value: number) =>
-      markParameter(tensor(filled(value), [numFeatures], { requiresGrad: true, name: of }).keep())
     const statistic = (of: string, value: number) => buffer(tensor(filled(value), [numFeatures], { name: of }), of)
-    this.weight = affine ? parameter('weight', 1) : null
-    this.bias = affine ? parameter('bias', 0) : null
+    this.weight = affine ? filledParameter('weight', [numFeatures], 1) : null
+    this.bias = affine ? filledParameter('bias', [numFeatures], 0) : null
     this.runningMean = trackRunningStats ? statistic('running_mean', 0) : null
     this.runningVar = trackRunningStats ? statistic('running_var', 1) : null
     const count = 'num_batches_tracked'
@@ -94,11 +90,7 @@ export abstract class BatchNorm extends Module {
       const sentence = `the layer is for inputs ${layouts}, this one has ${shape.length} dimensions`
       throw new ShapeError(this.#name, sentence, [['input', shape]])
     }
-    if (shape[1] !== this.#numFeatures) {
-      const letters = this.#layouts[ranks.indexOf(shape.length)]!
-      const sentence = `the layer is for ${this.#numFeatures} channels, the input has ${shape[1]}`
-      throw new ShapeError(this.#name, sentence, [['input', shape, letters]])
-    }
+    requireOwnChannels(this.#name, this.#numFeatures, shape, this.#layouts[ranks.indexOf(shape.length)]!)
   }
 }
 

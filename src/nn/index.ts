@@ -1,18 +1,49 @@
 // The modules that `nn` offers.
+export {
+  ELU,
+  GELU,
+  Identity,
+  LeakyReLU,
+  ReLU,
+  Sigmoid,
+  SiLU,
+  Softmax,
+  Softplus,
+  Tanh,
+} from './activations.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
+  AdaptiveAvgPool2d,
+  AvgPool2d,
   Conv2d,
   type Conv2dLayerOptions,
-  CrossEntropyLoss,
   Dropout,
   Flatten,
   Linear,
   MaxPool2d,
-  ReLU,
-  SiLU,
 } from './layers.ts'
 export { lenet } from './lenet.ts'
+export {
+  BCELoss,
+  BCEWithLogitsLoss,
+  CrossEntropyLoss,
+  HuberLoss,
+  KLDivLoss,
+  L1Loss,
+  MSELoss,
+  NLLLoss,
+  SmoothL1Loss,
+} from './losses.ts'
 export { Module, type StateDict } from './module.ts'
 export { ModuleList } from './module_list.ts'
+export {
+  GroupNorm,
+  type GroupNormLayerOptions,
+  InstanceNorm2d,
+  LayerNorm,
+  type LayerNormLayerOptions,
+  RMSNorm,
+  type RMSNormLayerOptions,
+} from './norms.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'

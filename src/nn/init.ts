@@ -15,3 +15,8 @@ export function uniformParameter(name: string, shape: Shape, fanIn: number): Ten
   const values = Float32Array.from({ length: sizeOf(shape) }, () => stream.uniform(-bound, bound))
   return markParameter(tensor(values, shape, { requiresGrad: true, name }).keep())
 }
+
+/** A parameter whose elements are all `value`; it outlives every scope. */
+export function filledParameter(name: string, shape: Shape, value: number): Tensor {
+  return markParameter(tensor(new Float32Array(sizeOf(shape)).fill(value), shape, { requiresGrad: true, name }).keep())
+}

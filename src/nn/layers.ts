@@ -1,14 +1,13 @@
 // Layers that hold an operation and its parameters.
 import { dependingOn } from '../capture/current.ts'
+import { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d, readAvgPool2d } from '../kernels/avg_pool2d.ts'
 import { conv2d } from '../kernels/conv2d.ts'
-import { type CrossEntropyOptions, crossEntropy, readOptions } from '../kernels/cross_entropy.ts'
 import { dropout } from '../kernels/dropout.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { requireProbability } from '../kernels/random.ts'
-import { relu, silu } from '../kernels/unary.ts'
 import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
-import { pair, ShapeError } from '../tensor/shape.ts'
+import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
 import { Module } from './module.ts'
@@ -18,6 +17,13 @@ export function requireCount(layer: string, name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${shown(value)}`)
   }
+}
+
+/** Throws ShapeError for an input with another number of channels, which are dimension 1. */
+export function requireOwnChannels(layer: string, channels: number, shape: Shape, letters = ''): void {
+  if (shape[1] === channels) return
+  const sentence = `the layer is for ${channels} channels, the input has ${shape[1]}`
+  throw new ShapeError(layer, sentence, [['input', shape, letters]])
 }
 
 /** Options of {@link Conv2d}: as those of the operation, and whether there is a bias; there is unless given. */
@@ -81,20 +87,6 @@ export class Linear extends Module {
   }
 }
 
-/** relu as a layer. */
-export class ReLU extends Module {
-  override forward(x: Tensor): Tensor {
-    return relu(x)
-  }
-}
-
-/** silu as a layer. */
-export class SiLU extends Module {
-  override forward(x: Tensor): Tensor {
-    return silu(x)
-  }
-}
-
 /** maxPool2d with the given window; the stride is the kernel size unless given. */
 export class MaxPool2d extends Module {
   readonly options: Required<MaxPool2dOptions>
@@ -134,6 +126,37 @@ export class Dropout extends Module {
   }
 }
 
+/** avgPool2d with the given window; the stride is the kernel size unless given. */
+export class AvgPool2d extends Module {
+  readonly options: Required<AvgPool2dOptions>
+
+  constructor(kernelSize: number | readonly number[], options: Omit<AvgPool2dOptions, 'kernelSize'> = {}) {
+    super()
+    requireOptions('nn.AvgPool2d', options, ['stride', 'padding', 'countIncludePad'])
+    const { stride, padding, countIncludePad } = readAvgPool2d('nn.AvgPool2d', { ...options, kernelSize })
+    this.options = { kernelSize, stride, padding, countIncludePad }
+  }
+
+  override forward(x: Tensor): Tensor {
+    return avgPool2d(x, this.options)
+  }
+}
+
+/** adaptiveAvgPool2d to the given size, a number or [height, width]. */
+export class AdaptiveAvgPool2d extends Module {
+  readonly size: number | readonly number[]
+
+  constructor(size: number | readonly number[]) {
+    super()
+    pair('nn.AdaptiveAvgPool2d', 'size', size, 1)
+    this.size = size
+  }
+
+  override forward(x: Tensor): Tensor {
+    return adaptiveAvgPool2d(x, this.size)
+  }
+}
+
 /** Joins all dimensions from `startDim` on. */
 export class Flatten extends Module {
   readonly #startDim: number
@@ -147,19 +170,5 @@ export class Flatten extends Module {
 
   override forward(x: Tensor): Tensor {
     return x.flatten(this.#startDim)
-  }
-}
-
-/** crossEntropy as an object: `new CrossEntropyLoss().forward(logits, target)`. */
-export class CrossEntropyLoss {
-  readonly #options: CrossEntropyOptions
-
-  constructor(options: CrossEntropyOptions = {}) {
-    this.#options = readOptions('nn.CrossEntropyLoss', options)
-  }
-
-  /** The loss of logits [N, C] for labels [N]. */
-  forward(logits: Tensor, target: Tensor | Int32Array | Uint8Array): Tensor {
-    return crossEntropy(logits, target, this.#options)
   }
 }

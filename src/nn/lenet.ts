@@ -1,5 +1,6 @@
 // LeNet, the network of the chapter.
-import { Conv2d, Flatten, Linear, MaxPool2d, ReLU } from './layers.ts'
+import { ReLU } from './activations.ts'
+import { Conv2d, Flatten, Linear, MaxPool2d } from './layers.ts'
 import { Sequential, type SequentialOptions } from './sequential.ts'
 
 /**

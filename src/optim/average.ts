@@ -1,7 +1,7 @@
 // Running averages of parameters along the path of training.
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
-import { averageUpdate } from '../kernels/average.ts'
+import { averagePieces } from '../kernels/average.ts'
 import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { copyInto } from '../tensor/copy_into.ts'
@@ -81,8 +81,7 @@ abstract class Average {
         const pieces = pairs.map(([{ storage: a }, { storage: p, size }]) => {
           return { at: a.offset / 4, other: p.offset / 4, size }
         })
-        const { tensor, rows } = this.#tables.ofPieces(pieces)
-        averageUpdate(this.#gpu, { table: tensor.storage, weights, parameters, averages }, rows)
+        averagePieces(this.#gpu, this.#tables, pieces, { weights, parameters, averages })
       }
     }
     this.#weights.used(this.#source)

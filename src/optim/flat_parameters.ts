@@ -26,7 +26,7 @@ export class FlatParameters {
     this.parameters = parameters
     this.#initial = initial
     this.#whole = new Tensor(gpu, whole.retain(), [whole.byteLength / 4], 'float32').keep()
-    this.#gradients = empty(gpu, this.#whole.shape, 'float32', 'gradients').keep()
+    this.#gradients = empty(gpu, this.#whole.shape, 'float32', 'gradients', gpu.pool.largestInParts).keep()
     const home = (p: Tensor) => this.#gradients.storage.part(p.storage.offset, 4 * p.size)
     this.#homes = new Map(parameters.map((p) => [p, home(p)]))
     for (const [p, storage] of this.#homes) p.gradientHome = storage
@@ -88,7 +88,7 @@ export class FlatParameters {
     const { gpu, shape } = this.#whole
     // Made once, whoever asks: in a function that is captured it is not part of the step.
     const all = gpu.during(null, () => {
-      const made = empty(gpu, shape, 'float32', name).keep()
+      const made = empty(gpu, shape, 'float32', name, gpu.pool.largestInParts).keep()
       for (const p of this.parameters) fill(made.storage, p, this.#initial)
       return made
     })
@@ -122,7 +122,7 @@ export function sideBySide(gpu: Gpu, like: readonly Tensor[], what: string): Ten
     } else layouts.push({ bytes, shapes: [shape] })
   }
   return layouts.flatMap(({ bytes, shapes }) => {
-    const whole = empty(gpu, [bytes / 4], 'float32', what)
+    const whole = empty(gpu, [bytes / 4], 'float32', what, gpu.pool.largestInParts)
     let offset = 0
     const parts = shapes.map((shape) => {
       const part = whole.storage.part(offset, 4 * sizeOf(shape))

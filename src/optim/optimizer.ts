@@ -1,6 +1,7 @@
 // The skeleton of every optimizer: groups, flat memory, state, settings of each step. A rule says what is special about one.
 import { currentOn, dependingOn } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
+import { GpuError } from '../gpu/errors.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
@@ -8,6 +9,7 @@ import { codeOf } from '../kernels/finite.ts'
 import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { type EmitUpdate, emitUpdate, keyOfEntries, type UpdateEntry, updateTable } from '../kernels/update.ts'
+import { inWindows, type Place, type Window } from '../kernels/windows.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
@@ -269,11 +271,23 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       return [...grouped(own, ({ held }) => (countsSteps ? held.steps : 0)).values()].map((parts, i) => {
         const settings = this.settingsOf(`${g} ${i}`, this.#rule.settings(group, 1).length)
         const made = { parts, settings, variant: this.#rule.variant(group) }
+        if (made.variant.emit) for (const { held } of parts) this.#requireWhole(held.parameter)
         const source = this.#sourceOf(g, made, counts)
         counts = false
         return { ...made, source }
       })
     })
+  }
+
+  /** Throws for a parameter that is larger than a binding: an update that needs all of it at once cannot have it. */
+  #requireWhole({ label, storage: { byteLength } }: Tensor): void {
+    const { largest } = this.gpu.pool
+    if (byteLength <= largest) return
+    const [has, most] = [byteLength, largest].map((n) => n.toLocaleString('en'))
+    throw new GpuError(
+      'out-of-memory',
+      `${this.#rule.name}: ${label} has ${has} bytes; on this adapter a kernel can be given at most ${most}. Give it to an optimizer that takes no norms of it, such as optim.AdamW`,
+    )
   }
 
   /** The part of the parameter at this place among `count`. */
@@ -355,23 +369,29 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     }
   }
 
-  /** One dispatch, except for parameters whose gradient lies elsewhere. */
+  /** One dispatch, except for parameters whose gradient lies elsewhere, and for one that is larger than a binding. */
   #dispatch({ parts, settings, variant }: Update, use: number, watch: Storage | null): void {
     for (const [flat, own] of grouped(parts, ({ held }) => held.flat)) {
-      const states = Object.fromEntries(variant.state.map((name) => [name, flat.state(name)]))
-      for (const [gradients, entries] of grouped(own, (part) => part.gradients)) {
-        const { tensor, rows } = this.tables.get(keyOfEntries(entries), () => updateTable(entries))
-        const storages = { settings: settings.storage, parameters: flat.storage, gradients, states, watch }
-        const all = { table: tensor.storage, ...storages }
-        if (!variant.emit) emitUpdate(this.gpu, variant.kernel, all, rows, use)
-        else
-          variant.emit(
-            this.gpu,
-            all,
-            rows,
-            use,
-            entries.map(({ held }) => held.parameter),
-          )
+      const ofAll = variant.state.map((name) => flat.state(name))
+      for (const [from, all] of grouped(own, (part) => part.gradients)) {
+        const places = [flat.storage, ...ofAll].map((storage): Place<Part> => [storage, ({ at }) => at])
+        places.push([from, ({ gradientAt }) => gradientAt])
+        const cut = (part: Part, { count }: Window) => ({ ...part, at: 0, gradientAt: 0, size: count })
+        inWindows(this.gpu, all, places, cut, (entries, [parameters, ...others]) => {
+          const { tensor, rows } = this.tables.get(keyOfEntries(entries), () => updateTable(entries))
+          const states = Object.fromEntries(variant.state.map((name, i) => [name, others[i]!]))
+          const bound = { parameters: parameters!, gradients: others.at(-1)!, states, watch }
+          const storages = { table: tensor.storage, settings: settings.storage, ...bound }
+          if (!variant.emit) emitUpdate(this.gpu, variant.kernel, storages, rows, use)
+          else
+            variant.emit(
+              this.gpu,
+              storages,
+              rows,
+              use,
+              entries.map(({ held }) => held.parameter),
+            )
+        })
       }
     }
   }

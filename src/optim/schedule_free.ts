@@ -1,7 +1,7 @@
 // Schedule-free SGD and AdamW: they train at one point and evaluate at the mean of all, so that no rate need fall.
 import { perStepWords } from '../capture/per_step.ts'
 import { KernelFile } from '../gpu/kernel.ts'
-import { averageUpdate } from '../kernels/average.ts'
+import { averagePieces } from '../kernels/average.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
 import { grouped } from '../kernels/rows.ts'
 import { copyInto } from '../tensor/copy_into.ts'
@@ -170,12 +170,10 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
       const words = perStepWords([Float32Array.of(1 - 1 / this.betaOf(group))], 1)
       const weights = tensor(new Int32Array(words.buffer), [words.length], { gpu: this.gpu })
       for (const [averages, own] of grouped(stepped, (p) => p.storage.whole)) {
-        const { tensor, rows } = this.tables.ofPieces(
-          own.map(({ storage: { offset }, size }) => ({ at: offset / 4, other: offset / 4, size })),
-        )
+        const pieces = own.map(({ storage: { offset }, size }) => ({ at: offset / 4, other: offset / 4, size }))
         const parameters = places.get(own[0]!)!.storage.whole // all z lie in it as the parameters in theirs
-        const storages = { table: tensor.storage, weights: weights.storage, parameters, averages }
-        averageUpdate(this.gpu, storages, rows) // x = y + (1 − 1 / β) (z − y)
+        // x = y + (1 − 1 / β) (z − y)
+        averagePieces(this.gpu, this.tables, pieces, { weights: weights.storage, parameters, averages })
       }
       for (const p of stepped) p.storage.version++
       weights.dispose()

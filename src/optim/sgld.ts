@@ -1,7 +1,8 @@
 // Stochastic gradient Langevin dynamics: plain steps of SGD, and noise.
 import { currentOn } from '../capture/current.ts'
-import { grouped } from '../kernels/rows.ts'
+import { grouped, type Piece } from '../kernels/rows.ts'
 import { SGLD_WORDS, sgldNoise, sgldRow } from '../kernels/sgld.ts'
+import { inWindows, type Window } from '../kernels/windows.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { checkInteger, defaultGenerator } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -116,8 +117,11 @@ export class SGLD extends Optimizer<SGLDGroup> {
         advance: () => undefined, // the steps are counted with the updates
       })
       for (const [parameters, pieces] of grouped(shaken, ({ whole }) => whole)) {
-        const { tensor, rows } = this.tables.ofPieces(pieces)
-        sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters }, rows, use)
+        const cut = (p: Piece, { first, count }: Window) => ({ at: 0, other: p.other + first, size: count })
+        inWindows<Piece>(this.gpu, pieces, [[parameters, ({ at }) => at]], cut, (own, [part]) => {
+          const { tensor, rows } = this.tables.ofPieces(own)
+          sgldNoise(this.gpu, { table: tensor.storage, settings: settings.storage, parameters: part! }, rows, use)
+        })
       }
     }
   }

@@ -81,14 +81,20 @@ export class TapeNode {
   }
 }
 
+/** The device that all of these tensors are on. Throws if they are on two, or if one was released. */
+export function requireTogether(operation: string, tensors: readonly Tensor[]): Gpu {
+  const gpu = tensors[0]!.gpu
+  for (const t of tensors) {
+    t.checkUsable(operation)
+    if (t.gpu !== gpu) throw new Error(`${operation}: its tensors are on two devices`)
+  }
+  return gpu
+}
+
 /** Runs an operation and, if an input requires a gradient, records it on the tape. */
 export function apply<I extends Inputs, A>(op: Op<I, A>, inputs: I, attributes: A): Tensor {
   const present = inputs.filter((t) => t !== null)
-  const gpu = present[0]!.gpu
-  for (const t of present) {
-    t.checkUsable(op.name)
-    if (t.gpu !== gpu) throw new Error(`${op.name}: its tensors are on two devices`)
-  }
+  const gpu = requireTogether(op.name, present)
   const shape = op.shape(inputs, attributes)
   gpu.check()
   const { out, saved } = op.forward(gpu, inputs, attributes, shape)
@@ -173,7 +179,8 @@ function gradientFor(root: Tensor, { op, edges, inputShapes }: TapeNode, input: 
   const leaf = edge && 'leaf' in edge && !edge.leaf.released ? edge.leaf : null
   const home = leaf?.grad === null ? leaf.gradientHome : null
   if (home?.holders === 1) return root.like(home.retain(), shape)
-  return root.like(root.gpu.pool.acquire(4 * sizeOf(shape), `${op.name} ${formatShape(shape)}`), shape)
+  const { pool } = root.gpu
+  return root.like(pool.acquire(4 * sizeOf(shape), `${op.name} ${formatShape(shape)}`, pool.largestInParts), shape)
 }
 
 /** The gradient belongs to its leaf: it outlives every scope and is released with the leaf or by `zeroGrad`. */

@@ -9,7 +9,7 @@ export function copyInto(pairs: readonly (readonly [value: Tensor, own: Tensor])
   scope(() => {
     const sources = pairs.map(([value, own]) => {
       if (value.storage === own.storage || !written.has(value.storage)) return value
-      const copy = empty(value.gpu, value.shape, value.dtype, 'copy')
+      const copy = empty(value.gpu, value.shape, value.dtype, 'copy', value.gpu.pool.largestInParts)
       copy.storage.integerRange = value.storage.integerRange
       value.gpu.copy(value.storage, copy.storage, bytesPerElement[value.dtype] * value.size)
       return copy

@@ -22,10 +22,13 @@ export interface TensorOptions {
   gpu?: Gpu
 }
 
-/** A tensor whose elements hold whatever was in the memory before. For operations, which write every element. */
-export function empty(gpu: Gpu, shape: Shape, dtype: DType = 'float32', what = 'tensor'): Tensor {
+/**
+ * A tensor whose elements hold whatever was in the memory before. For operations, which write every element. `most` bytes:
+ * what one kernel can be bound to, unless given.
+ */
+export function empty(gpu: Gpu, shape: Shape, dtype: DType = 'float32', what = 'tensor', most?: number): Tensor {
   const bytes = sizeOf(shape) * bytesPerElement[dtype]
-  return new Tensor(gpu, gpu.pool.acquire(bytes, `${what} ${formatShape(shape)}`), shape, dtype)
+  return new Tensor(gpu, gpu.pool.acquire(bytes, `${what} ${formatShape(shape)}`, most), shape, dtype)
 }
 
 /**
@@ -56,7 +59,7 @@ export function tensor(data: number | Nested | TypedArray, shape?: Shape, option
     throw new TypeError(`${label}: only float32 tensors can require a gradient, this one is ${dtype}`)
   }
   const typed = convert(values, dtype)
-  const result = empty(gpu, to, dtype)
+  const result = empty(gpu, to, dtype, 'tensor', gpu.pool.largestInParts)
   gpu.write(result.storage, typed)
   // Labels are checked against the number of classes on the host: remember what they can be.
   const scanned = to.length === 1 || typed.length <= LARGEST_SCANNED

@@ -140,7 +140,10 @@ class Stopper implements EarlyStopping {
     const fits = [...state].every(([name, t]) => sameShape(kept?.get(name)?.shape ?? [-1], t.shape))
     if (kept && !(fits && kept.size === state.size)) this.dispose() // another callback has changed the network
     this.#kept ??= new Map(
-      [...state].map(([name, { gpu, shape, dtype }]) => [name, empty(gpu, shape, dtype, 'the best state').keep()]),
+      [...state].map(([name, { gpu, shape, dtype }]) => [
+        name,
+        empty(gpu, shape, dtype, 'the best state', gpu.pool.largestInParts).keep(),
+      ]),
     )
     for (const [name, { gpu, storage, size, dtype }] of this.#kept) {
       gpu.copy(state.get(name)!.storage, storage, bytesPerElement[dtype] * size)

@@ -1,7 +1,7 @@
 // lrFind: the range test for learning rates.
 import { capture, type Plan } from '../capture/capture.ts'
 import type { ImageBatches } from '../data/batches.ts'
-import { crossEntropy } from '../kernels/cross_entropy.ts'
+import { crossEntropy } from '../kernels/class_losses.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import type { Optimizer } from '../optim/index.ts'
@@ -233,7 +233,7 @@ function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () =>
 }
 
 function copyOf({ gpu, shape, dtype, size, storage }: Tensor): Tensor {
-  const copy = empty(gpu, shape, dtype, 'kept').keep()
+  const copy = empty(gpu, shape, dtype, 'kept', gpu.pool.largestInParts).keep()
   gpu.copy(storage, copy.storage, bytesPerElement[dtype] * size)
   return copy
 }

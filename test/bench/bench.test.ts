@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadCases, titleOf } from '../../bench/cases.ts'
 import { compare, type Lane } from '../../bench/peers/compare.ts'
 import { rowOf, tableHead, tableRow } from '../../bench/report.ts'
-import { check, exactly, randomValues, Sum } from '../../bench/support.ts'
+import { type Case, check, exactly, randomValues, Sum } from '../../bench/support.ts'
 import { measure, median } from '../../bench/timing.ts'
 import { type Gpu, tensor, testGpu } from '../support/gpu.ts'
 
@@ -38,13 +38,14 @@ async function withoutDispatches(fn: () => Promise<void>): Promise<void> {
 }
 
 describe('the cases', () => {
-  it('cover every kernel, each at a shape of LeNet and at two larger ones', () => {
-    const kernels = readdirSync(new URL('wgsl/', root)).filter((name) => name.endsWith('.wgsl'))
-    for (const kernel of kernels.map((name) => name.slice(0, -'.wgsl'.length))) {
-      const shapes = (set: string) =>
-        new Set(cases.filter((c) => c.name === kernel && c.set === set).map((c) => c.shape))
-      expect(shapes('lenet').size, kernel).toBeGreaterThanOrEqual(1)
-      expect(shapes('large').size, kernel).toBeGreaterThanOrEqual(2)
+  it('cover every shader, each at a shape of LeNet and at two larger ones', async () => {
+    const shaders = readdirSync(new URL('wgsl/', root)).filter((name) => name.endsWith('.wgsl'))
+    for (const shader of shaders.map((name) => name.slice(0, -'.wgsl'.length))) {
+      // A family's cases have its operations' names.
+      const { cases: own } = (await import(`../../bench/${shader}.bench.ts`)) as { cases: readonly Case[] }
+      const shapes = (set: string) => new Set(own.filter((c) => c.set === set).map((c) => c.shape))
+      expect(shapes('lenet').size, shader).toBeGreaterThanOrEqual(1)
+      expect(shapes('large').size, shader).toBeGreaterThanOrEqual(2)
     }
   })
 

@@ -1,6 +1,6 @@
 // What is done between the runs of a plan: it has the effect that it has between calls of the function.
 import { beforeAll, expect, it } from 'vitest'
-import { capture, crossEntropy, linear, optim, scope, type Tensor } from '../../src/node/index.ts'
+import { capture, crossEntropy, linear, optim, relu, scope, type Tensor } from '../../src/node/index.ts'
 import { fill } from '../support/fill.ts'
 import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
 
@@ -149,4 +149,14 @@ it('a plan of the update alone is refused where gradients lie elsewhere', async 
   expect(messageOf(() => plan.run())).toBe(text)
   expect(await values(w)).toEqual(before)
   plan.dispose()
+})
+
+it('a plan gives back the memory that it held, also where an optimizer has moved a parameter since', async () => {
+  const x = parameter([1, 2, 3, 4], [4])
+  const plan = capture(() => relu(x))
+  const optimizer = new optim.SGD([x], { lr: 1 })
+  plan.dispose()
+  optimizer.dispose()
+  for (let i = 0; i < 4; i++) tensor([9, 9, 9, 9]) // one of them would lie where x lies
+  expect([...(await x.data())]).toEqual([1, 2, 3, 4])
 })

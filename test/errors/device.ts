@@ -1,5 +1,5 @@
 import { Gpu } from '../../src/gpu/gpu.ts'
-import { empty, KernelFile, open as openHere, relu, tensor } from '../../src/index.ts'
+import { empty, KernelFile, open as openHere, relu, sum, tensor } from '../../src/index.ts'
 import { setDefaultGpu } from '../../src/tensor/default.ts'
 import { type Area, COUNT } from './refusal.ts'
 
@@ -17,6 +17,9 @@ async function openInBrowser(gpu: unknown): Promise<unknown> {
     else Reflect.deleteProperty(globalThis, 'navigator')
   }
 }
+
+/** Of a device where a buffer is larger than what a kernel can be given of it. */
+const SMALL_LIMITS = { maxStorageBufferBindingSize: 2 ** 16, maxBufferSize: 2 ** 18 }
 
 export const device: Area = {
   title: 'Device',
@@ -71,6 +74,18 @@ export const device: Area = {
       run: ({ gpu }) => {
         const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits
         return empty(gpu, [Math.min(maxBufferSize, maxStorageBufferBindingSize) / 4 + 1], 'float32', 'conv2d')
+      },
+    },
+    {
+      title: 'a tensor larger than a kernel can be given',
+      error: 'GpuError',
+      kind: 'out-of-memory',
+      text: 'reduce.fold_block: x_vectors has 131,072 bytes; on this adapter a kernel can be given at most 65,536. Split the tensor',
+      cure: 'Operations on parts of it do. Only the weight of linear, and what optimizers, clipping and averages go through, may be as large as a buffer.',
+      run: async ({ ownGpu }) => {
+        const gpu = await ownGpu()
+        Object.defineProperty(gpu.device, 'limits', { value: SMALL_LIMITS })
+        return sum(tensor(new Float32Array(32_768), [32_768], { gpu }))
       },
     },
     {

@@ -30,6 +30,18 @@ export const layers: Area = {
       run: () => new nn.Sequential(new nn.ReLU(), { fuse: loose(1) }),
     },
     {
+      title: 'nn.GELU: an unknown approximation',
+      error: 'TypeError',
+      text: "nn.GELU: approximate must be 'none' or 'tanh', not true",
+      run: () => new nn.GELU({ approximate: loose(true) }),
+    },
+    {
+      title: 'nn.Softmax: a dimension that is not a whole number',
+      error: 'TypeError',
+      text: 'nn.Softmax: dim must be a whole number, not 0.5',
+      run: () => new nn.Softmax(0.5),
+    },
+    {
       title: 'nn.Flatten: a dimension that is none',
       error: 'TypeError',
       text: 'nn.Flatten: startDim must be a whole number, not 0.5',

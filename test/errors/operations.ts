@@ -1,21 +1,28 @@
 import {
   add,
   argmax,
+  avgPool2d,
   batchNorm,
   clamp,
   conv2d,
   conv2dReluMaxPool2d,
-  crossEntropy,
   gelu,
+  groupNorm,
+  instanceNorm,
+  layerNorm,
   leakyRelu,
   linear,
   matmul,
+  max,
   maxPool2d,
   mean,
   mul,
   nn,
+  pixelShuffle,
   relu,
+  rmsNorm,
   type Shape,
+  sum,
   tensor,
   where,
 } from '../../src/index.ts'
@@ -23,7 +30,6 @@ import { sizeOf } from '../../src/tensor/shape.ts'
 import { type Area, loose } from './refusal.ts'
 
 const zeros = (...shape: Shape) => tensor(new Float32Array(sizeOf(shape)), shape)
-const labels = (...values: number[]) => Uint8Array.from(values)
 
 export const operations: Area = {
   title: 'Operations',
@@ -76,6 +82,37 @@ Sizes of a dimension must be equal, or one of them 1.`,
   a [1, 1, 1, 1, 1, 1, 1, 1, 2]`,
       cure: 'Join dimensions by reshape or flatten.',
       run: () => mul(zeros(1, 1, 1, 1, 1, 1, 1, 1, 2), 2),
+    },
+    {
+      title: 'sum: a dimension twice',
+      error: 'ShapeError',
+      text: `sum: dim 1 appears twice
+  input [2, 3]`,
+      cure: 'Name each dimension once; -1 is the last one.',
+      run: () => sum(zeros(2, 3), [1, -1]),
+    },
+    {
+      title: 'sum: options in the place of the dimension',
+      error: 'TypeError',
+      text: 'sum: dim must be a number or a list of numbers, not an object',
+      cure: 'Options come third: sum(x, undefined, { keepDim: true }) sums up all dimensions.',
+      run: () => sum(zeros(2, 3), loose({ keepDim: true })),
+    },
+    {
+      title: 'sum: more dimensions than a reduction takes',
+      error: 'ShapeError',
+      text: `sum: the input has 9 dimensions; at most 8 are possible
+  input [1, 1, 1, 1, 1, 1, 1, 1, 2]`,
+      cure: 'Join neighbouring dimensions by reshape.',
+      run: () => sum(zeros(1, 1, 1, 1, 1, 1, 1, 1, 2)),
+    },
+    {
+      title: 'max: nothing to take the largest of',
+      error: 'ShapeError',
+      text: `max: the input has no elements along the dimensions that are reduced
+  input [2, 0]`,
+      cure: 'A sum of nothing is 0 and a product 1, but there is no largest or smallest of it.',
+      run: () => max(zeros(2, 0), 1),
     },
     {
       title: 'an operand that is neither a tensor nor a number',
@@ -262,48 +299,6 @@ Sizes of a dimension must be equal, or one of them 1.`,
       run: () => maxPool2d(zeros(1, 1, 4, 4), { kernelSize: 3, padding: 2 }),
     },
     {
-      title: 'crossEntropy: a target that is neither tensor nor integers',
-      error: 'TypeError',
-      text: 'crossEntropy: target must be an int32 or uint8 tensor, an Int32Array or a Uint8Array, not an array',
-      cure: 'Class numbers are wanted, not probabilities: Int32Array.from(labels).',
-      run: () => crossEntropy(zeros(2, 3), loose([0, 1])),
-    },
-    {
-      title: 'crossEntropy: labels that are no integers',
-      error: 'TypeError',
-      text: 'crossEntropy: target must be int32 or uint8, it is float32',
-      cure: "Give tensor(labels, [n], { dtype: 'int32' }), or Int32Array.from(labels).",
-      run: () => crossEntropy(zeros(2, 3), tensor([0, 1])),
-    },
-    {
-      title: 'crossEntropy: not one label a row',
-      error: 'ShapeError',
-      text: `crossEntropy: target has 2 labels, logits have 3 rows
-  logits [3, 10]  N C
-  target [2]      N`,
-      cure: 'Give a label for each row of the logits.',
-      run: () => crossEntropy(zeros(3, 10), labels(1, 2)),
-    },
-    {
-      title: 'crossEntropy: a label that is no class',
-      error: 'RangeError',
-      text: 'crossEntropy: label 3 is not a class; logits have 3 classes, 0 to 2',
-      cure: 'Labels count from 0; the network needs as many outputs as there are classes.',
-      run: () => crossEntropy(zeros(2, 3), labels(0, 3)),
-    },
-    {
-      title: 'crossEntropy: an ignoreIndex that no label can be',
-      error: 'RangeError',
-      text: 'crossEntropy: ignoreIndex must be a 32-bit whole number, not 0.5',
-      run: () => crossEntropy(zeros(2, 3), labels(0, 1), { ignoreIndex: 0.5 }),
-    },
-    {
-      title: 'crossEntropy: an unknown reduction',
-      error: 'TypeError',
-      text: "crossEntropy: reduction must be 'mean', 'sum' or 'none', not 'avg'",
-      run: () => crossEntropy(zeros(2, 3), labels(0, 1), { reduction: loose('avg') }),
-    },
-    {
       title: 'batchNorm: a vector, which has no channels',
       error: 'ShapeError',
       text: `batchNorm: input has 1 dimensions, 2 or more are needed (N C …)
@@ -345,6 +340,77 @@ Take larger batches, or net.eval() to use the running ones.`,
         const runningVar = tensor([1, 1, 1], [3], { requiresGrad: true })
         return batchNorm(zeros(2, 3), { runningMean: zeros(3), runningVar })
       },
+    },
+    {
+      title: 'avgPool2d: an image without rows',
+      error: 'ShapeError',
+      text: `avgPool2d: the input has no rows or no columns to pool
+  input [1, 1, 0, 4]  N C H W`,
+      run: () => avgPool2d(zeros(1, 1, 0, 4), { kernelSize: 2 }),
+    },
+    {
+      title: 'avgPool2d: padding over half of the window',
+      error: 'ShapeError',
+      text: 'avgPool2d: padding 2 is more than half of the kernel size 3',
+      run: () => avgPool2d(zeros(1, 1, 4, 4), { kernelSize: 3, padding: 2 }),
+    },
+    {
+      title: 'avgPool2d: a choice that is neither true nor false',
+      error: 'TypeError',
+      text: 'avgPool2d: countIncludePad must be true or false, not 1',
+      run: () => avgPool2d(zeros(1, 1, 4, 4), { kernelSize: 2, countIncludePad: loose(1) }),
+    },
+    {
+      title: 'pixelShuffle: channels that the square does not divide',
+      error: 'ShapeError',
+      text: `pixelShuffle: r must be a whole number whose square divides the 6 channels, not 2
+  input [1, 6, 2, 2]  N C H W`,
+      run: () => pixelShuffle(zeros(1, 6, 2, 2), 2),
+    },
+    {
+      title: 'layerNorm: sizes that the input does not end with',
+      error: 'ShapeError',
+      text: `layerNorm: the last sizes of the input must be those of normalizedShape
+  input           [2, 3]
+  normalizedShape [2]`,
+      run: () => layerNorm(zeros(2, 3), 2),
+    },
+    {
+      title: 'layerNorm: sizes that are not',
+      error: 'ShapeError',
+      text: 'layerNorm: normalizedShape must be a size or a list of one or more sizes, not []',
+      run: () => layerNorm(zeros(2, 3), []),
+    },
+    {
+      title: 'rmsNorm: a weight of another shape',
+      error: 'ShapeError',
+      text: `rmsNorm: weight must have the shape normalizedShape
+  weight          [2]
+  normalizedShape [3]`,
+      run: () => rmsNorm(zeros(2, 3), 3, zeros(2)),
+    },
+    {
+      title: 'groupNorm: groups that do not divide the channels',
+      error: 'ShapeError',
+      text: `groupNorm: the number of groups must be whole and divide the 4 channels, not 3
+  input [2, 4, 3]  N C H`,
+      run: () => groupNorm(zeros(2, 4, 3), 3),
+    },
+    {
+      title: 'groupNorm: a single group of one value',
+      error: 'ShapeError',
+      text: `groupNorm: a group needs more than one value; those of the input have one
+  input [1, 2]  N C`,
+      cure: 'Take fewer groups. What is alone in its group would become 0 whatever it is.',
+      run: () => groupNorm(zeros(1, 2), 2),
+    },
+    {
+      title: 'instanceNorm: channels of one value',
+      error: 'ShapeError',
+      text: `instanceNorm: a channel needs more than one value; those of the input have one
+  input [4, 2, 1]  N C H`,
+      cure: 'What is alone in its channel would become 0 whatever it is. groupNorm joins channels.',
+      run: () => instanceNorm(zeros(4, 2, 1)),
     },
     {
       title: 'batchNorm: no statistics to normalise by',

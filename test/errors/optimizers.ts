@@ -151,6 +151,21 @@ export const optimizers: Area = {
       run: () => new optim.LARS([weight()], { lr: 1, nesterov: true }),
     },
     {
+      title: 'optim.LARS: a parameter larger than a kernel can be given',
+      error: 'GpuError',
+      kind: 'out-of-memory',
+      text: 'optim.LARS: weight [32768] has 131,072 bytes; on this adapter a kernel can be given at most 65,536. Give it to an optimizer that takes no norms of it, such as optim.AdamW',
+      run: async ({ ownGpu }) => {
+        const gpu = await ownGpu()
+        const value = { maxStorageBufferBindingSize: 2 ** 16, maxBufferSize: 2 ** 18 }
+        Object.defineProperty(gpu.device, 'limits', { value })
+        const large = tensor(new Float32Array(32_768), [32_768], { requiresGrad: true, name: 'weight', gpu })
+        const optimizer = new optim.LARS([large], { lr: 1 })
+        large.grad = tensor(new Float32Array(32_768), [32_768], { gpu })
+        optimizer.step()
+      },
+    },
+    {
       title: 'optim.Muon: a parameter that is not a matrix',
       error: 'TypeError',
       text: 'optim.Muon: weight [3] is not a matrix; give it to another optimizer, such as optim.AdamW',

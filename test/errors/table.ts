@@ -11,9 +11,11 @@ import { gradchecks } from './gradcheck.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
 import { loop } from './loop.ts'
+import { losses } from './losses.ts'
 import { moving } from './moving.ts'
 import { operations } from './operations.ts'
 import { optimizers } from './optimizers.ts'
+import { random } from './random.ts'
 import type { Area } from './refusal.ts'
 import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
@@ -24,7 +26,9 @@ import { tunings } from './tuning.ts'
 export const AREAS: readonly Area[] = [
   tensors,
   operations,
+  losses,
   moving,
+  random,
   autograd,
   gradchecks,
   layers,

@@ -122,6 +122,30 @@ describe('BufferPool', () => {
     expect(pool.stats().peakBytes).toBe(1792)
   })
 
+  it('makes parts of parts, which move with what they lie in, and whose writes count for it', () => {
+    const { pool } = makePool()
+    const [outer, elsewhere] = [pool.acquire(4096, 'outer'), pool.acquire(8192, 'elsewhere')]
+    const part = outer.part(1024, 2048)
+    const inner = part.part(512, 100)
+    expect([inner.offset, inner.capacity, inner.whole, inner.buffer]).toEqual([1536, 256, outer, outer.buffer])
+    outer.moveTo(elsewhere, 256)
+    expect([inner.offset, inner.whole, inner.buffer]).toEqual([1792, elsewhere, elsewhere.buffer])
+    inner.wrote()
+    expect([inner, part, outer, elsewhere].map(({ version }) => version)).toEqual([1, 1, 1, 1])
+    for (const storage of [outer, elsewhere, part, inner]) storage.release()
+    expect(pool.stats().live).toBe(0)
+  })
+
+  it('makes buffers larger than a binding where that is asked for', () => {
+    const { pool } = makePool({ maxStorageBufferBindingSize: 1_000_000, maxBufferSize: 2_000_000 })
+    expect(pool.acquire(2_000_000, 'x', pool.largestInParts).buffer.size).toBe(2_000_000)
+    // What a binding can hold stays so small that one can hold its buffer.
+    expect(pool.acquire(999_999, 'x', pool.largestInParts).buffer.size).toBeLessThanOrEqual(1_000_000)
+    expect(messageOf(() => pool.acquire(2_000_001, 'x', pool.largestInParts))).toContain(
+      'at most 2,000,000 in one buffer',
+    )
+  })
+
   it('hands nothing out again that was made before the device ran out of memory', () => {
     const { pool, made } = makePool()
     const [used, free] = [pool.acquire(1000, 'used'), pool.acquire(1000, 'free')]

@@ -28,6 +28,15 @@ it('x.slice(…) is slice(x, …), and so are the others that move elements', as
   expect([...(await values(x.gather(1, tensor(Int32Array.of(2, 0), [2, 1])).repeat([1, 2])))]).toEqual([3, 3, 4, 4])
 })
 
+it('x.sum(…) is sum(x, …), and so are the other reductions', async () => {
+  const x = tensor([1, 2, 3, 6], [2, 2])
+  expect(await x.mean().item()).toBe(3)
+  expect([...(await values(x.var(1).sum(0, { keepDim: true })))]).toEqual([5])
+  expect([...(await x.argmax(0).data())]).toEqual([1, 1])
+  expect([...(await values(x.cumsum(-1).max(0).norm({ p: 1 })))]).toEqual([12])
+  expect([...(await values(x.softmax().sum(1)))]).toEqual([1, 1])
+})
+
 it('methods are not among the properties that a loop finds', () => {
   const found: string[] = []
   for (const key in tensor([1])) found.push(key)

@@ -1,7 +1,17 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { conv2d, crossEntropy, linear, manualSeed, maxPool2d, nn, relu, silu } from '../../src/node/index.ts'
+import {
+  adaptiveAvgPool2d,
+  avgPool2d,
+  conv2d,
+  dropout,
+  linear,
+  manualSeed,
+  maxPool2d,
+  nn,
+  relu,
+} from '../../src/node/index.ts'
 import { fill } from '../support/fill.ts'
-import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
+import { messageOf, tensor, testGpu, values } from '../support/gpu.ts'
 
 beforeAll(testGpu)
 
@@ -26,10 +36,8 @@ describe('layers compute what their operations do:', () => {
     expect(await values(bare.forward(x))).toEqual(await values(linear(x, bare.weight)))
   })
 
-  it('ReLU, SiLU, MaxPool2d and Flatten', async () => {
+  it('MaxPool2d and Flatten', async () => {
     const x = tensor(fill(2 * 3 * 5 * 5, 1, 'normal'), [2, 3, 5, 5])
-    expect(await values(new nn.ReLU().forward(x))).toEqual(await values(relu(x)))
-    expect(await values(new nn.SiLU().forward(x))).toEqual(await values(silu(x)))
     const pooled = new nn.MaxPool2d(3, { stride: 1, padding: 1 }).forward(x)
     expect(await values(pooled)).toEqual(await values(maxPool2d(x, { kernelSize: 3, stride: 1, padding: 1 })))
     expect(new nn.MaxPool2d(2).forward(x).shape).toEqual([2, 3, 2, 2])
@@ -38,29 +46,44 @@ describe('layers compute what their operations do:', () => {
     expect(new nn.Flatten(2).forward(x).shape).toEqual([2, 3, 25])
   })
 
+  it('AvgPool2d and AdaptiveAvgPool2d', async () => {
+    const x = tensor(fill(2 * 3 * 5 * 5, 1, 'normal'), [2, 3, 5, 5])
+    const options = { stride: 2, padding: 1, countIncludePad: false }
+    const pooled = new nn.AvgPool2d(3, options).forward(x)
+    expect(await values(pooled)).toEqual(await values(avgPool2d(x, { kernelSize: 3, ...options })))
+    expect(new nn.AvgPool2d([2, 3]).forward(x).shape).toEqual([2, 3, 2, 1])
+    const adapted = new nn.AdaptiveAvgPool2d([2, 3]).forward(x)
+    expect(await values(adapted)).toEqual(await values(adaptiveAvgPool2d(x, [2, 3])))
+    expect(() => new nn.AvgPool2d(3, { padding: 2 })).toThrow(
+      'nn.AvgPool2d: padding 2 is more than half of the kernel size 3',
+    )
+    expect(() => new nn.AdaptiveAvgPool2d(0)).toThrow(
+      'nn.AdaptiveAvgPool2d: size must be a whole number or two of them, 1 or more, not 0',
+    )
+  })
+
+  it('Dropout in training, and nothing in evaluation', async () => {
+    const x = tensor(fill(200, 1, 'normal'), [20, 10])
+    for (const [layer, p] of [
+      [new nn.Dropout(), 0.5],
+      [new nn.Dropout(0.9), 0.9],
+    ] as const) {
+      expect(layer.p).toBe(p)
+      manualSeed(1)
+      const out = await values(layer.forward(x))
+      manualSeed(1)
+      expect(out).toEqual(await values(dropout(x, { p })))
+      expect(layer.eval().forward(x)).toBe(x)
+      expect(layer.parameters()).toEqual([])
+    }
+  })
+
   it('Sequential, in order, and none at all', async () => {
     const x = tensor([[-1, 2]])
     const net = new nn.Sequential(new nn.Linear(2, 2), new nn.ReLU())
     net.loadStateDict({ '0.weight': tensor([-1, 0, 0, -1], [2, 2]), '0.bias': tensor([0, 0]) })
     expect([...(await values(net.forward(x)))]).toEqual([1, 0])
     expect(new nn.Sequential().forward(x)).toBe(x)
-  })
-
-  it('CrossEntropyLoss with every reduction, for tensors and arrays', async () => {
-    const logits = parameter(fill(12, 1, 'normal'), [4, 3])
-    const labels = new Uint8Array([0, 2, 1, 1])
-    for (const reduction of ['mean', 'sum', 'none'] as const) {
-      const loss = new nn.CrossEntropyLoss({ reduction })
-      const expected = await values(crossEntropy(logits, labels, { reduction }))
-      expect(await values(loss.forward(logits, labels))).toEqual(expected)
-      expect(await values(loss.forward(logits, tensor(labels)))).toEqual(expected)
-      expect(await values(loss.forward(logits, Int32Array.from(labels)))).toEqual(expected)
-    }
-    const mean = await new nn.CrossEntropyLoss().forward(logits, labels).item()
-    expect(mean).toBe(await crossEntropy(logits, labels).item())
-    const ignoring = new nn.CrossEntropyLoss({ ignoreIndex: 1 }).forward(logits, labels)
-    expect(await ignoring.item()).toBe(await crossEntropy(logits, labels, { ignoreIndex: 1 }).item())
-    expect(await ignoring.item()).not.toBe(mean)
   })
 })
 
@@ -81,11 +104,6 @@ describe('layers refuse', () => {
       'unknown options of MaxPool2d',
       () => new nn.MaxPool2d(2, loose({ dilation: 2 })),
       'nn.MaxPool2d: unknown option dilation; known: stride, padding',
-    ],
-    [
-      'unknown options of CrossEntropyLoss',
-      () => new nn.CrossEntropyLoss(loose({ labelSmoothing: 0.1 })),
-      'nn.CrossEntropyLoss: unknown option labelSmoothing; known: reduction, ignoreIndex',
     ],
     [
       'no input channels',
@@ -149,12 +167,6 @@ describe('layers refuse', () => {
     ],
   ])('%s', (_, make, message) => {
     expect(messageOf(make)).toBe(message)
-  })
-
-  it('an unknown reduction', () => {
-    expect(messageOf(() => new nn.CrossEntropyLoss({ reduction: 'avg' as 'mean' }))).toBe(
-      "nn.CrossEntropyLoss: reduction must be 'mean', 'sum' or 'none', not 'avg'",
-    )
   })
 })
 

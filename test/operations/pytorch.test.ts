@@ -16,13 +16,13 @@ interface OpCase {
 }
 
 /** The files of test/reference that hold operations: one of the first ones, then one a family. */
-const files = ['ops', 'copy', 'take', 'reduce'].map((name) => {
+const files = ['ops', 'copy', 'take', 'reduce', 'norms', 'avg_pool2d', 'losses'].map((name) => {
   return readSafetensors(new URL(`../reference/${name}.safetensors`, import.meta.url))
 })
 const cases = files.flatMap((file) => JSON.parse(file.metadata.cases!) as OpCase[])
 /** Names are of one file alone. */
 const ops = { metadata: {}, tensors: new Map(files.flatMap(({ tensors }) => [...tensors])) }
-const rows = new Map(table.map((row) => [row.name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), row]))
+const rows = new Map(table.map((row) => [row.kind ?? row.name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), row]))
 
 function stored(name: string): Ref {
   const { shape, data } = float32Of(ops, name)

@@ -53,6 +53,8 @@ export interface Stored {
 export interface Row<Given extends Seeded = Seeded> {
   /** The operation's public name, which errors begin with. */
   readonly name: string
+  /** How PyTorch's cases call it: its name in snake_case unless given. Rows of one name differ in it. */
+  readonly kind?: string
   /** The differentiable inputs, in order. */
   readonly roles: readonly string[]
   /** Random cases of each suite; fewer where a case is dear. */

@@ -1,5 +1,6 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
+import { avgPool2dRows } from '../kernels/avg_pool2d/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { binaryRows } from '../kernels/binary/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
@@ -7,8 +8,12 @@ import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts
 import { copyRows } from '../kernels/copy/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
+import { classLossRows } from '../kernels/losses/class_row.ts'
+import { lossRows } from '../kernels/losses/row.ts'
 import { matmulRow } from '../kernels/matmul/row.ts'
 import { maxPool2dRow } from '../kernels/max_pool2d/row.ts'
+import { normRows } from '../kernels/norms/row.ts'
+import { pixelShuffleRow } from '../kernels/pixel_shuffle/row.ts'
 import { dropoutRow } from '../kernels/random/row.ts'
 import { cumsumRow, reduceRows } from '../kernels/reduce/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
@@ -26,13 +31,18 @@ export const table: readonly Row[] = [
   conv2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,
+  ...avgPool2dRows,
   batchNormRow,
+  ...normRows,
   crossEntropyRow,
+  ...lossRows,
+  ...classLossRows,
   ...reduceRows,
   cumsumRow,
   ...softmaxRows,
   reshapeRow,
   ...copyRows,
+  pixelShuffleRow,
   ...takeRows,
   dropoutRow,
 ]

@@ -51,6 +51,22 @@ function poison(gpu: Gpu, buffer: GPUBuffer): void {
   }
 }
 
+/** Runs `use` while a kernel of the device may be bound to so many bytes at a time, and a buffer may have so many. */
+export async function withLimits<T>(
+  { device }: Gpu,
+  limits: { readonly binding: number; readonly buffer: number },
+  use: () => T | Promise<T>,
+): Promise<T> {
+  const value = { maxStorageBufferBindingSize: limits.binding, maxBufferSize: limits.buffer }
+  const own = Object.getOwnPropertyDescriptor(device, 'limits')!
+  Object.defineProperty(device, 'limits', { value, configurable: true })
+  try {
+    return await use()
+  } finally {
+    Object.defineProperty(device, 'limits', own)
+  }
+}
+
 /** A float32 tensor that requires a gradient. */
 export function parameter(data: ArrayLike<number>, shape: Shape): Tensor {
   return tensor(Float32Array.from(data), shape, { requiresGrad: true })

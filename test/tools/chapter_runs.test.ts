@@ -26,7 +26,7 @@ it('makes the run that is missing, goes on with one that was killed, and writes 
   const line = list.stdout.split('\n').find((text) => text.includes('warmup-cosine-seed-1'))!
   expect(line).toBe('  11  a/warmup-cosine-seed-1  new        run=warmup-cosine seed=1')
 
-  const killed = await chapter(['--out', 'a', ...SHORT, '--index', '11'], { KILL_INSIDE: 'renamed:3' })
+  const killed = await chapter(['--out', 'a', ...SHORT, '--index', '11'], { KILL_INSIDE: 'renamed:4' })
   expect(killed.code).toBe('SIGKILL')
   expect(stepsOf(join(out, 'warmup-cosine-seed-1'))[0]).toBe(1)
   const { code, stdout, stderr } = await chapter(['--out', 'a', ...SHORT])

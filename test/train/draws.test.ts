@@ -62,7 +62,7 @@ function start() {
   return { net, optimizer: new optim.SGD(net.parameters(), { lr: 0.1, momentum: 0.9 }) }
 }
 
-const EPOCHS = 3
+const EPOCHS = 2
 
 async function byFit(options: Partial<FitOptions> = {}) {
   const { net, optimizer } = start()

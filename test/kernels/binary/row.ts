@@ -131,8 +131,8 @@ function row(name: string, traits: Traits): Row<BinaryCase> {
   }
 }
 
-const positive = (v: number) => Math.abs(v) + 0.25
-const away = (v: number) => (v < 0 ? v - 0.25 : v + 0.25)
+const positive = (v: number) => Math.abs(v) + 0.5
+const away = (v: number) => (v < 0 ? v - 0.5 : v + 0.5)
 const plain = (name: string, run: Traits['run'], formula: Formula, traits: Partial<Traits> = {}) =>
   row(name, { run, formulaAt: () => () => formula, ...traits })
 

@@ -5,7 +5,6 @@ import {
   capture,
   dropout,
   manualSeed,
-  nn,
   rand,
   randn,
   scope,
@@ -38,7 +37,7 @@ const PLACES: readonly (readonly [seed: number, draw: number])[] = [
   [2 ** 32 + 5, 2 ** 32 - 1],
   [2 ** 53 - 1, 2 ** 40 + 9],
 ]
-const SIZES = [1, 2, 3, 255, 1024, 1025, 3001]
+const SIZES = [1, 2, 1023, 3001]
 
 describe.each(PLACES)("the draw of seed %d after %d others is the host's own stream:", (seed, draw) => {
   const at = (make: () => Tensor) => {
@@ -194,13 +193,11 @@ describe('dropout', () => {
   })
 
   it('is the input itself without training and at p = 0, and makes no draw then', () => {
-    const { draws } = manualSeed(0)
+    const generator = manualSeed(0)
     const x = tensor([1, 2])
     expect(dropout(x, { training: false, p: 0.9 })).toBe(x)
     expect(dropout(x, { p: 0 })).toBe(x)
-    const layer = new nn.Dropout(0.9)
-    expect(layer.eval().forward(x)).toBe(x)
-    expect([draws, manualSeed(0).draws]).toEqual([0, 0])
+    expect(generator.draws).toBe(0)
   })
 })
 

@@ -19,9 +19,10 @@ function statsOf(values: readonly number[]): { m: Approx; z: Approx } | null {
 /** A row's output, from its elements. */
 export interface RowFormula {
   values(row: readonly number[]): readonly Approx[]
-  gradients(row: readonly number[], dy: readonly number[]): readonly Approx[]
+  gradients(row: readonly number[], dy: readonly Approx[]): readonly Approx[]
 }
 
+const finite = ({ value }: Approx) => Number.isFinite(value)
 const nans = (row: readonly number[]) => row.map(() => exactly(Number.NaN))
 
 const softmax: RowFormula = {
@@ -32,15 +33,15 @@ const softmax: RowFormula = {
   gradients(row, dy) {
     const y = softmax.values(row)
     if (Number.isNaN(y[0]!.value)) return nans(row)
-    if (!dy.every(Number.isFinite)) {
-      const total = sum(y.map((v, i) => v.value * dy[i]!))
-      return y.map((v, i) => exactly(v.value * (dy[i]! - total)))
+    if (!dy.every(finite)) {
+      const total = sum(y.map((v, i) => v.value * dy[i]!.value))
+      return y.map((v, i) => exactly(v.value * (dy[i]!.value - total)))
     }
     const total = sumOf(
-      y.map((v, i) => times(v, exactly(dy[i]!))),
+      y.map((v, i) => times(v, dy[i]!)),
       depthOf(row.length),
     )
-    return y.map((v, i) => times(v, minus(exactly(dy[i]!), total)))
+    return y.map((v, i) => times(v, minus(dy[i]!, total)))
   },
 }
 
@@ -55,12 +56,12 @@ const logSoftmax: RowFormula = {
     const y = logSoftmax.values(row)
     if (Number.isNaN(y[0]!.value)) return nans(row)
     const share = (v: Approx) => (v.value === -Infinity ? exactly(0) : exponential(v))
-    if (!dy.every(Number.isFinite)) {
-      const total = sum(dy)
-      return y.map((v, i) => exactly(dy[i]! - Math.exp(v.value) * total))
+    if (!dy.every(finite)) {
+      const total = sum(dy.map((g) => g.value))
+      return y.map((v, i) => exactly(dy[i]!.value - Math.exp(v.value) * total))
     }
-    const total = sumOf(dy.map(exactly), depthOf(row.length))
-    return y.map((v, i) => minus(exactly(dy[i]!), times(share(v), total)))
+    const total = sumOf(dy, depthOf(row.length))
+    return y.map((v, i) => minus(dy[i]!, times(share(v), total)))
   },
 }
 

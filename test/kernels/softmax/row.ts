@@ -4,7 +4,7 @@ import { logSoftmax, ShapeError, softmax } from '../../../src/node/index.ts'
 import { integers, type Row, random, type Seeded, zeros } from '../../operations/row.ts'
 import { seeds, sizesFrom } from '../../support/arbitraries.ts'
 import { type Ref, type Result, ref, sizeOf } from '../../support/ref.ts'
-import type { Approx } from '../../support/running_error.ts'
+import { type Approx, exactly } from '../../support/running_error.ts'
 import { groupsOf } from '../reduce/reference.ts'
 import { formulas } from './reference.ts'
 
@@ -77,7 +77,9 @@ function row(name: 'softmax' | 'logSoftmax', call: typeof softmax): Row<SoftmaxC
     tame: (given) => ({ ...given, scale: 1 }),
     run: ([x], { dim }) => call(x!, dim),
     forward: ([x], given) => byRows(x!, given, (places) => values(pick(x!, places))),
-    backward: (dy, [x], given) => [byRows(x!, given, (places) => gradients(pick(x!, places), pick(dy, places)))],
+    backward: (dy, [x], given) => [
+      byRows(x!, given, (places) => gradients(pick(x!, places), pick(dy, places).map(exactly))),
+    ],
     kinks: false,
     exact: false,
     sums: false,

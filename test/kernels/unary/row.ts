@@ -89,7 +89,7 @@ function row(name: string, variants: readonly Variant[], traits: Traits = {}): R
   }
 }
 
-const positive = (v: number) => Math.abs(v) + 0.125
+const positive = (v: number) => Math.abs(v) + 0.5
 const plain = (name: keyof typeof reference.formulas, traits?: Traits) =>
   // biome-ignore lint/performance/noDynamicNamespaceImportAccess: nothing is bundled here
   row(name, [{ run: library[name], formula: reference.formulas[name] }], traits)
@@ -103,7 +103,7 @@ export const unaryRows: readonly Row<UnaryCase>[] = [
   plain('square', { exact: true }),
   plain('sqrt', { domain: positive }),
   plain('rsqrt', { domain: positive }),
-  plain('reciprocal', { domain: (v) => (v < 0 ? v - 0.125 : v + 0.125) }),
+  plain('reciprocal', { domain: (v) => (v < 0 ? v - 0.5 : v + 0.5) }),
   plain('exp', { scales: [1, 20] }),
   plain('expm1', { scales: [1, 0.01, 20] }),
   plain('log', { domain: positive, scales: [1, 1000] }),

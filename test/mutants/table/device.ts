@@ -23,8 +23,8 @@ const pool = mutantsOf('src/gpu/pool.ts', tests.pool, [
   },
   {
     id: 'pool-limit',
-    find: 'bytes > limit',
-    replace: 'bytes >= limit',
+    find: 'bytes > most',
+    replace: 'bytes >= most',
     breaks: 'A buffer of exactly the largest size is refused.',
   },
   {

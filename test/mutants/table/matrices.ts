@@ -409,6 +409,25 @@ const linearHost = mutantsOf('src/kernels/linear.ts', tests.linear, [
   },
 ])
 
+const largeLinear = [
+  ...mutantsOf('src/kernels/linear.ts', tests.largeLinear, [
+    {
+      id: 'linear-parts-more',
+      find: 'more: first > 0 ? 1 : 0',
+      replace: 'more: 0',
+      breaks: "Of a weight in parts only the last part's terms of dx are there.",
+    },
+  ]),
+  ...mutantsOf('src/kernels/windows.ts', tests.largeLinear, [
+    {
+      id: 'windows-first',
+      find: 'at(piece) + first',
+      replace: 'at(piece)',
+      breaks: 'The first window of a large parameter is updated several times, the others never.',
+    },
+  ]),
+]
+
 const linearFusion = mutantsOf('src/nn/fusion.ts', tests.fusion, [
   {
     id: 'linear-fusion-masks',
@@ -438,6 +457,7 @@ export const matrices: Area = {
     ...linear,
     ...linearHost,
     ...linearTuning,
+    ...largeLinear,
     ...linearFusion,
     ...sumParts,
     ...sumPartsHost,

@@ -89,4 +89,31 @@ const rows = mutantsOf('wgsl/batch_norm.wgsl', tests.batchNorm, [
   },
 ])
 
-export const norm: Area = { title: 'batchNorm', mutants: [...kernel, ...rows] }
+const composed = mutantsOf('src/kernels/norms.ts', tests.norms, [
+  {
+    id: 'norms-near',
+    find: 'const moved = sub(x, near)',
+    replace: 'const moved = x; void near',
+    breaks: 'A large mean costs the digits that its rounding takes.',
+  },
+  {
+    id: 'norms-centre',
+    find: 'sub(moved, mean(moved, dims, KEEP))',
+    replace: 'moved',
+    breaks: 'The mean is taken off without a gradient.',
+  },
+  {
+    id: 'norms-eps',
+    find: 'rsqrt(add(mean(square(x), dims, KEEP), eps))',
+    replace: 'rsqrt(mean(square(x), dims, KEEP))',
+    breaks: 'Nothing is added to the variance.',
+  },
+  {
+    id: 'norms-groups',
+    find: '[N, groups, channels * sizeOf(rest)]',
+    replace: '[N, channels, groups * sizeOf(rest)]',
+    breaks: 'Groups are as many as a group has channels.',
+  },
+])
+
+export const norm: Area = { title: 'batchNorm and the other norms', mutants: [...kernel, ...rows, ...composed] }

@@ -20,6 +20,14 @@ export const binary = only(
   '\\b(add|sub|mul|div|maximum|where|comparisons)\\b',
   files('operations/operations', 'kernels/binary/binary'),
 )
+export const reduce = only(
+  '\\b(sum|mean|max|min|prod|var|std|norm|logSumExp|cumsum|argmax|variances|captured|elements)\\b',
+  files('operations/operations', 'kernels/reduce/reduce'),
+)
+export const softmax = only(
+  '\\b(softmax|logSoftmax|in a|in passes)\\b',
+  files('operations/operations', 'kernels/softmax/softmax'),
+)
 export const conv2d = operation('conv2d', 'kernels/conv2d/conv2d')
 export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_relu_max_pool2d')
 /** Some of its fixed cases, by their names: all of them compile a dozen kernels. */
@@ -28,11 +36,13 @@ export function conv2dReluMaxPool2dCases(names: string): Witness {
 }
 export const conv2dBits = files('kernels/conv2d/bits')
 export const crossEntropy = operation('crossEntropy', 'kernels/cross_entropy/cross_entropy')
+export const losses = only('(Loss|crossEntropy)\\b', files('operations/operations', 'kernels/losses/losses'))
 export const fill = files('kernels/fill/fill')
 export const finite = files('kernels/finite/finite')
 export const gather = files('kernels/gather/gather')
 export const linear = operation('linear', 'kernels/linear/linear')
 export const linearRelu = operation('linearRelu', 'kernels/linear/linear')
+export const largeLinear = files('kernels/linear/large')
 export const smallLinear = only('a small layer', files('kernels/linear/linear'))
 export const matmul = operation('matmul', 'kernels/matmul/matmul')
 export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d/max_pool2d')
@@ -40,6 +50,12 @@ export const sumParts = only('sumOfParts|the bits stay', files('kernels/sum_part
 export const longSums = only('equal the reference', files('kernels/sum_parts/sum_parts'))
 export const scratchOfShapes = files('kernels/sum_parts/scratch')
 export const exactSum = files('kernels/cross_entropy/exact_sum')
+export const drawn = only(
+  '\\b(dropout|draw|rand|randn|bernoulli|manualSeed|a captured function)\\b',
+  files('operations/operations', 'kernels/random/random'),
+)
+export const draws = files('train/draws')
+export const drawsResumed = only('dropout', files('train/continue'))
 export const totals = files('kernels/cross_entropy/totals')
 export const unary = only(
   '\\b(relu|silu|sin|gelu|log1p|sign)\\b',
@@ -48,6 +64,7 @@ export const unary = only(
 export const batchNorm = operation('batchNorm', 'kernels/batch_norm/batch_norm')
 /** What only batch norm has: its running statistics and its numerics. */
 export const batchNormOwn = files('kernels/batch_norm/batch_norm')
+export const norms = only('\\b(layerNorm|rmsNorm|groupNorm|instanceNorm)\\b', files('operations/operations'))
 export const adagrad = files('kernels/adagrad/adagrad', 'optim/adagrad')
 export const rmsprop = files('kernels/rmsprop/rmsprop', 'optim/elementwise')
 export const adadelta = files('kernels/adadelta/adadelta')
