@@ -208,7 +208,7 @@ function trainedOrNot(t: Tensor): Dependence {
  * both times: what varies from step to step must live on the device, as the position of `batches.next()` and learning rates do.
  * Its own tensors lie in memory that belongs to the plan, the gradients it leaves included.
  *
- * Throws an Error where `fn` uploads values, reads them back, copies memory, or does not do the same twice; gradients of
+ * Throws an Error where `fn` uploads values, reads them back, copies memory, sets rates, or does not do the same twice; gradients of
  * the tensors in it are forgotten then.
  */
 export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
@@ -233,6 +233,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
       )
     }
     if (made.recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
+    for (const numbers of made.uses.keys()) numbers.checkSteady(made, first)
     for (const tensor of tensorsIn(result)) unregister(tensor)
     return new Plan(last, leaves)
   } catch (error) {

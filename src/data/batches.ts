@@ -1,5 +1,5 @@
 // Batches of images on the device, gathered in the step.
-import { type Current, currentOn } from '../capture/current.ts'
+import { type Current, currentOn, refuseInCapture } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { gatherBatch } from '../kernels/gather.ts'
@@ -82,6 +82,7 @@ export class ImageBatches {
     if (!Number.isInteger(batch) || batch < 0 || batch > this.length) {
       throw new RangeError(`ImageBatches: there is no position ${shown(batch)}; an epoch goes from 0 to ${this.length}`)
     }
+    refuseInCapture('ImageBatches: position', 'set it before plan.run()')
     this.#position = batch
   }
 

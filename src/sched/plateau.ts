@@ -1,5 +1,6 @@
 // The one schedule with a state: the rate falls where a metric has stopped getting better.
 
+import { refuseInCapture } from '../capture/current.ts'
 import { shown } from '../tensor/options.ts'
 import { type Args, fault, type Options } from './kinds.ts'
 import { readOptions } from './options.ts'
@@ -67,6 +68,7 @@ export class ReduceLROnPlateau {
    * @returns whether a rate was reduced
    */
   step(metric: number): boolean {
+    refuseInCapture('ReduceLROnPlateau.step', 'call it after plan.run()')
     if (typeof metric !== 'number') {
       throw new TypeError(`ReduceLROnPlateau.step: the metric must be a number, got ${shown(metric)}`)
     }

@@ -1,5 +1,6 @@
 // Drives an optimizer's rates by schedules, for loops written PyTorch's way.
 
+import { refuseInCapture } from '../capture/current.ts'
 import { shown } from '../tensor/options.ts'
 import { check, type Schedule } from './kinds.ts'
 
@@ -42,8 +43,9 @@ export class Scheduler {
     return [...this.#lastLr]
   }
 
-  /** Advances t by one and sets the rates. */
+  /** Advances t by one and sets the rates. Throws an Error in a captured function, whose plan would not do so. */
   step(): void {
+    refuseInCapture('Scheduler.step', 'call it after plan.run(), or give plan.run the rates')
     this.#moveTo(this.#t + 1)
   }
 

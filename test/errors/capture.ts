@@ -2,11 +2,13 @@ import {
   capture,
   crossEntropy,
   detectAnomaly,
+  ImageBatches,
   KernelFile,
   linear,
   nn,
   optim,
   relu,
+  sched,
   tensor,
   warmUp,
 } from '../../src/index.ts'
@@ -149,6 +151,59 @@ export const captures: Area = {
       run: () => {
         const { step } = training()
         capture(() => step(false))
+      },
+    },
+    {
+      title: 'a captured step that sets a rate',
+      error: 'Error',
+      text:
+        'capture: the function itself changes settings that it uses, and no run of its plan would: change them between runs; ' +
+        'plan.run takes rates',
+      run: () => {
+        const { optimizer, step } = training()
+        capture(() => {
+          step()
+          optimizer.paramGroups[0]!.lr *= 0.9
+        })
+      },
+    },
+    {
+      title: 'a captured step with that of a scheduler',
+      error: 'Error',
+      text: 'Scheduler.step: a captured function is not called in the runs of its plan; call it after plan.run(), or give plan.run the rates',
+      run: () => {
+        const { optimizer, step } = training()
+        const scheduler = new sched.Scheduler(optimizer, () => 0.1)
+        capture(() => {
+          step()
+          scheduler.step()
+        })
+      },
+    },
+    {
+      title: 'a captured step with that of a plateau',
+      error: 'Error',
+      text: 'ReduceLROnPlateau.step: a captured function is not called in the runs of its plan; call it after plan.run()',
+      run: () => {
+        const { optimizer, step } = training()
+        const plateau = new sched.ReduceLROnPlateau(optimizer)
+        capture(() => {
+          step()
+          plateau.step(1)
+        })
+      },
+    },
+    {
+      title: 'a captured step that sets the position of its batches',
+      error: 'Error',
+      text: 'ImageBatches: position: a captured function is not called in the runs of its plan; set it before plan.run()',
+      run: () => {
+        const set = { count: 1, channels: 1, height: 1, width: 1, classes: [] } as const
+        const batches = new ImageBatches({ ...set, images: new Uint8Array(1), labels: new Uint8Array(1) })
+        capture(() => {
+          batches.position = 0
+          return batches.next()
+        })
       },
     },
     {
