@@ -4,9 +4,9 @@ import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { Recording } from '../gpu/recording.ts'
 import { defaultGpu } from '../tensor/default.ts'
-import { gradEnabled } from '../tensor/modes.ts'
+import { gradEnabled, refusePromise } from '../tensor/modes.ts'
 import { type Observer, observe, observing } from '../tensor/observe.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { unregister } from '../tensor/owned.ts'
 import { scope, tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
@@ -62,7 +62,11 @@ export class Plan<T = unknown> {
   run(steps = 1, options: PlanRunOptions = {}): void {
     requireOptions('plan.run', options, ['lr'])
     const { lr } = options
-    const rateOf: RateOf = (step) => (typeof lr === 'object' ? lr[step] : lr)
+    const isOne = lr === undefined || typeof lr === 'number'
+    if (!(isOne || (typeof lr === 'object' && lr !== null && 'length' in lr))) {
+      throw new TypeError(`plan.run: lr must be a number, or a list of one for each step, not ${shown(lr)}`)
+    }
+    const rateOf: RateOf = (step) => (isOne ? lr : lr[step])
     this.#check(steps, lr, rateOf)
     const { gpu, recording, uses } = this.#made
     const used = [...uses]
@@ -117,7 +121,7 @@ export class Plan<T = unknown> {
   #check(steps: number, lr: PlanRunOptions['lr'], rateOf: RateOf): void {
     if (this.#disposed) throw new Error('plan.run: the plan was disposed')
     if (!Number.isSafeInteger(steps) || steps < 0) {
-      throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${String(steps)}`)
+      throw new RangeError(`plan.run: steps must be a whole number, 0 or more, not ${shown(steps)}`)
     }
     for (const t of this.#used) t.checkUsable('plan.run')
     const { recording, uses, acrossBatch, dependences } = this.#made
@@ -182,7 +186,8 @@ function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () =
       }
     },
   }
-  const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(fn))))
+  const own = () => refusePromise(recording.purpose, fn())
+  const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(own))))
   if (recording.refused) throw recording.refused // whoever caught it
   const used = [...uses.keys()].filter((t) => !t.released) // views of them ended with the scope
   if (isTraining) made.dependences.push(...used.filter((t) => uses.get(t)).map(trainedOrNot))
@@ -203,7 +208,7 @@ function trainedOrNot(t: Tensor): Dependence {
  * both times: what varies from step to step must live on the device, as the position of `batches.next()` and learning rates do.
  * Its own tensors lie in memory that belongs to the plan, the gradients it leaves included.
  *
- * Throws an Error where `fn` uploads values, reads them back, copies memory, or does not do the same twice; gradients of
+ * Throws an Error where `fn` uploads values, reads them back, copies memory, sets rates, or does not do the same twice; gradients of
  * the tensors in it are forgotten then.
  */
 export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
@@ -228,6 +233,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
       )
     }
     if (made.recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
+    for (const numbers of made.uses.keys()) numbers.checkSteady(made, first)
     for (const tensor of tensorsIn(result)) unregister(tensor)
     return new Plan(last, leaves)
   } catch (error) {

@@ -2,7 +2,7 @@
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Recording } from '../gpu/recording.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { PerStep, RowSource } from './per_step.ts'
+import type { PerStep, Row, RowSource } from './per_step.ts'
 
 /** Something on the host that the recorded commands depend on, and that must be as it was when they run. */
 export interface Dependence {
@@ -17,8 +17,8 @@ export interface Dependence {
 export interface Current {
   readonly gpu: Gpu
   readonly recording: Recording
-  /** Of all numbers that change from step to step: where they come from, and how often a step uses them. */
-  readonly uses: Map<PerStep, { readonly source: RowSource; calls: number }>
+  /** Of all numbers that change from step to step: where they come from, how often a step uses them, and what they were then. */
+  readonly uses: Map<PerStep, { readonly source: RowSource; calls: number; readonly rows: Row[] }>
   /** The operation that looks across the rows of a batch, if one does. */
   acrossBatch: string | null
   /** Whether an optimizer took in parameters meanwhile: what came before has their old places. */
@@ -48,6 +48,11 @@ export function recordInto<T>(recording: Current, fn: () => T): T {
   } finally {
     current = null
   }
+}
+
+/** Throws an Error in a function that is being captured: what `operation` does would be done there, and not in the plan's runs. */
+export function refuseInCapture(operation: string, cure: string): void {
+  if (current) throw new Error(`${operation}: a captured function is not called in the runs of its plan; ${cure}`)
 }
 
 /** What `read` returns. A plan that is being recorded depends on it, and refuses to run when it has changed. */

@@ -4,13 +4,16 @@ import { MAX_STEPS } from '../gpu/params.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { currentOn } from './current.ts'
+import { type Current, currentOn } from './current.ts'
 
 /** Words before the rows: how many rows follow, and how many of them a step takes. */
 const HEAD = 2
 
 /** The rate that a run of a plan is given for a step, or for a use of a row; undefined where the groups' own hold. */
 export type RateOf = (at: number) => number | undefined
+
+/** The numbers of one use. */
+export type Row = Float32Array | Uint32Array | Int32Array
 
 /** Where the rows come from. Uses are counted from now on, `uses` of them follow one another. */
 export interface RowSource {
@@ -19,7 +22,7 @@ export interface RowSource {
   /** Whether it is an optimizer's, which takes the rates that a run of a plan is given. */
   readonly takesRates?: boolean
   /** The row of a use: as many 32-bit words as the rows are wide. `rate` is the one that the run is given, if any. */
-  row(use: number, rate: number | undefined): Float32Array | Uint32Array | Int32Array
+  row(use: number, rate: number | undefined): Row
   /** Throws if this many uses can't follow. `acrossBatch`: the operation of the plan that looks across a batch, if one does. */
   check?(uses: number, rateOf: RateOf, acrossBatch: string | null): void
   /** This many uses are on their way to the device. */
@@ -66,7 +69,7 @@ export class PerStep {
       this.upload(source, 1, 1, NO_RATE)
       return 0
     }
-    const uses = recording.uses.get(this) ?? { source, calls: 0 }
+    const uses = recording.uses.get(this) ?? { source, calls: 0, rows: [] }
     if (uses.source.key !== source.key) {
       throw new Error(
         'capture: a step uses one optimizer twice, each time for different parameters; make two optimizers',
@@ -78,6 +81,7 @@ export class PerStep {
       )
     }
     recording.uses.set(this, uses)
+    uses.rows.push(source.row(uses.calls, undefined))
     return uses.calls++
   }
 
@@ -88,6 +92,18 @@ export class PerStep {
 
   dispose(): void {
     this.#buffer.dispose()
+  }
+
+  /** Throws an Error if the function of a recording changed the numbers itself: they were others in the one before it, or are now. */
+  checkSteady({ uses }: Current, before: Current): void {
+    const { source, rows } = uses.get(this)!
+    const others = [before.uses.get(this)?.rows ?? rows, rows.map((_, use) => source.row(use, undefined))]
+    const isSame = (row: Row, use: number) => others.every((list) => row.every((n, i) => Object.is(n, list[use]?.[i])))
+    if (rows.every(isSame)) return
+    throw new Error(
+      `capture: the function itself changes ${this.#what} that it uses, and no run of its plan would: change them between runs; ` +
+        'plan.run takes rates',
+    )
   }
 
   /** Writes the next rows, so many uses of which a step takes `calls`, unless they are there. */
@@ -101,11 +117,7 @@ export class PerStep {
 }
 
 /** The words of rows that are `width` words each and of which a step takes `calls`; equal rows at the end are stored once. */
-export function perStepWords(
-  rows: readonly (Float32Array | Uint32Array | Int32Array)[],
-  width: number,
-  calls = 1,
-): Uint32Array<ArrayBuffer> {
+export function perStepWords(rows: readonly Row[], width: number, calls = 1): Uint32Array<ArrayBuffer> {
   const words = new Uint32Array(HEAD + rows.length * width)
   for (const [i, row] of rows.entries()) {
     words.set(new Uint32Array(row.buffer, row.byteOffset, width), HEAD + i * width)

@@ -1,12 +1,12 @@
 // Batches of images on the device, gathered in the step.
-import { type Current, currentOn } from '../capture/current.ts'
+import { type Current, currentOn, refuseInCapture } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { gatherBatch } from '../kernels/gather.ts'
 import { kindOf } from '../kernels/support.ts'
 import { tensor } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkDataset } from './check_dataset.ts'
 import type { ImageDataset } from './fashion_mnist.ts'
@@ -59,7 +59,7 @@ export class ImageBatches {
     requireOptions('ImageBatches', options, ['batchSize', 'gpu'])
     const { batchSize = 256, gpu = defaultGpu() } = options
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
-      throw new RangeError(`ImageBatches: batchSize must be a whole number, 1 or more, not ${batchSize}`)
+      throw new RangeError(`ImageBatches: batchSize must be a whole number, 1 or more, not ${shown(batchSize)}`)
     }
     checkDataset('ImageBatches', dataset)
     const { labels, count } = dataset
@@ -80,8 +80,9 @@ export class ImageBatches {
 
   set position(batch: number) {
     if (!Number.isInteger(batch) || batch < 0 || batch > this.length) {
-      throw new RangeError(`ImageBatches: there is no position ${batch}; an epoch goes from 0 to ${this.length}`)
+      throw new RangeError(`ImageBatches: there is no position ${shown(batch)}; an epoch goes from 0 to ${this.length}`)
     }
+    refuseInCapture('ImageBatches: position', 'set it before plan.run()')
     this.#position = batch
   }
 
@@ -114,7 +115,7 @@ export class ImageBatches {
   /** How many images batch i of the epoch has, 0 ≤ i < length: `batchSize`, and in the last batch those that remain. */
   sizeOf(i: number): number {
     if (!Number.isInteger(i) || i < 0 || i >= this.length) {
-      throw new RangeError(`ImageBatches: there is no batch ${i}; batches are numbered 0 to ${this.length - 1}`)
+      throw new RangeError(`ImageBatches: there is no batch ${shown(i)}; batches are numbered 0 to ${this.length - 1}`)
     }
     return Math.min(this.batchSize, this.size - i * this.batchSize)
   }

@@ -1,5 +1,6 @@
 // Fashion-MNIST from the bytes of its four files.
 import { DataError } from '../errors.ts'
+import { shown } from '../tensor/options.ts'
 import { requireImages } from './check_dataset.ts'
 import { decodeIdx, type IdxArray } from './idx.ts'
 
@@ -107,7 +108,9 @@ export function take(dataset: ImageDataset, n: number): ImageDataset {
   requireImages('take', dataset)
   const { count, channels, height, width } = dataset
   if (!Number.isInteger(n) || n < 1 || n > count) {
-    throw new RangeError(`take: n is ${n}, but must be an integer from 1 to ${count} (the examples in the data set)`)
+    throw new RangeError(
+      `take: n is ${shown(n)}, but must be an integer from 1 to ${count} (the examples in the data set)`,
+    )
   }
   const images = dataset.images.subarray(0, n * channels * height * width)
   return { ...dataset, images, labels: dataset.labels.subarray(0, n), count: n }

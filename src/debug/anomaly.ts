@@ -6,6 +6,7 @@ import { newWatch, noteNotFinite } from '../kernels/finite.ts'
 import type { Inputs, Op, TapeNode } from '../tensor/autograd.ts'
 import { tensor } from '../tensor/create.ts'
 import { type Observer, startObserving } from '../tensor/observe.ts'
+import { shown } from '../tensor/options.ts'
 import { formatShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
@@ -172,7 +173,7 @@ let active: { readonly detector: AnomalyDetector; readonly stop: () => void } | 
 export function setDetectAnomaly(mode: boolean): void {
   if (typeof mode !== 'boolean') {
     throw new TypeError(
-      `setDetectAnomaly: mode must be true or false, not ${String(mode)}; detectAnomaly takes a function`,
+      `setDetectAnomaly: mode must be true or false, not ${shown(mode)}; detectAnomaly takes a function`,
     )
   }
   if (mode === (active !== null)) return
@@ -199,7 +200,7 @@ export function isAnomalyEnabled(): boolean {
  */
 export async function detectAnomaly<T>(fn: () => T | Promise<T>): Promise<T> {
   if (typeof fn !== 'function') {
-    throw new TypeError(`detectAnomaly: fn must be a function, not ${String(fn)}; setDetectAnomaly takes true or false`)
+    throw new TypeError(`detectAnomaly: fn must be a function, not ${shown(fn)}; setDetectAnomaly takes true or false`)
   }
   const before = isAnomalyEnabled()
   setDetectAnomaly(true)

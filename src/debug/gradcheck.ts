@@ -1,6 +1,6 @@
 // gradcheck: compares the gradients of a function with differences of its values.
 import { tensor } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { formatShape, type Shape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -171,7 +171,7 @@ function checkOptions(options: GradcheckOptions): void {
   for (const [name, what, holds] of rules) {
     const value = options[name]
     if (value !== undefined && !holds(value)) {
-      throw new RangeError(`gradcheck: ${name} must be ${what}, not ${String(value)}`)
+      throw new RangeError(`gradcheck: ${name} must be ${what}, not ${shown(value)}`)
     }
   }
 }

@@ -5,6 +5,7 @@ import { isParameter, tensorsOf } from '../nn/state.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { type Observer, observe } from '../tensor/observe.ts'
+import { shown } from '../tensor/options.ts'
 import { keepDraws } from '../tensor/random.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkShape, formatShape, type Shape, ShapeError } from '../tensor/shape.ts'
@@ -93,7 +94,7 @@ Module.prototype.summary = function (inputShape) {
 export function summary(net: Module, inputShape: Shape): Summary {
   if (!(net instanceof Module)) throw new TypeError('summary: the network must be a module, such as nn.Sequential')
   if (!Array.isArray(inputShape)) {
-    throw new ShapeError('summary', `the input's shape is needed, such as [1, 1, 28, 28], not ${String(inputShape)}`)
+    throw new ShapeError('summary', `the input's shape is needed, such as [1, 1, 28, 28], not ${shown(inputShape)}`)
   }
   checkShape('summary', inputShape)
   const ran: { module: Module; outputShape: Shape | null; multiplyAdds: number }[] = []

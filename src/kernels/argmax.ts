@@ -1,7 +1,7 @@
 // argmax and argmin: where the largest and the smallest elements are.
 import { looksAcross } from '../capture/current.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import { sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import {
@@ -23,6 +23,7 @@ import { requireTensors, requireType } from './support.ts'
 function placeOf(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, options: ReduceOptions): Tensor {
   requireTensors(name, { input: x })
   requireOptions(name, options, ['keepDim'])
+  requireFlags(name, options, ['keepDim'])
   x.checkUsable(name)
   requireType(name, 'input', x)
   const { gpu, shape: input } = x

@@ -1,7 +1,7 @@
 // avgPool2d and adaptiveAvgPool2d: means of windows, composed of other operations.
 import { requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { pair, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -47,7 +47,7 @@ export function readAvgPool2d(name: string, options: AvgPool2dOptions) {
   }
   const { countIncludePad = true } = options
   if (typeof countIncludePad !== 'boolean') {
-    throw new TypeError(`${name}: countIncludePad must be true or false, not ${String(countIncludePad)}`)
+    throw new TypeError(`${name}: countIncludePad must be true or false, not ${shown(countIncludePad)}`)
   }
   return { kernel, stride, padding, countIncludePad }
 }

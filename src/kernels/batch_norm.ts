@@ -4,7 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { type Shape, ShapeError, type ShapeLine, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
@@ -222,11 +222,11 @@ const KNOWN = [
 export function checkNormNumbers(operation: string, momentum: number | null, eps: number): void {
   if (momentum !== null && !Number.isFinite(momentum)) {
     throw new RangeError(
-      `${operation}: momentum must be a number, or null for the average of all batches, not ${momentum}`,
+      `${operation}: momentum must be a number, or null for the average of all batches, not ${shown(momentum)}`,
     )
   }
   if (!Number.isFinite(eps) || eps < 0)
-    throw new RangeError(`${operation}: eps must be a number, 0 or more, not ${eps}`)
+    throw new RangeError(`${operation}: eps must be a number, 0 or more, not ${shown(eps)}`)
 }
 
 /**
@@ -245,7 +245,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
   }
   const { training = false, momentum = 0.1, eps = 1e-5 } = options
   if (typeof training !== 'boolean') {
-    throw new TypeError(`batchNorm: training must be true or false, not ${String(training)}`)
+    throw new TypeError(`batchNorm: training must be true or false, not ${shown(training)}`)
   }
   checkNormNumbers('batchNorm', momentum, eps)
   if ((runningMean === null) !== (runningVar === null)) {

@@ -4,7 +4,7 @@ import { KernelFile, type Numbers } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty, INTEGERS } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { dimensionOf, type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { DType, Tensor } from '../tensor/tensor.ts'
@@ -367,11 +367,11 @@ export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_I
     ['end', end],
   ] as const) {
     if (!Number.isInteger(place) && Math.abs(place) !== Number.POSITIVE_INFINITY) {
-      throw new RangeError(`slice: ${name} must be a whole number, not ${String(place)}`)
+      throw new RangeError(`slice: ${name} must be a whole number, not ${shown(place)}`)
     }
   }
   if (!Number.isSafeInteger(step) || step < 1) {
-    throw new RangeError(`slice: step must be a whole number, 1 or more, not ${String(step)}`)
+    throw new RangeError(`slice: step must be a whole number, 1 or more, not ${shown(step)}`)
   }
   const size = x.shape[own]!
   const inside = (place: number) => Math.min(Math.max(place < 0 ? place + size : place, 0), size)
@@ -394,7 +394,7 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
   const start = index < 0 ? index + size : index
   if (!Number.isInteger(index) || start < 0 || start >= size) {
     const there = size === 0 ? 'has no elements' : `has elements ${-size} to ${size - 1}`
-    throw new ShapeError('select', `index ${String(index)} does not exist: dimension ${own} ${there}`, [
+    throw new ShapeError('select', `index ${shown(index)} does not exist: dimension ${own} ${there}`, [
       ['input', x.shape],
     ])
   }
@@ -463,7 +463,7 @@ export function repeat(x: Tensor, sizes: readonly number[]): Tensor {
   if (added < 0 || sizes.length > LARGEST_RANK || wrong !== undefined) {
     const sentence =
       wrong !== undefined
-        ? `each of sizes must be a whole number, 0 or more, not ${String(wrong)}`
+        ? `each of sizes must be a whole number, 0 or more, not ${shown(wrong)}`
         : `sizes has ${sizes.length} numbers, it must have ${x.shape.length} to ${LARGEST_RANK}`
     throw new ShapeError('repeat', sentence, [
       ['input', x.shape],
@@ -589,7 +589,7 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
     const sentence =
       rank > LARGEST_RANK
         ? `the result would have ${rank} dimensions; a tensor may have ${LARGEST_RANK} at most`
-        : `dim must be a whole number from ${-rank} to ${rank - 1}, not ${String(dim)}`
+        : `dim must be a whole number from ${-rank} to ${rank - 1}, not ${shown(dim)}`
     throw new ShapeError('stack', sentence, [['tensors[0]', shape]])
   }
   return scope(() =>
@@ -612,7 +612,7 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
   const size = x.shape[own]!
   const whole = (n: number) => Number.isSafeInteger(n) && n >= 0
   if (typeof sizes === 'number' && !(whole(sizes) && (sizes > 0 || size === 0))) {
-    throw new ShapeError('split', `the size of a piece must be a whole number, 1 or more, not ${String(sizes)}`, [
+    throw new ShapeError('split', `the size of a piece must be a whole number, 1 or more, not ${shown(sizes)}`, [
       ['input', x.shape],
     ])
   }
@@ -707,7 +707,7 @@ const edgesOp: Op<readonly [Tensor], Edge> = {
 function wordOf(value: number, dtype: DType): number {
   if (dtype === 'float32') return new Uint32Array(Float32Array.of(value).buffer)[0]!
   if (value === (dtype === 'int32' ? value | 0 : value & 255)) return value >>> 0
-  throw new RangeError(`pad: value must be ${INTEGERS[dtype]} for an input of ${dtype}, not ${String(value)}`)
+  throw new RangeError(`pad: value must be ${INTEGERS[dtype]} for an input of ${dtype}, not ${shown(value)}`)
 }
 
 /**
@@ -722,7 +722,7 @@ export function pad(x: Tensor, padding: readonly number[], options: PadOptions =
   requireOptions('pad', options, ['mode', 'value'])
   const { mode = 'constant', value } = options
   if (!['constant', 'reflect', 'replicate'].includes(mode)) {
-    throw new TypeError(`pad: mode must be 'constant', 'reflect' or 'replicate', not '${String(mode)}'`)
+    throw new TypeError(`pad: mode must be 'constant', 'reflect' or 'replicate', not ${shown(mode)}`)
   }
   if (value !== undefined && (mode !== 'constant' || typeof value !== 'number')) {
     const reason =
@@ -819,7 +819,7 @@ const trilOp = triangleOf('tril')
 function triangle(op: typeof triuOp, x: Tensor, diagonal: number): Tensor {
   requireTensors(op.name, { input: x })
   if (!Number.isSafeInteger(diagonal)) {
-    throw new RangeError(`${op.name}: diagonal must be a whole number, not ${String(diagonal)}`)
+    throw new RangeError(`${op.name}: diagonal must be a whole number, not ${shown(diagonal)}`)
   }
   requireInput(op.name, x, WORDS)
   return apply(op, [x], { upper: op === triuOp, diagonal })

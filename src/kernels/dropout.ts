@@ -1,7 +1,7 @@
 // dropout: some elements are 0, at random.
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { DRAW_WORDS, draw, randomFile, requireProbability, stepsOf } from './random.ts'
 import { groupsForElements, requireTensors, requireType } from './support.ts'
@@ -59,11 +59,10 @@ const op: Op<readonly [Tensor], number> = {
  */
 export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
   requireOptions('dropout', options, ['p', 'training'])
+  requireFlags('dropout', options, ['training'])
   const { p = 0.5, training = true } = options
   requireTensors('dropout', { input: x })
   requireProbability('dropout', p)
-  if (typeof training !== 'boolean')
-    throw new TypeError(`dropout: training must be true or false, not ${String(training)}`)
   if (training && p > 0) return apply(op, [x], p)
   requireType('dropout', 'input', x)
   x.checkUsable('dropout')

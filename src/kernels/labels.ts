@@ -1,5 +1,6 @@
 // Labels, that is, whole numbers that name classes: what losses demand of them.
 import { rangeOf, tensor } from '../tensor/create.ts'
+import { shown } from '../tensor/options.ts'
 import { type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { kindOf, requireRank, requireType } from './support.ts'
@@ -16,7 +17,7 @@ type Range = readonly [number, number]
 /** An ignoreIndex with its default; throws RangeError for one that no label can be. */
 export function readIgnoreIndex(operation: string, ignoreIndex: number = IGNORED): number {
   if (Number.isInteger(ignoreIndex) && ignoreIndex === (ignoreIndex | 0)) return ignoreIndex
-  throw new RangeError(`${operation}: ignoreIndex must be a 32-bit whole number, not ${String(ignoreIndex)}`)
+  throw new RangeError(`${operation}: ignoreIndex must be a 32-bit whole number, not ${shown(ignoreIndex)}`)
 }
 
 /**

@@ -1,7 +1,7 @@
 // Losses of numbers: how far an input is from its target, element by element, composed of other operations.
 import { apply, type Op, requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError, type ShapeLine, sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -60,7 +60,7 @@ export function readReduction<R extends string = Reduction>(
   if (known.includes(reduction)) return reduction as R
   const list = known.map((name) => `'${name}'`)
   throw new TypeError(
-    `${operation}: reduction must be ${list.slice(0, -1).join(', ')} or ${list.at(-1)}, not '${String(reduction)}'`,
+    `${operation}: reduction must be ${list.slice(0, -1).join(', ')} or ${list.at(-1)}, not ${shown(reduction)}`,
   )
 }
 
@@ -76,7 +76,7 @@ const SMALLEST_NORMAL = 2 ** -126
 function readDistance(operation: string, role: 'beta' | 'delta', value: number, least: number): number {
   if (Number.isFinite(value) && value >= least) return value
   const right = role === 'beta' ? 'a number, 0 or more' : 'a positive number'
-  throw new RangeError(`${operation}: ${role} must be ${right}, not ${String(value)}`)
+  throw new RangeError(`${operation}: ${role} must be ${right}, not ${shown(value)}`)
 }
 
 /** Options of smoothL1Loss with their defaults; throws RangeError for a beta that is negative or not finite. */
@@ -126,7 +126,7 @@ export function readKLDiv(operation: string, options: KLDivLossOptions) {
   requireOptions(operation, options, ['reduction', 'logTarget'])
   const { logTarget = false } = options
   if (typeof logTarget !== 'boolean') {
-    throw new TypeError(`${operation}: logTarget must be true or false, not ${String(logTarget)}`)
+    throw new TypeError(`${operation}: logTarget must be true or false, not ${shown(logTarget)}`)
   }
   const known = ['mean', 'batchmean', 'sum', 'none']
   return { reduction: readReduction<Reduction | 'batchmean'>(operation, options, known), logTarget }

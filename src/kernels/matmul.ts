@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
@@ -116,6 +116,7 @@ const matmulOp: Op<readonly [Tensor, Tensor], Attributes> = {
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   requireTensors('matmul', { a, b })
   requireOptions('matmul', options, ['transposeA', 'transposeB'])
+  requireFlags('matmul', options, ['transposeA', 'transposeB'])
   const { transposeA = false, transposeB = false } = options
   return apply(matmulOp, [a, b], { transposeA, transposeB })
 }

@@ -1,7 +1,7 @@
 // Norms of each example by itself: layer, group, instance and root-mean-square norm, composed of other operations.
 import { requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { formatShape, type Shape, ShapeError, type ShapeLine, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -83,7 +83,7 @@ function lastDims(name: string, x: Tensor, normalized: Shape, weight: Optional, 
 /** Throws ShapeError for a number of groups that does not divide the channels. */
 export function requireGroups(name: string, groups: number, channels: number, lines: readonly ShapeLine[] = []): void {
   if (Number.isSafeInteger(groups) && groups > 0 && channels % groups === 0) return
-  const sentence = `the number of groups must be whole and divide the ${channels} channels, not ${String(groups)}`
+  const sentence = `the number of groups must be whole and divide the ${channels} channels, not ${shown(groups)}`
   throw new ShapeError(name, sentence, lines)
 }
 

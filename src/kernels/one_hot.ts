@@ -1,5 +1,6 @@
 // oneHot: labels as rows with a single 1.
 import { empty } from '../tensor/create.ts'
+import { shown } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { requireTensors } from './support.ts'
 import { emitOneHot, requireIndex } from './take.ts'
@@ -12,7 +13,7 @@ import { emitOneHot, requireIndex } from './take.ts'
 export function oneHot(index: Tensor, classes: number): Tensor {
   requireTensors('oneHot', { index })
   if (!Number.isSafeInteger(classes) || classes < 1) {
-    throw new RangeError(`oneHot: classes must be a whole number, 1 or more, not ${String(classes)}`)
+    throw new RangeError(`oneHot: classes must be a whole number, 1 or more, not ${shown(classes)}`)
   }
   index.checkUsable('oneHot')
   requireIndex('oneHot', index, classes, 'the classes are')

@@ -1,5 +1,6 @@
 // pixelShuffle: channels become pixels, composed of reshapes and a permutation.
 import { requireTogether } from '../tensor/autograd.ts'
+import { shown } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -19,7 +20,7 @@ export function pixelShuffle(x: Tensor, r: number): Tensor {
   requireRank('pixelShuffle', 'input', x.shape, 4, 'N C H W')
   const [N, channels, H, W] = x.shape as [number, number, number, number]
   if (!Number.isSafeInteger(r) || r < 1 || channels % (r * r) !== 0) {
-    const sentence = `r must be a whole number whose square divides the ${channels} channels, not ${String(r)}`
+    const sentence = `r must be a whole number whose square divides the ${channels} channels, not ${shown(r)}`
     throw new ShapeError('pixelShuffle', sentence, [['input', x.shape, 'N C H W']])
   }
   const C = channels / (r * r)

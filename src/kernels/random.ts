@@ -5,7 +5,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty, type TensorOptions } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import { defaultGenerator } from '../tensor/random.ts'
 import { checkShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -67,6 +67,7 @@ function drawn(name: string, shape: Shape, OP: number, options: RandomOptions, b
     throw new TypeError(`${name}: the shape must be an array, such as [2, 3], not ${kindOf(shape)}`)
   }
   requireOptions(name, options, ['requiresGrad', 'name', 'gpu'])
+  requireFlags(name, options, ['requiresGrad'])
   checkShape(name, shape)
   const gpu = options.gpu ?? defaultGpu()
   gpu.check()

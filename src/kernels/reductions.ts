@@ -2,7 +2,7 @@
 import { looksAcross } from '../capture/current.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import { type Shape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
@@ -210,6 +210,7 @@ function reduce(
 ): Tensor {
   requireTensors(op.name, { input: x })
   requireOptions(op.name, options, [...known, 'keepDim'])
+  requireFlags(op.name, options, ['keepDim'])
   const dims = dimsOf(op.name, x.shape, dim)
   if (dims[0] === 0 && x.shape[0]! > 1) looksAcross(`${op.name} along dim 0`)
   return apply(op, [x], { dims, keepDim: options.keepDim ?? false, input: x.shape, option })

@@ -4,7 +4,7 @@ import { KernelFile, type Numbers } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { dimensionOf, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -198,7 +198,7 @@ export function embedding(weight: Tensor, index: Tensor, options: EmbeddingOptio
   const { paddingIdx } = options
   if (paddingIdx !== undefined && !(Number.isInteger(paddingIdx) && paddingIdx >= -R && paddingIdx < R)) {
     throw new RangeError(
-      `embedding: paddingIdx must be a row of the weight, ${-R} to ${R - 1}, not ${String(paddingIdx)}`,
+      `embedding: paddingIdx must be a row of the weight, ${-R} to ${R - 1}, not ${shown(paddingIdx)}`,
     )
   }
   const padding = paddingIdx === undefined ? NO_PADDING : paddingIdx < 0 ? paddingIdx + R : paddingIdx

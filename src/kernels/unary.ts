@@ -2,7 +2,7 @@
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsForElements, requireNumber, requireTensors, requireType } from './support.ts'
@@ -143,7 +143,7 @@ export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   requireOptions('gelu', options, ['approximate'])
   const { approximate = 'none' } = options
   if (!Object.hasOwn(geluOps, approximate)) {
-    throw new TypeError(`gelu: approximate must be 'none' or 'tanh', not ${String(approximate)}`)
+    throw new TypeError(`gelu: approximate must be 'none' or 'tanh', not ${shown(approximate)}`)
   }
   return applied(geluOps[approximate], x)
 }

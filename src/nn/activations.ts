@@ -2,7 +2,7 @@
 import { softmax } from '../kernels/softmax.ts'
 import { requireNumber } from '../kernels/support.ts'
 import { elu, type GeluOptions, gelu, leakyRelu, relu, sigmoid, silu, softplus, tanh } from '../kernels/unary.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 
@@ -55,7 +55,7 @@ export class GELU extends Module {
     requireOptions('nn.GELU', options, ['approximate'])
     const { approximate = 'none' } = options
     if (!['none', 'tanh'].includes(approximate)) {
-      throw new TypeError(`nn.GELU: approximate must be 'none' or 'tanh', not ${String(approximate)}`)
+      throw new TypeError(`nn.GELU: approximate must be 'none' or 'tanh', not ${shown(approximate)}`)
     }
     this.#approximate = approximate
   }
@@ -100,7 +100,7 @@ export class Softmax extends Module {
   /** Throws TypeError for a dimension that is not a whole number. */
   constructor(dim = -1) {
     super()
-    if (!Number.isInteger(dim)) throw new TypeError(`nn.Softmax: dim must be a whole number, not ${String(dim)}`)
+    if (!Number.isInteger(dim)) throw new TypeError(`nn.Softmax: dim must be a whole number, not ${shown(dim)}`)
     this.#dim = dim
   }
 

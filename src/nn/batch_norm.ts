@@ -2,11 +2,11 @@
 import { dependingOn } from '../capture/current.ts'
 import { batchNorm, checkNormNumbers } from '../kernels/batch_norm.ts'
 import { tensor } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { filledParameter } from './init.ts'
-import { requireCount, requireFlags, requireOwnChannels } from './layers.ts'
+import { requireCount, requireOwnChannels } from './layers.ts'
 import { Module } from './module.ts'
 import { buffer } from './state.ts'
 
@@ -42,7 +42,7 @@ export abstract class BatchNorm extends Module {
     requireCount(name, 'numFeatures', numFeatures)
     const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true } = options
     checkNormNumbers(name, momentum, eps)
-    requireFlags(name, { affine, trackRunningStats })
+    requireFlags(name, options, ['affine', 'trackRunningStats'])
     this.#name = name
     this.#layouts = layouts
     this.#numFeatures = numFeatures

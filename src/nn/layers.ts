@@ -6,7 +6,7 @@ import { dropout } from '../kernels/dropout.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { requireProbability } from '../kernels/random.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
@@ -15,15 +15,7 @@ import { Module } from './module.ts'
 /** Throws ShapeError for a number of channels or features that is not one. */
 export function requireCount(layer: string, name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
-    throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${value}`)
-  }
-}
-
-/** Throws TypeError for an option that is neither true nor false. */
-export function requireFlags(layer: string, options: Readonly<Record<string, unknown>>): void {
-  for (const [option, value] of Object.entries(options)) {
-    if (typeof value !== 'boolean')
-      throw new TypeError(`${layer}: ${option} must be true or false, not ${String(value)}`)
+    throw new ShapeError(layer, `${name} must be a whole number, 1 or more, not ${shown(value)}`)
   }
 }
 
@@ -56,6 +48,7 @@ export class Conv2d extends Module {
   ) {
     super()
     requireOptions('nn.Conv2d', options, ['stride', 'padding', 'dilation', 'bias'])
+    requireFlags('nn.Conv2d', options, ['bias'])
     requireCount('nn.Conv2d', 'inChannels', inChannels)
     requireCount('nn.Conv2d', 'outChannels', outChannels)
     const [KH, KW] = pair('nn.Conv2d', 'kernelSize', kernelSize, 1)
@@ -82,6 +75,7 @@ export class Linear extends Module {
   constructor(inFeatures: number, outFeatures: number, options: { readonly bias?: boolean } = {}) {
     super()
     requireOptions('nn.Linear', options, ['bias'])
+    requireFlags('nn.Linear', options, ['bias'])
     requireCount('nn.Linear', 'inFeatures', inFeatures)
     requireCount('nn.Linear', 'outFeatures', outFeatures)
     this.weight = uniformParameter('weight', [outFeatures, inFeatures], inFeatures)
@@ -170,7 +164,7 @@ export class Flatten extends Module {
   constructor(startDim = 1) {
     super()
     if (!Number.isInteger(startDim))
-      throw new TypeError(`nn.Flatten: startDim must be a whole number, not ${String(startDim)}`)
+      throw new TypeError(`nn.Flatten: startDim must be a whole number, not ${shown(startDim)}`)
     this.#startDim = startDim
   }
 

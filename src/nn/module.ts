@@ -1,6 +1,7 @@
 // A part of a network: its parameters, buffers and children, its mode, and its state by name.
 import { dependingOn } from '../capture/current.ts'
 import { copyInto } from '../tensor/copy_into.ts'
+import { shown } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { noteClass } from './running.ts'
@@ -37,7 +38,7 @@ export abstract class Module {
 
   /** Puts the module and all modules inside into training mode, or with false into evaluation mode. */
   train(mode = true): this {
-    if (typeof mode !== 'boolean') throw new TypeError(`train: mode must be true or false, not ${String(mode)}`)
+    if (typeof mode !== 'boolean') throw new TypeError(`train: mode must be true or false, not ${shown(mode)}`)
     this.#training = mode
     for (const [, child] of this.namedChildren()) child.train(mode)
     return this

@@ -1,4 +1,6 @@
 // Modules in a list, named by their places in it.
+
+import { shown } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 
@@ -26,7 +28,7 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
   at(place: number): T {
     const module = this.#modules.at(place)
     if (module && Number.isInteger(place)) return module
-    throw new RangeError(`nn.ModuleList: there is no module ${String(place)}; the list has ${this.length}`)
+    throw new RangeError(`nn.ModuleList: there is no module ${shown(place)}; the list has ${this.length}`)
   }
 
   /** Adds a module at the end. */

@@ -2,11 +2,11 @@
 import { checkNormNumbers } from '../kernels/batch_norm.ts'
 import { groupNorm, instanceNorm, layerNorm, readNormalizedShape, requireGroups, rmsNorm } from '../kernels/norms.ts'
 import { requireRank } from '../kernels/support.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { filledParameter } from './init.ts'
-import { requireCount, requireFlags, requireOwnChannels } from './layers.ts'
+import { requireCount, requireOwnChannels } from './layers.ts'
 import { Module } from './module.ts'
 
 /** Options of {@link LayerNorm}. */
@@ -34,7 +34,7 @@ export class LayerNorm extends Module {
     const { eps = 1e-5, elementwiseAffine = true, bias = true } = options
     this.normalizedShape = readNormalizedShape('nn.LayerNorm', normalizedShape)
     checkNormNumbers('nn.LayerNorm', null, eps)
-    requireFlags('nn.LayerNorm', { elementwiseAffine, bias })
+    requireFlags('nn.LayerNorm', options, ['elementwiseAffine', 'bias'])
     this.eps = eps
     this.weight = elementwiseAffine ? filledParameter('weight', this.normalizedShape, 1) : null
     this.bias = elementwiseAffine && bias ? filledParameter('bias', this.normalizedShape, 0) : null
@@ -65,7 +65,7 @@ export class RMSNorm extends Module {
     const { eps = 2 ** -23, elementwiseAffine = true } = options
     this.normalizedShape = readNormalizedShape('nn.RMSNorm', normalizedShape)
     checkNormNumbers('nn.RMSNorm', null, eps)
-    requireFlags('nn.RMSNorm', { elementwiseAffine })
+    requireFlags('nn.RMSNorm', options, ['elementwiseAffine'])
     this.eps = eps
     this.weight = elementwiseAffine ? filledParameter('weight', this.normalizedShape, 1) : null
   }
@@ -98,7 +98,7 @@ export class GroupNorm extends Module {
     requireGroups('nn.GroupNorm', numGroups, numChannels)
     const { eps = 1e-5, affine = true } = options
     checkNormNumbers('nn.GroupNorm', null, eps)
-    requireFlags('nn.GroupNorm', { affine })
+    requireFlags('nn.GroupNorm', options, ['affine'])
     this.numGroups = numGroups
     this.eps = eps
     this.#channels = numChannels
@@ -128,7 +128,7 @@ export class InstanceNorm2d extends Module {
     requireCount('nn.InstanceNorm2d', 'numFeatures', numFeatures)
     const { eps = 1e-5, affine = false } = options
     checkNormNumbers('nn.InstanceNorm2d', null, eps)
-    requireFlags('nn.InstanceNorm2d', { affine })
+    requireFlags('nn.InstanceNorm2d', options, ['affine'])
     this.eps = eps
     this.#channels = numFeatures
     this.weight = affine ? filledParameter('weight', [numFeatures], 1) : null

@@ -1,6 +1,6 @@
 // Modules one after the other.
 import { observing } from '../tensor/observe.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { fusionAt } from './fusion.ts'
 import { Module } from './module.ts'
@@ -28,8 +28,8 @@ export class Sequential extends Module {
     const last = modules.at(-1)
     const options = isOptions(last) ? last : {}
     requireOptions('nn.Sequential', options, ['fuse'])
+    requireFlags('nn.Sequential', options, ['fuse'])
     const { fuse = true } = options
-    if (typeof fuse !== 'boolean') throw new TypeError(`nn.Sequential: fuse must be true or false, not ${String(fuse)}`)
     this.#fuse = fuse
     this.#modules = (isOptions(last) ? modules.slice(0, -1) : modules).map((module, i) => {
       if (!(module instanceof Module)) throw new TypeError(`nn.Sequential: argument ${i} is not a module`)

@@ -1,4 +1,6 @@
 // Which tensors of a module are its state: parameters, buffers, and the names that a state dict gives them.
+
+import { shown } from '../tensor/options.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
 /** Tensors that have been parameters: one that is frozen by `requiresGrad = false` stays one. */
@@ -40,7 +42,7 @@ export function buffer(tensor: Tensor, name?: string): Tensor {
     throw new TypeError(`nn.buffer: ${tensor.label} is a parameter: a buffer never requires a gradient`)
   }
   if (name !== undefined && (typeof name !== 'string' || name === '' || name.includes('.'))) {
-    throw new TypeError(`nn.buffer: the name must be a text without dots, such as 'running_mean', not ${String(name)}`)
+    throw new TypeError(`nn.buffer: the name must be a text without dots, such as 'running_mean', not ${shown(name)}`)
   }
   buffers.set(tensor.keep(), name ?? null)
   return tensor

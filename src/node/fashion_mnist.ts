@@ -13,6 +13,7 @@ import {
   type ImageDataset,
 } from '../data/fashion_mnist.ts'
 import { DataError } from '../errors.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import { cacheDir } from './cache.ts'
 import { commandLine } from './command.ts'
 
@@ -43,11 +44,14 @@ const remedy =
  * first folder that holds all four files, each plain or `.gz`, is used.
  *
  * @returns both sets, and the folder they came from
- * @throws DataError if the files are not found, unreadable, damaged, or not the published ones
+ * @throws DataError if the files are not found, unreadable, damaged, or not the published ones; TypeError for an option that
+ * it does not have
  */
 export async function loadFashionMnist(
   options: LoadFashionMnistOptions = {},
 ): Promise<{ train: ImageDataset; test: ImageDataset; dir: string }> {
+  requireOptions('loadFashionMnist', options, ['dir', 'verify'])
+  requireFlags('loadFashionMnist', options, ['verify'])
   const { dir: wanted, verify = true } = options
   const { dir, paths } = await findFashionMnist(fashionMnistSearch(wanted))
   // allSettled: the error is the first in the order of the files, and no work continues after it is thrown.

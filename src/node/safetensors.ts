@@ -2,6 +2,7 @@
 import { toDevice, toHost } from '../data/host_tensors.ts'
 import { decodeSafetensors, encodeSafetensors } from '../data/safetensors.ts'
 import { DataError, type Gpu, Tensor } from '../index.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { readWhole, writeWhole } from './files.ts'
 
 /** Node can't read a larger file at once. */
@@ -18,8 +19,11 @@ export async function saveSafetensors(
   path: string,
   tensors: ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>,
 ): Promise<void> {
-  if (typeof tensors !== 'object' || tensors === null) {
-    throw new TypeError('saveSafetensors: the tensors must be a map or an object, such as net.stateDict()')
+  // Of a module, or a list, Object.entries would give something else than its state, or nothing.
+  const isObject = typeof tensors === 'object' && tensors !== null
+  if (!(tensors instanceof Map || (isObject && [Object.prototype, null].includes(Object.getPrototypeOf(tensors))))) {
+    const right = 'a map or an object of tensors by their names, such as net.stateDict()'
+    throw new TypeError(`saveSafetensors: the tensors must be ${right}, not ${shown(tensors)}`)
   }
   const given = tensors instanceof Map ? [...(tensors as ReadonlyMap<string, Tensor>)] : Object.entries(tensors)
   const wrong = given.find(([, value]) => !(value instanceof Tensor))
@@ -34,6 +38,7 @@ export async function saveSafetensors(
  * @throws DataError if the file can't be read, or deviates from the format
  */
 export async function loadSafetensors(path: string, options: { gpu?: Gpu } = {}): Promise<Map<string, Tensor>> {
+  requireOptions('loadSafetensors', options, ['gpu'])
   const bytes = await readWhole(path, MOST_BYTES)
   if (typeof bytes === 'string') throw new DataError(`${path}: ${bytes}`)
   return toDevice(decodeSafetensors(bytes, path).tensors, options.gpu)

@@ -5,7 +5,7 @@ import { averagePieces } from '../kernels/average.ts'
 import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { copyInto } from '../tensor/copy_into.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkParameters, checkValue } from './check.ts'
 import { sideBySide } from './flat_parameters.ts'
@@ -141,7 +141,7 @@ abstract class Average {
     }
     const { count, averages } = state
     if (!Number.isSafeInteger(count) || count < 0) {
-      throw new RangeError(`${this.#name}: count must be a whole number, 0 or more, not ${String(count)}`)
+      throw new RangeError(`${this.#name}: count must be a whole number, 0 or more, not ${shown(count)}`)
     }
     const wanted = count === 0 ? 0 : this.#averages.length
     if (averages.length !== wanted) {
@@ -213,8 +213,7 @@ export class EMA extends Average {
     requireOptions('optim.EMA', options, ['decay'])
     const { decay = 0.999 } = options
     if (!(typeof decay === 'number' && decay >= 0 && decay <= 1)) {
-      const shown = typeof decay === 'string' ? `'${decay}'` : String(decay)
-      throw new RangeError(`optim.EMA: decay must be a number from 0 to 1, not ${shown}`)
+      throw new RangeError(`optim.EMA: decay must be a number from 0 to 1, not ${shown(decay)}`)
     }
     super('optim.EMA', parameters)
     this.decay = decay

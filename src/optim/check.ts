@@ -1,13 +1,14 @@
 // The checks of what optimizers, averages and clipping are given.
 import type { Storage } from '../gpu/pool.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { OptimizerState, ParamGroup, Rule } from './optimizer.ts'
 
-/** The entries with a value: an option given as undefined takes its default. */
+/** The entries with a value: an option given as undefined takes its default. Lists are copied: nobody shares them. */
 export function defined<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.map(([name, value]) => [name, Array.isArray(value) ? [...value] : value])) as T
 }
 
 /** Throws TypeError or RangeError for options of a group that are not what every optimizer needs them to be. */
@@ -19,13 +20,13 @@ export function checkOptions(
   const given = group as Readonly<Record<string, unknown>>
   for (const key of flags) {
     if (typeof given[key] !== 'boolean')
-      throw new TypeError(`${name}: ${key} must be true or false, not ${String(given[key])}`)
+      throw new TypeError(`${name}: ${key} must be true or false, not ${shown(given[key])}`)
   }
   for (const key of amounts) checkAmount(name, key, given[key])
   for (const key of shares) {
     const value = given[key]
     if (typeof value === 'number' && value >= 0 && value <= 1) continue
-    throw new RangeError(`${name}: ${key} must be a number from 0 to 1, not ${String(value)}`)
+    throw new RangeError(`${name}: ${key} must be a number from 0 to 1, not ${shown(value)}`)
   }
 }
 
@@ -33,13 +34,13 @@ export function checkOptions(
 export function checkBetas(name: string, betas: unknown): void {
   const isBeta = (beta: unknown) => typeof beta === 'number' && beta >= 0 && beta < 1
   if (Array.isArray(betas) && betas.length === 2 && betas.every(isBeta)) return
-  throw new RangeError(`${name}: betas must be two numbers, each 0 or more and below 1, not ${String(betas)}`)
+  throw new RangeError(`${name}: betas must be two numbers, each 0 or more and below 1, not ${shown(betas)}`)
 }
 
 /** Throws RangeError unless a value is a number from 0 to `most`, the largest finite one unless given. */
 export function checkAmount(name: string, key: string, value: unknown, most: number = Number.MAX_VALUE): void {
   if (typeof value === 'number' && value >= 0 && value <= most) return
-  throw new RangeError(`${name}: ${key} must be a number, 0 or more, not ${String(value)}`)
+  throw new RangeError(`${name}: ${key} must be a number, 0 or more, not ${shown(value)}`)
 }
 
 /** Throws for anything except a list of tensors of one device, none of them released; `name` says who needs them. */
@@ -88,7 +89,7 @@ export function checkState<G extends ParamGroup>(rule: Rule<G>, given: Optimizer
   const { step, skipped = [], paramGroups, state } = given
   for (const count of [step, ...skipped]) {
     if (Number.isSafeInteger(count) && count >= 0 && count <= step) continue
-    throw new RangeError(`${name}: steps must be whole numbers, 0 or more, not ${String(count)}`)
+    throw new RangeError(`${name}: steps must be whole numbers, 0 or more, not ${shown(count)}`)
   }
   for (const options of paramGroups) requireOptions(`${name} state`, options, Object.keys(defaults))
   const lists = Object.entries(state)

@@ -3,7 +3,7 @@ import { clampInPlace, copyOf, normOf, scaleToNorm } from '../kernels/clip.ts'
 import { full } from '../kernels/fill.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { observing } from '../tensor/observe.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkAmount, checkTensors } from './check.ts'
 
@@ -43,12 +43,10 @@ export function clipGradNorm(
   options: ClipGradNormOptions = {},
 ): Tensor | Promise<Tensor> {
   requireOptions('optim.clipGradNorm', options, ['normType', 'errorIfNonfinite'])
+  requireFlags('optim.clipGradNorm', options, ['errorIfNonfinite'])
   const { normType = 2, errorIfNonfinite = false } = options
   if (normType !== 2 && normType !== Infinity) {
-    throw new RangeError(`optim.clipGradNorm: normType must be 2 or Infinity, not ${String(normType)}`)
-  }
-  if (typeof errorIfNonfinite !== 'boolean') {
-    throw new TypeError(`optim.clipGradNorm: errorIfNonfinite must be true or false, not ${String(errorIfNonfinite)}`)
+    throw new RangeError(`optim.clipGradNorm: normType must be 2 or Infinity, not ${shown(normType)}`)
   }
   checkAmount('optim.clipGradNorm', 'maxNorm', maxNorm, Infinity)
   checkParams('optim.clipGradNorm', params)

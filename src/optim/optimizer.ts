@@ -122,7 +122,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
         throw new TypeError(`${name}: entry ${i} is neither a tensor like the first nor a group { params, … }`)
       }
       requireOptions(name, group, ['params', ...Object.keys(defaults)])
-      const made = { ...defaults, ...defined(options), ...defined(group), params: [...group.params] } as G
+      const made = { ...defined(defaults), ...defined(options), ...defined(group), params: [...group.params] } as G
       if (made.lr === undefined) throw new TypeError(`${name}: lr is needed, for example { lr: 0.1 }`)
       rule.check(made)
       return made
@@ -201,7 +201,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const skipped = parameters.map((p) => step - (this.#held.get(p)?.steps ?? 0))
     const stateOf = (name: string, p: Tensor) => this.#held.get(p)?.flat.stateOf(name, p) ?? null
     const state = Object.fromEntries(this.#rule.states.map((name) => [name, parameters.map((p) => stateOf(name, p))]))
-    const paramGroups = this.paramGroups.map(({ params: _, ...options }) => options)
+    const paramGroups = this.paramGroups.map(({ params: _, ...options }) => defined(options))
     return { step, ...(skipped.some((n) => n > 0) && { skipped }), paramGroups, state }
   }
 
@@ -210,7 +210,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     checkState(this.#rule, given, this.paramGroups)
     const { step, skipped, paramGroups, state } = given
     this.#adoptNew()
-    paramGroups.forEach((options, i) => void Object.assign(this.paramGroups[i]!, options))
+    paramGroups.forEach((options, i) => void Object.assign(this.paramGroups[i]!, defined(options)))
     this.stepsTaken = step
     const loaded: [value: Tensor, own: Tensor][] = []
     const cleared: (() => void)[] = []

@@ -6,6 +6,7 @@ import * as wgsl from '../kernels/generated/wgsl.ts'
 import { grouped } from '../kernels/rows.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { tensor } from '../tensor/create.ts'
+import { shown } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkBetas, checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
@@ -106,7 +107,7 @@ const sgd: Rule<ScheduleFreeSGDGroup> = {
     checkOptions('optim.ScheduleFreeSGD', group, { amounts: AMOUNTS })
     const { momentum } = group
     if (typeof momentum === 'number' && momentum > 0 && momentum < 1) return
-    throw new RangeError(`optim.ScheduleFreeSGD: momentum must be above 0 and below 1, not ${String(momentum)}`)
+    throw new RangeError(`optim.ScheduleFreeSGD: momentum must be above 0 and below 1, not ${shown(momentum)}`)
   },
 
   variant: () => SGD,

@@ -1,6 +1,7 @@
 // Stochastic gradient descent.
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
+import { shown } from '../tensor/options.ts'
 import { checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -42,7 +43,8 @@ const rule: Rule<SGDGroup> = {
   check(group) {
     checkOptions('optim.SGD', group, { flags: ['nesterov', 'maximize'], amounts: ['lr', 'momentum', 'weightDecay'] })
     const { dampening, nesterov, momentum } = group
-    if (!Number.isFinite(dampening)) throw new RangeError(`optim.SGD: dampening must be a number, not ${dampening}`)
+    if (!Number.isFinite(dampening))
+      throw new RangeError(`optim.SGD: dampening must be a number, not ${shown(dampening)}`)
     if (nesterov && (momentum === 0 || dampening !== 0)) {
       throw new RangeError('optim.SGD: nesterov needs a momentum above 0 and a dampening of 0')
     }

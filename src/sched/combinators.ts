@@ -1,6 +1,8 @@
 // Schedules made of schedules. If a part has a momentum, the whole has it too.
+
+import { shown } from '../tensor/options.ts'
 import { ramp } from './chapter.ts'
-import { type Args, check, type Schedule, show } from './kinds.ts'
+import { type Args, check, type Schedule } from './kinds.ts'
 import { readOptions, schedule } from './options.ts'
 
 export type WarmupOptions = {
@@ -52,7 +54,9 @@ export function sequence(schedules: readonly Schedule[], options: SequenceOption
   const { milestones } = readOptions('sequence', SEQUENCE_OPTIONS, options)
   if (milestones.length !== parts.length - 1) {
     const count = `${parts.length - 1} for ${parts.length} schedules`
-    throw new RangeError(`sequence: milestones must be one fewer than the schedules, ${count}, got ${show(milestones)}`)
+    throw new RangeError(
+      `sequence: milestones must be one fewer than the schedules, ${count}, got ${shown(milestones)}`,
+    )
   }
   const without = parts.findIndex(({ momentum }) => momentum === undefined)
   const within = parts.findIndex(({ momentum }) => momentum !== undefined)

@@ -1,4 +1,5 @@
 // What the arguments of a schedule may be, with the words that an error uses for each kind.
+import { shown } from '../tensor/options.ts'
 
 /**
  * A learning-rate schedule: the rate of step or epoch t = 0, 1, 2 …, a pure function of t. `momentum`, if present, is the
@@ -89,19 +90,10 @@ function ruleOf(arg: Arg): Rule {
   return { words: `one of ${arg.of.join(', ')}`, fits: (v) => arg.of.includes(v as string) }
 }
 
-/** A value as errors show it. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`
-  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
-  if (typeof value === 'function') return 'a function'
-  if (typeof value === 'object' && value !== null) return 'an object'
-  return String(value)
-}
-
 /** A sentence that says what is wrong with an argument's value, shown as `shown`; undefined if nothing is. */
-export function fault(owner: string, name: string, arg: Arg, value: unknown, shown = show(value)): string | undefined {
+export function fault(owner: string, name: string, arg: Arg, value: unknown, text = shown(value)): string | undefined {
   const { words, fits } = ruleOf(arg)
-  return fits(value) ? undefined : `${owner}: ${name} must be ${words}, got ${shown}`
+  return fits(value) ? undefined : `${owner}: ${name} must be ${words}, got ${text}`
 }
 
 /** Throws a RangeError if the value is not of its kind. */

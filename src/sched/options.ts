@@ -1,10 +1,12 @@
 // One description of an argument, for the constructor that checks it, the text and the parser.
-import { type Arg, type Args, fault, isCount, type Schedule, show, type Values } from './kinds.ts'
+
+import { shown } from '../tensor/options.ts'
+import { type Arg, type Args, fault, isCount, type Schedule, type Values } from './kinds.ts'
 
 /** Throws a TypeError unless `options` is an object with no keys but those named. */
 export function onlyKnown(owner: string, names: readonly string[], options: unknown): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(`${owner}: options must be an object with ${names.join(', ')}, got ${show(options)}`)
+    throw new TypeError(`${owner}: options must be an object with ${names.join(', ')}, got ${shown(options)}`)
   }
   for (const key of Object.keys(options)) {
     if (!names.includes(key)) throw new TypeError(`${owner}: unknown option '${key}'; it takes ${names.join(', ')}`)
@@ -74,7 +76,7 @@ export function schedule<A extends Args>(
   momentum?: (t: number) => number,
 ): Schedule {
   const guard = (of: (t: number) => number) => (t: number) => {
-    if (!isCount(t)) throw new RangeError(`${name}: t must be an integer ≥ 0, got ${show(t)}`)
+    if (!isCount(t)) throw new RangeError(`${name}: t must be an integer ≥ 0, got ${shown(t)}`)
     return of(t)
   }
   const guarded = guard(rate)

@@ -1,7 +1,9 @@
 // The one grammar for schedules: `name(arg=value, …)`.
 // Arguments may be positional, in the order of the table, then named; a value is a number, a word, a list `[15, 30]` or
 // another schedule; a name alone is a call without arguments.
-import { type Arg, type Args, check, fault, type Schedule, show } from './kinds.ts'
+
+import { shown } from '../tensor/options.ts'
+import { type Arg, type Args, check, fault, type Schedule } from './kinds.ts'
 import { onlyKnown, signature } from './options.ts'
 import { TABLE } from './table.ts'
 
@@ -19,7 +21,7 @@ const MAX_DEPTH = 32
  * `defaults` is wrong.
  */
 export function parse(text: string, defaults: { readonly lr?: number } = {}): Schedule {
-  if (typeof text !== 'string') throw new TypeError(`parse: a schedule must be a string, got ${show(text)}`)
+  if (typeof text !== 'string') throw new TypeError(`parse: a schedule must be a string, got ${shown(text)}`)
   onlyKnown('parse', ['lr'], defaults)
   if (defaults.lr !== undefined) check('parse', 'lr', 'number', defaults.lr)
   return new Parser(text).all(defaults.lr)
@@ -126,7 +128,7 @@ class Parser {
         : kind.kind === 'milestones'
           ? this.#numbers(name, arg, kind, right)
           : this.#plain(kind)
-    // If the text has no value of that form, show the text itself.
+    // If the text has no value of that form the text itself.
     const message = fault(name, arg, kind, value, value === undefined ? seen : undefined)
     if (message !== undefined) this.#fail(at, message, right)
     return value

@@ -1,5 +1,8 @@
 // The one schedule with a state: the rate falls where a metric has stopped getting better.
-import { type Args, fault, type Options, show } from './kinds.ts'
+
+import { refuseInCapture } from '../capture/current.ts'
+import { shown } from '../tensor/options.ts'
+import { type Args, fault, type Options } from './kinds.ts'
 import { readOptions } from './options.ts'
 import { parseArguments } from './parse.ts'
 import { checkOptimizer, type HasParamGroups } from './scheduler.ts'
@@ -65,8 +68,9 @@ export class ReduceLROnPlateau {
    * @returns whether a rate was reduced
    */
   step(metric: number): boolean {
+    refuseInCapture('ReduceLROnPlateau.step', 'call it after plan.run()')
     if (typeof metric !== 'number') {
-      throw new TypeError(`ReduceLROnPlateau.step: the metric must be a number, got ${show(metric)}`)
+      throw new TypeError(`ReduceLROnPlateau.step: the metric must be a number, got ${shown(metric)}`)
     }
     const better = this.#isBetter(metric)
     if (better) this.#best = metric
@@ -127,9 +131,9 @@ export function plateauStateProblem(state: unknown, groups: number): string | nu
     return `${shape}, got ${JSON.stringify(state) ?? String(state)}`
   }
   const { best, badEpochs, cooldownLeft, lr } = given
-  if (best !== null && !Number.isFinite(best)) return `best must be a finite number or null, got ${show(best)}`
+  if (best !== null && !Number.isFinite(best)) return `best must be a finite number or null, got ${shown(best)}`
   if (!Array.isArray(lr) || lr.length !== groups)
-    return `lr must be a list of ${groups}, one per group, got ${show(lr)}`
+    return `lr must be a list of ${groups}, one per group, got ${shown(lr)}`
   const problems = [
     ...Object.entries({ badEpochs, cooldownLeft }).map(([name, n]) => fault('', name, { kind: 'count' }, n)),
     ...lr.map((rate, i) => fault('', `lr[${i}]`, { kind: 'number' }, rate)),
@@ -144,7 +148,7 @@ const METRIC = { metric: { kind: 'choice', of: ['testAcc', 'trainLoss'], default
  * metric. The empty text means all defaults. Throws SyntaxError as `parse` does.
  */
 export function parsePlateau(text: string): { metric: 'testAcc' | 'trainLoss'; options: PlateauOptions } {
-  if (typeof text !== 'string') throw new TypeError(`parsePlateau: the rules must be a string, got ${show(text)}`)
+  if (typeof text !== 'string') throw new TypeError(`parsePlateau: the rules must be a string, got ${shown(text)}`)
   const { metric, ...options } = readOptions('plateau', METRIC, parseArguments('plateau', METRIC, text))
   return { metric, options: { ...options, mode: metric === 'trainLoss' ? 'min' : 'max' } }
 }

@@ -1,5 +1,8 @@
 // Drives an optimizer's rates by schedules, for loops written PyTorch's way.
-import { check, type Schedule, show } from './kinds.ts'
+
+import { refuseInCapture } from '../capture/current.ts'
+import { shown } from '../tensor/options.ts'
+import { check, type Schedule } from './kinds.ts'
 
 /** What a scheduler needs of an optimizer: groups whose `lr` can be set, and `momentum` if a schedule has one. */
 export type HasParamGroups = { readonly paramGroups: { lr: number; momentum?: number }[] }
@@ -27,7 +30,7 @@ export class Scheduler {
     for (const schedule of Array.isArray(schedules) ? schedules : [schedules]) {
       if (typeof schedule !== 'function') {
         const cure = typeof schedule === 'string' ? '; sched.parse makes one from a string' : ''
-        throw new TypeError(`Scheduler: a schedule must be a function of t, got ${show(schedule)}${cure}`)
+        throw new TypeError(`Scheduler: a schedule must be a function of t, got ${shown(schedule)}${cure}`)
       }
     }
     this.#optimizer = optimizer
@@ -40,8 +43,9 @@ export class Scheduler {
     return [...this.#lastLr]
   }
 
-  /** Advances t by one and sets the rates. */
+  /** Advances t by one and sets the rates. Throws an Error in a captured function, whose plan would not do so. */
   step(): void {
+    refuseInCapture('Scheduler.step', 'call it after plan.run(), or give plan.run the rates')
     this.#moveTo(this.#t + 1)
   }
 
@@ -88,7 +92,7 @@ export function checkOptimizer(owner: string, optimizer: HasParamGroups): void {
   const groups: unknown = optimizer?.paramGroups
   if (Array.isArray(groups) && groups.every((group) => typeof group?.lr === 'number')) return
   throw new TypeError(
-    `${owner}: the optimizer must have paramGroups, each with an lr, as optim.SGD does, got ${show(optimizer)}`,
+    `${owner}: the optimizer must have paramGroups, each with an lr, as optim.SGD does, got ${shown(optimizer)}`,
   )
 }
 

@@ -1,7 +1,7 @@
 // Makes tensors from numbers, and empty ones for operations.
 import type { Gpu } from '../gpu/gpu.ts'
 import { defaultGpu } from './default.ts'
-import { requireOptions } from './options.ts'
+import { requireFlags, requireOptions, shown } from './options.ts'
 import { checkShape, formatShape, type Shape, ShapeError, sizeOf } from './shape.ts'
 import { bytesPerElement, type DType, Tensor, type TypedArray } from './tensor.ts'
 
@@ -41,6 +41,7 @@ export function tensor(data: number | Nested | TypedArray, shape?: Shape, option
     throw new TypeError('tensor: the shape must be an array, such as [2, 3]; options come third')
   }
   requireOptions('tensor', options, ['dtype', 'requiresGrad', 'name', 'gpu'])
+  requireFlags('tensor', options, ['requiresGrad'])
   const gpu = options.gpu ?? defaultGpu()
   gpu.check()
   const { values, natural } = flat(data)
@@ -51,7 +52,7 @@ export function tensor(data: number | Nested | TypedArray, shape?: Shape, option
   }
   const dtype = options.dtype ?? dtypeOf(data)
   if (!Object.hasOwn(bytesPerElement, dtype)) {
-    throw new TypeError(`tensor: dtype must be float32, int32 or uint8, not ${String(dtype)}`)
+    throw new TypeError(`tensor: dtype must be float32, int32 or uint8, not ${shown(dtype)}`)
   }
   if (options.requiresGrad && dtype !== 'float32') {
     const label = `${options.name ?? 'tensor'} ${formatShape(to)}`

@@ -1,12 +1,33 @@
-// Refuses options that an operation does not have.
+// Refuses options that an operation does not have, and shows values in errors.
 /** Throws TypeError for an option that the operation does not have: an accepted option is an implemented one. */
 export function requireOptions(operation: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new TypeError(
-      `${operation}: options must be an object with any of ${known.join(', ')}, not ${String(options)}`,
+      `${operation}: options must be an object with any of ${known.join(', ')}, not ${shown(options)}`,
     )
   }
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) throw new TypeError(`${operation}: unknown option ${key}; known: ${known.join(', ')}`)
   }
+}
+
+/** Throws TypeError for one of these options that is there and neither true nor false: any other value would count as one. */
+export function requireFlags(operation: string, options: object, names: readonly string[]): void {
+  for (const name of names) {
+    const value = (options as Readonly<Record<string, unknown>>)[name]
+    if (value === undefined || typeof value === 'boolean') continue
+    throw new TypeError(`${operation}: ${name} must be true or false, not ${shown(value)}`)
+  }
+}
+
+/** A value as errors show it: a text in quotes, so that '3' is not taken for 3. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'bigint') return `${value}n`
+  if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`
+  if (typeof value === 'function') return 'a function'
+  if (typeof value !== 'object' || value === null) return String(value)
+  const name: unknown = value.constructor?.name
+  const kind = typeof name === 'string' && name !== 'Object' ? name : 'object'
+  return `${/^[aeio]/i.test(kind) ? 'an' : 'a'} ${kind}`
 }

@@ -1,4 +1,6 @@
 // Random numbers: counter-based streams, each a pure function of the seed and its name.
+import { shown } from './options.ts'
+
 /**
  * Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as
  * 1, 2, 3", SC 2011). A number is a pure function of (seed, stream, position), so that streams never disturb each other
@@ -67,7 +69,7 @@ export function philox(
 /** Throws RangeError unless a value is an integer from `min`, 0 unless given, to `max`. */
 export function checkInteger(what: string, value: number, max: number, min = 0): void {
   if (Number.isInteger(value) && value >= min && value <= max) return
-  throw new RangeError(`${what} must be an integer from ${min} to ${max}, not ${String(value)}`)
+  throw new RangeError(`${what} must be an integer from ${min} to ${max}, not ${shown(value)}`)
 }
 
 /** One sequence of random numbers, at a position that can be read and set. Made by `Generator.stream`. */

@@ -1,4 +1,6 @@
 // Shapes, and the error for shapes that do not fit.
+import { shown } from './options.ts'
+
 export type Shape = readonly number[]
 
 /** Number of elements: the product of the sizes, 1 for a shape of no dimensions. */
@@ -35,7 +37,7 @@ export class ShapeError extends Error {
 export function checkShape(operation: string, shape: Shape): void {
   for (const n of shape) {
     if (!Number.isSafeInteger(n) || n < 0) {
-      throw new ShapeError(operation, `a size must be a whole number, 0 or more, not ${n}`, [['shape', shape]])
+      throw new ShapeError(operation, `a size must be a whole number, 0 or more, not ${shown(n)}`, [['shape', shape]])
     }
   }
 }
@@ -44,8 +46,7 @@ export function checkShape(operation: string, shape: Shape): void {
 export function dimensionOf(operation: string, dim: number, shape: Shape, role = 'input', name = 'dim'): number {
   const from = dim < 0 ? dim + shape.length : dim
   if (!Number.isInteger(dim) || from < 0 || from >= shape.length) {
-    const shown = Array.isArray(dim) ? formatShape(dim) : String(dim)
-    throw new ShapeError(operation, `${name} ${shown} is not a dimension of the tensor`, [[role, shape]])
+    throw new ShapeError(operation, `${name} ${shown(dim)} is not a dimension of the tensor`, [[role, shape]])
   }
   return from
 }
@@ -63,10 +64,9 @@ export function pair(
   const parts: readonly unknown[] = Array.isArray(value) ? value : [value, value]
   const whole = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= least && (n as number) <= LARGEST_PAIR
   if (parts.length !== 2 || !parts.every(whole)) {
-    const shown = Array.isArray(value) ? formatShape(value) : typeof value === 'string' ? `'${value}'` : String(value)
     const large = parts.some((n) => typeof n === 'number' && n > LARGEST_PAIR)
     const range = large ? `at most ${LARGEST_PAIR.toLocaleString('en')}` : `${least} or more`
-    throw new ShapeError(operation, `${name} must be a whole number or two of them, ${range}, not ${shown}`)
+    throw new ShapeError(operation, `${name} must be a whole number or two of them, ${range}, not ${shown(value)}`)
   }
   return parts as [number, number]
 }

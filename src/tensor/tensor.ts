@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { backward, type TapeNode } from './autograd.ts'
 import { observing } from './observe.ts'
-import { requireOptions } from './options.ts'
+import { requireFlags, requireOptions, shown } from './options.ts'
 import { register, unregister } from './owned.ts'
 import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts'
 import { flattenShape, reshape, reshapeTo, squeezeShape, unsqueezeShape } from './view.ts'
@@ -95,6 +95,9 @@ export class Tensor {
   }
 
   set requiresGrad(value: boolean) {
+    if (typeof value !== 'boolean') {
+      throw new TypeError(`${this.label}: requiresGrad must be true or false, not ${shown(value)}`)
+    }
     if (value && this.dtype !== 'float32') {
       throw new TypeError(`${this.label}: only float32 tensors can require a gradient, this one is ${this.dtype}`)
     }
@@ -210,6 +213,7 @@ export class Tensor {
       )
     }
     requireOptions('backward', options, ['retainGraph'])
+    requireFlags('backward', options, ['retainGraph'])
     this.checkUsable('backward')
     gradient?.checkUsable('backward')
     checkStart(this, gradient)

@@ -1,5 +1,6 @@
 // Views: tensors that share the memory of another under a new shape.
 import { apply, type Op } from './autograd.ts'
+import { shown } from './options.ts'
 import { dimensionOf, type Shape, ShapeError, type ShapeLine, sizeOf } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -42,7 +43,7 @@ export function flattenShape(x: Tensor, startDim: number): Shape {
 /** The shape without its dimensions of size 1, or without those given if their size is 1. */
 export function squeezeShape({ shape }: Tensor, dims: number | readonly number[] | undefined): Shape {
   if (dims === undefined) return shape.filter((n) => n !== 1)
-  const list = (typeof dims === 'number' ? [dims] : dims).map((dim) => {
+  const list = (Array.isArray(dims) ? (dims as readonly number[]) : [dims as number]).map((dim) => {
     const scalar = shape.length === 0 && (dim === 0 || dim === -1)
     return scalar ? 0 : dimensionOf('squeeze', dim, shape, 'tensor')
   })
@@ -53,7 +54,7 @@ export function squeezeShape({ shape }: Tensor, dims: number | readonly number[]
 export function unsqueezeShape({ shape }: Tensor, dim: number): Shape {
   const at = dim < 0 ? dim + shape.length + 1 : dim
   if (!Number.isInteger(dim) || at < 0 || at > shape.length) {
-    const sentence = `dim must be a whole number from ${-shape.length - 1} to ${shape.length}, not ${dim}`
+    const sentence = `dim must be a whole number from ${-shape.length - 1} to ${shape.length}, not ${shown(dim)}`
     throw new ShapeError('unsqueeze', sentence, [['tensor', shape]])
   }
   return [...shape.slice(0, at), 1, ...shape.slice(at)]

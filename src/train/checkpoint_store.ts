@@ -1,5 +1,5 @@
 // Where `fit` keeps its checkpoints, and how it names them.
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import type { SavedState } from './saved_state.ts'
 
 /** A place for checkpoints: a folder under Node, or anything else that keeps a state under a name. */
@@ -47,6 +47,20 @@ export async function lastState(store: CheckpointStore): Promise<SavedState | nu
   return newest === undefined ? null : await store.load(checkpointName(newest))
 }
 
+/**
+ * Throws an Error where a run that begins at `state`, or at the start, would find checkpoints of later steps, those of another
+ * run: it would leave them the newest, and remove or replace some of the others.
+ */
+export async function refuseOthers(store: CheckpointStore, state: SavedState | null): Promise<void> {
+  const [newest] = await stepsIn(store)
+  const step = state?.position.step ?? 0
+  if (newest === undefined || newest <= step) return
+  throw new Error(
+    `fit: checkpoint.store has checkpoints of a run that went further than step ${step}, the newest is ${checkpointName(newest)}; continue it with from: 'last', or ` +
+      'give another store, such as another folder',
+  )
+}
+
 /** Saves a state, then removes older ones, up to as many as are kept. */
 export async function saveState({ store, keep = 3 }: CheckpointOptions, state: SavedState): Promise<void> {
   const { step } = state.position
@@ -71,6 +85,6 @@ export function checkCheckpoint(checkpoint: CheckpointOptions | undefined): void
   }
   for (const [name, value] of Object.entries({ every, keep })) {
     if (Number.isSafeInteger(value) && value >= 1) continue
-    throw new RangeError(`fit: checkpoint.${name} must be a whole number, 1 or more, not ${String(value)}`)
+    throw new RangeError(`fit: checkpoint.${name} must be a whole number, 1 or more, not ${shown(value)}`)
   }
 }

@@ -2,7 +2,7 @@
 import { toDevice, toHost } from '../data/host_tensors.ts'
 import type { Module } from '../nn/index.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
 import { sameShape } from '../tensor/shape.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import type { FitCallback, FitEpoch, FitRun } from './callbacks.ts'
@@ -38,18 +38,16 @@ export interface EarlyStopping extends FitCallback {
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping {
   requireOptions('earlyStopping', options, ['metric', 'patience', 'minDelta', 'restoreBest'])
+  requireFlags('earlyStopping', options, ['restoreBest'])
   const { metric = 'testAcc', patience = 3, minDelta = 0, restoreBest = true } = options
   if (!METRICS.includes(metric)) {
-    throw new TypeError(`earlyStopping: metric must be one of ${METRICS.join(', ')}, not ${String(metric)}`)
+    throw new TypeError(`earlyStopping: metric must be one of ${METRICS.join(', ')}, not ${shown(metric)}`)
   }
   if (!Number.isSafeInteger(patience) || patience < 1) {
-    throw new RangeError(`earlyStopping: patience must be a whole number, 1 or more, not ${String(patience)}`)
+    throw new RangeError(`earlyStopping: patience must be a whole number, 1 or more, not ${shown(patience)}`)
   }
   if (!Number.isFinite(minDelta) || minDelta < 0) {
-    throw new RangeError(`earlyStopping: minDelta must be a number, 0 or more, not ${String(minDelta)}`)
-  }
-  if (typeof restoreBest !== 'boolean') {
-    throw new TypeError(`earlyStopping: restoreBest must be true or false, not ${String(restoreBest)}`)
+    throw new RangeError(`earlyStopping: minDelta must be a number, 0 or more, not ${shown(minDelta)}`)
   }
   return new Stopper({ metric, patience, minDelta, restoreBest })
 }

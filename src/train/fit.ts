@@ -3,10 +3,10 @@ import { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
 import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts'
 import { checkMomentum, checkNet, checkOptimizer } from './check.ts'
-import { type CheckpointOptions, checkCheckpoint, lastState } from './checkpoint_store.ts'
+import { type CheckpointOptions, checkCheckpoint, lastState, refuseOthers } from './checkpoint_store.ts'
 import { Loop, type LoopOptions } from './loop.ts'
 import { restoreRandom, restoreValues, type SavedSettings, type SavedState } from './saved_state.ts'
 import { checkUpdate, updatesOf } from './training_step.ts'
@@ -92,7 +92,9 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
   let release: (() => Promise<void>) | undefined
   try {
     release = await checked.checkpoint?.store.hold?.()
-    const state = from === 'last' ? await lastState(checked.checkpoint!.store) : (from ?? null)
+    const store = checked.checkpoint?.store
+    const state = from === 'last' ? await lastState(store!) : (from ?? null)
+    if (store) await refuseOthers(store, state)
     result = await fitFrom(state, checked)
   } catch (error) {
     errors.push(error)
@@ -147,6 +149,7 @@ function checkState({ position, settings }: SavedState, options: LoopOptions): v
 function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions, 'from'> {
   checkNet('fit', net)
   requireOptions('fit', options, KNOWN)
+  requireFlags('fit', options, ['capture'])
   const { data, optimizer, epochs, schedule, callbacks = [], accumulate, clipGradNorm, clipGradValue } = options
   const { checkpoint, from, signal } = options
   const { seed = 0, capture = true, schedulePer = 'epoch', lrTiming = 'before-epoch' } = options
@@ -163,7 +166,7 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
   }
   for (const [name, value] of Object.entries({ epochs, seed })) {
     if (!Number.isSafeInteger(value) || value < 0) {
-      throw new RangeError(`fit: ${name} must be a whole number, 0 or more, not ${String(value)}`)
+      throw new RangeError(`fit: ${name} must be a whole number, 0 or more, not ${shown(value)}`)
     }
   }
   if (schedule !== undefined && typeof schedule !== 'function') {
@@ -175,11 +178,10 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
   ] as const
   for (const [name, value, known] of choices) {
     if (!known.some((word) => word === value)) {
-      throw new TypeError(`fit: ${name} must be '${known.join("' or '")}', not '${String(value)}'`)
+      throw new TypeError(`fit: ${name} must be '${known.join("' or '")}', not ${shown(value)}`)
     }
   }
   checkCallbacks(callbacks)
-  if (typeof capture !== 'boolean') throw new TypeError(`fit: capture must be true or false, not ${String(capture)}`)
   checkMomentum('fit', schedule, optimizer)
   const lr = optimizer.paramGroups[0]!.lr
   const rates = schedule ? { schedule, per: schedulePer, timing: lrTiming, lr } : null

@@ -6,7 +6,7 @@ import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, shown } from '../tensor/options.ts'
 import { defaultGenerator, keepDraws, type StreamName } from '../tensor/random.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
@@ -107,7 +107,7 @@ export function sweepOf(minLr: number, maxLr: number, steps: number): number[] {
     throw new RangeError(`lrFind: the rates are too far apart: maxLr / minLr must be finite, got ${maxLr} / ${minLr}`)
   }
   if (!Number.isSafeInteger(steps) || steps < 2) {
-    throw new RangeError(`lrFind: steps must be an integer ≥ 2, got ${steps}`)
+    throw new RangeError(`lrFind: steps must be an integer ≥ 2, got ${shown(steps)}`)
   }
   const last = steps - 1
   return Array.from({ length: steps }, (_, i) => (i === last ? maxLr : minLr * (maxLr / minLr) ** (i / last)))

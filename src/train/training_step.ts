@@ -4,6 +4,7 @@ import type { Module } from '../nn/index.ts'
 import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { tensor } from '../tensor/create.ts'
+import { shown } from '../tensor/options.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
 import { checkAdded, checkOptimizer } from './check.ts'
 import type { Meter } from './meter.ts'
@@ -28,7 +29,7 @@ export function updatesOf({ train, accumulate = 1 }: Pick<UpdateOptions, 'train'
 export function checkUpdate(operation: string, options: UpdateOptions): void {
   const { accumulate = 1 } = options
   if (!Number.isSafeInteger(accumulate) || accumulate < 1) {
-    throw new RangeError(`${operation}: accumulate must be a whole number, 1 or more, not ${String(accumulate)}`)
+    throw new RangeError(`${operation}: accumulate must be a whole number, 1 or more, not ${shown(accumulate)}`)
   }
   checkClipping(operation, options)
 }

@@ -240,6 +240,34 @@ describe('capture', () => {
     plan.dispose()
   })
 
+  it('takes a rate that the function sets to the same number, and refuses one that changes, at its start or its end', async () => {
+    const bits = []
+    for (const captured of [true, false]) {
+      const { state, step, optimizer } = training()
+      const [group] = optimizer.paramGroups
+      const own = () => {
+        group!.lr = 0.125
+        step()
+      }
+      if (captured) capture(own).run(3)
+      else eagerly(own, 3)
+      bits.push(await state())
+    }
+    expect(bits[0]).toEqual(bits[1])
+    for (const isLate of [true, false]) {
+      const { step, optimizer } = training()
+      const lower = () => {
+        optimizer.paramGroups[0]!.lr /= 2
+      }
+      const own = () => {
+        if (!isLate) lower()
+        step()
+        if (isLate) lower()
+      }
+      expect(messageOf(() => capture(own))).toContain('the function itself changes settings that it uses')
+    }
+  })
+
   it('is an evaluation too, of the parameters as they are', async () => {
     const layer = new nn.Linear(3, 3)
     const [images, classes] = [x(), labels()]

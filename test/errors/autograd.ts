@@ -75,6 +75,12 @@ Pass the gradient of this tensor, or reduce it to one element first.`,
       run: () => relu(leaf(1)).backward(loose({ retainGraph: true })),
     },
     {
+      title: 'backward: a retainGraph that is neither true nor false',
+      error: 'TypeError',
+      text: 'backward: retainGraph must be true or false, not 1',
+      run: () => relu(leaf(1)).backward(null, { retainGraph: loose(1) }),
+    },
+    {
       title: 'backward: a gradient of another device',
       error: 'Error',
       text: 'backward: its tensors are on two devices',

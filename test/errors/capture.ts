@@ -2,11 +2,13 @@ import {
   capture,
   crossEntropy,
   detectAnomaly,
+  ImageBatches,
   KernelFile,
   linear,
   nn,
   optim,
   relu,
+  sched,
   tensor,
   warmUp,
 } from '../../src/index.ts'
@@ -152,6 +154,59 @@ export const captures: Area = {
       },
     },
     {
+      title: 'a captured step that sets a rate',
+      error: 'Error',
+      text:
+        'capture: the function itself changes settings that it uses, and no run of its plan would: change them between runs; ' +
+        'plan.run takes rates',
+      run: () => {
+        const { optimizer, step } = training()
+        capture(() => {
+          step()
+          optimizer.paramGroups[0]!.lr *= 0.9
+        })
+      },
+    },
+    {
+      title: 'a captured step with that of a scheduler',
+      error: 'Error',
+      text: 'Scheduler.step: a captured function is not called in the runs of its plan; call it after plan.run(), or give plan.run the rates',
+      run: () => {
+        const { optimizer, step } = training()
+        const scheduler = new sched.Scheduler(optimizer, () => 0.1)
+        capture(() => {
+          step()
+          scheduler.step()
+        })
+      },
+    },
+    {
+      title: 'a captured step with that of a plateau',
+      error: 'Error',
+      text: 'ReduceLROnPlateau.step: a captured function is not called in the runs of its plan; call it after plan.run()',
+      run: () => {
+        const { optimizer, step } = training()
+        const plateau = new sched.ReduceLROnPlateau(optimizer)
+        capture(() => {
+          step()
+          plateau.step(1)
+        })
+      },
+    },
+    {
+      title: 'a captured step that sets the position of its batches',
+      error: 'Error',
+      text: 'ImageBatches: position: a captured function is not called in the runs of its plan; set it before plan.run()',
+      run: () => {
+        const set = { count: 1, channels: 1, height: 1, width: 1, classes: [] } as const
+        const batches = new ImageBatches({ ...set, images: new Uint8Array(1), labels: new Uint8Array(1) })
+        capture(() => {
+          batches.position = 0
+          return batches.next()
+        })
+      },
+    },
+    {
       title: 'a captured step that uses one optimizer for two sets of parameters',
       error: 'Error',
       text: 'capture: a step uses one optimizer twice, each time for different parameters; make two optimizers',
@@ -203,6 +258,13 @@ export const captures: Area = {
       error: 'RangeError',
       text: 'plan.run: 2 rates are given for 3 steps',
       run: () => plan().run(3, { lr: [0.1, 0.2] }),
+    },
+    {
+      title: 'plan.run: rates of another kind',
+      error: 'TypeError',
+      text: 'plan.run: lr must be a number, or a list of one for each step, not a function',
+      cure: 'Of a schedule give its values: Array.from({ length: n }, (_, t) => schedule(t)).',
+      run: () => plan().run(2, { lr: loose(() => 0.1) }),
     },
     {
       title: 'plan.run: a rate that is none',

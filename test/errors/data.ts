@@ -255,6 +255,12 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
       run: () => fashionMnistFromBytes({ ...tinyFashionMnist(), trainLabels: idxFile([3], [1, 10, 2]) }),
     },
     {
+      title: 'Fashion-MNIST: an option that there is not',
+      error: 'TypeError',
+      text: 'loadFashionMnist: unknown option folder; known: dir, verify',
+      run: () => loadFashionMnist(loose({ folder: 'samples' })),
+    },
+    {
       title: 'take: more examples than there are',
       error: 'RangeError',
       text: 'take: n is 4, but must be an integer from 1 to 3 (the examples in the data set)',

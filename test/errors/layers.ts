@@ -11,6 +11,12 @@ export const layers: Area = {
       run: () => new nn.Linear(0, 10),
     },
     {
+      title: 'nn.Linear: a bias that is neither true nor false',
+      error: 'TypeError',
+      text: "nn.Linear: bias must be true or false, not 'no'",
+      run: () => new nn.Linear(3, 10, { bias: loose('no') }),
+    },
+    {
       title: 'nn.Sequential: a function where a module belongs',
       error: 'TypeError',
       text: 'nn.Sequential: argument 1 is not a module',
@@ -69,7 +75,7 @@ export const layers: Area = {
     {
       title: 'nn.buffer: a name that a state dict cannot have',
       error: 'TypeError',
-      text: "nn.buffer: the name must be a text without dots, such as 'running_mean', not bn.running_mean",
+      text: "nn.buffer: the name must be a text without dots, such as 'running_mean', not 'bn.running_mean'",
       run: () => nn.buffer(tensor([0]), 'bn.running_mean'),
     },
     {

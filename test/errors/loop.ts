@@ -203,9 +203,17 @@ export const loop: Area = {
       run: () => run({ callbacks: [{ onEpoch: 'stop' }] }),
     },
     {
+      title: 'fit: a store with the checkpoints of another run',
+      error: 'Error',
+      text:
+        'fit: checkpoint.store has checkpoints of a run that went further than step 0, the newest is step-00000235; continue it with ' +
+        "from: 'last', or give another store, such as another folder",
+      run: () => run({ checkpoint: { store: { ...noStore, list: async () => ['step-00000235'] } } }),
+    },
+    {
       title: 'fit: a switch that is neither true nor false',
       error: 'TypeError',
-      text: 'fit: capture must be true or false, not no',
+      text: "fit: capture must be true or false, not 'no'",
       run: () => run({ capture: 'no' }),
     },
     {
@@ -294,7 +302,7 @@ export const loop: Area = {
     {
       title: 'earlyStopping: an unknown metric',
       error: 'TypeError',
-      text: 'earlyStopping: metric must be one of testAcc, testLoss, trainAcc, trainLoss, not valLoss',
+      text: "earlyStopping: metric must be one of testAcc, testLoss, trainAcc, trainLoss, not 'valLoss'",
       run: () => earlyStopping({ metric: loose('valLoss') }),
     },
     {

@@ -57,6 +57,13 @@ export const moving: Area = {
       run: () => permute(zeros(2, 3), [1]),
     },
     {
+      title: 'squeeze: null for a dimension',
+      error: 'ShapeError',
+      text: `squeeze: dim null is not a dimension of the tensor
+  tensor [2, 3]`,
+      run: () => zeros(2, 3).squeeze(loose(null)),
+    },
+    {
       title: 'unsqueeze: a place past the last',
       error: 'ShapeError',
       text: `unsqueeze: dim must be a whole number from -3 to 2, not 3

@@ -1,5 +1,6 @@
 import {
   add,
+  argmax,
   avgPool2d,
   batchNorm,
   clamp,
@@ -14,6 +15,7 @@ import {
   matmul,
   max,
   maxPool2d,
+  mean,
   mul,
   nn,
   pixelShuffle,
@@ -157,9 +159,27 @@ Sizes of a dimension must be equal, or one of them 1.`,
     {
       title: 'gelu: an approximation that there is not',
       error: 'TypeError',
-      text: "gelu: approximate must be 'none' or 'tanh', not erf",
+      text: "gelu: approximate must be 'none' or 'tanh', not 'erf'",
       cure: 'Leave it out for the exact function.',
       run: () => gelu(zeros(2), loose({ approximate: 'erf' })),
+    },
+    {
+      title: 'matmul: a transpose that is neither true nor false',
+      error: 'TypeError',
+      text: "matmul: transposeB must be true or false, not 'no'",
+      run: () => matmul(zeros(2, 3), zeros(3, 2), { transposeB: loose('no') }),
+    },
+    {
+      title: 'mean: a keepDim that is neither true nor false',
+      error: 'TypeError',
+      text: 'mean: keepDim must be true or false, not 1',
+      run: () => mean(zeros(2, 3), 0, { keepDim: loose(1) }),
+    },
+    {
+      title: 'argmax: a keepDim that is neither true nor false',
+      error: 'TypeError',
+      text: "argmax: keepDim must be true or false, not 'yes'",
+      run: () => argmax(zeros(2, 3), 0, { keepDim: loose('yes') }),
     },
     {
       title: 'matmul: inner sizes that differ',

@@ -66,6 +66,13 @@ export const optimizers: Area = {
       run: () => new optim.SGD([weight()], { lr: Number.NaN }),
     },
     {
+      title: 'optim.SGD: a rate that is a text',
+      error: 'RangeError',
+      text: "optim.SGD: lr must be a number, 0 or more, not '0.1'",
+      cure: 'Number(text) makes a number of it.',
+      run: () => new optim.SGD([weight()], { lr: loose('0.1') }),
+    },
+    {
       title: 'optim.SGD: a dampening that is none',
       error: 'RangeError',
       text: 'optim.SGD: dampening must be a number, not Infinity',
@@ -128,7 +135,7 @@ export const optimizers: Area = {
     {
       title: 'optim.AdamW: betas out of their range',
       error: 'RangeError',
-      text: 'optim.AdamW: betas must be two numbers, each 0 or more and below 1, not 0.9,1',
+      text: 'optim.AdamW: betas must be two numbers, each 0 or more and below 1, not [0.9, 1]',
       run: () => new optim.AdamW([weight()], { betas: [0.9, 1] }),
     },
     {
@@ -237,7 +244,7 @@ export const optimizers: Area = {
     {
       title: 'optim.clipGradNorm: a switch that is neither true nor false',
       error: 'TypeError',
-      text: 'optim.clipGradNorm: errorIfNonfinite must be true or false, not yes',
+      text: "optim.clipGradNorm: errorIfNonfinite must be true or false, not 'yes'",
       run: () => optim.clipGradNorm([weight()], 1, { errorIfNonfinite: loose('yes') }),
     },
     {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { decodeSafetensors, encodeSafetensors, type HostTensor } from '../../src/data/safetensors.ts'
-import { loadSafetensors, saveSafetensors } from '../../src/node/index.ts'
+import { loadSafetensors, nn, saveSafetensors } from '../../src/node/index.ts'
 import { type Area, loose, PATH } from './refusal.ts'
 
 const NAME = 'weights.safetensors'
@@ -242,8 +242,14 @@ export const safetensors: Area = {
     {
       title: 'saveSafetensors: no tensors',
       error: 'TypeError',
-      text: 'saveSafetensors: the tensors must be a map or an object, such as net.stateDict()',
+      text: 'saveSafetensors: the tensors must be a map or an object of tensors by their names, such as net.stateDict(), not 1',
       run: () => saveSafetensors('none', loose(1)),
+    },
+    {
+      title: 'saveSafetensors: a network',
+      error: 'TypeError',
+      text: 'saveSafetensors: the tensors must be a map or an object of tensors by their names, such as net.stateDict(), not a Sequential',
+      run: () => saveSafetensors('none', loose(new nn.Sequential(new nn.Linear(2, 3)))),
     },
     {
       title: 'saveSafetensors: something that is not a tensor',

@@ -1,4 +1,4 @@
-import { noGrad, permutation, relu, scope, type Tensor, tensor } from '../../src/index.ts'
+import { capture, noGrad, permutation, relu, scope, type Tensor, tensor } from '../../src/index.ts'
 import { Generator, manualSeed } from '../../src/tensor/random.ts'
 import { type Area, loose } from './refusal.ts'
 
@@ -52,7 +52,7 @@ export const tensors: Area = {
     {
       title: 'tensor: an unknown type of elements',
       error: 'TypeError',
-      text: 'tensor: dtype must be float32, int32 or uint8, not float64',
+      text: "tensor: dtype must be float32, int32 or uint8, not 'float64'",
       run: () => tensor([1], [1], { dtype: loose('float64') }),
     },
     {
@@ -81,6 +81,20 @@ export const tensors: Area = {
       text: 'tensor [2]: only float32 tensors can require a gradient, this one is int32',
       cure: 'Make the tensor float32, or leave requiresGrad out: labels and indices need no gradient.',
       run: () => tensor([1, 2], [2], { dtype: 'int32', requiresGrad: true }),
+    },
+    {
+      title: 'tensor: a requiresGrad that is neither true nor false',
+      error: 'TypeError',
+      text: "tensor: requiresGrad must be true or false, not 'no'",
+      run: () => tensor([1, 2], [2], { requiresGrad: loose('no') }),
+    },
+    {
+      title: 'requiresGrad set to something that is neither true nor false',
+      error: 'TypeError',
+      text: 'x [1]: requiresGrad must be true or false, not 0',
+      run: () => {
+        tensor([1], [1], { name: 'x' }).requiresGrad = loose(0)
+      },
     },
     {
       title: 'requiresGrad changed on the result of an operation',
@@ -157,6 +171,12 @@ export const tensors: Area = {
       error: 'TypeError',
       text: 'scope(fn) takes a synchronous function; read values outside of it',
       run: () => scope(async () => tensor([1]).item()),
+    },
+    {
+      title: 'an asynchronous function given to capture()',
+      error: 'TypeError',
+      text: 'capture(fn) takes a synchronous function; read values outside of it',
+      run: () => capture(async () => relu(tensor([1]))),
     },
     {
       title: 'an asynchronous function given to noGrad()',

@@ -45,9 +45,13 @@ it.each<[string, () => unknown, string]>([
   [
     'GELU',
     () => new nn.GELU({ approximate: 'erf' as 'none' }),
-    "nn.GELU: approximate must be 'none' or 'tanh', not erf",
+    "nn.GELU: approximate must be 'none' or 'tanh', not 'erf'",
   ],
-  ['GELU', () => new nn.GELU('tanh' as never), 'nn.GELU: options must be an object with any of approximate, not tanh'],
+  [
+    'GELU',
+    () => new nn.GELU('tanh' as never),
+    "nn.GELU: options must be an object with any of approximate, not 'tanh'",
+  ],
   ['Softmax', () => new nn.Softmax(0.5), 'nn.Softmax: dim must be a whole number, not 0.5'],
 ])('%s refuses what it cannot compute with when it is made', (_, run, message) => {
   expect(messageOf(run)).toBe(message)

@@ -432,7 +432,7 @@ describe('refusals', () => {
     expect(make({ affine: 1 })).toBe('nn.BatchNorm2d: affine must be true or false, not 1')
     expect(make({ eps: -1 })).toBe('nn.BatchNorm2d: eps must be a number, 0 or more, not -1')
     expect(make({ momentum: 'all' })).toBe(
-      'nn.BatchNorm2d: momentum must be a number, or null for the average of all batches, not all',
+      "nn.BatchNorm2d: momentum must be a number, or null for the average of all batches, not 'all'",
     )
     expect(messageOf(() => new nn.BatchNorm2d(0))).toBe(
       'nn.BatchNorm2d: numFeatures must be a whole number, 1 or more, not 0',

@@ -140,7 +140,7 @@ describe('buffers', () => {
     )
     for (const name of ['', 'a.b']) {
       expect(messageOf(() => nn.buffer(tensor([1]), name))).toBe(
-        `nn.buffer: the name must be a text without dots, such as 'running_mean', not ${name}`,
+        `nn.buffer: the name must be a text without dots, such as 'running_mean', not '${name}'`,
       )
     }
   })

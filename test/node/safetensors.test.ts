@@ -83,7 +83,15 @@ it('what can’t be saved is refused, and nothing is left behind', async () => {
     'safetensors: tensor "../t": a name must not be a path that leads out of a folder',
   )
   expect(await message({ t: 5 })).toBe('saveSafetensors: "t" is not a tensor')
-  expect(await message(null)).toBe('saveSafetensors: the tensors must be a map or an object, such as net.stateDict()')
+  const right = 'a map or an object of tensors by their names, such as net.stateDict()'
+  const other: [unknown, string][] = [
+    [null, 'null'],
+    [new nn.Sequential(new nn.Linear(1, 1)), 'a Sequential'],
+    [[t], '[a Tensor]'],
+  ]
+  for (const [given, shown] of other) {
+    expect(await message(given)).toBe(`saveSafetensors: the tensors must be ${right}, not ${shown}`)
+  }
   const nowhere = join(folder, 'nowhere', 'x')
   expect(await message({ t }, nowhere)).toMatch(/^\S+\/nowhere\/x can't be written: ENOENT: /)
   expect(await failure(saveSafetensors(nowhere, { t }))).toBeInstanceOf(WriteError)

@@ -357,7 +357,7 @@ describe('the state', () => {
       ],
       [
         { ...good, paramGroups: [{ ...group!, betas: [0.9, 1] }] },
-        'optim.AdamW: betas must be two numbers, each 0 or more and below 1, not 0.9,1',
+        'optim.AdamW: betas must be two numbers, each 0 or more and below 1, not [0.9, 1]',
       ],
     ]
     for (const [state, message] of cases) expect(messageOf(() => optimizer.loadStateDict(state))).toBe(message)
@@ -396,7 +396,7 @@ describe('new optim.AdamW', () => {
     [
       'a beta of 1',
       { betas: [1, 0.9] },
-      'optim.AdamW: betas must be two numbers, each 0 or more and below 1, not 1,0.9',
+      'optim.AdamW: betas must be two numbers, each 0 or more and below 1, not [1, 0.9]',
     ],
     ['one beta', { betas: 0.9 }, 'optim.AdamW: betas must be two numbers, each 0 or more and below 1, not 0.9'],
     ['amsgrad as a number', { amsgrad: 1 }, 'optim.AdamW: amsgrad must be true or false, not 1'],
@@ -408,4 +408,25 @@ describe('new optim.AdamW', () => {
   ])('refuses %s', (_, options, message) => {
     expect(messageOf(() => new optim.AdamW([p()], loose(options)))).toBe(message)
   })
+})
+
+it('every optimizer and every group has its own betas, whoever changes an array of them later', () => {
+  const betas: [number, number] = [0.5, 0.6]
+  const some = () => [parameter([1, 2], [2])]
+  const optimizer = new optim.AdamW([{ params: some() }, { params: some() }], { lr: 0.1, betas })
+  const saved = optimizer.stateDict()
+  const [first, second] = optimizer.paramGroups as unknown as { betas: number[] }[]
+  first!.betas[0] = 0.1
+  betas[1] = 0.2
+  expect([second!.betas, saved.paramGroups[0]!.betas]).toEqual([
+    [0.5, 0.6],
+    [0.5, 0.6],
+  ])
+  optimizer.loadStateDict(saved)
+  first!.betas[1] = 0.3
+  expect(saved.paramGroups[0]!.betas).toEqual([0.5, 0.6])
+  const plain = new optim.AdamW(some(), { lr: 0.1 })
+  const [own] = plain.paramGroups as unknown as { betas: number[] }[]
+  own!.betas[0] = 0.1
+  expect(new optim.AdamW(some(), { lr: 0.1 }).paramGroups[0]!.betas).toEqual([0.9, 0.999])
 })

@@ -374,7 +374,7 @@ describe('new optim.SGD refuses', () => {
     [
       'a rate as text',
       () => new optim.SGD([p()], loose({ lr: '0.1' })),
-      'optim.SGD: lr must be a number, 0 or more, not 0.1',
+      "optim.SGD: lr must be a number, 0 or more, not '0.1'",
     ],
     ['negative momentum', () => new optim.SGD([p()], { lr: 1, momentum: -1 }), number('momentum', -1)],
     [

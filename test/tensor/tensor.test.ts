@@ -171,7 +171,7 @@ describe('tensor() refuses, and takes no memory,', () => {
     [
       'an unknown type',
       () => tensor([1], [1], { dtype: 'float64' as DType }),
-      'tensor: dtype must be float32, int32 or uint8, not float64',
+      "tensor: dtype must be float32, int32 or uint8, not 'float64'",
     ],
     [
       'a gradient for integers',

@@ -237,10 +237,11 @@ describe('a folder of checkpoints', () => {
       expect(readdirSync(path).sort()).toEqual(['lock', 'mine.safetensors'])
     })
     expect(begun).toBe(0)
+    await by.remove(checkpointName(1))
     const failed = oneEpoch(path, () => Promise.reject(new Error('by a callback')))
     await expect(failed).rejects.toThrow('by a callback')
     await by.remove('mine')
-    expect(readdirSync(path).sort()).toEqual([0, 1].map((step) => `${checkpointName(step)}.safetensors`))
+    expect(readdirSync(path)).toEqual([`${checkpointName(0)}.safetensors`])
   })
 
   it('of another process is refused before anything is computed, for reading the last state too', async () => {
@@ -267,6 +268,28 @@ describe('a folder of checkpoints', () => {
     await store.save('mine', state)
     expect(readdirSync(path).filter((name) => name.startsWith('.'))).toEqual([])
   })
+})
+
+it('a run takes no store in which another went further: ‘last’ would continue the other one', async () => {
+  const store = memoryStore()
+  const checkpoint = { store, every: 2, keep: 9 }
+  const first = start({ make: sgd })
+  await fit(first.net, { data, optimizer: first.optimizer, epochs: 1, checkpoint })
+  const kept = new Map(store.states)
+  const earlier = kept.get(checkpointName(2))!
+  const { net, optimizer } = start({ make: sgd }, 99)
+  const before = await valuesOf(net, optimizer, 0)
+  const refused = (step: number) =>
+    `fit: checkpoint.store has checkpoints of a run that went further than step ${step}, the newest is ${checkpointName(6)}; ` +
+    "continue it with from: 'last', or give another store, such as another folder"
+  await expect(fit(net, { data, optimizer, epochs: 1, checkpoint })).rejects.toThrow(refused(0))
+  await expect(fit(net, { data, optimizer, epochs: 1, checkpoint, from: earlier })).rejects.toThrow(refused(2))
+  expect([store.states, await valuesOf(net, optimizer, 0)]).toEqual([kept, before])
+  // One that has only its start, or that ends where this one continues, has nothing to lose.
+  await fit(net, { data, optimizer, epochs: 2, checkpoint, from: kept.get(checkpointName(6))! })
+  for (const name of [...store.states.keys()]) if (name !== checkpointName(0)) await store.remove(name)
+  await fit(net, { data, optimizer, epochs: 1, checkpoint })
+  for (const part of [first.optimizer, first.net, optimizer, net]) part.dispose()
 })
 
 it('a folder of checkpoints holds every bit, and names a damaged one', async () => {

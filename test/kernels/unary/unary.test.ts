@@ -115,6 +115,6 @@ it('refuses options that are none', () => {
   expect(() => library.elu(x, nan)).toThrow('elu: alpha must be a number, not NaN')
   expect(() => library.clamp(x, {})).toThrow('clamp: give min, max or both')
   expect(() => library.gelu(x, { approximate: 'erf' as never })).toThrow(
-    "gelu: approximate must be 'none' or 'tanh', not erf",
+    "gelu: approximate must be 'none' or 'tanh', not 'erf'",
   )
 })
