@@ -275,7 +275,7 @@ const plans = [
   ...mutantsOf('src/capture/capture.ts', tests.capture, [
     {
       id: 'capture-retain',
-      find: 'for (const storage of recording.externals()) storage.retain()',
+      find: 'for (const storage of this.#held) storage.retain()',
       replace: '',
       breaks: 'A plan does not hold the memory it works on.',
     },

@@ -182,7 +182,7 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
   },
   {
     id: 'optim-load-options',
-    find: 'void Object.assign(this.paramGroups[i]!, options)',
+    find: 'void Object.assign(this.paramGroups[i]!, defined(options))',
     replace: 'void i',
     breaks: 'Loading a state leaves the options as they were.',
   },
