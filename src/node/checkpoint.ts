@@ -206,6 +206,7 @@ const shaped = (value: unknown, entries: Entries): boolean => {
 const optional = (entries: Entries): Check => {
   return (value) => value === undefined || shaped(value, entries)
 }
+const isNames: Check = (value) => Array.isArray(value) && value.every((name) => typeof name === 'string')
 const isFigure: Check = (value) => value === null || isNumber(value)
 const isCallback: Check = (value) => value === null || shaped(value, { values: () => true })
 /** Without an evaluation the figures of the test are NaN. */
@@ -226,7 +227,10 @@ const STATE: Entries = {
   'optimizer.step': isCount,
   'optimizer.skipped': allOf(isCount),
   'optimizer.paramGroups': isGroups,
+  'optimizer.groups': (value) => value === undefined || (Array.isArray(value) && value.every(isNames)),
   'optimizer.others': allOf(isNumber),
+  frozen: (value) => value === undefined || isNames(value),
+  evaluated: (value) => value === undefined || isNames(value),
   settings: optional({ images: isCount, batchSize: isCount, accumulate: isCount, seed: isCount, lr: isSeconds }),
   figures: optional({ trainLoss: isFigure, trainAcc: isFigure, testLoss: isFigure, testAcc: isFigure }),
   random: optional({ seed: isCount, draws: isCount }),

@@ -9,7 +9,14 @@ import { evaluateBy, evaluationStepper } from './evaluate.ts'
 import { type HistoryRecord, isRecorded } from './history.ts'
 import { METER_WORDS, Meter, type Totals } from './meter.ts'
 import { momentumAt, type RateOptions, rateAt } from './rates.ts'
-import { type Figures, type Position, type SavedSettings, type SavedState, valuesOf } from './saved_state.ts'
+import {
+  type Figures,
+  type Position,
+  restoreModes,
+  type SavedSettings,
+  type SavedState,
+  valuesOf,
+} from './saved_state.ts'
 import type { Stepper } from './stepper.ts'
 import { type UpdateOptions, updateStepper, updatesOf } from './training_step.ts'
 
@@ -74,13 +81,14 @@ export class Loop {
     const { net, epochs } = this.#options
     const states = this.#from?.callbacks
     let stopped = await this.#each((callback, i) => callback.onBegin?.(this.#about, states?.[i] ?? null))
-    const restoreModes = setMode(net, true)
+    const putBack = setMode(net, true)
     try {
+      if (this.#from) restoreModes(net, this.#from)
       if (this.#from === null && !stopped) await this.#save(this.#position())
       while (!stopped && this.#epoch < epochs) stopped = await this.#runEpoch()
     } finally {
       this.#options.optimizer.eval()
-      restoreModes()
+      putBack()
     }
     const result = {
       ...this.#figures,

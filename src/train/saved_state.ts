@@ -41,7 +41,7 @@ export interface Figures {
   readonly testAcc: number
 }
 
-/** An optimizer's state by names, independent of the order of parameters and of their groups. */
+/** An optimizer's state by names, independent of the order in which an optimizer was given parameters and groups. */
 export interface SavedOptimizer {
   /** The name of its class, such as 'SGD'. */
   readonly name: string
@@ -50,6 +50,8 @@ export interface SavedOptimizer {
   readonly skipped?: Readonly<Record<string, number>>
   /** The options of its groups; those in force stay where they are absent. */
   readonly paramGroups?: readonly Readonly<Record<string, unknown>>[]
+  /** The names of their parameters, which a callback may have put there; those that the optimizer has stay where they are absent. */
+  readonly groups?: readonly (readonly string[])[]
   /** What else belongs to its state, such as the seed of SGLD's noise. */
   readonly others?: Readonly<Record<string, number>>
   /** By the name of the state, such as 'momentum', then by that of the parameter; parameters without it are absent. */
@@ -75,6 +77,9 @@ export interface SavedState {
   /** Parameters and buffers of the network under PyTorch's names: '0.weight'. */
   readonly network: ReadonlyMap<string, HostTensor>
   readonly optimizer: SavedOptimizer
+  /** The names of the parameters without a gradient, and of the modules in evaluation mode; they stay as they are if absent. */
+  readonly frozen?: readonly string[]
+  readonly evaluated?: readonly string[]
   /** What the run was begun with; absent in checkpoints of format 1. */
   readonly settings?: SavedSettings
   readonly figures?: Figures
@@ -86,7 +91,7 @@ export interface SavedState {
   readonly callbacks?: readonly (CallbackState | null)[]
 }
 
-type Values = Pick<SavedState, 'network' | 'optimizer'>
+type Values = Pick<SavedState, 'network' | 'optimizer' | 'frozen' | 'evaluated'>
 
 /**
  * The state of a network after a step, and that of an optimizer of its parameters. Throws DivergedError where a number is
@@ -94,7 +99,8 @@ type Values = Pick<SavedState, 'network' | 'optimizer'>
  */
 export async function valuesOf(net: Module, optimizer: Optimizer, step: number): Promise<Values> {
   const { step: steps, skipped, paramGroups, state, ...others } = optimizer.stateDict()
-  const names = namesOf(net, optimizer)
+  const groups = namesOf(net, optimizer)
+  const names = groups.flat()
   const isParameter = new Set(net.namedParameters().keys())
   const network = await toHost(net.stateDict())
   const checkFinite = (what: string, { dtype, data }: HostTensor) => {
@@ -114,11 +120,16 @@ export async function valuesOf(net: Module, optimizer: Optimizer, step: number):
     saved.set(key, values)
   }
   const missed = names.flatMap((name, i) => (skipped?.[i] ? [[name, skipped[i]] as const] : []))
+  const namesWhere = <T>(list: ReadonlyMap<string, T>, holds: (value: T) => boolean) =>
+    [...list].flatMap(([name, value]) => (holds(value) ? [name] : []))
   return {
     network,
+    frozen: namesWhere(net.namedParameters(), (p) => !p.requiresGrad),
+    evaluated: namesWhere(net.namedModules(), (module) => !module.training),
     optimizer: {
       name: optimizer.name,
       step: steps,
+      groups,
       ...(missed.length > 0 && { skipped: Object.fromEntries(missed) }),
       paramGroups: paramGroups as unknown as readonly Readonly<Record<string, unknown>>[],
       ...(Object.keys(others).length > 0 && { others: others as unknown as Record<string, number> }),
@@ -127,14 +138,17 @@ export async function valuesOf(net: Module, optimizer: Optimizer, step: number):
   }
 }
 
-/** Restores what {@link valuesOf} gave. Throws DataError, and changes nothing, if it does not fit. */
-export function restoreValues(net: Module, optimizer: Optimizer, { network, optimizer: saved }: Values, where: string) {
-  const names = namesOf(net, optimizer)
+/** Restores what {@link valuesOf} gave, except the modes. Throws DataError, and changes nothing, if it does not fit. */
+export function restoreValues(net: Module, optimizer: Optimizer, saved: Values, where: string): void {
+  const { network, optimizer: its, frozen } = saved
+  const groups = its.groups ?? namesOf(net, optimizer)
+  const names = groups.flat()
   const own = net.stateDict()
   const parameters = net.namedParameters()
+  const unknown = (what: string, name: string) =>
+    new DataError(`${where}: it has the ${what} ${JSON.stringify(name)}, which the network does not have`)
   const check = (what: string, name: string, { dtype, shape }: HostTensor, wanted: Tensor | undefined) => {
-    if (!wanted)
-      throw new DataError(`${where}: it has the ${what} ${JSON.stringify(name)}, which the network does not have`)
+    if (!wanted) throw unknown(what, name)
     if (dtype === wanted.dtype && sameShape(shape, wanted.shape)) return
     const right = `the network's is ${wanted.dtype} ${formatShape(wanted.shape)}`
     throw new DataError(`${where}: its ${what} ${name} is ${dtype} ${formatShape(shape)}, ${right}`)
@@ -145,33 +159,59 @@ export function restoreValues(net: Module, optimizer: Optimizer, { network, opti
   for (const [name, tensor] of own) {
     if (!found.has(tensor)) throw new DataError(`${where}: it has no ${kindOf(name)} ${name}`)
   }
-  if (saved.name !== optimizer.name) {
-    throw new DataError(`${where}: its optimizer is ${saved.name}, not ${optimizer.name}; continue with ${saved.name}`)
+  if (its.name !== optimizer.name) {
+    throw new DataError(`${where}: its optimizer is ${its.name}, not ${optimizer.name}; continue with ${its.name}`)
   }
-  for (const [key, values] of saved.state) {
+  for (const name of [...names, ...(frozen ?? [])]) if (!parameters.has(name)) throw unknown('parameter', name)
+  for (const [key, values] of its.state) {
     for (const [name, value] of values) check(key, name, value, parameters.get(name))
   }
-  const lists = [...saved.state].map(([key, values]) => [key, toDevice(values, optimizer.gpu)] as const)
+  const lists = [...its.state].map(([key, values]) => [key, toDevice(values, optimizer.gpu)] as const)
   const tensors = toDevice(network, optimizer.gpu)
+  const now = optimizer.stateDict()
+  const undo = regroup(
+    optimizer,
+    groups.map((list) => list.map((name) => parameters.get(name)!)),
+  )
   try {
-    const state = Object.fromEntries(lists.map(([key, made]) => [key, names.map((name) => made.get(name) ?? null)]))
-    const { step, skipped = {}, others } = saved
-    const now = optimizer.stateDict()
+    const { step, skipped = {}, others, paramGroups = now.paramGroups } = its
     const given = {
       ...now,
       ...others,
       step,
       skipped: names.map((name) => (Object.hasOwn(skipped, name) ? skipped[name]! : 0)),
-      paramGroups: saved.paramGroups ?? now.paramGroups,
-      state,
+      paramGroups,
+      state: Object.fromEntries(lists.map(([key, values]) => [key, names.map((name) => values.get(name) ?? null)])),
     }
     optimizer.loadStateDict(given as unknown as OptimizerState)
     net.loadStateDict(tensors)
+    if (frozen) for (const [name, p] of parameters) p.requiresGrad = !frozen.includes(name)
   } catch (error) {
+    undo()
     throw new DataError(`${where}: ${(error as Error).message}`)
   } finally {
     for (const made of [...tensors.values(), ...lists.flatMap(([, values]) => [...values.values()])]) made.dispose()
   }
+}
+
+/** Gives the groups these parameters. Groups that stay are the objects that they were. What is returned undoes it. */
+function regroup({ paramGroups }: Optimizer, lists: readonly (readonly Tensor[])[]): () => void {
+  const before = paramGroups.map((group) => [group, group.params] as const)
+  const groups = lists.map((params, i) => {
+    const [group, own] = before[i] ?? [{ ...paramGroups[0]! }, []]
+    const isSame = own.length === params.length && own.every((p, k) => p === params[k])
+    return isSame ? group : Object.assign(group, { params: [...params] })
+  })
+  paramGroups.splice(0, paramGroups.length, ...groups)
+  return () => {
+    paramGroups.splice(0, paramGroups.length, ...before.map(([group, params]) => Object.assign(group, { params })))
+  }
+}
+
+/** Puts modules into the modes that they had when {@link valuesOf} was called. */
+export function restoreModes(net: Module, { evaluated }: Pick<Values, 'evaluated'>): void {
+  // Those around others come first: a mode is that of all inside.
+  if (evaluated) for (const [name, module] of net.namedModules()) module.train(!evaluated.includes(name))
 }
 
 /** Has the default generator draw what would have followed: the one in force, if it has the saved seed, or a new one. */
@@ -181,10 +221,10 @@ export function restoreRandom({ seed, draws }: SavedRandom): void {
   generator.draws = draws
 }
 
-/** The names in the network of an optimizer's parameters, in the optimizer's order. */
-function namesOf(net: Module, optimizer: Optimizer): string[] {
+/** The names in the network of the parameters in each of an optimizer's groups. */
+function namesOf(net: Module, optimizer: Optimizer): string[][] {
   const named = new Map([...net.namedParameters()].map(([name, p]) => [p, name]))
-  return optimizer.paramGroups.flatMap(({ params }, group) =>
+  return optimizer.paramGroups.map(({ params }, group) =>
     params.map((p, i) => {
       const name = named.get(p)
       if (name !== undefined) return name

@@ -41,11 +41,14 @@ function checkpointOf(step: number, history = ''): Checkpoint {
     version: '1.2.3',
     adapter: 'an adapter',
     network: new Map([['0.weight', tensorOf(1, -0, Number.MIN_VALUE)]]),
+    frozen: ['0.weight'],
+    evaluated: ['', '0'],
     optimizer: {
       name: 'AdamW',
       step: step - 1,
       skipped: { '0.weight': 2 },
       paramGroups: [{ lr: 0.1, betas: [0.9, 0.999], amsgrad: false }],
+      groups: [['0.weight']],
       others: { seed: 5 },
       state: new Map([['expAvg', new Map([['0.weight', tensorOf(4, 5, 6)]])]]),
     },
@@ -110,7 +113,7 @@ describe('a checkpoint', () => {
   })
 
   it('of format 1 is read as a state of SGD', () => {
-    const { optimizer, position, ...others } = checkpointOf(7)
+    const { optimizer, position, frozen: _, evaluated: __, ...others } = checkpointOf(7)
     // The sum of the losses was a float32, here 23.5.
     const words = newTotals()
     words.set([5, 8, 0, -1, -1, 0, 0, 0, 23.5 * 2 ** 21])
@@ -212,6 +215,21 @@ describe('a checkpoint', () => {
       'with a group that holds a text',
       withState((s) => ({ ...s, optimizer: { ...(s.optimizer as object), paramGroups: [{ lr: '1' }] } })),
       "its state's optimizer.paramGroups is missing or invalid",
+    ],
+    [
+      'with a group of numbers',
+      withState((s) => ({ ...s, optimizer: { ...(s.optimizer as object), groups: [[1]] } })),
+      "its state's optimizer.groups is missing or invalid",
+    ],
+    [
+      'with a text as what is frozen',
+      withState((s) => ({ ...s, frozen: 'x' })),
+      "its state's frozen is missing or invalid",
+    ],
+    [
+      'with a number as a module',
+      withState((s) => ({ ...s, evaluated: [1] })),
+      "its state's evaluated is missing or invalid",
     ],
     [
       'with half a step left out',

@@ -148,6 +148,49 @@ describe('a run that continues from a saved state ends with the bits of one that
   })
 })
 
+it('what a callback has frozen, put into evaluation mode or grouped otherwise stays so in a run that continues', async () => {
+  const changing = (net: Normed, { paramGroups }: optim.Optimizer): FitCallback => ({
+    onBatch: ({ step }) => {
+      if (step === 3) net.hidden.weight.requiresGrad = false
+      if (step === 5) net.norm.eval()
+      if (step === 8) paramGroups[0]!.params.pop()
+      if (step === 9) paramGroups.push({ ...paramGroups[0]!, lr: 0.3, params: [paramGroups[0]!.params.shift()!] })
+      if (step === 11) paramGroups[0]!.params.reverse()
+      if (step === 13) net.hidden.weight.requiresGrad = true
+      if (step === 14) net.norm.train()
+    },
+  })
+  const options = { data, epochs: 3, seed: 7 }
+  for (const make of [sgd, (net: nn.Module) => new optim.AdamW(net.parameters())]) {
+    const begin = (seed: number) => {
+      const { net, optimizer } = start({ net: () => new Normed(), make }, seed)
+      return { net: net as Normed, optimizer, callbacks: [changing(net as Normed, optimizer)] }
+    }
+    const { net, ...whole } = begin(3)
+    const store = memoryStore()
+    const want = await fit(net, { ...options, ...whole, checkpoint: { store, every: 1, keep: 99 } })
+    const values = await valuesOf(net, whole.optimizer, 0)
+    for (const step of [2, 3, 5, 7, 8, 9, 10, 12, 13, 16]) {
+      const other = begin(99)
+      // They are as the run left them, not as it found them.
+      other.net.classify.bias!.requiresGrad = false
+      const from = store.states.get(checkpointName(step))!
+      const [first] = other.optimizer.paramGroups
+      const { history } = await fit(other.net, {
+        ...options,
+        optimizer: other.optimizer,
+        callbacks: other.callbacks,
+        from,
+      })
+      expect([step, await valuesOf(other.net, other.optimizer, 0)]).toEqual([step, values])
+      expect([history, other.net.norm.training, other.optimizer.paramGroups.length]).toEqual([want.history, true, 2])
+      expect(other.optimizer.paramGroups[0]).toBe(first)
+      for (const part of [other.optimizer, other.net]) part.dispose()
+    }
+    for (const part of [whole.optimizer, net]) part.dispose()
+  }
+})
+
 it('a schedule-free optimizer is saved with the means, which are evaluated, and left with them', async () => {
   const { net, optimizer } = start({ make: (one) => new optim.ScheduleFreeSGD(one.parameters()) })
   const store = memoryStore()

@@ -144,6 +144,17 @@ it('what is of another network or optimizer is refused, and nothing is changed',
   expect(refused({ '0.bias': { ...bias, data: new Float32Array(3) } }, { paramGroups: [] })).toBe(
     'x: optim.SGD: the state has 0 groups and 4 parameters, this optimizer 1 and 4',
   )
+  expect(refused({}, { groups: [['0.bias', 'up']] })).toBe(
+    'x: it has the parameter "up", which the network does not have',
+  )
+  // The groups were other ones already when its options were refused.
+  const { state, paramGroups } = values.optimizer
+  const regrouped = {
+    groups: [['0.bias'], ['2.bias', '0.weight', '2.weight']],
+    state,
+    paramGroups: [...paramGroups!, { lr: 'x' }],
+  }
+  expect(refused({}, regrouped)).toBe("x: optim.SGD: lr must be a number, 0 or more, not 'x'")
   const lacking = new Map([...values.network].filter(([name]) => name !== '0.bias'))
   const restore = () => restoreValues(net, optimizer, { ...values, network: lacking }, 'x')
   expect(messageOf(restore)).toBe('x: it has no parameter 0.bias')
