@@ -138,9 +138,10 @@ async function trainOn(
   const about = { title, epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
   const settings = { images: train.size, batchSize: train.batchSize, accumulate: 1, seed, lr }
-  const from = found ? { ...withOptionsNow(found.checkpoint, optimizer), settings, history: [...records] } : undefined
-  if (from) restoreValues(net, optimizer, from, found!.path)
+  if (found) restoreValues(net, optimizer, withOptionsNow(found.checkpoint, optimizer), found.path)
   const plateau = plateauOf(plan, optimizer)
+  // Once more, since the plateau has set the rate that it had reached.
+  const from = found ? { ...withOptionsNow(found.checkpoint, optimizer), settings, history: [...records] } : undefined
   let begun = false
   if (going && !found) await noteOptions(path, recorded(options, [...DECIDING, ...SAVING]))
   onFiles()
