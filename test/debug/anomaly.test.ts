@@ -255,7 +255,7 @@ describe('switching', () => {
 
   it('refuses the one for the other', async () => {
     expect(messageOf(() => setDetectAnomaly((() => 1) as unknown as boolean))).toBe(
-      'setDetectAnomaly: mode must be true or false, not () => 1; detectAnomaly takes a function',
+      'setDetectAnomaly: mode must be true or false, not a function; detectAnomaly takes a function',
     )
     await expect(detectAnomaly(true as unknown as () => number)).rejects.toThrow(
       new TypeError('detectAnomaly: fn must be a function, not true; setDetectAnomaly takes true or false'),
