@@ -10,7 +10,7 @@ import { requireOptions, shown } from '../tensor/options.ts'
 import { unregister } from '../tensor/owned.ts'
 import { scope, tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
-import { type Current, type Dependence, isAnyCapturing, recordInto } from './current.ts'
+import { type Current, type Dependence, followRows, isAnyCapturing, recordInto } from './current.ts'
 import type { RateOf } from './per_step.ts'
 
 /** Options of {@link Plan.run}. */
@@ -164,6 +164,8 @@ function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () =
     gpu,
     recording,
     uses: new Map(),
+    rows: new WeakMap(),
+    leftOut: new WeakSet(),
     acrossBatch: null,
     adopted: false,
     dependences: [],
@@ -177,10 +179,15 @@ function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () =
       leaves.add(leaf)
       made.leaves.add(leaf)
     },
-    start: () => {
+    start: (_, { storage, size }) => {
       isTraining = true
+      // Rows that fill a batch up would add to the gradients.
+      if (size > 1 && made.rows.has(storage) && !made.leftOut.has(storage)) {
+        made.acrossBatch ??= 'a gradient given to backward'
+      }
     },
-    operation: (_, inputs) => {
+    operation: ({ name }, inputs, _, out) => {
+      followRows(made, name, inputs, out)
       for (const t of inputs) {
         if (t && !t.node && t.storage.pool !== recording.memory.pool) uses.set(t, uses.get(t) || gradEnabled())
       }

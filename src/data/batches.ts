@@ -156,7 +156,9 @@ export class ImageBatches {
       return this.batch(i)
     }
     const selection = { first: 0, count: this.batchSize, batches: { storage: this.#batches.storage, use } }
-    return { ...gatherBatch(this.#source(), selection, SCALE), size: this.batchSize }
+    const { images, labels } = gatherBatch(this.#source(), selection, SCALE)
+    for (const { storage } of [images, labels]) recording.rows.set(storage, this.batchSize)
+    return { images, labels, size: this.batchSize }
   }
 
   /** The batches of one recording, from the current position on. */

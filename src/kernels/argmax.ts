@@ -30,7 +30,7 @@ function placeOf(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, 
   const dims = dim === undefined ? dimsOf(name, input, dim) : [dimOf(name, input, dim)]
   const reduced = { input, dims: input.length === 0 ? [] : dims }
   requireElements(name, reduced)
-  if (dims[0] === 0 && input[0]! > 1) looksAcross(`${name} along dim 0`)
+  if (dims[0] === 0 && input[0]! > 1) looksAcross(`${name} along dim 0`, x)
   const shape = outputOf(reduced, options.keepDim ?? false)
   const at = dim === undefined ? 0 : dims[0]!
   const inner = dim === undefined ? 1 : sizeOf(input.slice(at + 1))

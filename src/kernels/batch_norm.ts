@@ -257,7 +257,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
   if (training && runningMean && momentum === null && !numBatchesTracked) {
     throw new TypeError('batchNorm: with momentum null numBatchesTracked must be given, which counts the batches')
   }
-  if (training) looksAcross('batchNorm in training')
+  if (training) looksAcross('batchNorm in training', x)
   const inputs: Inputs = [x, weight, bias, runningMean, runningVar, numBatchesTracked]
   return apply(batchNormOp, inputs, { training, momentum, eps, input: x.shape })
 }

@@ -1,4 +1,5 @@
 // binary: functions of two tensors element by element, whose shapes broadcast.
+import { looksAcross } from '../capture/current.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
@@ -159,6 +160,9 @@ function applied(op: Op<Operands, Attributes>, a: Operand, b: Operand, c: Tensor
   }
   const tensors: Operands = [a instanceof Tensor ? a : null, b instanceof Tensor ? b : null, c]
   if (!tensors[0] && !tensors[1]) throw new TypeError(`${op.name}: a or b must be a tensor, both are numbers`)
+  const rank = Math.max(...tensors.map((t) => t?.shape.length ?? 0))
+  // Its dimension 0 is another one of the result.
+  for (const t of tensors) if (t && t.shape.length < rank) looksAcross(op.name, t)
   const number = typeof a === 'number' ? a : typeof b === 'number' ? b : 0
   return apply(op, tensors, { shapes: tensors.map((t) => t?.shape ?? null), number })
 }

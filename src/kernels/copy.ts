@@ -1,4 +1,5 @@
 // Operations that put elements in another order or place: permute, slice, cat, pad and their like.
+import { looksAcross } from '../capture/current.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile, type Numbers } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
@@ -249,6 +250,7 @@ const reordered = (shape: Shape, dims: readonly number[]): Walk => {
 }
 
 function reorder(op: Op<readonly [Tensor], Moves>, x: Tensor, dims: readonly number[]): Tensor {
+  if (dims[0] !== 0) looksAcross(op.name, x)
   const shape = dims.map((d) => x.shape[d]!)
   const back = dims.map((_, d) => dims.indexOf(d))
   return apply(op, [x], { shape, forward: reordered(x.shape, dims), backward: reordered(shape, back) })
@@ -299,6 +301,7 @@ export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   const strides = stridesOf(x.shape)
   const base = flipped.reduce((sum, d) => sum + (x.shape[d]! - 1) * strides[d]!, 0)
   const walk = { base, strides: strides.map((stride, d) => (flipped.includes(d) ? -stride : stride)) }
+  if (flipped.includes(0)) looksAcross('flip along dim 0', x)
   return apply(flipOp, [x], { shape: x.shape, forward: walk, backward: walk })
 }
 
@@ -445,6 +448,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   requireTensors('expand', { input: x })
   requireList('expand', 'shape', shape, '[2, 3]')
   requireInput('expand', x)
+  if (shape.length > x.shape.length) looksAcross('expand', x)
   return apply(expandOp, [x], { from: x.shape, to: shape })
 }
 

@@ -38,6 +38,6 @@ function summedUp(x: Tensor, shape: Shape, dim: number, reverse: boolean): Tenso
 export function cumsum(x: Tensor, dim: number): Tensor {
   requireTensors('cumsum', { input: x })
   const along = dimOf('cumsum', x.shape, dim)
-  if (along === 0 && (x.shape[0] ?? 1) > 1) looksAcross('cumsum along dim 0')
+  if (along === 0 && (x.shape[0] ?? 1) > 1) looksAcross('cumsum along dim 0', x)
   return apply(cumsumOp, [x], { dim: along })
 }

@@ -1,4 +1,5 @@
 // Labels, that is, whole numbers that name classes: what losses demand of them.
+import { leavingOut } from '../capture/current.ts'
 import { rangeOf, tensor } from '../tensor/create.ts'
 import { shown } from '../tensor/options.ts'
 import { type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
@@ -69,7 +70,7 @@ export function withLabels(
 ): Tensor {
   if (target instanceof Tensor) {
     requireLabels(operation, role, scores.shape, target, target.storage.integerRange, ignoreIndex)
-    return use(target)
+    return leavingOut(() => use(target))
   }
   if (!(target instanceof Int32Array || target instanceof Uint8Array)) {
     const right = 'an int32 or uint8 tensor, an Int32Array or a Uint8Array'

@@ -1,4 +1,5 @@
 // linear and linearRelu: products with the transpose of a weight, plus a bias.
+import { looksAcross } from '../capture/current.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
@@ -362,6 +363,7 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   requireTensors('linear', bias === null ? { input, weight } : { input, weight, bias })
+  looksAcross('linear', weight)
   return apply(linearOp, [input, weight, bias], ALONE)
 }
 
@@ -371,6 +373,7 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
  */
 export function linearRelu(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   requireTensors('linearRelu', bias === null ? { input, weight } : { input, weight, bias })
+  looksAcross('linearRelu', weight)
   return apply(linearReluOp, [input, weight, bias], ALONE)
 }
 

@@ -1,4 +1,5 @@
 // matmul: products of two matrices, each of them transposed or not.
+import { looksAcross } from '../capture/current.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
@@ -118,5 +119,6 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   requireOptions('matmul', options, ['transposeA', 'transposeB'])
   requireFlags('matmul', options, ['transposeA', 'transposeB'])
   const { transposeA = false, transposeB = false } = options
+  looksAcross('matmul', b, ...(transposeA ? [a] : []))
   return apply(matmulOp, [a, b], { transposeA, transposeB })
 }

@@ -212,7 +212,7 @@ function reduce(
   requireOptions(op.name, options, [...known, 'keepDim'])
   requireFlags(op.name, options, ['keepDim'])
   const dims = dimsOf(op.name, x.shape, dim)
-  if (dims[0] === 0 && x.shape[0]! > 1) looksAcross(`${op.name} along dim 0`)
+  if (dims[0] === 0 && x.shape[0]! > 1) looksAcross(`${op.name} along dim 0`, x)
   return apply(op, [x], { dims, keepDim: options.keepDim ?? false, input: x.shape, option })
 }
 

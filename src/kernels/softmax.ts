@@ -81,7 +81,7 @@ const logSoftmaxOp = opOf('logSoftmax')
 function along(op: Op<readonly [Tensor], Attributes>, x: Tensor, given: number): Tensor {
   requireTensors(op.name, { input: x })
   const dim = dimOf(op.name, x.shape, given)
-  if (dim === 0 && (x.shape[0] ?? 1) > 1) looksAcross(`${op.name} along dim 0`)
+  if (dim === 0 && (x.shape[0] ?? 1) > 1) looksAcross(`${op.name} along dim 0`, x)
   return apply(op, [x], { dim })
 }
 

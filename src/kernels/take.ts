@@ -1,4 +1,5 @@
 // Elements at places that an index names: indexSelect, embedding, gather.
+import { looksAcross } from '../capture/current.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile, type Numbers } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
@@ -172,6 +173,7 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   const own = dimensionOf('indexSelect', dim, x.shape)
   requireRank('indexSelect', 'index', index.shape, 1, 'J')
   requireIndex('indexSelect', index, x.shape[own]!, `dimension ${own} has`)
+  if (own === 0) looksAcross('indexSelect along dim 0', x)
   const to = x.shape.map((n, d) => (d === own ? index.size : n))
   const sizes = sizesOf(x.shape, own, index.size)
   return apply(indexSelectOp, [x, index], { ...sizes, to, padding: NO_PADDING })
@@ -279,6 +281,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
     ])
   }
   requireIndex('gather', index, x.shape[own]!, `dimension ${own} has`)
+  if (own === 0) looksAcross('gather along dim 0', x)
   for (const t of [x, index]) t.checkUsable('gather')
   return scope(() => {
     // Of what the index does not reach nothing is looked at.

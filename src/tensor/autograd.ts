@@ -125,7 +125,7 @@ const NOTHING = () => null
 export function backward(root: Tensor, gradient: Tensor | null, retainGraph: boolean): void {
   noGrad(() => {
     const start = gradient?.detach() ?? root.like(oneOf(root.gpu).retain(), root.shape)
-    for (const observer of observing()) observer.start?.(start)
+    for (const observer of observing()) observer.start?.(start, root)
     if (!root.node) {
       accumulateLeaf(root, start, start.storage)
       return start.release('it was the starting gradient')

@@ -7,8 +7,8 @@ import type { Tensor } from './tensor.ts'
 export interface Observer {
   /** An operation was applied; `out.node` is its place on the tape, if it has one. */
   operation?(op: Op, inputs: Inputs, attributes: unknown, out: Tensor): void
-  /** Backward begins with this gradient. */
-  start?(gradient: Tensor): void
+  /** Backward begins at `root` with this gradient. */
+  start?(gradient: Tensor, root: Tensor): void
   /** Backward comes to an operation; null: it is over. */
   backward?(node: TapeNode | null): void
   /** The backward of an operation gave these gradients. */

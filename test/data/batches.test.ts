@@ -1,18 +1,33 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { looksAcross } from '../../src/capture/current.ts'
 import {
+  add,
   type Batch,
   capture,
+  cat,
+  crossEntropy,
   evaluate,
   fit,
+  gelu,
   ImageBatches,
   type ImageDataset,
+  linear,
+  logSoftmax,
   lrFind,
   manualSeed,
+  matmul,
+  mean,
+  mul,
+  nllLoss,
   nn,
   optim,
+  softmax,
+  sub,
+  sum,
   take,
+  tensor,
 } from '../../src/node/index.ts'
+import { fill } from '../support/fill.ts'
 import { messageOf, testGpu } from '../support/gpu.ts'
 
 const PIXELS = 28 * 28
@@ -161,10 +176,12 @@ describe('ImageBatches', () => {
 
   it('refuses a batch filled up with zeros where something looks across it', async () => {
     const batches = new ImageBatches(dataset(7), { batchSize: 3 })
-    const step = () => {
-      looksAcross('a test')
-      return batches.next()
+    const across = (of: ImageBatches) => {
+      const batch = of.next()
+      looksAcross('a test', batch.images)
+      return batch
     }
+    const step = () => across(batches)
     const plan = capture(step)
     const refused =
       'ImageBatches: a test looks across the batch, and of the 3 rows of batch 2 only 1 are images, the others zeros. ' +
@@ -180,12 +197,86 @@ describe('ImageBatches', () => {
     for (const part of [plan, last, batches]) part.dispose()
     // A number of images that the batch size divides is not refused, and neither is a plan in which nothing looks across.
     const whole = new ImageBatches(dataset(6), { batchSize: 3 })
-    const fits = capture(() => {
-      looksAcross('a test')
-      return whole.next()
-    })
+    const fits = capture(() => across(whole))
     fits.run(2)
     for (const part of [fits, whole]) part.dispose()
+  })
+
+  it('refuses what mixes the rows of such a batch, however it does so, and nothing else', async () => {
+    const batches = new ImageBatches(dataset(7, [1, 2, 2]), { batchSize: 3 })
+    manualSeed(1)
+    const layer = new nn.Linear(4, 10)
+    const [weight, ones, row, order] = [
+      tensor(fill(10, 3, 'normal').map(Math.abs)),
+      tensor(new Float32Array(9).fill(1), [3, 3]),
+      tensor([1, 2, 3]),
+      tensor(Int32Array.of(2, 0, 1)),
+    ]
+    const logits = ({ images }: Batch) => layer.forward(images.flatten())
+    /** The loss of each row, [3]. */
+    const each = (batch: Batch) => crossEntropy(logits(batch), batch.labels, { reduction: 'none' })
+    const three = (batch: Batch) => logits(batch).slice(1, 0, 3)
+    const mixed: [string, (batch: Batch) => unknown][] = [
+      ['mean along dim 0', (batch) => mean(each(batch))],
+      ['mean along dim 0', (batch) => mean(logits(batch).detach(), 0)],
+      ['sum along dim 0', (batch) => sum(batch.images)],
+      ['softmax along dim 0', (batch) => softmax(logits(batch), 0)],
+      ['reshape', (batch) => mean(each(batch).reshape([1, -1]), 1)],
+      ['reshape', (batch) => sub(each(batch), each(batch).unsqueeze(0))],
+      ['transpose', (batch) => mean(logits(batch).transpose(0, 1), 1)],
+      ['permute', (batch) => three(batch).permute([1, 0])],
+      ['matmul', (batch) => matmul(logits(batch), logits(batch), { transposeA: true })],
+      ['matmul', (batch) => matmul(logits(batch), logits(batch), { transposeB: true })],
+      ['matmul', (batch) => matmul(ones, three(batch))],
+      ['linear', (batch) => linear(logits(batch), logits(batch))],
+      ['sub', (batch) => sub(ones, each(batch))],
+      ['flip along dim 0', (batch) => logits(batch).flip(0)],
+      ['indexSelect along dim 0', (batch) => logits(batch).indexSelect(0, order)],
+      ['gather along dim 0', (batch) => three(batch).gather(0, order.reshape([3, 1]))],
+      ['expand', (batch) => each(batch).expand([3, 3])],
+      ['slice', (batch) => logits(batch).slice(0, 0, 2)],
+      ['cat', (batch) => cat([logits(batch), logits(batch)])],
+      ['a gradient given to backward', (batch) => each(batch).mul(2).backward(row)],
+    ]
+    const clear = () => {
+      for (const p of layer.parameters()) p.grad = null
+    }
+    for (const [name, fn] of mixed) {
+      const plan = capture(() => {
+        clear()
+        return fn(batches.next())
+      })
+      expect(messageOf(() => plan.run(3))).toContain(`ImageBatches: ${name} looks across the batch, and of the 3 rows`)
+      plan.dispose()
+    }
+    const decay = () => sum(mul(layer.weight, layer.weight))
+    const parts = (batch: Batch) => gelu(logits(batch)).reshape([-1, 2, 5]).permute([0, 2, 1])
+    const apart: [string, (batch: Batch) => void][] = [
+      ['a mean loss', (batch) => crossEntropy(logits(batch), batch.labels).backward()],
+      ['with a decay', (batch) => add(crossEntropy(logits(batch), batch.labels), decay()).backward()],
+      [
+        'with weights',
+        (batch) => crossEntropy(logits(batch), batch.labels, { weight, labelSmoothing: 0.1 }).backward(),
+      ],
+      ['of logarithms', (batch) => nllLoss(logSoftmax(logits(batch)), batch.labels).backward()],
+      ['of parts of rows', (batch) => crossEntropy(parts(batch).flatten(), batch.labels).backward()],
+      ['a gradient for each loss', (batch) => each(batch).backward(row.slice(0, 0, batch.size))],
+    ]
+    for (const [name, fn] of apart) {
+      const seen: unknown[] = []
+      for (const captured of [true, false]) {
+        batches.position = 0
+        const step = () => {
+          clear()
+          fn(batches.next())
+        }
+        if (captured) capture(step).run(3)
+        else for (let i = 0; i < 3; i++) step()
+        seen.push(await Promise.all(layer.parameters().map((p) => p.grad!.data())))
+      }
+      expect([name, seen[0]]).toEqual([name, seen[1]])
+    }
+    for (const part of [batches, layer]) part.dispose()
   })
 
   it('takes a batch size above the size of the set as that size', async () => {

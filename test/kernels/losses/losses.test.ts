@@ -238,8 +238,10 @@ it('means and sums look across the batch: a plan with them refuses one that is f
   const across = (loss: () => Tensor) => {
     let found: string | null = null
     capture(() => {
+      const recording = currentOn(gpu)!
+      recording.rows.set(x.storage, 4)
       loss()
-      found = currentOn(gpu)!.acrossBatch
+      found = recording.acrossBatch
     }).dispose()
     return found
   }
