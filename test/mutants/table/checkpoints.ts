@@ -109,7 +109,7 @@ const files = mutantsOf('src/node/files.ts', tests.checkpoint, [
 const state = mutantsOf('src/train/saved_state.ts', tests.savedState, [
   {
     id: 'checkpoint-state-momentum',
-    find: 'made.get(name) ?? null)',
+    find: 'values.get(name) ?? null)',
     replace: 'null)',
     breaks: 'Momentum starts anew after a resumption.',
   },
