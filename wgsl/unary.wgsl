@@ -50,7 +50,6 @@ const SILU: u32 = 20u;
 const SOFTPLUS: u32 = 21u;
 const ERF: u32 = 22u;
 const CLAMP: u32 = 23u;      // a, b: the bounds
-const POW: u32 = 24u;        // a: the exponent
 
 const INFINITY_BITS: u32 = 0x7f800000u;
 // exp(-VANISHED) is 0 in float32, exp(VANISHED) infinite: no driver meets a larger argument.
@@ -262,40 +261,6 @@ fn gelu_inner(v: f32) -> f32 { return GELU_SCALE * (v + GELU_CUBIC * v * v * v);
 // 0.5 * (1 + tanh(u)) = sigmoid(2 u)
 fn gelu_share(v: f32) -> f32 { return sigmoid_of(2.0 * gelu_inner(clamp(v, -100.0, 100.0))); }
 
-fn whole(y: f32) -> bool { return abs(y) >= 8388608.0 || floor(y) == y; }
-fn odd(y: f32) -> bool { return abs(y) < 16777216.0 && whole(y) && (u32(abs(y)) & 1u) == 1u; }
-
-// v to the power of y, as C's pow has it. Whole exponents up to 64 by products; others by exp(y log |v|).
-fn pow_of(v: f32, y: f32) -> f32 {
-  if (y == 0.0) { return 1.0; }
-  if (y == 0.5 && !is_infinite(v)) { return sqrt_of(v + 0.0); }
-  if (abs(y) <= 64.0 && whole(y)) {
-    var n = u32(abs(y));
-    var power = v;
-    var product = 1.0;
-    loop {
-      if ((n & 1u) == 1u) { product *= power; }
-      n >>= 1u;
-      if (n == 0u) { break; }
-      power *= power;
-    }
-    if (y > 0.0) { return product; }
-    return reciprocal_of(product);
-  }
-  let negative = is_negative(v) && odd(y);
-  if (v == 0.0) {
-    let r = select(inf(), 0.0, y > 0.0);
-    return select(r, -r, negative);
-  }
-  if (is_infinite(v)) {
-    let r = select(0.0, inf(), y > 0.0);
-    return select(r, -r, negative);
-  }
-  if (v < 0.0 && !whole(y)) { return nan(); }
-  let r = exp_of(y * log(abs(v)));
-  return select(r, -r, negative);
-}
-
 fn value(v: f32) -> f32 {
   if (is_nan(v)) { return v; }
   switch OP {
@@ -331,8 +296,7 @@ fn value(v: f32) -> f32 {
     }
     case SOFTPLUS: { return max(v, 0.0) + log1p_of(decay(v)); }
     case ERF: { return erf_of(v); }
-    case CLAMP: { return min(max(v, params.a), params.b); }
-    default: { return pow_of(v, params.a); }
+    default: { return min(max(v, params.a), params.b); } // CLAMP
   }
 }
 
@@ -382,10 +346,6 @@ fn slope(v: f32) -> f32 {
     }
     case SOFTPLUS: { return sigmoid_of(v); }
     case ERF: { return TWO_OVER_SQRT_PI * exp(-min(v * v, VANISHED)); }
-    case POW: {
-      if (params.a == 0.0) { return 0.0; }
-      return params.a * pow_of(v, params.a - 1.0);
-    }
     default: { return 0.0; } // of those that have a gradient of their own
   }
 }

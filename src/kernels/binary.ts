@@ -12,7 +12,7 @@ import { copyOf } from './clip.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { sumTo } from './reduce.ts'
 import { groupsForElements, kindOf, requireType } from './support.ts'
-import { neg, powNumber } from './unary.ts'
+import { neg } from './unary.ts'
 
 /** The largest rank that broadcasting takes. */
 const MAX_RANK = 8
@@ -191,6 +191,12 @@ export const mul = binary('mul', 2)
 /** a / b, as `add`. Division by 0 gives an infinity, 0 / 0 NaN. */
 export const div = binary('div', 3)
 
+/**
+ * x to the power of y, as C's pow has it, except that NaN always gives NaN; as `add`. The gradient of y is 0 where x is 0 and y
+ * is not negative.
+ */
+export const pow = binary('pow', 4)
+
 /** The larger of a and b, as `add`; NaN if one is NaN. Equal elements share the gradient by halves. */
 export const maximum = binary('maximum', 5)
 
@@ -215,16 +221,7 @@ export const gt = comparison('gt', 12)
 /** 1 where a ≥ b, else 0, as `eq`. */
 export const ge = comparison('ge', 13)
 
-const powOp = operation('pow', 4)
 const whereOp = operation('where', 7)
-
-/**
- * x to the power of y, as C's pow has it, except that NaN always gives NaN; shapes broadcast, a number may stand for a tensor. Float32.
- * The gradient of y is 0 where x is 0 and y is not negative.
- */
-export function pow(x: Operand, y: Operand): Tensor {
-  return x instanceof Tensor && typeof y === 'number' ? powNumber(x, y) : applied(powOp, x, y)
-}
 
 /**
  * a where the condition is not 0, else b; all three broadcast, a number may stand for a or b. The condition is uint8, as

@@ -9,11 +9,9 @@ import { logSoftmax, softmax } from './softmax.ts'
 import { gather, indexSelect } from './take.ts'
 import * as unary from './unary.ts'
 
-const { powNumber: _, ...elementwise } = unary
-
 /** Every function that is a method too: its first argument is the tensor. */
 const functions = {
-  ...elementwise,
+  ...unary,
   ...{ expand, flip, permute, repeat, select, slice, split, transpose, tril, triu, gather, indexSelect },
   ...{ argmax, argmin, cumsum, logSumExp, max, mean, min, norm, prod, std, sum, var: variance, logSoftmax, softmax },
   ...{ add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub },

@@ -118,7 +118,6 @@ const leakyReluOp = operation('leakyRelu', 16)
 const eluOp = operation('elu', 17)
 const geluOps = { none: operation('gelu', 18), tanh: operation('gelu', 19) }
 const clampOp = operation('clamp', 23)
-const powOp = operation('pow', 24)
 
 /** The input where it is positive, else `negativeSlope` times it; the gradient at 0 is the slope. Any shape, float32. */
 export function leakyRelu(x: Tensor, negativeSlope = 0.01): Tensor {
@@ -165,9 +164,4 @@ export function clamp(x: Tensor, options: ClampOptions): Tensor {
   requireNumber('clamp', 'min', min)
   requireNumber('clamp', 'max', max)
   return applied(clampOp, x, { a: min, b: max })
-}
-
-/** x to the power of a number: for `pow` of binary.ts. @internal */
-export function powNumber(x: Tensor, y: number): Tensor {
-  return applied(powOp, x, { a: y })
 }

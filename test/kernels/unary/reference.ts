@@ -124,19 +124,6 @@ function where(value: (x: number) => number, formula: (x: number) => Approx): (x
 
 const same = (value: (x: number) => number) => where(value, (x) => ({ value: value(x), error: 0 }))
 
-/** To the power of y, as the shader works it out. */
-function power(x: number, y: number): Approx {
-  if (y === 0) return ONE
-  if (y === 0.5) return root(exactly(x))
-  if (Number.isInteger(y) && Math.abs(y) <= 64) {
-    let product = exactly(1)
-    // The order does not matter for the bound: a product of n has n − 1 roundings.
-    for (let i = 0; i < Math.abs(y); i++) product = times(product, exactly(x))
-    return y > 0 ? product : over(ONE, product)
-  }
-  return exponential(times(constant(y), logarithm(exactly(x))))
-}
-
 const nanAt = (infinity: number, f: (x: number) => number) => (x: number) => (x === infinity ? Number.NaN : f(x))
 const notFinite = (f: (x: number) => number) => (x: number) => (Number.isFinite(x) ? f(x) : Number.NaN)
 
@@ -321,17 +308,6 @@ export const clamp = (min: number, max: number): Formula => ({
   value: same((x) => (Number.isNaN(x) ? x : Math.min(Math.max(x, Math.fround(min)), Math.fround(max)))),
   slope: same((x) => (Number.isNaN(x) ? x : x >= Math.fround(min) && x <= Math.fround(max) ? 1 : 0)),
   selects: true,
-})
-
-export const pow = (y: number): Formula => ({
-  value: where(
-    (x) => x ** y,
-    (x) => power(x, y),
-  ),
-  slope: where(
-    (x) => y * x ** (y - 1),
-    (x) => times(constant(y), power(x, y - 1)),
-  ),
 })
 
 /** Each element by itself; the bounds are worked out with the values. */
