@@ -1,7 +1,7 @@
 // avgPool2d and adaptiveAvgPool2d: means of windows, composed of other operations.
 import { requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { pair, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -46,9 +46,7 @@ export function readAvgPool2d(name: string, options: AvgPool2dOptions) {
     throw new ShapeError(name, `padding ${padding[i]} is more than half of the kernel size ${size}`)
   }
   const { countIncludePad = true } = options
-  if (typeof countIncludePad !== 'boolean') {
-    throw new TypeError(`${name}: countIncludePad must be true or false, not ${shown(countIncludePad)}`)
-  }
+  requireFlags(name, options, ['countIncludePad'])
   return { kernel, stride, padding, countIncludePad }
 }
 

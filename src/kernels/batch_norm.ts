@@ -4,7 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
 import { type Shape, ShapeError, type ShapeLine, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
@@ -244,9 +244,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
     if (t !== null) requireTensors('batchNorm', { [role]: t })
   }
   const { training = false, momentum = 0.1, eps = 1e-5 } = options
-  if (typeof training !== 'boolean') {
-    throw new TypeError(`batchNorm: training must be true or false, not ${shown(training)}`)
-  }
+  requireFlags('batchNorm', options, ['training'])
   checkNormNumbers('batchNorm', momentum, eps)
   if ((runningMean === null) !== (runningVar === null)) {
     throw new TypeError('batchNorm: runningMean and runningVar are given together or not at all')

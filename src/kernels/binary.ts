@@ -36,8 +36,8 @@ interface Layout {
   readonly strides: readonly (readonly number[])[]
 }
 
-/** What a function says of its gradients: 'dy': they are dy and dy or −dy. */
-type Gradients = 'dy' | 'computed' | 'none'
+/** What a function says of its gradients: 'passed': they are dy and dy; 'opposed': dy and −dy. */
+type Gradients = 'passed' | 'opposed' | 'computed' | 'none'
 
 /** The operation of this name, the one that wgsl/binary.wgsl numbers `OP`. */
 function operation(name: string, OP: number, gradients: Gradients = 'computed'): Op<Operands, Attributes> {
@@ -92,9 +92,9 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
       return (['backward_a', 'backward_b'] as const).map((entry, i) => {
         const own = shapes[i]
         if (!needs[i] || !own) return null
-        if (gradients === 'dy') {
+        if (gradients === 'passed' || gradients === 'opposed') {
           const summed = sumTo(dy, own)
-          return name === 'sub' && i === 1 ? neg(summed) : summed
+          return gradients === 'opposed' && i === 1 ? neg(summed) : summed
         }
         const whole = sameShape(own, dy.shape) ? grad(i) : empty(gpu, dy.shape, 'float32', name)
         emit(gpu, entry, dy.shape, attributes, { abc, dy: dy.storage, out: whole.storage })
@@ -180,10 +180,10 @@ function comparison(name: string, OP: number): (a: Operand, b: Operand) => Tenso
 }
 
 /** a + b. Shapes broadcast as NumPy's do; a number may stand for a tensor. Float32. Throws ShapeError for shapes that do not broadcast. */
-export const add = binary('add', 0, 'dy')
+export const add = binary('add', 0, 'passed')
 
 /** a − b, as `add`. */
-export const sub = binary('sub', 1, 'dy')
+export const sub = binary('sub', 1, 'opposed')
 
 /** a · b, as `add`. */
 export const mul = binary('mul', 2)

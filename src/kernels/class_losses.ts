@@ -1,6 +1,6 @@
 // Losses of classes: nllLoss and crossEntropy, with weights, smoothed labels and probabilities for a target.
 import { requireTogether } from '../tensor/autograd.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, requireShare } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -45,9 +45,7 @@ export function readNLL(operation: string, options: NLLLossOptions, more: readon
 export function readCrossEntropy(operation: string, options: CrossEntropyOptions) {
   const read = readNLL(operation, options, ['labelSmoothing'])
   const { labelSmoothing = 0 } = options
-  if (typeof labelSmoothing !== 'number' || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new RangeError(`${operation}: labelSmoothing must be a number from 0 to 1, not ${shown(labelSmoothing)}`)
-  }
+  requireShare(operation, 'labelSmoothing', labelSmoothing)
   return { ...read, labelSmoothing }
 }
 

@@ -1,7 +1,7 @@
 // Losses of numbers: how far an input is from its target, element by element, composed of other operations.
 import { apply, type Op, requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError, type ShapeLine, sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -125,9 +125,7 @@ export function readBCEWithLogits(operation: string, options: BCEWithLogitsLossO
 export function readKLDiv(operation: string, options: KLDivLossOptions) {
   requireOptions(operation, options, ['reduction', 'logTarget'])
   const { logTarget = false } = options
-  if (typeof logTarget !== 'boolean') {
-    throw new TypeError(`${operation}: logTarget must be true or false, not ${shown(logTarget)}`)
-  }
+  requireFlags(operation, options, ['logTarget'])
   const known = ['mean', 'batchmean', 'sum', 'none']
   return { reduction: readReduction<Reduction | 'batchmean'>(operation, options, known), logTarget }
 }

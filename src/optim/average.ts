@@ -5,7 +5,7 @@ import { averagePieces } from '../kernels/average.ts'
 import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { copyInto } from '../tensor/copy_into.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, requireShare, shown } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkParameters, checkValue } from './check.ts'
 import { sideBySide } from './flat_parameters.ts'
@@ -212,9 +212,7 @@ export class EMA extends Average {
   constructor(parameters: readonly Tensor[], options: { decay?: number } = {}) {
     requireOptions('optim.EMA', options, ['decay'])
     const { decay = 0.999 } = options
-    if (!(typeof decay === 'number' && decay >= 0 && decay <= 1)) {
-      throw new RangeError(`optim.EMA: decay must be a number from 0 to 1, not ${shown(decay)}`)
-    }
+    requireShare('optim.EMA', 'decay', decay)
     super('optim.EMA', parameters)
     this.decay = decay
   }

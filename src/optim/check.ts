@@ -1,6 +1,6 @@
 // The checks of what optimizers, averages and clipping are given.
 import type { Storage } from '../gpu/pool.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, requireShare, shown } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { OptimizerState, ParamGroup, Rule } from './optimizer.ts'
@@ -23,11 +23,7 @@ export function checkOptions(
       throw new TypeError(`${name}: ${key} must be true or false, not ${shown(given[key])}`)
   }
   for (const key of amounts) checkAmount(name, key, given[key])
-  for (const key of shares) {
-    const value = given[key]
-    if (typeof value === 'number' && value >= 0 && value <= 1) continue
-    throw new RangeError(`${name}: ${key} must be a number from 0 to 1, not ${shown(value)}`)
-  }
+  for (const key of shares) requireShare(name, key, given[key])
 }
 
 /** Throws RangeError for anything except two numbers that an average may keep of what it holds. */

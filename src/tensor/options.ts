@@ -20,6 +20,12 @@ export function requireFlags(operation: string, options: object, names: readonly
   }
 }
 
+/** Throws RangeError for what is not a number from 0 to 1. */
+export function requireShare(operation: string, name: string, value: unknown): void {
+  if (typeof value === 'number' && value >= 0 && value <= 1) return
+  throw new RangeError(`${operation}: ${name} must be a number from 0 to 1, not ${shown(value)}`)
+}
+
 /** A value as errors show it: a text in quotes, so that '3' is not taken for 3. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`

@@ -46,7 +46,7 @@ const binary = mutantsOf('wgsl/binary.wgsl', tests.binary, [
 const binaryHost = mutantsOf('src/kernels/binary.ts', tests.binary, [
   {
     id: 'binary-host-sub',
-    find: "name === 'sub' && i === 1 ? neg(summed) : summed",
+    find: "gradients === 'opposed' && i === 1 ? neg(summed) : summed",
     replace: 'summed',
     breaks: 'What is subtracted gets the gradient of what it is taken from.',
   },
