@@ -6,16 +6,22 @@ import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op, provideArithmetic } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { type Shape, ShapeError, type ShapeLine, sameShape, sizeOf } from '../tensor/shape.ts'
+import {
+  broadcastStrides,
+  joined,
+  LARGEST_RANK,
+  type Shape,
+  ShapeError,
+  type ShapeLine,
+  sameShape,
+  sizeOf,
+} from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { copyOf } from './clip.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { sumTo } from './reduce.ts'
 import { groupsForElements, kindOf, requireType } from './support.ts'
 import { neg } from './unary.ts'
-
-/** The largest rank that broadcasting takes. */
-const MAX_RANK = 8
 
 /** Entry points, by what they compute. */
 type Entry = 'forward' | 'compare' | 'backward_a' | 'backward_b'
@@ -56,7 +62,7 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
     const { sizes, strides } = flat ? { sizes: [], strides: [] } : layoutOf(shapes, shape)
     const NUMBER = shapes[0] === null ? 1 : shapes[1] === null ? 2 : 0
     const params: Record<string, number> = { size: sizeOf(shape), number }
-    for (let k = 0; k < MAX_RANK; k++) {
+    for (let k = 0; k < LARGEST_RANK; k++) {
       params[`n${k}`] = sizes[k] ?? 1
       for (const [i, role] of ['a', 'b', 'c'].entries()) params[`${role}${k}`] = strides[i]?.[k] ?? 0
     }
@@ -109,8 +115,8 @@ const ROLES = ['a', 'b', 'condition'] as const
 /** The shape that all broadcast to. Throws ShapeError where they do not. @internal */
 export function broadcast(name: string, lines: readonly ShapeLine[]): Shape {
   const rank = Math.max(...lines.map(([, shape]) => shape.length))
-  if (rank > MAX_RANK)
-    throw new ShapeError(name, `tensors of ${rank} dimensions; at most ${MAX_RANK} are possible`, lines)
+  if (rank > LARGEST_RANK)
+    throw new ShapeError(name, `tensors of ${rank} dimensions; at most ${LARGEST_RANK} are possible`, lines)
   return Array.from({ length: rank }, (_, i) => {
     const sizes = new Set(lines.map(([, shape]) => shape[shape.length - rank + i] ?? 1))
     sizes.delete(1)
@@ -124,30 +130,13 @@ export function broadcast(name: string, lines: readonly ShapeLine[]): Shape {
 
 /** Where the operands lie, with dimensions joined as far as all of them allow. */
 function layoutOf(shapes: readonly (Shape | null)[], shape: Shape): Layout {
-  const stridesOf = (own: Shape | null): number[] => {
-    let stride = 1
-    return [...shape].reverse().map((_, k) => {
-      const size = own?.[own.length - 1 - k] ?? 1
-      const found = size === 1 ? 0 : stride
-      stride *= size
-      return found
-    })
-  }
-  const all = shapes.map(stridesOf)
-  const sizes: number[] = []
-  const strides: number[][] = shapes.map(() => [])
-  for (const [k, size] of [...shape].reverse().entries()) {
-    if (size === 1) continue
-    const inner = sizes.length - 1
-    const joined = inner >= 0 && all.every((own, i) => own[k] === strides[i]![inner]! * sizes[inner]!)
-    if (joined) sizes[inner]! *= size
-    else {
-      sizes.push(size)
-      for (const [i, own] of all.entries()) strides[i]!.push(own[k]!)
-    }
-  }
+  const { sizes, strides } = joined(
+    shape,
+    shapes.map((own) => broadcastStrides(own ?? [], shape)),
+  )
   // A dimension is needed, if only one of one element.
-  return sizes.length > 0 ? { sizes, strides } : { sizes: [1], strides: shapes.map(() => [0]) }
+  if (sizes.length === 0) return { sizes: [1], strides: shapes.map(() => [0]) }
+  return { sizes: sizes.toReversed(), strides: strides.map((own) => own.toReversed()) }
 }
 
 /** A tensor, or a number that stands for one of its value. */

@@ -7,7 +7,17 @@ import { apply, type Op } from '../tensor/autograd.ts'
 import { empty, INTEGERS } from '../tensor/create.ts'
 import { requireOptions, shown } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
-import { dimensionOf, type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
+import {
+  broadcastStrides,
+  dimensionOf,
+  joined,
+  LARGEST_RANK,
+  type Shape,
+  ShapeError,
+  sameShape,
+  sizeOf,
+  stridesOf,
+} from '../tensor/shape.ts'
 import type { DType, Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
@@ -16,8 +26,6 @@ import { groupsFor, groupsForElements, kindOf, requireTensors, requireType, WORK
 
 const file = new KernelFile('copy', wgsl.copy)
 
-/** Dimensions that a tensor may have at most. */
-const LARGEST_RANK = 8
 /** The numbers of coordinates that kernels are compiled for. */
 const RANKS = [1, 2, 3, 4, LARGEST_RANK] as const
 
@@ -29,17 +37,6 @@ const WORDS: readonly DType[] = ['float32', 'int32']
 interface Walk {
   readonly base: number
   readonly strides: readonly number[]
-}
-
-/** Strides of a tensor whose elements lie in row-major order. */
-function stridesOf(shape: Shape): number[] {
-  const strides: number[] = []
-  let stride = 1
-  for (let d = shape.length - 1; d >= 0; d--) {
-    strides.unshift(stride)
-    stride *= shape[d]!
-  }
-  return strides
 }
 
 const wholeOf = (shape: Shape): Walk => ({ base: 0, strides: stridesOf(shape) })
@@ -83,16 +80,8 @@ function emitStrided(
   [out, to]: readonly [Storage, Walk],
 ): void {
   if (sizeOf(sizes) === 0) return
-  const coordinates: Coordinate[] = []
-  sizes.forEach((size, d) => {
-    if (size === 1) return
-    const own = { size, a: from.strides[d]!, b: to.strides[d]!, e: 1 }
-    const before = coordinates.at(-1)
-    // Dimensions whose elements lie as those of one, in both tensors, are one.
-    const joins = before?.a === size * own.a && before.b === size * own.b
-    if (joins) coordinates[coordinates.length - 1] = { ...own, size: before.size * size }
-    else coordinates.push(own)
-  })
+  const { sizes: counts, strides } = joined(sizes, [from.strides, to.strides])
+  const coordinates = counts.map((size, d): Coordinate => ({ size, a: strides[0]![d]!, b: strides[1]![d]!, e: 1 }))
   const groups = groupsForElements(sizeOf(sizes))
   const last = coordinates.at(-1)
   const rest = coordinates.slice(0, -1)
@@ -428,10 +417,7 @@ const expandOp: Op<readonly [Tensor], { from: Shape; to: Shape }> = {
 
   forward(gpu, [x], _, shape) {
     const out = outputOf(gpu, shape, x, 'expand')
-    const own = stridesOf(x.shape)
-    const added = shape.length - x.shape.length
-    const strides = shape.map((_, d) => (d < added || x.shape[d - added] === 1 ? 0 : own[d - added]!))
-    emitWalk(gpu, x, { base: 0, strides }, shape, out)
+    emitWalk(gpu, x, { base: 0, strides: broadcastStrides(x.shape, shape) }, shape, out)
     return { out, saved: [] }
   },
 

@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty } from '../tensor/create.ts'
-import { dimensionOf, type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
+import { dimensionOf, LARGEST_RANK, type Shape, ShapeError, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
@@ -48,9 +48,6 @@ const GRADIENTS = {
   largest: 9,
   logSum: 10,
 } as const
-
-/** Dimensions that the shader's Runs have room for. */
-const MAX_RANK = 8
 
 /** All bits, by which the smallest is found as the largest. */
 const ALL = 0xffffffff
@@ -286,8 +283,8 @@ export function dimOf(operation: string, shape: Shape, dim: number): number {
 
 /** The dimensions that `dim` names, in order: all, if it is left out or an empty list. */
 export function dimsOf(operation: string, shape: Shape, dim: Dim): readonly number[] {
-  if (shape.length > MAX_RANK) {
-    const sentence = `the input has ${shape.length} dimensions; at most ${MAX_RANK} are possible`
+  if (shape.length > LARGEST_RANK) {
+    const sentence = `the input has ${shape.length} dimensions; at most ${LARGEST_RANK} are possible`
     throw new ShapeError(operation, sentence, [['input', shape]])
   }
   const asked: unknown = dim === undefined ? [] : typeof dim === 'number' ? [dim] : dim

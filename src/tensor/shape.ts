@@ -51,6 +51,48 @@ export function dimensionOf(operation: string, dim: number, shape: Shape, role =
   return from
 }
 
+/** Dimensions that an operation takes at most where its kernel counts in them. */
+export const LARGEST_RANK = 8
+
+/** Strides of a tensor whose elements lie in row-major order. */
+export function stridesOf(shape: Shape): number[] {
+  const strides: number[] = []
+  let stride = 1
+  for (let d = shape.length - 1; d >= 0; d--) {
+    strides.unshift(stride)
+    stride *= shape[d]!
+  }
+  return strides
+}
+
+/** Strides under `shape` of a tensor that is broadcast to it: 0 where its size is 1, and in the dimensions that it lacks. */
+export function broadcastStrides(own: Shape, shape: Shape): number[] {
+  const strides = stridesOf(own)
+  const added = shape.length - own.length
+  return shape.map((_, d) => (d < added || own[d - added] === 1 ? 0 : strides[d - added]!))
+}
+
+/**
+ * A shape and the strides of tensors under it without dimensions of one element, where those are joined whose elements lie as
+ * those of one in each of the tensors.
+ */
+export function joined(
+  shape: Shape,
+  tensors: readonly (readonly number[])[],
+): { sizes: number[]; strides: readonly number[][] } {
+  const sizes: number[] = []
+  const strides: number[][] = tensors.map(() => [])
+  for (const [d, size] of shape.entries()) {
+    if (size === 1) continue
+    const outer = sizes.length - 1
+    const joins = outer >= 0 && tensors.every((own, i) => strides[i]![outer] === size * own[d]!)
+    if (joins) sizes[outer]! *= size
+    else sizes.push(size)
+    for (const [i, own] of tensors.entries()) strides[i]![joins ? outer : outer + 1] = own[d]!
+  }
+  return { sizes, strides }
+}
+
 /** Strides and windows beyond this are mistakes, and their products would pass 32 bits. */
 const LARGEST_PAIR = 65_535
 
