@@ -98,11 +98,6 @@ export class Plan<T = unknown> {
     gpu.dropPlanMemory(memory)
   }
 
-  /** Whether there is an update in it that takes rates. @internal */
-  get takesRates(): boolean {
-    return [...this.#made.uses.values()].some(({ source }) => source.takesRates)
-  }
-
   /** Gives the leaves the gradients that the step gave them, whatever has become of those since. */
   #leaveGradients(): void {
     for (const [leaf, storage] of this.#gradients) {
@@ -126,7 +121,7 @@ export class Plan<T = unknown> {
     for (const t of this.#used) t.checkUsable('plan.run')
     const { recording, uses, acrossBatch, dependences } = this.#made
     const used = [...uses.values()]
-    if (lr !== undefined && !this.takesRates) {
+    if (lr !== undefined && !used.some(({ source }) => source.takesRates)) {
       throw new Error('plan.run: lr is given, but no optimizer.step() in the captured function updates anything')
     }
     if (typeof lr === 'object' && lr.length !== steps) {

@@ -14,7 +14,7 @@ import { copyInto } from '../tensor/copy_into.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { forgetGradients, Tensor } from '../tensor/tensor.ts'
-import { checkParameters, checkState, defined } from './check.ts'
+import { checkGradients, checkParameters, checkState, defined } from './check.ts'
 import { type FlatParameters, flatten } from './flat_parameters.ts'
 
 /** Parameters that share their options. Every option may be set at any time and applies from the next step. */
@@ -147,7 +147,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
 
   /**
    * Updates every parameter that has a gradient. Gradients and parameters that are not finite are noted in `watch`, the
-   * watch of a `Meter`, if one is given.
+   * watch of a `Meter`, if one is given. Without any gradient it does nothing, as in PyTorch; in a function that is captured,
+   * whose plan would never train, that is an Error.
    */
   step(watch: Tensor | null = null): void {
     const { name } = this.#rule
@@ -158,9 +159,10 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       this.#check(group)
       for (const p of group.params) for (const t of [p, p.grad]) t?.checkUsable(name)
     }
+    const recording = currentOn(this.gpu)
+    if (recording) checkGradients(`${name}: step() in a captured function`, this.paramGroups)
     this.#adoptNew()
     const updates = this.#updates()
-    const recording = currentOn(this.gpu)
     for (const { held } of recording ? updates.flatMap(({ parts }) => parts) : []) {
       const { parameter } = held
       // A gradient from outside of the recording is read where it lies now.

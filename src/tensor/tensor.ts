@@ -232,7 +232,11 @@ export function forgetGradients(tensors: Iterable<Tensor>, reason: string): void
 /** Throws unless backward can start at `root` with this gradient. */
 function checkStart(root: Tensor, gradient: Tensor | null): void {
   if (!root.requiresGrad) {
-    throw new Error(`backward: ${root.label} does not require a gradient, nor does anything it was computed from`)
+    throw new Error(
+      `backward: ${root.label} does not require a gradient, nor does anything it was computed from: all parameters are frozen ` +
+        '(requiresGrad is false), or it was computed in noGrad() or from detach(); set requiresGrad to true, before the forward ' +
+        'pass, for those that are to be trained',
+    )
   }
   if (gradient && gradient.gpu !== root.gpu) throw new Error('backward: its tensors are on two devices')
   if (gradient && gradient.dtype !== 'float32') {

@@ -168,6 +168,15 @@ export const captures: Area = {
       },
     },
     {
+      title: 'fit, a captured step: an update that changes nothing',
+      error: 'Error',
+      text: 'optim.SGD: step() in a captured function: no parameter of the optimizer has a gradient, so nothing would be trained; call backward() of a loss that is computed from at least one of them',
+      run: () => {
+        const { optimizer } = training()
+        capture(() => optimizer.step())
+      },
+    },
+    {
       title: 'a captured step with that of a scheduler',
       error: 'Error',
       text: 'Scheduler.step: a captured function is not called in the runs of its plan; call it after plan.run(), or give plan.run the rates',

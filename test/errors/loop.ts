@@ -109,6 +109,16 @@ export const loop: Area = {
       },
     },
     {
+      title: 'fit, lrFind: an optimizer whose parameters are all frozen',
+      error: 'Error',
+      text: 'fit: all parameters of the optimizer are frozen (requiresGrad is false), so nothing would be trained; set requiresGrad to true for those that are to be trained',
+      run: () => {
+        const net = network()
+        for (const p of net.parameters()) p.requiresGrad = false
+        return fit(net, { data: batches(), optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }), epochs: 1 })
+      },
+    },
+    {
       title: 'fit: a layer that a callback added or replaced, and that the optimizer does not have',
       error: 'TypeError',
       text: 'fit: the network has got the parameter added.weight meanwhile, and the optimizer does not have it; put it into a group of the optimizer, or set its requiresGrad to false',

@@ -110,6 +110,20 @@ const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
     breaks: 'Gradients of parameters that are not trained pile up, and a step cannot be captured.',
   },
   {
+    id: 'update-frozen',
+    find: "checkNotFrozen('fit', optimizer.paramGroups)",
+    replace: '',
+    tests: tests.untrained,
+    breaks: 'fit computes a step of a network that is frozen.',
+  },
+  {
+    id: 'update-unused',
+    find: "checkGradients('fit', optimizer.paramGroups)",
+    replace: '',
+    tests: tests.untrained,
+    breaks: 'fit without capture trains nothing, and says nothing.',
+  },
+  {
     id: 'update-share',
     find: 'tensor(size / images',
     replace: 'tensor(1',
