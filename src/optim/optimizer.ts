@@ -168,7 +168,10 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       // A gradient from outside of the recording is read where it lies now.
       if (!recording!.leaves.has(parameter)) {
         dependingOn(
-          () => parameter.grad?.storage,
+          () => {
+            parameter.grad?.checkUsable('plan.run')
+            return parameter.grad?.storage
+          },
           () => `the gradient of ${parameter.label} is not where it was`,
         )
       }

@@ -128,8 +128,19 @@ export class Tensor {
     return new Tensor(this.gpu, storage, shape, dtype)
   }
 
-  /** Throws when the tensor was released. `operation` says who wanted to use it. */
+  /**
+   * Throws when the tensor was released, and when it has no value yet: what a plan returns before the first run. `operation`
+   * says who wanted to use it. A function that is captured may use it: its own plan asks again when it is run.
+   */
   checkUsable(operation: string): void {
+    this.#checkThere(operation)
+    if (!this.storage.pending || this.gpu.isRecording) return
+    throw new Error(
+      `${operation}: ${this.label} has no value yet: a plan computes it that has not been run; call plan.run() first`,
+    )
+  }
+
+  #checkThere(operation: string): void {
     const { released } = this.#held
     if (released !== null) throw new Error(`${operation}: ${this.label} can't be used any more: ${released}`)
   }
@@ -159,20 +170,20 @@ export class Tensor {
 
   /** The same values outside the tape, without a copy. */
   detach(): Tensor {
-    this.checkUsable('detach')
+    this.#checkThere('detach')
     return new Tensor(this.gpu, this.storage.retain(), this.shape, this.dtype)
   }
 
   /** Keeps the tensor beyond the scopes it was made in; it then lives until `dispose()`. */
   keep(): this {
-    this.checkUsable('keep')
+    this.#checkThere('keep')
     unregister(this)
     return this
   }
 
   /** Gives the memory back at once, and that of the gradient. Throws when the tensor was released before. */
   dispose(): void {
-    this.checkUsable('dispose')
+    this.#checkThere('dispose')
     unregister(this)
     this.release('dispose() was called on it')
   }

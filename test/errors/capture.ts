@@ -141,6 +141,12 @@ export const captures: Area = {
       },
     },
     {
+      title: 'the result of a captured function before it was run',
+      error: 'Error',
+      text: 'data: tensor [2] has no value yet: a plan computes it that has not been run; call plan.run() first',
+      run: async () => await evaluation().result.data(),
+    },
+    {
       title: 'a captured step that adds to the gradients of the one before',
       error: 'Error',
       text:

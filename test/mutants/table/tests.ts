@@ -102,6 +102,7 @@ export const reshape = operation('reshape', 'tensor/view')
 export const autogradRefusals = only('Autograd', files('errors/refusals'))
 
 export const capture = files('capture/capture')
+export const notYetRun = files('capture/not_yet_run')
 export const perStep = files('capture/per_step')
 export const captureRefusals = only('Capture and replay', files('errors/refusals'))
 export const gpu = files('gpu/gpu')
