@@ -10,7 +10,7 @@ import { requireOptions, shown } from '../tensor/options.ts'
 import { releasing, unregister } from '../tensor/owned.ts'
 import { tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
-import { type Current, type Dependence, followRows, isAnyCapturing, recordInto } from './current.ts'
+import { type Current, type Dependence, followRows, isAnyCapturing, recordInto, refuseInCapture } from './current.ts'
 import type { RateOf } from './per_step.ts'
 
 /** Options of {@link Plan.run}. */
@@ -182,6 +182,7 @@ function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () =
       leaves.add(leaf)
       made.leaves.add(leaf)
     },
+    seed: (operation) => refuseInCapture(operation, 'set it before plan.run()'),
     start: (_, { storage, size }) => {
       isTraining = true
       // Rows that fill a batch up would add to the gradients.

@@ -1,4 +1,5 @@
 // Random numbers: counter-based streams, each a pure function of the seed and its name.
+import { observing } from './observe.ts'
 import { shown } from './options.ts'
 
 /**
@@ -183,7 +184,7 @@ export class Generator {
 
   /**
    * How many draws were made on the device: calls of `rand`, `randn`, `bernoulli` and `dropout`, 0 … 2⁵³ − 1. Setting it, as when
-   * a loop of your own resumes, decides what the next one gives (RangeError if not such).
+   * a loop of your own resumes, decides what the next one gives (RangeError if not such; Error in a function that is captured).
    */
   get draws(): number {
     return this.#draws
@@ -191,6 +192,7 @@ export class Generator {
 
   set draws(draws: number) {
     checkInteger('draws', draws, Number.MAX_SAFE_INTEGER)
+    for (const observer of observing()) observer.seed?.('Generator.draws')
     this.#draws = draws
   }
 }
@@ -202,9 +204,14 @@ export function defaultGenerator(): Generator {
   return current
 }
 
-/** Makes a generator of this seed the default one, all streams at position 0 and no draws made. Streams got before do not follow. */
+/**
+ * Makes a generator of this seed the default one, all streams at position 0 and no draws made. Streams got before do not
+ * follow. Throws an Error in a function that is captured: no run of its plan would seed anew.
+ */
 export function manualSeed(seed: number): Generator {
-  current = new Generator(seed)
+  const made = new Generator(seed)
+  for (const observer of observing()) observer.seed?.('manualSeed')
+  current = made
   return current
 }
 
