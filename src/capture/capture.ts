@@ -6,7 +6,7 @@ import { Recording } from '../gpu/recording.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { gradEnabled, refusePromise } from '../tensor/modes.ts'
 import { type Observer, observe, observing } from '../tensor/observe.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { releasing, unregister } from '../tensor/owned.ts'
 import { tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
@@ -232,6 +232,7 @@ function trainedOrNot(t: Tensor): Dependence {
  * the tensors in it are forgotten then.
  */
 export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
+  if (arguments.length > 2) throw tooMany(arguments, 'capture(fn, options)')
   const gpu = begin('capture', fn, options)
   const memory = gpu.newPlanMemory()
   const leaves = new Set<Tensor>()
@@ -273,6 +274,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
  * copies memory.
  */
 export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Promise<void> {
+  if (arguments.length > 2) throw tooMany(arguments, 'warmUp(fn, options)')
   const gpu = begin('warmUp', fn, options)
   const memory = gpu.newPlanMemory()
   const recording = new Recording(memory, 'warmUp')

@@ -5,7 +5,7 @@ import { averagePieces } from '../kernels/average.ts'
 import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { copyInto } from '../tensor/copy_into.ts'
-import { requireOptions, requireShare, shown } from '../tensor/options.ts'
+import { requireOptions, requireShare, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkParameters, checkValue } from './check.ts'
 import { sideBySide } from './flat_parameters.ts'
@@ -190,6 +190,7 @@ abstract class Average {
 export class SWA extends Average {
   /** `parameters`: tensors, such as `net.parameters()`. Throws TypeError or Error for a list that optim.SGD refuses. */
   constructor(parameters: readonly Tensor[]) {
+    if (arguments.length > 1) throw tooMany(arguments, 'optim.SWA(parameters)')
     super('optim.SWA', parameters)
   }
 
@@ -210,6 +211,7 @@ export class EMA extends Average {
    * optim.SGD refuses.
    */
   constructor(parameters: readonly Tensor[], options: { decay?: number } = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.EMA(parameters, options)')
     requireOptions('optim.EMA', options, ['decay'])
     const { decay = 0.999 } = options
     requireShare('optim.EMA', 'decay', decay)

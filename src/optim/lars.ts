@@ -1,5 +1,7 @@
 // LARS: SGD whose rate for each parameter is in proportion to its norm over that of its gradient.
+
 import { emitLars, larsStep, larsStepMomentum, NO_MOMENTUM } from '../kernels/layer_wise.ts'
+import { tooMany } from '../tensor/options.ts'
 import { checkOptions } from './check.ts'
 import {
   Optimizer,
@@ -84,6 +86,7 @@ const rule: Rule<LARSGroup> = {
 export class LARS extends Optimizer<LARSGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<LARSGroup>, options: Partial<LARSOptions> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.LARS(params, options)')
     super(rule, params, options)
   }
 }

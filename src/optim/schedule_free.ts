@@ -6,7 +6,7 @@ import * as wgsl from '../kernels/generated/wgsl.ts'
 import { grouped } from '../kernels/rows.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { tensor } from '../tensor/create.ts'
-import { shown } from '../tensor/options.ts'
+import { shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkBetas, checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
@@ -208,6 +208,7 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
 export class ScheduleFreeSGD extends ScheduleFree<ScheduleFreeSGDGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<ScheduleFreeSGDGroup>, options: ScheduleFreeSGDOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.ScheduleFreeSGD(params, options)')
     super(sgd, params, options)
   }
 
@@ -223,6 +224,7 @@ export class ScheduleFreeSGD extends ScheduleFree<ScheduleFreeSGDGroup> {
 export class ScheduleFreeAdamW extends ScheduleFree<ScheduleFreeAdamWGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<ScheduleFreeAdamWGroup>, options: ScheduleFreeAdamWOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.ScheduleFreeAdamW(params, options)')
     super(adamw, params, options)
   }
 

@@ -1,7 +1,7 @@
 // Stochastic gradient descent.
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
-import { shown } from '../tensor/options.ts'
+import { shown, tooMany } from '../tensor/options.ts'
 import { checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -64,6 +64,7 @@ const rule: Rule<SGDGroup> = {
 export class SGD extends Optimizer<SGDGroup> {
   /** Throws TypeError or RangeError for options that torch.optim.SGD refuses, and for a parameter that is listed twice. */
   constructor(params: Parameters<SGDGroup>, options: Partial<SGDOptions> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.SGD(params, options)')
     super(rule, params, options)
   }
 }

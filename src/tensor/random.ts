@@ -1,6 +1,6 @@
 // Random numbers: counter-based streams, each a pure function of the seed and its name.
 import { observing } from './observe.ts'
-import { shown } from './options.ts'
+import { shown, tooMany } from './options.ts'
 
 /**
  * Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as
@@ -209,6 +209,7 @@ export function defaultGenerator(): Generator {
  * follow. Throws an Error in a function that is captured: no run of its plan would seed anew.
  */
 export function manualSeed(seed: number): Generator {
+  if (arguments.length > 1) throw tooMany(arguments, 'manualSeed(seed)')
   const made = new Generator(seed)
   for (const observer of observing()) observer.seed?.('manualSeed')
   current = made
@@ -230,6 +231,7 @@ export function keepDraws(): () => void {
  * Seed 0 … 2⁵³ − 1, epoch and n 0 … 2³² − 1; RangeError if not.
  */
 export function permutation(seed: number, epoch: number, n: number): Uint32Array {
+  if (arguments.length > 3) throw tooMany(arguments, 'permutation(seed, epoch, n)')
   checkInteger('epoch', epoch, TWO_32 - 1)
   checkInteger('n', n, TWO_32 - 1)
   const stream = new Stream(seed, 'shuffle', epoch)

@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { backward, type TapeNode } from './autograd.ts'
 import { observing } from './observe.ts'
-import { requireFlags, requireOptions, shown } from './options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from './options.ts'
 import { register, unregister } from './owned.ts'
 import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts'
 import { flattenShape, reshape, reshapeTo, squeezeShape, unsqueezeShape } from './view.ts'
@@ -147,11 +147,13 @@ export class Tensor {
 
   /** The same elements in another shape, without a copy; one size may be -1 and is worked out. */
   reshape(shape: Shape): Tensor {
+    if (arguments.length > 1) throw tooMany(arguments, 'reshape(shape)')
     return reshape(this, reshapeTo(this, shape))
   }
 
   /** Joins the dimensions from `startDim` on into one. */
   flatten(startDim = 1): Tensor {
+    if (arguments.length > 1) throw tooMany(arguments, 'flatten(startDim)')
     return reshape(this, flattenShape(this, startDim))
   }
 
@@ -160,22 +162,26 @@ export class Tensor {
    * Throws ShapeError for a dimension that the tensor does not have.
    */
   squeeze(dim?: number | readonly number[]): Tensor {
+    if (arguments.length > 1) throw tooMany(arguments, 'squeeze(dim)')
     return reshape(this, squeezeShape(this, dim))
   }
 
   /** With a dimension of size 1 before dimension `dim`; -1 puts it last. Without a copy. Throws ShapeError past the last place. */
   unsqueeze(dim: number): Tensor {
+    if (arguments.length > 1) throw tooMany(arguments, 'unsqueeze(dim)')
     return reshape(this, unsqueezeShape(this, dim))
   }
 
   /** The same values outside the tape, without a copy. */
   detach(): Tensor {
+    if (arguments.length > 0) throw tooMany(arguments, 'detach()')
     this.#checkThere('detach')
     return new Tensor(this.gpu, this.storage.retain(), this.shape, this.dtype)
   }
 
   /** Keeps the tensor beyond the scopes it was made in; it then lives until `dispose()`. */
   keep(): this {
+    if (arguments.length > 0) throw tooMany(arguments, 'keep()')
     this.#checkThere('keep')
     unregister(this)
     return this
@@ -183,6 +189,7 @@ export class Tensor {
 
   /** Gives the memory back at once, and that of the gradient. Throws when the tensor was released before. */
   dispose(): void {
+    if (arguments.length > 0) throw tooMany(arguments, 'dispose()')
     this.#checkThere('dispose')
     unregister(this)
     this.release('dispose() was called on it')
@@ -198,6 +205,7 @@ export class Tensor {
 
   /** The values. Waits for the GPU: a sync point. Throws AnomalyError where anomalies are looked for and one was found. */
   async data(): Promise<TypedArray> {
+    if (arguments.length > 0) throw tooMany(arguments, 'data()')
     this.checkUsable('data')
     const reading = this.gpu.read(this.storage, this.size * bytesPerElement[this.dtype])
     const [bytes] = await Promise.all([reading, ...observing().map((observer) => observer.read?.(this.gpu))])
@@ -207,6 +215,7 @@ export class Tensor {
 
   /** The value of a tensor of one element. Waits for the GPU: a sync point. */
   async item(): Promise<number> {
+    if (arguments.length > 0) throw tooMany(arguments, 'item()')
     if (this.size !== 1) {
       throw new ShapeError('item', `one element is needed, the tensor has ${this.size}`, [['tensor', this.shape]])
     }
@@ -218,6 +227,7 @@ export class Tensor {
    * unless the tensor has one element. What the tape saved is released unless `retainGraph`.
    */
   backward(gradient: Tensor | null = null, options: { retainGraph?: boolean } = {}): void {
+    if (arguments.length > 2) throw tooMany(arguments, 'backward(gradient, options)')
     if (gradient !== null && !(gradient instanceof Tensor)) {
       throw new TypeError(
         'backward: the gradient must be a tensor; options come second: backward(null, { retainGraph: true })',

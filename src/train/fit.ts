@@ -3,7 +3,7 @@ import { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
-import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts'
 import { checkMomentum, checkNet, checkOptimizer } from './check.ts'
 import { type CheckpointOptions, checkCheckpoint, lastState, refuseOthers } from './checkpoint_store.ts'
@@ -85,6 +85,7 @@ const training = new WeakSet<ImageBatches>()
  * is evaluated, and has its own modes again at the end.
  */
 export async function fit(net: Module, options: FitOptions): Promise<FitResult> {
+  if (arguments.length > 2) throw tooMany(arguments, 'fit(net, options)')
   const { from, ...checked } = check(net, options)
   training.add(checked.train)
   const errors: unknown[] = []

@@ -7,7 +7,7 @@ import { setMode } from '../nn/module.ts'
 import { checkNotFrozen } from '../optim/check.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { defaultGenerator, keepDraws, type StreamName } from '../tensor/random.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
@@ -72,6 +72,7 @@ export interface LrFindResult extends LrSuggestion, Sweep {}
  * the batches' position are as before, bit for bit, also where it throws; gradients are forgotten. Rejects with TypeError or RangeError for options that do not fit, before anything is done.
  */
 export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
+  if (arguments.length > 1) throw tooMany(arguments, 'lrFind(options)')
   const known = ['net', 'optimizer', 'train', 'minLr', 'maxLr', 'steps', 'smoothing']
   requireOptions('lrFind', options, known)
   const { net, optimizer, train } = options

@@ -9,7 +9,8 @@ const notYet = (operation: string, label: string) =>
   new Error(`${operation}: ${label} has no value yet: a plan computes it that has not been run; call plan.run() first`)
 
 describe('what a captured function returned', () => {
-  let [x, none]: Tensor[] = []
+  let x: Tensor
+  let none: Tensor
   beforeAll(() => {
     x = tensor([1, -2]).keep()
     none = tensor(new Float32Array(0), [0]).keep()

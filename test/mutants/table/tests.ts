@@ -55,6 +55,7 @@ export const drawn = only(
   files('operations/operations', 'kernels/random/random'),
 )
 export const draws = files('train/draws')
+export const tooMany = files('operations/arguments')
 export const untrained = files('train/untrained')
 export const drawsResumed = only('dropout', files('train/continue'))
 export const totals = files('kernels/cross_entropy/totals')
