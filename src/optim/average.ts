@@ -18,6 +18,20 @@ export interface AverageState {
   readonly averages: readonly Tensor[]
 }
 
+/** The averages that stand in the place of parameters now. */
+const standingIn = new WeakMap<Tensor, Set<Average>>()
+
+/** Throws an Error where averages stand in the place of a parameter: an update would train them. */
+export function checkNotSwapped(operation: string, groups: readonly { readonly params: readonly Tensor[] }[]): void {
+  for (const p of groups.flatMap(({ params }) => params)) {
+    for (const average of standingIn.get(p) ?? []) {
+      throw new Error(
+        `${operation}: the averages of ${average.label} stand in the place of ${p.label}, and would be trained; swap() them back first`,
+      )
+    }
+  }
+}
+
 /**
  * A running average of parameters along the path of training, a ← a + w (p − a), as PyTorch's
  * `torch.optim.swa_utils.AveragedModel` keeps it; the first update copies the parameters. It leaves them alone until
@@ -59,6 +73,11 @@ abstract class Average {
     return this.#count
   }
 
+  /** As errors name it: 'optim.EMA'. @internal */
+  get label(): string {
+    return this.#name
+  }
+
   /** Whether the averages stand in the parameters' place. */
   get swapped(): boolean {
     return this.#swapped
@@ -88,8 +107,8 @@ abstract class Average {
   }
 
   /**
-   * Exchanges the averages and the parameters; a second call exchanges them back, bit for bit. Until then nothing may
-   * update the parameters: the averages would be trained. Throws an Error where there was no update yet, and in a
+   * Exchanges the averages and the parameters; a second call exchanges them back, bit for bit. Until then every update of
+   * the parameters is refused: the averages would be trained. Throws an Error where there was no update yet, and in a
    * captured function.
    */
   swap(): void {
@@ -103,6 +122,11 @@ abstract class Average {
       ])
     }
     this.#swapped = !this.#swapped
+    for (const [, p] of this.#pairs) {
+      const those = standingIn.get(p) ?? new Set()
+      if (this.#swapped) standingIn.set(p, those.add(this))
+      else those.delete(this)
+    }
   }
 
   /**

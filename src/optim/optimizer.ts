@@ -14,6 +14,7 @@ import { copyInto } from '../tensor/copy_into.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { forgetGradients, Tensor } from '../tensor/tensor.ts'
+import { checkNotSwapped } from './average.ts'
 import { checkGradients, checkParameters, checkState, defined } from './check.ts'
 import { type FlatParameters, flatten } from './flat_parameters.ts'
 
@@ -154,6 +155,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const { name } = this.#rule
     // All is checked before anything is changed.
     this.checkReady()
+    checkNotSwapped(name, this.paramGroups)
     watch?.checkUsable(name)
     for (const group of this.paramGroups) {
       this.#check(group)
@@ -333,6 +335,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       check: (uses, rateOf) => {
         if (settings.released) throw new Error(`${rule.name}: plan.run(): the optimizer was disposed`)
         this.checkReady()
+        checkNotSwapped(`${rule.name}: plan.run()`, this.paramGroups)
         if (this.#listing() !== listing) {
           throw new Error(`${rule.name}: the groups have other parameters since the plan was captured; capture again`)
         }

@@ -8,6 +8,7 @@ import { copyInto } from '../tensor/copy_into.ts'
 import { tensor } from '../tensor/create.ts'
 import { shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { checkNotSwapped } from './average.ts'
 import { checkBetas, checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -152,6 +153,7 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
   /** Puts y in the parameters' place, to train: the bits that it had at `eval()`. It is there from the start. */
   override train(): void {
     if (this.#training) return
+    checkNotSwapped(`optim.${this.name}: train()`, this.paramGroups)
     const { y } = this.stateDict().state
     const stepped = this.parameters().flatMap((p, i) => (y![i] ? [[y![i], p] as [Tensor, Tensor]] : []))
     copyInto(stepped)
@@ -162,6 +164,7 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
   /** Puts x, the mean, in the parameters' place, to evaluate and to save them. `step()` throws until `train()` is called. */
   override eval(): void {
     if (!this.#training) return
+    checkNotSwapped(`optim.${this.name}: eval()`, this.paramGroups)
     const { z } = this.stateDict().state
     const places = new Map(this.parameters().map((p, i) => [p, z![i]]))
     for (const group of this.paramGroups) {

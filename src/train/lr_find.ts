@@ -4,6 +4,7 @@ import type { ImageBatches } from '../data/batches.ts'
 import { crossEntropy } from '../kernels/class_losses.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
+import { checkNotSwapped } from '../optim/average.ts'
 import { checkNotFrozen } from '../optim/check.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
@@ -79,6 +80,7 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   checkNet('lrFind', net)
   checkOptimizer('lrFind', net, optimizer)
   checkNotFrozen('lrFind', optimizer.paramGroups)
+  checkNotSwapped('lrFind', optimizer.paramGroups)
   checkBatches('lrFind', 'train', train)
   const { minLr = 1e-3, maxLr = 10, steps = stepsOver(train), smoothing = 0.9 } = options
   for (const [name, value] of Object.entries({ minLr, maxLr, steps, smoothing })) {

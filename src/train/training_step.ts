@@ -1,6 +1,7 @@
 // One update of a network: its batches, their gradients, and the optimizer's step.
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
+import { checkNotSwapped } from '../optim/average.ts'
 import { checkGradients, checkNotFrozen } from '../optim/check.ts'
 import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
 import type { Optimizer } from '../optim/index.ts'
@@ -57,6 +58,7 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
       checkOptimizer('fit', net, optimizer)
       checkAdded('fit', net, optimizer, before)
       checkNotFrozen('fit', optimizer.paramGroups)
+      checkNotSwapped('fit', optimizer.paramGroups)
       stepper.run(count, lr)
     },
     dispose: () => {
