@@ -1,5 +1,4 @@
 // Adadelta: steps as long as those before, in the units of the parameters.
-
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
 import { tooMany } from '../tensor/options.ts'

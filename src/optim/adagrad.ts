@@ -1,5 +1,4 @@
 // Adagrad: steps divided by the root of the sum of all squared gradients.
-
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
 import { tooMany } from '../tensor/options.ts'

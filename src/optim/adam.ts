@@ -1,5 +1,4 @@
 // Adam: steps along the average gradient, divided by the root of the average square.
-
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
 import { tooMany } from '../tensor/options.ts'

@@ -1,5 +1,4 @@
 // LAMB: Adam whose step for each parameter is as long as a share of its norm.
-
 import { emitLamb, lambStep } from '../kernels/layer_wise.ts'
 import { tooMany } from '../tensor/options.ts'
 import { checkBetas, checkOptions } from './check.ts'

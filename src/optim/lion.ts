@@ -1,5 +1,4 @@
 // Lion: steps of one length, along the sign of an average gradient.
-
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
 import { tooMany } from '../tensor/options.ts'

@@ -1,5 +1,4 @@
 // Muon: steps along the orthogonalized momentum of matrices.
-
 import { emitMuon, muonStep } from '../kernels/muon.ts'
 import { tooMany } from '../tensor/options.ts'
 import { Tensor } from '../tensor/tensor.ts'

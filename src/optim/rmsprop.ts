@@ -1,5 +1,4 @@
 // RMSprop: steps divided by the root of a running average of squared gradients.
-
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
 import { tooMany } from '../tensor/options.ts'

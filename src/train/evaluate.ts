@@ -1,5 +1,4 @@
 // Loss and accuracy of a network over a data set.
-
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'

@@ -1,5 +1,4 @@
 // Running statistics of batch norm, taken anew from data.
-
 import type { ImageBatches } from '../data/batches.ts'
 import { BatchNorm } from '../nn/batch_norm.ts'
 import type { Module } from '../nn/index.ts'
