@@ -14,6 +14,7 @@ import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
 import { withoutMissing } from './missing_parameters.ts'
 import { zeroGradients } from './training_step.ts'
+import { beginRun, checkFree } from './under_way.ts'
 
 /** A loss this many times the lowest ends the search; fastai's number. */
 const HOPELESS = 4
@@ -88,6 +89,8 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   }
   const rates = sweepOf(minLr, maxLr, steps)
   checkSmoothing(smoothing)
+  checkFree('lrFind', { net, optimizer, train })
+  const end = beginRun('lrFind', { net, optimizer, train })
   const restore = snapshot(net, optimizer, train)
   optimizer.train()
   try {
@@ -95,6 +98,7 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
     return { ...sweep, ...suggest(sweep.points, steps) }
   } finally {
     restore()
+    end()
   }
 }
 

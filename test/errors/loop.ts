@@ -85,6 +85,18 @@ export const loop: Area = {
       },
     },
     {
+      title: 'fit, lrFind: a network, or an optimizer, that another of them is training',
+      error: 'Error',
+      text: 'fit: another fit is under way with weight [2, 784] of this network; wait for it, or give each its own network and optimizer',
+      run: async () => {
+        const net = network()
+        const start = () =>
+          fit(net, { data: batches(), optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }), epochs: 1 })
+        const first = start()
+        await start().finally(() => first)
+      },
+    },
+    {
       title: 'fit: no optimizer',
       error: 'TypeError',
       text: 'fit: optimizer must be an optimizer, such as optim.SGD(net.parameters(), { lr: 0.1 })',

@@ -144,6 +144,21 @@ const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
   },
 ])
 
+const together = mutantsOf('src/train/under_way.ts', tests.underWay, [
+  {
+    id: 'under-way-trained',
+    find: 'sharedBy(run, other) ?? sharedBy(other, run)',
+    replace: 'sharedBy(run, other)',
+    breaks: 'A fit that trains a layer of a network under way, which does not train it, is not refused.',
+  },
+  {
+    id: 'under-way-ends',
+    find: 'underWay.delete(run)',
+    replace: 'underWay.has(run)',
+    breaks: 'After a run the network is never free again.',
+  },
+])
+
 const steppers = mutantsOf('src/train/stepper.ts', tests.fit, [
   {
     id: 'update-last-group',
@@ -389,6 +404,7 @@ export const training: Area = {
     ...run,
     ...runHooks,
     ...updates,
+    ...together,
     ...steppers,
     ...evaluation,
     ...stopping,
