@@ -4,7 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
@@ -115,6 +115,7 @@ const matmulOp: Op<readonly [Tensor, Tensor], Attributes> = {
  * Sums over K run in ascending order, 4,096 products at a time. Throws ShapeError when the sizes do not fit.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'matmul(a, b, options)')
   requireTensors('matmul', { a, b })
   requireOptions('matmul', options, ['transposeA', 'transposeB'])
   requireFlags('matmul', options, ['transposeA', 'transposeB'])

@@ -4,6 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
+import { tooMany } from '../tensor/options.ts'
 import { type Shape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
@@ -113,10 +114,12 @@ function along(op: Op<readonly [Tensor], Attributes>, x: Tensor, given: number):
  * or with minus infinity alone, is NaN, as in PyTorch. Float32, any shape. Throws ShapeError for a `dim` that is not there.
  */
 export function softmax(x: Tensor, dim = -1): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'softmax(x, dim)')
   return along(softmaxOp, x, dim)
 }
 
 /** The logarithm of `softmax`: x − log Σ exp(x), which keeps its digits where softmax is near 0. PyTorch's log_softmax. */
 export function logSoftmax(x: Tensor, dim = -1): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'logSoftmax(x, dim)')
   return along(logSoftmaxOp, x, dim)
 }
