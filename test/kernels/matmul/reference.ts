@@ -29,7 +29,7 @@ function sizesOf(a: Ref, b: Ref, { transposeA = false, transposeB = false }: Mat
 }
 
 /** Which matrix of an operand belongs to matrix `g` of a batch: coordinate by coordinate, the last one first. */
-function matrixOf(g: number, batch: readonly number[], { shape }: Ref): number {
+export function matrixOf(g: number, batch: readonly number[], { shape }: Ref): number {
   let [rest, at, stride] = [g, 0, 1]
   for (let d = batch.length - 1; d >= 0; d--) {
     const size = shape[shape.length - 2 - batch.length + d] ?? 1
