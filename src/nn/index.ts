@@ -12,11 +12,10 @@ export {
   Tanh,
 } from './activations.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
+export { Conv2d, type Conv2dLayerOptions } from './conv.ts'
 export {
   AdaptiveAvgPool2d,
   AvgPool2d,
-  Conv2d,
-  type Conv2dLayerOptions,
   Dropout,
   Flatten,
   Linear,

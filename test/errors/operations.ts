@@ -227,6 +227,30 @@ Sizes of a dimension must be equal, or one of them 1.`,
       run: () => conv2d(zeros(1, 3, 28, 28), zeros(6, 1, 5, 5)),
     },
     {
+      title: 'conv2d: the channels of a group differ',
+      error: 'ShapeError',
+      text: `conv2d: weight takes 4 input channels in each of 2 groups, input has 4
+  input  [1, 4, 8, 8]  N C H W
+  weight [6, 4, 3, 3]  F C/groups KH KW`,
+      cure: 'The second size of the weight is the channels of one group: of 4 channels in 2 groups, 2.',
+      run: () => conv2d(zeros(1, 4, 8, 8), zeros(6, 4, 3, 3), null, { groups: 2 }),
+    },
+    {
+      title: 'conv2d: groups that do not divide the channels or filters',
+      error: 'ShapeError',
+      text: `conv2d: 4 groups do not divide the 6 filters
+  input  [1, 4, 8, 8]  N C H W
+  weight [6, 1, 3, 3]  F C/groups KH KW`,
+      cure: 'Each group has as many channels, and as many filters, as the others: give a number that divides both.',
+      run: () => conv2d(zeros(1, 4, 8, 8), zeros(6, 1, 3, 3), null, { groups: 4 }),
+    },
+    {
+      title: 'a number of groups that is none',
+      error: 'ShapeError',
+      text: 'conv2d: groups must be a whole number, 1 or more, not 0',
+      run: () => conv2d(zeros(1, 4, 8, 8), zeros(6, 4, 3, 3), null, { groups: 0 }),
+    },
+    {
       title: 'conv2dReluMaxPool2d: nothing to pool',
       error: 'ShapeError',
       text: `conv2dReluMaxPool2d: the convolution's 1 × 4 cells are too few for a 2 × 2 window

@@ -26,6 +26,19 @@ describe('layers compute what their operations do:', () => {
     expect(await values(y)).toEqual(await values(conv2d(x, layer.weight, layer.bias, options)))
   })
 
+  it('Conv2d in groups', async () => {
+    const layer = new nn.Conv2d(4, 6, 3, { groups: 2, padding: 1, bias: false })
+    expect([layer.weight.shape, layer.bias]).toEqual([[6, 2, 3, 3], null])
+    const x = tensor(fill(2 * 4 * 5 * 6, 1, 'normal'), [2, 4, 5, 6])
+    const y = layer.forward(x)
+    expect(await values(y)).toEqual(await values(conv2d(x, layer.weight, null, { groups: 2, padding: 1 })))
+    // PyTorch's bound counts the channels that a filter sees.
+    const weights = await values(new nn.Conv2d(64, 64, 2, { groups: 64 }).weight)
+    expect(Math.max(...weights.map(Math.abs))).toBeGreaterThan(0.45)
+    expect(Math.max(...weights.map(Math.abs))).toBeLessThanOrEqual(0.5)
+    expect(() => new nn.Conv2d(4, 6, 3, { groups: 4 })).toThrow('nn.Conv2d: 4 groups do not divide the 6 outChannels')
+  })
+
   it('Linear, with and without bias', async () => {
     const x = tensor(fill(15, 1, 'normal'), [3, 5])
     const layer = new nn.Linear(5, 4)
@@ -92,8 +105,8 @@ describe('layers refuse', () => {
   it.each<[string, () => unknown, string]>([
     [
       'unknown options of Conv2d',
-      () => new nn.Conv2d(1, 1, 1, loose({ groups: 2 })),
-      'nn.Conv2d: unknown option groups; known: stride, padding, dilation, bias',
+      () => new nn.Conv2d(1, 1, 1, loose({ paddingMode: 'zeros' })),
+      'nn.Conv2d: unknown option paddingMode; known: stride, padding, dilation, groups, bias',
     ],
     [
       'unknown options of Linear',

@@ -48,8 +48,8 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-row-end',
-    find: 'oc < g.OC && ox + p < g.OW',
-    replace: 'oc < g.OC',
+    find: 'oc < oc1 && ox + p < g.OW',
+    replace: 'oc < oc1',
     breaks: 'A tile writes past the end of its row.',
   },
   {
@@ -78,9 +78,46 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-pack-filter',
-    find: 'let f = select(out, in, turned);',
-    replace: 'let f = out;',
+    find: 'place.x * params.FG + select(out, in, turned)',
+    replace: 'place.x * params.FG + out',
     breaks: 'For the input gradient the weights of the wrong filter are packed.',
+  },
+  {
+    id: 'conv2d-group-channels',
+    find: 'let ic0 = place.x * g.ICG;',
+    replace: 'let ic0 = 0u;',
+    breaks: 'Filters of every group see the channels of the first.',
+  },
+  {
+    id: 'conv2d-group-end',
+    find: 'min(oc0 + OCB, (place.x + 1u) * g.OCG)',
+    replace: 'min(oc0 + OCB, g.OC)',
+    breaks: 'The last block of a group writes filters of the next one.',
+  },
+  {
+    id: 'conv2d-group-exact',
+    in: 'exact_output',
+    find: 'g.IC + ic0 + ic',
+    replace: 'g.IC + ic',
+    breaks: 'What is made again because it is not finite is made of the channels of the first group.',
+  },
+  {
+    id: 'conv2d-group-pack',
+    find: 'place.x * params.FG + select(out, in, turned)',
+    replace: 'select(out, in, turned)',
+    breaks: 'Every group has the weights of the first.',
+  },
+  {
+    id: 'conv2d-group-weight-channel',
+    find: 't.channel = g * params.CG + t.c;',
+    replace: 't.channel = t.c;',
+    breaks: 'The weight gradient of every group is made of the channels of the first.',
+  },
+  {
+    id: 'conv2d-group-weight-end',
+    find: 'min(t.f0 + DW_OC, (g + 1u) * params.FG)',
+    replace: 'min(t.f0 + DW_OC, params.F)',
+    breaks: 'The last filters of a group overwrite the weight gradients of the next one.',
   },
   {
     id: 'conv2d-weights-uniform',
@@ -96,15 +133,16 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-exact-slice',
-    find: '(oc / OCB - params.firstBlock) * params.ins',
-    replace: '(oc / OCB) * params.ins',
+    in: 'exact_output',
+    find: '(part * params.ins',
+    replace: '((part + params.firstBlock) * params.ins',
     breaks: 'What is made again because it is not finite gets other weights, where a layer is several dispatches.',
     tests: tests.conv2dBits,
   },
   {
     id: 'conv2d-slice-block',
-    find: 'let block = params.firstBlock + part;',
-    replace: 'let block = part;',
+    find: 'place_of(params.firstBlock + part, g.OCG)',
+    replace: 'place_of(part, g.OCG)',
     breaks: 'Every dispatch of a layer writes the channels of the first.',
     tests: tests.conv2dBits,
   },
@@ -125,8 +163,8 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-repair-bias',
-    find: 'exact_output(g, n, oc, oy, x) + load_bias(oc, with_bias)',
-    replace: 'exact_output(g, n, oc, oy, x)',
+    find: 'sum + load_bias(oc);',
+    replace: 'sum;',
     breaks: 'Outputs that are made again lack the bias.',
   },
   {
@@ -164,8 +202,8 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-weight-bias',
-    find: 'acc_b[o] += g;',
-    replace: 'acc_b[o] = g;',
+    find: 'acc_b[o] += d;',
+    replace: 'acc_b[o] = d;',
     breaks: 'The bias gradient of a lane is that of one cell.',
   },
   {
@@ -247,8 +285,8 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
   {
     id: 'conv2d-host-channels',
-    find: "direction === 'forward' ? [C, F] : [F, C]",
-    replace: '[C, F]',
+    find: "direction === 'forward' ? [CG, FG] : [FG, CG]",
+    replace: '[CG, FG]',
     breaks: 'For the input gradient channels and filters are counted as for the output.',
   },
   {
@@ -259,8 +297,8 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
   {
     id: 'conv2d-host-slide',
-    find: 'OH, OW }, SW === DW,',
-    replace: 'OH, OW }, true,',
+    find: 'tuneWeight(layer, SW === DW,',
+    replace: 'tuneWeight(layer, true,',
     breaks: 'The window of the weight gradient slides though stride and dilation differ.',
   },
   {
@@ -273,6 +311,12 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
 ])
 
 const tuning = mutantsOf('src/kernels/conv2d_tuning.ts', tests.conv2d, [
+  {
+    id: 'conv2d-tuning-group-blocks',
+    find: 'const blocks = groups * Math',
+    replace: 'const blocks = Math',
+    breaks: 'Only the first group is computed.',
+  },
   {
     id: 'conv2d-tuning-scratch',
     find: 'Math.max(perBlock * blocksPacked, last',
