@@ -4,8 +4,8 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
-import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
+import { requireOptions } from '../tensor/options.ts'
+import { pair, type Shape, ShapeError, type ShapeLine, sizeOf, whole } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { maySlice, planCorrelate, sizesOf, tuneCorrelate, tuneWeight, weightParts } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
@@ -161,16 +161,14 @@ const IMAGE: readonly ConvAxis[] = [
   ['W', 'KW', 'width'],
 ]
 
-/** Throws ShapeError for groups that do not divide the channels or filters. */
+/** Throws ShapeError for groups that are not a whole number or do not divide the channels or filters. */
 export function requireDividing(
   operation: string,
   groups: number,
   counts: Readonly<Record<string, number>>,
   lines: readonly ShapeLine[] = [],
 ): void {
-  if (!Number.isSafeInteger(groups) || groups < 1) {
-    throw new ShapeError(operation, `groups must be a whole number, 1 or more, not ${shown(groups)}`)
-  }
+  whole(operation, 'groups', groups, 1)
   for (const [name, count] of Object.entries(counts)) {
     if (count % groups === 0) continue
     throw new ShapeError(operation, `${groups} groups do not divide the ${count} ${name}`, lines)

@@ -12,7 +12,14 @@ export {
   Tanh,
 } from './activations.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
-export { Conv2d, type Conv2dLayerOptions } from './conv.ts'
+export {
+  Conv1d,
+  type Conv1dLayerOptions,
+  Conv2d,
+  type Conv2dLayerOptions,
+  ConvTranspose2d,
+  type ConvTranspose2dLayerOptions,
+} from './conv.ts'
 export {
   AdaptiveAvgPool2d,
   AvgPool2d,

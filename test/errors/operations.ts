@@ -4,8 +4,10 @@ import {
   avgPool2d,
   batchNorm,
   clamp,
+  conv1d,
   conv2d,
   conv2dReluMaxPool2d,
+  convTranspose2d,
   gelu,
   groupNorm,
   instanceNorm,
@@ -249,6 +251,71 @@ Sizes of a dimension must be equal, or one of them 1.`,
       error: 'ShapeError',
       text: 'conv2d: groups must be a whole number, 1 or more, not 0',
       run: () => conv2d(zeros(1, 4, 8, 8), zeros(6, 4, 3, 3), null, { groups: 0 }),
+    },
+    {
+      title: 'conv1d: a stride of two numbers',
+      error: 'ShapeError',
+      text: 'conv1d: stride must be a whole number, 1 or more, not [1, 1]',
+      run: () => conv1d(zeros(1, 4, 8), zeros(6, 4, 3), null, { stride: loose([1, 1]) }),
+    },
+    {
+      title: 'conv1d: a stride, padding, dilation or number of groups far too large',
+      error: 'ShapeError',
+      text: 'conv1d: padding must be a whole number, at most 65,535, not 1048576',
+      run: () => conv1d(zeros(1, 4, 8), zeros(6, 4, 3), null, { padding: 2 ** 20 }),
+    },
+    {
+      title: 'convTranspose2d: the channels differ',
+      error: 'ShapeError',
+      text: `convTranspose2d: weight takes 6 input channels, input has 4
+  input  [1, 4, 8, 8]  N C H W
+  weight [6, 4, 3, 3]  C F KH KW`,
+      cure: 'The weight of a transposed convolution is [channels, filters, height, width].',
+      run: () => convTranspose2d(zeros(1, 4, 8, 8), zeros(6, 4, 3, 3)),
+    },
+    {
+      title: 'convTranspose2d: a kernel without elements',
+      error: 'ShapeError',
+      text: `convTranspose2d: the kernel has no elements
+  input  [1, 4, 8, 8]  N C H W
+  weight [4, 6, 0, 3]  C F KH KW`,
+      cure: 'Height and width of the weight must be 1 or more.',
+      run: () => convTranspose2d(zeros(1, 4, 8, 8), zeros(4, 6, 0, 3)),
+    },
+    {
+      title: 'convTranspose2d: an input without rows',
+      error: 'ShapeError',
+      text: `convTranspose2d: the input has no rows or no columns
+  input  [1, 4, 0, 8]  N C H W
+  weight [4, 6, 3, 3]  C F KH KW`,
+      cure: 'Give images of a row and a column at least.',
+      run: () => convTranspose2d(zeros(1, 4, 0, 8), zeros(4, 6, 3, 3)),
+    },
+    {
+      title: 'convTranspose2d: a bias of another size',
+      error: 'ShapeError',
+      text: `convTranspose2d: bias must have one value for each of the 6 filters
+  input  [1, 4, 8, 8]  N C H W
+  weight [4, 6, 3, 3]  C F KH KW
+  bias   [4]           F`,
+      cure: 'Give one value a filter, the second size of the weight times the groups, or null.',
+      run: () => convTranspose2d(zeros(1, 4, 8, 8), zeros(4, 6, 3, 3), zeros(4)),
+    },
+    {
+      title: 'convTranspose2d: padding that leaves nothing',
+      error: 'ShapeError',
+      text: `convTranspose2d: with padding 2 nothing is left of the output's height
+  input  [1, 4, 1, 8]  N C H W
+  weight [4, 6, 3, 3]  C F KH KW`,
+      cure: 'Padding makes the output of a transposed convolution smaller: give less, or a larger stride or kernel.',
+      run: () => convTranspose2d(zeros(1, 4, 1, 8), zeros(4, 6, 3, 3), null, { padding: [2, 0] }),
+    },
+    {
+      title: 'convTranspose2d: output padding of a whole step',
+      error: 'ShapeError',
+      text: 'convTranspose2d: outputPadding 2 must be less than the stride 2 or the dilation 1',
+      cure: 'It chooses among the sizes that the convolution would make the input of: give the size modulo the stride.',
+      run: () => convTranspose2d(zeros(1, 4, 8, 8), zeros(4, 6, 3, 3), null, { stride: 2, outputPadding: 2 }),
     },
     {
       title: 'conv2dReluMaxPool2d: nothing to pool',

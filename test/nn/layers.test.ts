@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
+  conv1d,
   conv2d,
+  convTranspose2d,
   dropout,
   linear,
   manualSeed,
@@ -37,6 +39,38 @@ describe('layers compute what their operations do:', () => {
     expect(Math.max(...weights.map(Math.abs))).toBeGreaterThan(0.45)
     expect(Math.max(...weights.map(Math.abs))).toBeLessThanOrEqual(0.5)
     expect(() => new nn.Conv2d(4, 6, 3, { groups: 4 })).toThrow('nn.Conv2d: 4 groups do not divide the 6 outChannels')
+  })
+
+  it('Conv1d', async () => {
+    const options = { stride: 2, padding: 1, dilation: 2, groups: 2 }
+    const layer = new nn.Conv1d(4, 6, 3, options)
+    expect([layer.weight.shape, layer.bias!.shape]).toEqual([[6, 2, 3], [6]])
+    const x = tensor(fill(2 * 4 * 9, 1, 'normal'), [2, 4, 9])
+    const y = layer.forward(x)
+    expect(y.shape).toEqual([2, 6, 4])
+    expect(await values(y)).toEqual(await values(conv1d(x, layer.weight, layer.bias, options)))
+    expect(new nn.Conv1d(1, 2, 1, { bias: false }).bias).toBeNull()
+    const weights = await values(new nn.Conv1d(64, 64, 4, { groups: 64 }).weight)
+    expect(Math.max(...weights.map(Math.abs))).toBeGreaterThan(0.45)
+    expect(Math.max(...weights.map(Math.abs))).toBeLessThanOrEqual(0.5)
+  })
+
+  it('ConvTranspose2d', async () => {
+    const options = { stride: [2, 3], padding: 1, outputPadding: [1, 2], dilation: [1, 2], groups: 2 } as const
+    const layer = new nn.ConvTranspose2d(4, 6, [3, 2], options)
+    expect([layer.weight.shape, layer.bias!.shape]).toEqual([[4, 3, 3, 2], [6]])
+    const x = tensor(fill(2 * 4 * 5 * 3, 1, 'normal'), [2, 4, 5, 3])
+    const y = layer.forward(x)
+    expect(y.shape).toEqual([2, 6, 10, 9])
+    expect(await values(y)).toEqual(await values(convTranspose2d(x, layer.weight, layer.bias, options)))
+    expect(new nn.ConvTranspose2d(1, 2, 1, { bias: false }).bias).toBeNull()
+    // PyTorch's fan in is the second size of the weight times the kernel.
+    const weights = await values(new nn.ConvTranspose2d(64, 4, 2).weight)
+    expect(Math.max(...weights.map(Math.abs))).toBeGreaterThan(0.24)
+    expect(Math.max(...weights.map(Math.abs))).toBeLessThanOrEqual(0.25)
+    expect(() => new nn.ConvTranspose2d(2, 2, 3, { stride: 2, outputPadding: 2 })).toThrow(
+      'nn.ConvTranspose2d: outputPadding 2 must be less than the stride 2 or the dilation 1',
+    )
   })
 
   it('Linear, with and without bias', async () => {

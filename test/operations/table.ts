@@ -3,6 +3,8 @@
 import { avgPool2dRows } from '../kernels/avg_pool2d/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { binaryRows } from '../kernels/binary/row.ts'
+import { convTranspose2dRow } from '../kernels/conv_transpose2d/row.ts'
+import { conv1dRow } from '../kernels/conv1d/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
 import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
 import { copyRows } from '../kernels/copy/row.ts'
@@ -29,6 +31,8 @@ export const table: readonly Row[] = [
   linearReluRow,
   ...unaryRows,
   conv2dRow,
+  conv1dRow,
+  convTranspose2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,
   ...avgPool2dRows,

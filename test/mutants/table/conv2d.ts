@@ -310,6 +310,48 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
 ])
 
+const sequences = mutantsOf('src/kernels/conv1d.ts', tests.conv1d, [
+  {
+    id: 'conv1d-axis',
+    find: 'padding: [0, padding]',
+    replace: 'padding: [padding, 0]',
+    breaks: 'A sequence is padded across.',
+  },
+])
+
+const transposed = mutantsOf('src/kernels/conv_transpose2d.ts', tests.convTranspose2d, [
+  {
+    id: 'conv-transpose2d-output-padding',
+    find: 'least + outputPadding[i]!',
+    replace: 'least',
+    breaks: 'Output padding is ignored.',
+  },
+  {
+    id: 'conv-transpose2d-step',
+    find: 'more < Math.max(stride[i]!, dilation[i]!)',
+    replace: 'more < stride[i]!',
+    breaks: 'Output padding that a dilation allows is refused.',
+  },
+  {
+    id: 'conv-transpose2d-bias',
+    find: 'attributes, bias !== null)',
+    replace: 'attributes, false)',
+    breaks: 'The bias is left out.',
+  },
+  {
+    id: 'conv-transpose2d-weight-roles',
+    find: 'params, dy.storage, input.storage, dw',
+    replace: 'params, input.storage, dy.storage, dw',
+    breaks: 'In the weight gradient the roles of the two images are those of conv2d.',
+  },
+  {
+    id: 'conv-transpose2d-empty',
+    find: 'of(input.shape, groups)',
+    replace: 'of(input.shape, 1)',
+    breaks: 'Without input channels groups read past the zeros.',
+  },
+])
+
 const tuning = mutantsOf('src/kernels/conv2d_tuning.ts', tests.conv2d, [
   {
     id: 'conv2d-tuning-group-blocks',
@@ -366,4 +408,7 @@ const shared = mutantsOf('src/kernels/support.ts', tests.conv2d, [
   },
 ])
 
-export const conv2d: Area = { title: 'conv2d', mutants: [...kernel, ...host, ...tuning, ...shared] }
+export const conv2d: Area = {
+  title: 'conv2d',
+  mutants: [...kernel, ...host, ...sequences, ...transposed, ...tuning, ...shared],
+}

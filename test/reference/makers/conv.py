@@ -1,4 +1,4 @@
-"""conv.safetensors: values and gradients of grouped convolutions, in float64, stored as float32."""
+"""conv.safetensors: values and gradients of convolutions: in groups, of sequences, transposed, in float64, stored as float32."""
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,24 @@ GROUPED = [
     ((3, 4, 5, 5), (6, 2, 1, 1), 2, 0, 1, 2),
     ((1, 9, 8, 7), (15, 3, 2, 3), 1, 0, 2, 3),
     ((1, 8, 6, 7), (8, 1, 3, 3), 1, 1, 1, 8),
+]
+
+# The same of sequences.
+SEQUENCES = [
+    ((2, 3, 11), (4, 3, 3), 1, 1, 1, 1),
+    ((3, 4, 9), (2, 4, 4), 2, 0, 1, 1),
+    ((1, 6, 13), (9, 2, 3), 1, 4, 3, 3),
+    ((2, 5, 7), (5, 1, 3), 2, 1, 1, 5),
+    ((2, 2, 1), (3, 2, 1), 1, 0, 1, 1),
+]
+# Shapes of input and weight, then stride, padding, output padding, dilation and groups.
+TRANSPOSED = [
+    ((2, 3, 5, 4), (3, 2, 4, 4), 2, 1, 0, 1, 1),
+    ((1, 4, 7, 5), (4, 3, 3, 3), [2, 3], [1, 0], [1, 2], 1, 2),
+    ((3, 2, 4, 4), (2, 5, 2, 2), 2, 0, 0, 1, 1),
+    ((2, 6, 3, 5), (6, 1, 3, 2), 1, [1, 0], 0, [1, 2], 6),
+    ((1, 2, 3, 4), (2, 3, 2, 2), 1, 0, [2, 1], [3, 2], 1),
+    ((1, 1, 1, 1), (1, 2, 3, 3), 3, 0, 2, 1, 1),
 ]
 
 
@@ -30,4 +48,14 @@ def make(_):
         args = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         run = lambda **given: F.conv2d(**given, **args)  # noqa: E731
         cases.add("conv2d", args, inputs_of(shape, weight, weight[0] if i % 2 == 0 else None), run, name="conv2d_groups")
+    for i, (shape, weight, stride, padding, dilation, groups) in enumerate(SEQUENCES):
+        args = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        run = lambda **given: F.conv1d(**given, **args)  # noqa: E731
+        cases.add("conv1d", args, inputs_of(shape, weight, weight[0] if i % 2 == 0 else None), run)
+    for i, (shape, weight, stride, padding, output_padding, dilation, groups) in enumerate(TRANSPOSED):
+        args = {"stride": stride, "padding": padding, "outputPadding": output_padding, "dilation": dilation, "groups": groups}
+        options = {**args, "output_padding": output_padding}
+        del options["outputPadding"]
+        run = lambda **given: F.conv_transpose2d(**given, **options)  # noqa: E731
+        cases.add("conv_transpose2d", args, inputs_of(shape, weight, weight[1] * groups if i % 2 == 0 else None), run)
     return cases.tensors, cases.cases
