@@ -27,6 +27,8 @@ export {
   Flatten,
   Linear,
   MaxPool2d,
+  PixelShuffle,
+  Upsample,
 } from './layers.ts'
 export { lenet } from './lenet.ts'
 export {

@@ -2,11 +2,13 @@
 import { dependingOn } from '../capture/current.ts'
 import { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d, readAvgPool2d } from '../kernels/avg_pool2d.ts'
 import { dropout } from '../kernels/dropout.ts'
+import { type InterpolateOptions, type Interpolation, interpolate, readInterpolation } from '../kernels/interpolate.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
+import { pixelShuffle } from '../kernels/pixel_shuffle.ts'
 import { requireProbability } from '../kernels/random.ts'
 import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
-import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
+import { pair, type Shape, ShapeError, whole } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
 import { Module } from './module.ts'
@@ -112,6 +114,35 @@ export class AdaptiveAvgPool2d extends Module {
 
   override forward(x: Tensor): Tensor {
     return adaptiveAvgPool2d(x, this.size)
+  }
+}
+
+/** interpolate to a size or by a scale. */
+export class Upsample extends Module {
+  readonly options: Interpolation
+
+  constructor(options: InterpolateOptions) {
+    super()
+    this.options = readInterpolation('nn.Upsample', options)
+  }
+
+  override forward(x: Tensor): Tensor {
+    const { scale, size, mode } = this.options
+    return interpolate(x, scale === null ? { size: size!, mode } : { scale, mode })
+  }
+}
+
+/** pixelShuffle by a factor r: [N, C·r², H, W] → [N, C, H·r, W·r]. */
+export class PixelShuffle extends Module {
+  readonly r: number
+
+  constructor(r: number) {
+    super()
+    this.r = whole('nn.PixelShuffle', 'r', r, 1)
+  }
+
+  override forward(x: Tensor): Tensor {
+    return pixelShuffle(x, this.r)
   }
 }
 

@@ -11,6 +11,7 @@ import {
   gelu,
   groupNorm,
   instanceNorm,
+  interpolate,
   layerNorm,
   leakyRelu,
   linear,
@@ -316,6 +317,40 @@ Sizes of a dimension must be equal, or one of them 1.`,
       text: 'convTranspose2d: outputPadding 2 must be less than the stride 2 or the dilation 1',
       cure: 'It chooses among the sizes that the convolution would make the input of: give the size modulo the stride.',
       run: () => convTranspose2d(zeros(1, 4, 8, 8), zeros(4, 6, 3, 3), null, { stride: 2, outputPadding: 2 }),
+    },
+    {
+      title: 'interpolate: neither a scale nor a size, or both',
+      error: 'TypeError',
+      text: 'interpolate: give either a scale or a size, not both',
+      run: () => interpolate(zeros(1, 2, 3, 4), { scale: 2, size: 6 }),
+    },
+    {
+      title: 'interpolate: an unknown mode',
+      error: 'TypeError',
+      text: "interpolate: mode must be 'nearest' or 'bilinear', not 'bicubic'",
+      run: () => interpolate(zeros(1, 2, 3, 4), { size: 6, mode: loose('bicubic') }),
+    },
+    {
+      title: 'interpolate: a scale that is none',
+      error: 'RangeError',
+      text: 'interpolate: scale must be a number above 0, or two of them, not [2, 0]',
+      run: () => interpolate(zeros(1, 2, 3, 4), { scale: [2, 0] }),
+    },
+    {
+      title: 'interpolate: an input without columns',
+      error: 'ShapeError',
+      text: `interpolate: the input has no rows or no columns
+  input [1, 2, 3, 0]  N C H W`,
+      cure: 'Give images of a row and a column at least.',
+      run: () => interpolate(zeros(1, 2, 3, 0), { size: 6 }),
+    },
+    {
+      title: 'interpolate: a scale that leaves nothing',
+      error: 'ShapeError',
+      text: `interpolate: scale [0.2, 0.2] makes 0 × 0 of the image; its sides must be from 1 to 65,535
+  input [1, 2, 3, 4]  N C H W`,
+      cure: 'Give the size instead, or a larger scale.',
+      run: () => interpolate(zeros(1, 2, 3, 4), { scale: 0.2 }),
     },
     {
       title: 'conv2dReluMaxPool2d: nothing to pool',

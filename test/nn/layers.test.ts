@@ -6,10 +6,12 @@ import {
   conv2d,
   convTranspose2d,
   dropout,
+  interpolate,
   linear,
   manualSeed,
   maxPool2d,
   nn,
+  pixelShuffle,
   relu,
 } from '../../src/node/index.ts'
 import { fill } from '../support/fill.ts'
@@ -107,6 +109,16 @@ describe('layers compute what their operations do:', () => {
     expect(() => new nn.AdaptiveAvgPool2d(0)).toThrow(
       'nn.AdaptiveAvgPool2d: size must be a whole number or two of them, 1 or more, not 0',
     )
+  })
+
+  it('Upsample and PixelShuffle', async () => {
+    const x = tensor(fill(2 * 4 * 3 * 5, 1, 'normal'), [2, 4, 3, 5])
+    for (const options of [{ scale: [2, 1.5] }, { size: 4, mode: 'bilinear' }] as const) {
+      expect(await values(new nn.Upsample(options).forward(x))).toEqual(await values(interpolate(x, options)))
+    }
+    expect(await values(new nn.PixelShuffle(2).forward(x))).toEqual(await values(pixelShuffle(x, 2)))
+    expect(() => new nn.Upsample({ mode: 'nearest' })).toThrow('nn.Upsample: give either a scale or a size')
+    expect(() => new nn.PixelShuffle(0)).toThrow('nn.PixelShuffle: r must be a whole number, 1 or more, not 0')
   })
 
   it('Dropout in training, and nothing in evaluation', async () => {

@@ -9,6 +9,7 @@ import { conv2dRow } from '../kernels/conv2d/row.ts'
 import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
 import { copyRows } from '../kernels/copy/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
+import { interpolateRows } from '../kernels/interpolate/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { classLossRows } from '../kernels/losses/class_row.ts'
 import { lossRows } from '../kernels/losses/row.ts'
@@ -47,6 +48,7 @@ export const table: readonly Row[] = [
   reshapeRow,
   ...copyRows,
   pixelShuffleRow,
+  ...interpolateRows,
   ...takeRows,
   dropoutRow,
 ]

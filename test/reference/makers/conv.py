@@ -1,4 +1,4 @@
-"""conv.safetensors: values and gradients of convolutions: in groups, of sequences, transposed, in float64, stored as float32."""
+"""conv.safetensors: values and gradients of convolutions: in groups, of sequences, transposed, and of interpolation, in float64, stored as float32."""
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,18 @@ TRANSPOSED = [
     ((1, 1, 1, 1), (1, 2, 3, 3), 3, 0, 2, 1, 1),
 ]
 
+# Shape of the input, scale, size.
+INTERPOLATIONS = [
+    ((2, 3, 4, 5), 2, None),
+    ((1, 2, 5, 7), [1.5, 2.3], None),
+    ((2, 1, 9, 8), [0.5, 0.7], None),
+    ((1, 2, 9, 6), None, [3, 2]),
+    ((2, 2, 3, 4), None, [7, 11]),
+    ((1, 3, 7, 10), None, 5),
+    ((1, 1, 1, 2), None, [3, 9]),
+    ((1, 2, 33, 3), None, [25, 4]),
+]
+
 
 def inputs_of(shape, weight, bias):
     inner = weight[1] * weight[2] * (weight[3] if len(weight) > 3 else 1)
@@ -58,4 +70,8 @@ def make(_):
         del options["outputPadding"]
         run = lambda **given: F.conv_transpose2d(**given, **options)  # noqa: E731
         cases.add("conv_transpose2d", args, inputs_of(shape, weight, weight[1] * groups if i % 2 == 0 else None), run)
+    for mode in ["nearest", "bilinear"]:
+        for shape, scale, size in INTERPOLATIONS:
+            run = lambda input: F.interpolate(input, size, scale, mode)  # noqa: E731
+            cases.add(f"interpolate_{mode}", {"scale": scale, "size": size}, {"input": torch.randn(shape)}, run)
     return cases.tensors, cases.cases
