@@ -12,6 +12,7 @@ export {
   Tanh,
 } from './activations.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
+export * as init from './initializers.ts'
 export {
   AdaptiveAvgPool2d,
   AvgPool2d,

@@ -8,6 +8,7 @@ import { data } from './data.ts'
 import { device } from './device.ts'
 import { exercises } from './exercises.ts'
 import { gradchecks } from './gradcheck.ts'
+import { initialValues } from './initial_values.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
 import { loop } from './loop.ts'
@@ -32,6 +33,7 @@ export const AREAS: readonly Area[] = [
   autograd,
   gradchecks,
   layers,
+  initialValues,
   optimizers,
   averages,
   captures,

@@ -9,6 +9,7 @@ import { data } from './table/data.ts'
 import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
 import { exercises } from './table/exercises.ts'
+import { initialValues } from './table/initial_values.ts'
 import { losses } from './table/losses.ts'
 import { matrices } from './table/matrices.ts'
 import { moreOptimizers } from './table/more_optimizers.ts'
@@ -34,6 +35,7 @@ export const areas: readonly Area[] = [
   moving,
   reductions,
   random,
+  initialValues,
   tuning,
   tensors,
   optimisation,
