@@ -46,5 +46,17 @@ export {
   RMSNorm,
   type RMSNormLayerOptions,
 } from './norms.ts'
+export {
+  type CellOptions,
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type RecurrentOptions,
+  RNN,
+  RNNCell,
+  type RNNCellOptions,
+  type RNNOptions,
+} from './recurrent.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'

@@ -17,6 +17,7 @@ import { moving } from './moving.ts'
 import { operations } from './operations.ts'
 import { optimizers } from './optimizers.ts'
 import { random } from './random.ts'
+import { recurrent } from './recurrent.ts'
 import type { Area } from './refusal.ts'
 import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
@@ -34,6 +35,7 @@ export const AREAS: readonly Area[] = [
   gradchecks,
   layers,
   initialValues,
+  recurrent,
   optimizers,
   averages,
   captures,
