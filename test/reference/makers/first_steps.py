@@ -57,7 +57,7 @@ def losses(net, dtype, data):
 def make(_):
     torch.manual_seed(2)
     networks = {
-        "lstm": (Reader(), {"x": torch.randn(10, 12, 3), "labels": torch.randint(0, 4, (10,)).int()}),
+        "lstm": (Reader(), {"x": torch.randn(10, 6, 3), "labels": torch.randint(0, 4, (10,)).int()}),
         "vae": (Autoencoder(), {"x": torch.rand(6, 12), "noise": torch.randn(STEPS, 6, 3)}),
     }
     tensors, cases = {}, []
