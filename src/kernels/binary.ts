@@ -17,7 +17,7 @@ import {
   sizeOf,
 } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { copyOf } from './clip.ts'
+import { copyOf } from './copy.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { sumTo } from './reduce.ts'
 import { groupsForElements, kindOf, requireType } from './support.ts'

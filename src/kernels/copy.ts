@@ -137,6 +137,13 @@ function emitBytes(
   gpu.emit(file.entry('bytes', { RANK, KEEP: keep ? 1 : 0 }), { params, x, out }, groupsForElements(params.size!))
 }
 
+/** A copy in separate memory, made by a kernel: it can be captured. */
+export function copyOf(x: Tensor): Tensor {
+  const out = empty(x.gpu, x.shape, x.dtype, 'copy')
+  emitWalk(x.gpu, x, { base: 0, strides: [1] }, [x.size], out)
+  return out
+}
+
 /** The coordinates of an output that holds a tensor of another shape behind so many places. */
 function around(sizes: Shape, shape: Shape, before: readonly number[]): Coordinate[] {
   const strides = stridesOf(shape)

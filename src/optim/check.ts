@@ -33,6 +33,19 @@ export function checkBetas(name: string, betas: unknown): void {
   throw new RangeError(`${name}: betas must be two numbers, each 0 or more and below 1, not ${shown(betas)}`)
 }
 
+/** Throws RangeError for Nesterov's momentum where there is no momentum, or a dampened one. */
+export function checkNesterov(
+  name: string,
+  {
+    nesterov,
+    momentum,
+    dampening,
+  }: { readonly nesterov: boolean; readonly momentum: number; readonly dampening: number },
+): void {
+  if (!nesterov || (momentum > 0 && dampening === 0)) return
+  throw new RangeError(`${name}: nesterov needs a momentum above 0 and a dampening of 0`)
+}
+
 /** Throws RangeError unless a value is a number from 0 to `most`, the largest finite one unless given. */
 export function checkAmount(name: string, key: string, value: unknown, most: number = Number.MAX_VALUE): void {
   if (typeof value === 'number' && value >= 0 && value <= most) return

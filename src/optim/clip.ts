@@ -1,5 +1,6 @@
 // Limits for gradients.
-import { clampInPlace, copyOf, normOf, scaleToNorm } from '../kernels/clip.ts'
+import { clampInPlace, normOf, scaleToNorm } from '../kernels/clip.ts'
+import { copyOf } from '../kernels/copy.ts'
 import { full } from '../kernels/fill.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { observing } from '../tensor/observe.ts'

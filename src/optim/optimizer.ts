@@ -1,7 +1,7 @@
 // The skeleton of every optimizer: groups, flat memory, state, settings of each step. A rule says what is special about one.
 import { currentOn, dependingOn } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
-import { GpuError } from '../gpu/errors.ts'
+import { tooLarge } from '../gpu/errors.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Kernel } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
@@ -283,11 +283,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   #requireWhole({ label, storage: { byteLength } }: Tensor): void {
     const { largest } = this.gpu.pool
     if (byteLength <= largest) return
-    const [has, most] = [byteLength, largest].map((n) => n.toLocaleString('en'))
-    throw new GpuError(
-      'out-of-memory',
-      `${this.#rule.name}: ${label} has ${has} bytes; on this adapter a kernel can be given at most ${most}. Give it to an optimizer that takes no norms of it, such as optim.AdamW`,
-    )
+    const cure = 'Give it to an optimizer that takes no norms of it, such as optim.AdamW'
+    throw tooLarge(`${this.#rule.name}: ${label}`, byteLength, largest, cure)
   }
 
   /** The part of the parameter at this place among `count`. */

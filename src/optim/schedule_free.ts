@@ -4,6 +4,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import { averagePieces } from '../kernels/average.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
 import { grouped } from '../kernels/rows.ts'
+import { UNSET } from '../kernels/update.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { tensor } from '../tensor/create.ts'
 import { shown } from '../tensor/options.ts'
@@ -65,9 +66,6 @@ export const scheduleFreeAdamWStep = file.entry('step_adamw')
 
 const SGD = { name: 'SGD', kernel: file.entry('step'), state: ['z'] } as const
 const ADAMW = { name: 'AdamW', kernel: scheduleFreeAdamWStep, state: ['z', 'expAvgSq'] } as const
-
-/** What a state holds, in every element, before the first step: the bits of a NaN. */
-const UNSET = 0x7fc00b0e
 
 const DEFAULTS = { weightDecay: 0, warmupSteps: 0, r: 0, weightLrPower: 2, k: 0, weightSum: 0, lrMax: 0 } as const
 const AMOUNTS = ['lr', ...Object.keys(DEFAULTS)]

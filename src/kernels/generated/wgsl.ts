@@ -1238,10 +1238,10 @@ export const clip = `// clip: makes gradients smaller in place, all of them by o
 //   scale:  g[i] = g[i] * min(limit / (norm[0] + 1e-6), 1)
 //   clamp:  g[i] = min(max(g[i], -limit), limit)
 //
-//   g      gradients that are changed, anywhere in one buffer; for copy what is made, flat
+//   g      gradients that are changed, anywhere in one buffer
 //   table  [ROWS, 3]  u32, a row for each workgroup: the first element in g (or x), its number, how many (at most BLOCK). Numbers
 //                     count elements, those of one gradient after those of another; each begins at a multiple of BLOCK
-//   x      what is only read: for partial gradients, as in g; for copy [SIZE]
+//   x      what is only read: for partial gradients, as in g
 //   sums   [BLOCKS]  a partial result for each BLOCK elements, in the order of their numbers, as bits: the sum of squares, or
 //                    the largest |g[i]|. So it does not matter which gradients lie together
 //   norm   [1]     as bits
@@ -1252,13 +1252,12 @@ export const clip = `// clip: makes gradients smaller in place, all of them by o
 //
 // partial   A workgroup makes the partial result of its row; its first thread adds up what the others have, in order.
 // total     One workgroup makes the norm of all partial results, in the same way.
-// scale     A workgroup changes what its row says, a thread PER elements.
+// scale     A workgroup changes what its row says.
 // clamp_elements
 //           Likewise.
-// copy      g = x, a thread PER elements: for memory that others hold as well.
 
 struct Params {
-  size: u32,     // rows; for total partial results; for copy elements
+  size: u32,     // rows; for total partial results
   first: u32,    // where in sums the partial result of number 0 is
   infinite: u32, // 1 for the largest |g[i]|
   limit: f32,
@@ -1273,7 +1272,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> norm: array<u32>;
 
 override WG: u32 = 64u;
-const PER: u32 = 16u;
 const ROW: u32 = 3u;
 // A change of these changes the bits of the norm.
 const BLOCK: u32 = 1024u;
@@ -1389,18 +1387,6 @@ fn clamp_elements(
     let size = size_bits(v);
     let stays = size <= limit || size > INFINITY_BITS || (params.keep == 1u && size == INFINITY_BITS);
     if (!stays) { g[row.at + i] = bitcast<f32>((bitcast<u32>(v) & 0x80000000u) | limit); }
-  }
-}
-
-@compute @workgroup_size(WG)
-fn copy(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let start = (group.y * groups.x + group.x) * WG * PER + local;
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    g[i] = x[i];
   }
 }
 `
@@ -3445,7 +3431,7 @@ export const layer_wise = `// layer_wise: updates whose length depends on the no
 // The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
 //
 //   p, dp     f32
-//   momentumBuffer     as bits: NO_MOMENTUM where there was no step with momentum yet
+//   momentumBuffer     as bits: UNSET where there was no step with momentum yet
 //   expAvg, expAvgSq   f32, 0 before the first step
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
@@ -3491,7 +3477,7 @@ const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
 const SETTINGS: u32 = 8u;
-const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+const UNSET: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
 
 var<workgroup> found: array<vec2f, WG>;
 
@@ -3572,7 +3558,7 @@ fn lars_direction(s: Lars, row: u32, given: f32, before: f32) -> f32 {
 fn lars_collected(s: Lars, at: u32, d: f32) -> f32 {
   let before = momentumBuffer[at];
   var b = d;
-  if (before != NO_MOMENTUM) { b = s.momentum * bitcast<f32>(before) + s.take * d; }
+  if (before != UNSET) { b = s.momentum * bitcast<f32>(before) + s.take * d; }
   momentumBuffer[at] = bitcast<u32>(b);
   return select(b, d + s.momentum * b, s.nesterov);
 }
@@ -6214,7 +6200,7 @@ export const sgd = `// sgd: the update of many parameters in one dispatch, as to
 // The parameters lie side by side in p, their momentum at the same places in momentum, their gradients anywhere in dp.
 //
 //   p, dp     f32
-//   momentum  momentum buffers, as bits: NO_MOMENTUM where there was no step with momentum yet
+//   momentum  momentum buffers, as bits: UNSET where there was no step with momentum yet
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and momentum), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of lr, momentum, dampening, weight_decay,
@@ -6249,7 +6235,7 @@ const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
 const SETTINGS: u32 = 6u;
-const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+const UNSET: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
 
 struct Settings {
   lr: f32, momentum: f32, dampening: f32, weight_decay: f32, nesterov: bool, maximize: bool,
@@ -6294,7 +6280,7 @@ fn updated_momentum(s: Settings, row: Row, i: u32, given: f32) -> f32 {
   let g = gradient(s, given, parameter);
   let before = momentum[row.at + i];
   var m = g;
-  if (before != NO_MOMENTUM) { m = s.momentum * bitcast<f32>(before) + (1.0 - s.dampening) * g; }
+  if (before != UNSET) { m = s.momentum * bitcast<f32>(before) + (1.0 - s.dampening) * g; }
   momentum[row.at + i] = bitcast<u32>(m);
   return parameter - s.lr * select(m, g + s.momentum * m, s.nesterov);
 }
