@@ -1,10 +1,11 @@
 // Recurrent layers over sequences, RNN, LSTM and GRU, and the cells of one step.
-import { dependingOn } from '../capture/current.ts'
+import { dependingOn, looksAcross } from '../capture/current.ts'
 import { add, mul, sub } from '../kernels/binary.ts'
-import { cat, select, split, stack } from '../kernels/copy.ts'
+import { cat, select, slice, split, stack } from '../kernels/copy.ts'
 import { dropout } from '../kernels/dropout.ts'
 import { full } from '../kernels/fill.ts'
 import { linear } from '../kernels/linear.ts'
+import { type RecurrenceKind, recurrence } from '../kernels/rnn_gates.ts'
 import { kindOf, requireTensors, requireType } from '../kernels/support.ts'
 import { relu, sigmoid, tanh } from '../kernels/unary.ts'
 import { requireFlags, requireOptions, requireShare, shown } from '../tensor/options.ts'
@@ -17,6 +18,7 @@ import { Module } from './module.ts'
 
 /** What a kind of layer does in one step. */
 interface Kind {
+  readonly name: RecurrenceKind
   /** How many numbers a hidden unit takes from its input: rows of the weights are gate after gate, as in PyTorch. */
   readonly gates: number
   /** What is carried from step to step. */
@@ -26,16 +28,18 @@ interface Kind {
 }
 
 /** h′ = f(i + s), i and s being what the gates get from the input and from the state. */
-const plain = (f: (x: Tensor) => Tensor): Kind => ({
+const plain = (name: RecurrenceKind, f: (x: Tensor) => Tensor): Kind => ({
+  name,
   gates: 1,
   states: ['h'],
   step: (ofInput, ofState) => [f(add(ofInput, ofState))],
 })
 
-const RNNS = { tanh: plain(tanh), relu: plain(relu) } as const
+const RNNS = { tanh: plain('tanh', tanh), relu: plain('relu', relu) } as const
 
 /** c′ = σ(f) c + σ(i) tanh(g), h′ = σ(o) tanh(c′). */
 const LSTM_KIND: Kind = {
+  name: 'lstm',
   gates: 4,
   states: ['h', 'c'],
   step(ofInput, ofState, [h, c]) {
@@ -47,6 +51,7 @@ const LSTM_KIND: Kind = {
 
 /** r = σ(iᵣ + sᵣ), z = σ(i_z + s_z), n = tanh(iₙ + r sₙ), h′ = (1 − z) n + z h. */
 const GRU_KIND: Kind = {
+  name: 'gru',
   gates: 3,
   states: ['h'],
   step(ofInput, ofState, [h]) {
@@ -84,13 +89,12 @@ function makeParameters(
 }
 
 /** The weights that a module has under these names now: a user may have set others. */
-function weightsOf(module: object, ending: string): Weights {
-  const all = module as Readonly<Record<string, Tensor | undefined>>
+function weightsOf(module: Recurrent<unknown> | RecurrentCell<unknown>, ending: string): Weights {
   return {
-    ofInput: all[`weight_ih${ending}`]!,
-    ofState: all[`weight_hh${ending}`]!,
-    inputBias: all[`bias_ih${ending}`] ?? null,
-    stateBias: all[`bias_hh${ending}`] ?? null,
+    ofInput: module[`weight_ih${ending}`]!,
+    ofState: module[`weight_hh${ending}`]!,
+    inputBias: module[`bias_ih${ending}`] ?? null,
+    stateBias: module[`bias_hh${ending}`] ?? null,
   }
 }
 
@@ -136,17 +140,6 @@ function readStates(name: string, kind: Kind, given: unknown, shape: Shape, inpu
 
 const zeros = (x: Tensor, shape: Shape) => full(x.gpu, shape, 0)
 
-/**
- * The places of a sequence along a dimension, one after another. They are cut out of halves of halves, since the gradient of
- * each is as large as what it was cut out of.
- */
-function stepsOf(x: Tensor, dim: number): Tensor[] {
-  const count = x.shape[dim]!
-  if (count === 1) return [select(x, dim, 0)]
-  const half = Math.floor(count / 2)
-  return split(x, [half, count - half], dim).flatMap((part) => stepsOf(part, dim))
-}
-
 /** Options of {@link RNN}, {@link LSTM} and {@link GRU}. */
 export interface RecurrentOptions {
   /** How many layers there are, each of which takes the outputs of the one before; 1 unless given. */
@@ -169,6 +162,8 @@ export interface RNNOptions extends RecurrentOptions {
 
 /** What the layers over sequences share. */
 export abstract class Recurrent<State> extends Module<[out: Tensor, state: State]> {
+  /** Parameters by PyTorch's names, such as weight_hh_l0. */
+  readonly [parameter: `weight_${string}` | `bias_${string}`]: Tensor
   readonly inputSize: number
   readonly hiddenSize: number
   readonly numLayers: number
@@ -224,11 +219,14 @@ export abstract class Recurrent<State> extends Module<[out: Tensor, state: State
     const batch = isBatch ? [x.shape[1 - time]!] : []
     const shape = [this.numLayers * this.#directions, ...batch, this.hiddenSize]
     const states = readStates(name, kind, given, shape, x.shape)
+    // Where the batch comes first its rows stay apart in the output, but not in the states.
+    looksAcross(time === 1 ? `the state of ${name}` : name, x)
     const p = dependingOn(
       () => this.dropout,
       (then) => `the dropout of an ${name} is ${this.dropout} now, and was ${then}`,
     )
-    const { training } = this
+    // A plan need not depend on the mode where nothing is dropped.
+    const training = this.numLayers > 1 && p > 0 && this.training
     return scope(() => {
       const first = states?.map((state) => (isBatch ? state : state.unsqueeze(1)))
       let y = isBatch ? x : x.unsqueeze(1)
@@ -255,18 +253,17 @@ export abstract class Recurrent<State> extends Module<[out: Tensor, state: State
     x: Tensor,
     start: readonly Tensor[] | undefined,
     weights: Weights,
-    time: number,
+    time: 0 | 1,
     backwards: boolean,
   ): [out: Tensor, end: readonly Tensor[]] {
-    const kind = this.#kind
-    const inputs = stepsOf(linear(x, weights.ofInput, weights.inputBias), time)
-    if (backwards) inputs.reverse()
-    let states = start ?? kind.states.map(() => zeros(x, [x.shape[1 - time]!, this.hiddenSize]))
-    const outs = inputs.map((ofInput) => {
-      states = kind.step(ofInput, linear(states[0]!, weights.ofState, weights.stateBias), states)
-      return states[0]!
-    })
-    return [stack(backwards ? outs.toReversed() : outs, time), states]
+    const { name, states } = this.#kind
+    const H = this.hiddenSize
+    const before = start ?? states.map(() => zeros(x, [x.shape[1 - time]!, H]))
+    const ofInput = linear(x, weights.ofInput, weights.inputBias)
+    const all = recurrence(ofInput, weights.ofState, weights.stateBias, before, { kind: name, time, backwards })
+    const last = select(all, time, backwards ? 0 : -1)
+    if (states.length === 1) return [all, [last]]
+    return [slice(all, -1, 0, H), split(last, H, -1)]
   }
 }
 
@@ -352,6 +349,8 @@ export interface RNNCellOptions extends CellOptions {
 
 /** What the cells share. */
 export abstract class RecurrentCell<State> extends Module<State> {
+  /** Parameters by PyTorch's names, such as weight_hh. */
+  readonly [parameter: `weight_${string}` | `bias_${string}`]: Tensor
   readonly inputSize: number
   readonly hiddenSize: number
   readonly bias: boolean

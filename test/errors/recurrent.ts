@@ -49,6 +49,14 @@ export const recurrent: Area = {
       run: () => new nn.GRU(3, 2, { numLayers: 2 }).forward(zeros(5, 4, 3), zeros(1, 4, 2)),
     },
     {
+      title: 'nn.GRU: a weight of another shape in the place of its own',
+      error: 'ShapeError',
+      text:
+        'recurrence: weight does not fit gru with 2 hidden units\n  ofInput [1, 1, 6]\n  weight  [4, 2]\n  bias    [6]\n' +
+        '  h       [1, 2]',
+      run: () => Object.assign(new nn.GRU(3, 2), { weight_hh_l0: zeros(4, 2) }).forward(zeros(1, 1, 3)),
+    },
+    {
       title: 'nn.RNN: an unknown nonlinearity',
       error: 'TypeError',
       text: "nn.RNN: nonlinearity must be 'tanh' or 'relu', not 'gelu'",

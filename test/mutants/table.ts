@@ -18,6 +18,7 @@ import { norm } from './table/norm.ts'
 import { optimisation } from './table/optimizers.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
 import { random } from './table/random.ts'
+import { recurrent } from './table/recurrent.ts'
 import { reductions } from './table/reductions.ts'
 import { schedules } from './table/schedules.ts'
 import { tensors } from './table/tensors.ts'
@@ -36,6 +37,7 @@ export const areas: readonly Area[] = [
   reductions,
   random,
   initialValues,
+  recurrent,
   tuning,
   tensors,
   optimisation,

@@ -1,6 +1,16 @@
 // RNN, LSTM, GRU and their cells: PyTorch's values and gradients, names, first values, dropout, plans.
 import { beforeAll, describe, expect, it } from 'vitest'
-import { capture, manualSeed, nn, optim, scope, type Tensor, tensor } from '../../src/node/index.ts'
+import {
+  capture,
+  crossEntropy,
+  ImageBatches,
+  manualSeed,
+  nn,
+  optim,
+  scope,
+  type Tensor,
+  tensor,
+} from '../../src/node/index.ts'
 import { bitsOf } from '../support/check.ts'
 import { expectClose, UNIT_ROUNDOFF } from '../support/close.ts'
 import { fill } from '../support/fill.ts'
@@ -175,6 +185,67 @@ describe('a captured step', () => {
       return Promise.all(layer.parameters().map(bitsOf))
     }
     expect(await run(true)).toEqual(await run(false))
+  })
+})
+
+it('a sequence of 32 steps takes few dispatches: a product, of two dispatches at most, and its gates for each, forward and backward', () => {
+  const lstm = new nn.LSTM(3, 4)
+  const x = tensor(fill(32 * 2 * 3, 2, 'normal'), [32, 2, 3])
+  const dispatches = () =>
+    scope(() => {
+      const before = gpu.dispatches
+      lstm.forward(x)[0].sum().backward()
+      return gpu.dispatches - before
+    })
+  dispatches() // sum's one is filled once
+  expect(dispatches()).toBeLessThanOrEqual(2 * 3 * 32 + 30)
+})
+
+it('the layers give what their cells give, step by step', async () => {
+  for (const [layer, cell] of [
+    [new nn.LSTM(3, 4), new nn.LSTMCell(3, 4)],
+    [new nn.GRU(3, 4), new nn.GRUCell(3, 4)],
+    [new nn.RNN(3, 4), new nn.RNNCell(3, 4)],
+  ] as const) {
+    const named = [...layer.namedParameters()].map(([name, p]) => [name.replace('_l0', ''), p])
+    Object.assign(cell, Object.fromEntries(named))
+    const x = tensor(fill(3 * 2 * 3, 4, 'normal'), [3, 2, 3])
+    const [out] = (layer as Out).forward(x) as [Tensor]
+    let state: unknown = null
+    for (let t = 0; t < 3; t++) {
+      state = (cell as Out).forward(x.select(0, t), state)
+      const [h] = flat(state)
+      const expected = Float64Array.from(await values(h!))
+      // Of numbers up to 1, each off by some dozens of roundings after every step.
+      expectClose(await values(out.select(0, t)), expected, () => 200 * (t + 1) * UNIT_ROUNDOFF, `step ${t}`)
+    }
+  }
+})
+
+describe('a plan over a last batch that is filled up', () => {
+  const run = (batchFirst: boolean) => {
+    const [lstm, head] = [new nn.LSTM(1, 2, { batchFirst }), new nn.Linear(2, 3)]
+    const bytes = Uint8Array.from({ length: 5 * 4 }, (_, i) => i)
+    const set = { images: bytes, labels: new Uint8Array(5), count: 5, channels: 1, height: 2, width: 2, classes: [] }
+    const batches = new ImageBatches(set, { batchSize: 3 })
+    const plan = capture(() => {
+      const { images, labels } = batches.next()
+      const [out] = lstm.forward(images.reshape([3, 4, 1]))
+      return crossEntropy(head.forward(out.select(1, -1)), labels)
+    })
+    try {
+      plan.run(2)
+    } finally {
+      plan.dispose()
+      batches.dispose()
+    }
+  }
+
+  it.each([
+    [true, 'ImageBatches: the state of nn.LSTM looks across the batch'],
+    [false, 'ImageBatches: nn.LSTM looks across the batch'],
+  ])('is refused by the name of the layer: batchFirst %s', (batchFirst, message) => {
+    expect(messageOf(() => run(batchFirst))).toContain(message)
   })
 })
 
