@@ -288,7 +288,7 @@ export class RNN extends Recurrent<Tensor> {
   }
 
   /**
-   * [out, h]: the last layer's outputs [L, N, D · hiddenSize], forwards and backwards side by side, and every layer's last h
+   * Returns [out, h]: the last layer's outputs [L, N, D · hiddenSize], forwards and backwards side by side, and every layer's last h
    * [numLayers · D, N, hiddenSize]. x is [L, N, inputSize]; `state` is the h to begin with, 0 unless given. With batchFirst x and
    * out are [N, L, …]. Without a batch, [L, inputSize], no tensor has the dimension N. Throws ShapeError for what does not fit.
    */
@@ -308,7 +308,7 @@ export class LSTM extends Recurrent<[h: Tensor, c: Tensor]> {
     super('nn.LSTM', LSTM_KIND, inputSize, hiddenSize, options)
   }
 
-  /** [out, [h, c]]: as {@link RNN} has it, with a c beside each h, of its shape. */
+  /** Returns [out, [h, c]], as {@link RNN} has them, with a c beside each h, of its shape. */
   override forward(
     x: Tensor,
     state: readonly [h: Tensor, c: Tensor] | null = null,
@@ -328,7 +328,7 @@ export class GRU extends Recurrent<Tensor> {
     super('nn.GRU', GRU_KIND, inputSize, hiddenSize, options)
   }
 
-  /** [out, h]: as {@link RNN} has it. */
+  /** Returns [out, h], as {@link RNN} has them. */
   override forward(x: Tensor, state: Tensor | null = null): [out: Tensor, state: Tensor] {
     const [out, [h]] = this.run(x, state)
     return [out, h!]
@@ -395,7 +395,7 @@ export class RNNCell extends RecurrentCell<Tensor> {
     super('nn.RNNCell', plainKind('nn.RNNCell', options.nonlinearity ?? 'tanh'), inputSize, hiddenSize, options)
   }
 
-  /** h′ [N, hiddenSize], from x [N, inputSize] and h, 0 unless given; all of them may lack the dimension N. */
+  /** Returns h′ [N, hiddenSize], from x [N, inputSize] and h, 0 unless given; all of them may lack the dimension N. */
   override forward(x: Tensor, state: Tensor | null = null): Tensor {
     return this.run(x, state)[0]!
   }
@@ -408,7 +408,7 @@ export class LSTMCell extends RecurrentCell<[h: Tensor, c: Tensor]> {
     super('nn.LSTMCell', LSTM_KIND, inputSize, hiddenSize, options)
   }
 
-  /** [h′, c′], each [N, hiddenSize], from x [N, inputSize] and [h, c], 0 unless given; all of them may lack the dimension N. */
+  /** Returns [h′, c′], each [N, hiddenSize], from x [N, inputSize] and [h, c], 0 unless given; all of them may lack the dimension N. */
   override forward(x: Tensor, state: readonly [h: Tensor, c: Tensor] | null = null): [h: Tensor, c: Tensor] {
     const [h, c] = this.run(x, state as [Tensor, Tensor] | null)
     return [h!, c!]
@@ -422,7 +422,7 @@ export class GRUCell extends RecurrentCell<Tensor> {
     super('nn.GRUCell', GRU_KIND, inputSize, hiddenSize, options)
   }
 
-  /** h′ [N, hiddenSize], from x [N, inputSize] and h, 0 unless given; all of them may lack the dimension N. */
+  /** Returns h′ [N, hiddenSize], from x [N, inputSize] and h, 0 unless given; all of them may lack the dimension N. */
   override forward(x: Tensor, state: Tensor | null = null): Tensor {
     return this.run(x, state)[0]!
   }
