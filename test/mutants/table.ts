@@ -10,6 +10,7 @@ import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
 import { exercises } from './table/exercises.ts'
 import { initialValues } from './table/initial_values.ts'
+import { interpolation } from './table/interpolation.ts'
 import { losses } from './table/losses.ts'
 import { matrices } from './table/matrices.ts'
 import { moreOptimizers } from './table/more_optimizers.ts'
@@ -30,6 +31,7 @@ export const areas: readonly Area[] = [
   conv2dReluMaxPool2d,
   matrices,
   poolAndLoss,
+  interpolation,
   losses,
   norm,
   elementwise,

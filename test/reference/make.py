@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     sys.exit(f"{error}: apt-get install python3-torch python3-numpy, then /usr/bin/python3 {sys.argv[0]}")
 
-from makers import attention, avg_pool2d, batch_norm, copy, curves, files, first_steps, lenet, losses, norms, ops, optimizer_paths, optimizers, recurrent, reduce, schedules, take  # noqa: E402
+from makers import attention, avg_pool2d, batch_norm, conv, copy, curves, files, first_steps, lenet, losses, norms, ops, optimizer_paths, optimizers, recurrent, reduce, schedules, take  # noqa: E402
 
 MAKERS = {
     "ops": ops.make,
@@ -28,6 +28,7 @@ MAKERS = {
     "recurrent": recurrent.make,
     "first_steps": first_steps.make,
     "attention": attention.make,
+    "conv": conv.make,
     "lenet": lenet.make_lenet,
     "epoch": lenet.make_epoch,
     "schedules": schedules.make,
@@ -52,6 +53,7 @@ BOUNDS = {
     "recurrent": {"stored": 4e-6},
     "first_steps": {"stored": 0},
     "attention": {"stored": 4e-6},
+    "conv": {"stored": 4e-6},
     "lenet": {"stored": 4e-6},
     "epoch": {"stored": 1e-4, "float32": 1e-4},
     "optimizers": {"stored": 0, "float32": 1e-5, "float64": 1e-12},
