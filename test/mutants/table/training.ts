@@ -144,6 +144,15 @@ const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
   },
 ])
 
+const commandLine = mutantsOf('src/cli/options.ts', tests.ownRate, [
+  {
+    id: 'own-rate-given',
+    find: "isGiven('lr') && hasOwn && !isSame",
+    replace: "isGiven('lr') && hasOwn && isSame",
+    breaks: 'A rate on the command line is overridden in silence.',
+  },
+])
+
 const together = mutantsOf('src/train/under_way.ts', tests.underWay, [
   {
     id: 'under-way-trained',
@@ -405,6 +414,7 @@ export const training: Area = {
     ...runHooks,
     ...updates,
     ...together,
+    ...commandLine,
     ...steppers,
     ...evaluation,
     ...stopping,
