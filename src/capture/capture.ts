@@ -292,8 +292,7 @@ export function rehearse(fn: () => unknown, gpu: Gpu): Error | null {
     noteKernels(gpu, fn, recording)
     return null
   } catch (error) {
-    if (recording.refused) return null
-    return error instanceof Error ? error : new Error(String(error))
+    return recording.refused || !(error instanceof Error) ? null : error
   }
 }
 

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is provoked
 import {
+  DataError,
   earlyStopping,
   evaluate,
   type FitOptions,
@@ -316,6 +317,28 @@ Take larger batches, or net.eval() to use the running ones.`,
       error: 'TypeError',
       text: "fit: from 'last' needs a checkpoint: { store } to look in",
       run: () => run({ from: 'last' }),
+    },
+    {
+      title: "fit: from 'last' where the only checkpoint is damaged",
+      error: 'DataError',
+      text: `fit: from: no checkpoint of the store is usable:
+  step-00000005: it is damaged`,
+      cure: 'The second line is what the store says. Begin the run again in another store.',
+      run: () => {
+        const load = () => Promise.reject(new DataError('step-00000005: it is damaged'))
+        return run({ checkpoint: { store: { ...noStore, list: async () => ['step-00000005'], load } }, from: 'last' })
+      },
+    },
+    {
+      title: "fit: from 'last' where no checkpoint of the store is whole",
+      error: 'DataError',
+      text: `fit: from: no checkpoint of the store is usable:
+  step-00000005: its name does not match its content, which is of step 2`,
+      cure: 'The newest one that is whole is taken, with a warning for each newer one. Without any begin the run again in another store.',
+      run: () => {
+        const store = { ...noStore, list: async () => ['step-00000005'], load: async () => saved({}) }
+        return run({ checkpoint: { store }, from: 'last' })
+      },
     },
     {
       title: 'fit: from something that is not a saved state',

@@ -49,7 +49,7 @@ const CASES: [string, boolean, () => { train: ImageBatches; test: ImageBatches }
 ]
 
 describe.each([true, false])('fit, captured: %s: refused before the first update', (capture) => {
-  // The first without capture only more calls would tell, and the network may count them.
+  // Without capture the first would take one call more, and the network may count its calls.
   it.each(CASES.slice(capture ? 0 : 1))('%s', async (_, norm, data, text) => {
     const { net, optimizer, bits } = network(norm)
     const before = await bits()

@@ -55,6 +55,7 @@ export const drawn = only(
   files('operations/operations', 'kernels/random/random'),
 )
 export const draws = files('train/draws')
+export const damagedStates = only('damaged', files('train/continue'))
 export const rehearsal = files('train/rehearsal')
 export const ownRate = files('cli/own_rate')
 export const underWay = files('train/under_way')
