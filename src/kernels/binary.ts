@@ -113,12 +113,12 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
 
 const ROLES = ['a', 'b', 'condition'] as const
 
-/** The shape that all broadcast to. Throws ShapeError where they do not. @internal */
-export function broadcast(name: string, lines: readonly ShapeLine[]): Shape {
+/** The shape that all broadcast to, without the last dimensions if so many are `apart`. Throws ShapeError where they do not. @internal */
+export function broadcast(name: string, lines: readonly ShapeLine[], apart = 0): Shape {
   const rank = Math.max(...lines.map(([, shape]) => shape.length))
   if (rank > LARGEST_RANK)
     throw new ShapeError(name, `tensors of ${rank} dimensions; at most ${LARGEST_RANK} are possible`, lines)
-  return Array.from({ length: rank }, (_, i) => {
+  return Array.from({ length: rank - apart }, (_, i) => {
     const sizes = new Set(lines.map(([, shape]) => shape[shape.length - rank + i] ?? 1))
     sizes.delete(1)
     if (sizes.size > 1) {

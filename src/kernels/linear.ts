@@ -41,6 +41,9 @@ function asRows(t: Pick<Tensor, 'shape'>): [number, number] {
   return [sizeOf(t.shape.slice(0, -1)), t.shape.at(-1)!]
 }
 
+/** An input of one dimension: its dimension 0 is summed over. */
+const summedOver = (input: Tensor): Tensor[] => (input.shape.length === 1 ? [input] : [])
+
 type LinearInputs = readonly [Tensor, Tensor, Tensor | null]
 
 function shapeOf(operation: string, [input, weight, bias]: LinearInputs): Shape {
@@ -143,8 +146,8 @@ function ranges(terms: number) {
   })
 }
 
-/** Gradients of input, weight and bias. */
-function gradients(
+/** Gradients of input, weight and bias. `grad(i)` makes the tensors for them. */
+export function linearGradients(
   gpu: Gpu,
   operands: Operands,
   [needsInput, needsWeight, needsBias]: readonly boolean[],
@@ -233,7 +236,7 @@ function opOf(name: string, relu: 0 | 1): Op<LinearInputs, Link> {
     },
 
     backward(gpu, dy, [input, weight, y = null], { masksInput }, needs, grad) {
-      return gradients(gpu, { dy, input: input!, weight: weight!, y, masksInput }, needs, grad)
+      return linearGradients(gpu, { dy, input: input!, weight: weight!, y, masksInput }, needs, grad)
     },
   }
 }
@@ -359,13 +362,13 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
 
 /**
  * input [N, I] times the transpose of weight [O, I], plus bias [O] or null → [N, O]: PyTorch's layout. Instead of N the
- * input may have any number of dimensions. The weight may be as large as a buffer, other tensors as a binding: GpuError
- * beyond. Throws ShapeError when the sizes do not fit.
+ * input may have any number of dimensions, or none: [I] → [O]. The weight may be as large as a buffer, other tensors as a
+ * binding: GpuError beyond. Throws ShapeError when the sizes do not fit.
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   if (arguments.length > 3) throw tooMany(arguments, 'linear(input, weight, bias)')
   requireTensors('linear', bias === null ? { input, weight } : { input, weight, bias })
-  looksAcross('linear', weight)
+  looksAcross('linear', weight, ...summedOver(input))
   return apply(linearOp, [input, weight, bias], ALONE)
 }
 
@@ -376,7 +379,7 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
 export function linearRelu(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   if (arguments.length > 3) throw tooMany(arguments, 'linearRelu(input, weight, bias)')
   requireTensors('linearRelu', bias === null ? { input, weight } : { input, weight, bias })
-  looksAcross('linearRelu', weight)
+  looksAcross('linearRelu', weight, ...summedOver(input))
   return apply(linearReluOp, [input, weight, bias], ALONE)
 }
 

@@ -13,14 +13,23 @@ export {
 } from './activations.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
-  AdaptiveAvgPool2d,
-  AvgPool2d,
+  Conv1d,
+  type Conv1dLayerOptions,
   Conv2d,
   type Conv2dLayerOptions,
+  ConvTranspose2d,
+  type ConvTranspose2dLayerOptions,
+} from './conv.ts'
+export * as init from './initializers.ts'
+export {
+  AdaptiveAvgPool2d,
+  AvgPool2d,
   Dropout,
   Flatten,
   Linear,
   MaxPool2d,
+  PixelShuffle,
+  Upsample,
 } from './layers.ts'
 export { lenet } from './lenet.ts'
 export {
@@ -45,5 +54,17 @@ export {
   RMSNorm,
   type RMSNormLayerOptions,
 } from './norms.ts'
+export {
+  type CellOptions,
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type RecurrentOptions,
+  RNN,
+  RNNCell,
+  type RNNCellOptions,
+  type RNNOptions,
+} from './recurrent.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'

@@ -9,6 +9,8 @@ import { data } from './table/data.ts'
 import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
 import { exercises } from './table/exercises.ts'
+import { initialValues } from './table/initial_values.ts'
+import { interpolation } from './table/interpolation.ts'
 import { losses } from './table/losses.ts'
 import { matrices } from './table/matrices.ts'
 import { moreOptimizers } from './table/more_optimizers.ts'
@@ -17,6 +19,7 @@ import { norm } from './table/norm.ts'
 import { optimisation } from './table/optimizers.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
 import { random } from './table/random.ts'
+import { recurrent } from './table/recurrent.ts'
 import { reductions } from './table/reductions.ts'
 import { schedules } from './table/schedules.ts'
 import { tensors } from './table/tensors.ts'
@@ -28,12 +31,15 @@ export const areas: readonly Area[] = [
   conv2dReluMaxPool2d,
   matrices,
   poolAndLoss,
+  interpolation,
   losses,
   norm,
   elementwise,
   moving,
   reductions,
   random,
+  initialValues,
+  recurrent,
   tuning,
   tensors,
   optimisation,
