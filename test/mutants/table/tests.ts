@@ -61,6 +61,9 @@ export const drawn = only(
   files('operations/operations', 'kernels/random/random'),
 )
 export const draws = files('train/draws')
+export const damagedStates = only('damaged', files('train/continue'))
+export const rehearsal = files('train/rehearsal')
+export const ownRate = files('cli/own_rate')
 export const underWay = files('train/under_way')
 export const swapped = files('optim/swapped')
 export const tooMany = files('operations/arguments')

@@ -144,6 +144,32 @@ const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
   },
 ])
 
+const rehearsals = [
+  ...mutantsOf('src/train/rehearsal.ts', tests.rehearsal, [
+    {
+      id: 'rehearsal-last-test-batch',
+      find: 'new Set([0, test.length - 1])',
+      replace: 'new Set([0])',
+      breaks: 'A last test batch that does not fit is found after an epoch.',
+    },
+    {
+      id: 'rehearsal-evaluates',
+      find: 'setMode(rehearsed.net, false)',
+      replace: 'setMode(rehearsed.net, true)',
+      breaks: 'A last test batch of one row is refused, though it is evaluated only.',
+    },
+  ]),
+]
+
+const commandLine = mutantsOf('src/cli/options.ts', tests.ownRate, [
+  {
+    id: 'own-rate-given',
+    find: "isGiven('lr') && hasOwn && !isSame",
+    replace: "isGiven('lr') && hasOwn && isSame",
+    breaks: 'A rate on the command line is overridden in silence.',
+  },
+])
+
 const together = mutantsOf('src/train/under_way.ts', tests.underWay, [
   {
     id: 'under-way-trained',
@@ -405,6 +431,8 @@ export const training: Area = {
     ...runHooks,
     ...updates,
     ...together,
+    ...commandLine,
+    ...rehearsals,
     ...steppers,
     ...evaluation,
     ...stopping,
