@@ -53,5 +53,6 @@ export {
   RMSNorm,
   type RMSNormLayerOptions,
 } from './norms.ts'
+export { type ResNetOptions, resnet } from './resnet.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'

@@ -20,3 +20,11 @@ export function uniformParameter(name: string, shape: Shape, fanIn: number): Ten
 export function filledParameter(name: string, shape: Shape, value: number): Tensor {
   return markParameter(tensor(new Float32Array(sizeOf(shape)).fill(value), shape, { requiresGrad: true, name }).keep())
 }
+
+/** Fills a parameter with normal values of mean 0 from the default generator's stream 'init'. */
+export function drawNormal(parameter: Tensor, std: number): void {
+  const stream = defaultGenerator().stream('init')
+  const values = Float32Array.from({ length: parameter.size }, () => std * stream.normal())
+  parameter.gpu.write(parameter.storage, values)
+  parameter.storage.version++
+}

@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     sys.exit(f"{error}: apt-get install python3-torch python3-numpy, then /usr/bin/python3 {sys.argv[0]}")
 
-from makers import avg_pool2d, batch_norm, conv, copy, curves, files, lenet, losses, norms, ops, optimizer_paths, optimizers, reduce, schedules, take  # noqa: E402
+from makers import avg_pool2d, batch_norm, conv, copy, curves, files, lenet, losses, norms, ops, optimizer_paths, optimizers, reduce, resnet, schedules, take  # noqa: E402
 
 MAKERS = {
     "ops": ops.make,
@@ -26,6 +26,7 @@ MAKERS = {
     "avg_pool2d": avg_pool2d.make,
     "losses": losses.make,
     "conv": conv.make,
+    "resnet": resnet.make,
     "lenet": lenet.make_lenet,
     "epoch": lenet.make_epoch,
     "schedules": schedules.make,
@@ -48,6 +49,7 @@ BOUNDS = {
     "avg_pool2d": {"stored": 4e-6},
     "losses": {"stored": 4e-6},
     "conv": {"stored": 4e-6},
+    "resnet": {"stored": 4e-6, "float32": 2e-2, "float64": 1e-6},
     "lenet": {"stored": 4e-6},
     "epoch": {"stored": 1e-4, "float32": 1e-4},
     "optimizers": {"stored": 0, "float32": 1e-5, "float64": 1e-12},

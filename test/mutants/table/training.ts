@@ -325,6 +325,7 @@ const network = [
     },
     {
       id: 'init-stream',
+      in: 'uniformParameter',
       find: ".stream('init')",
       replace: ".stream('noise')",
       breaks: 'Initial parameters come from the stream of noise.',
@@ -336,6 +337,26 @@ const network = [
       find: 'const fanIn = (inChannels / groups) * KH * KW',
       replace: 'const fanIn = outChannels * KH * KW',
       breaks: 'Convolutions are initialised by their number of outputs.',
+    },
+  ]),
+  ...mutantsOf('src/nn/resnet.ts', tests.resnet, [
+    {
+      id: 'resnet-skip',
+      find: 'relu(add(y, this.downsample?.forward(x) ?? x))',
+      replace: 'relu(y)',
+      breaks: 'Blocks have nothing beside them.',
+    },
+    {
+      id: 'resnet-stride',
+      find: 'i === 0 && stage > 0 ? 2 : 1',
+      replace: 'stage > 0 ? 2 : 1',
+      breaks: 'Every block of a later stage halves the image.',
+    },
+    {
+      id: 'resnet-fan-out',
+      find: '2 / (outChannels * kernelSize ** 2)',
+      replace: '1 / (outChannels * kernelSize ** 2)',
+      breaks: 'Weights begin too small.',
     },
   ]),
   ...mutantsOf('src/nn/lenet.ts', tests.layers, [
