@@ -17,6 +17,7 @@ export type { GpuInfo, GpuMemory } from './gpu/info.ts'
 export { Kernel, KernelFile, type KernelOptions, type Numbers } from './gpu/kernel.ts'
 export type { Storage } from './gpu/pool.ts'
 export { argmax, argmin } from './kernels/argmax.ts'
+export { type AttentionOptions, scaledDotProductAttention } from './kernels/attention.ts'
 export { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d } from './kernels/avg_pool2d.ts'
 export { type BatchNormOptions, batchNorm } from './kernels/batch_norm.ts'
 export {

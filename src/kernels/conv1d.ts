@@ -1,6 +1,6 @@
 // conv1d: a convolution along one dimension, which is conv2d of images of one row.
 import { requireTogether } from '../tensor/autograd.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { whole } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -30,6 +30,7 @@ export function readConv1d(name: string, { stride = 1, padding = 0, dilation = 1
  * fit.
  */
 export function conv1d(input: Tensor, weight: Tensor, bias: Tensor | null = null, options: Conv1dOptions = {}): Tensor {
+  if (arguments.length > 4) throw tooMany(arguments, 'conv1d(input, weight, bias, options)')
   requireTensors('conv1d', bias === null ? { input, weight } : { input, weight, bias })
   requireOptions('conv1d', options, ['stride', 'padding', 'dilation', 'groups'])
   const { stride, padding, dilation, groups } = readConv1d('conv1d', options)

@@ -1,7 +1,7 @@
 // convTranspose2d: the transpose of conv2d, whose kernels it runs the other way round.
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, tooMany } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import {
@@ -138,6 +138,7 @@ export function convTranspose2d(
   bias: Tensor | null = null,
   options: ConvTranspose2dOptions = {},
 ): Tensor {
+  if (arguments.length > 4) throw tooMany(arguments, 'convTranspose2d(input, weight, bias, options)')
   requireTensors(NAME, bias === null ? { input, weight } : { input, weight, bias })
   requireOptions(NAME, options, ['stride', 'padding', 'outputPadding', 'dilation', 'groups'])
   const stride = pair(NAME, 'stride', options.stride ?? 1, 1)

@@ -5,7 +5,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
@@ -182,6 +182,7 @@ const interpolateOp: Op<readonly [Tensor], Attributes & { readonly output: Shape
  * dimensions, and for an output without rows or columns.
  */
 export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'interpolate(x, options)')
   requireTensors(NAME, { input: x })
   const { scale, size, mode } = readInterpolation(NAME, options)
   requireType(NAME, 'input', x)

@@ -3,7 +3,7 @@
 import { convTranspose2d, requireOutputPadding } from '../kernels/conv_transpose2d.ts'
 import { conv1d, readConv1d } from '../kernels/conv1d.ts'
 import { conv2d, requireDividing } from '../kernels/conv2d.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { pair, whole } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
@@ -34,6 +34,7 @@ export class Conv2d extends Module {
     kernelSize: number | readonly number[],
     options: Conv2dLayerOptions = {},
   ) {
+    if (arguments.length > 4) throw tooMany(arguments, 'nn.Conv2d(inChannels, outChannels, kernelSize, options)')
     super()
     requireOptions('nn.Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias'])
     requireFlags('nn.Conv2d', options, ['bias'])
@@ -76,6 +77,7 @@ export class Conv1d extends Module {
   readonly options: Required<Omit<Conv1dLayerOptions, 'bias'>>
 
   constructor(inChannels: number, outChannels: number, kernelSize: number, options: Conv1dLayerOptions = {}) {
+    if (arguments.length > 4) throw tooMany(arguments, 'nn.Conv1d(inChannels, outChannels, kernelSize, options)')
     super()
     requireOptions('nn.Conv1d', options, ['stride', 'padding', 'dilation', 'groups', 'bias'])
     requireFlags('nn.Conv1d', options, ['bias'])
@@ -115,8 +117,9 @@ export class ConvTranspose2d extends Module {
     kernelSize: number | readonly number[],
     options: ConvTranspose2dLayerOptions = {},
   ) {
-    super()
     const name = 'nn.ConvTranspose2d'
+    if (arguments.length > 4) throw tooMany(arguments, `${name}(inChannels, outChannels, kernelSize, options)`)
+    super()
     requireOptions(name, options, ['stride', 'padding', 'outputPadding', 'dilation', 'groups', 'bias'])
     requireFlags(name, options, ['bias'])
     requireCount(name, 'inChannels', inChannels)

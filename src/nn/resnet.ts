@@ -3,7 +3,7 @@ import { adaptiveAvgPool2d } from '../kernels/avg_pool2d.ts'
 import { add } from '../kernels/binary.ts'
 import { maxPool2d } from '../kernels/max_pool2d.ts'
 import { relu } from '../kernels/unary.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -118,6 +118,7 @@ class ResNet extends Module {
  */
 export function resnet(options: ResNetOptions = {}): Module {
   const name = 'nn.resnet'
+  if (arguments.length > 1) throw tooMany(arguments, 'nn.resnet(options)')
   requireOptions(name, options, ['inChannels', 'width', 'blocks', 'classes', 'stem'])
   const { blocks, stem } = options
   for (const role of ['inChannels', 'width', 'classes'] as const) requireCount(name, role, options[role] ?? 1)

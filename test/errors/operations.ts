@@ -25,6 +25,7 @@ import {
   relu,
   rmsNorm,
   type Shape,
+  scaledDotProductAttention,
   sum,
   tensor,
   where,
@@ -37,6 +38,13 @@ const zeros = (...shape: Shape) => tensor(new Float32Array(sizeOf(shape)), shape
 export const operations: Area = {
   title: 'Operations',
   refusals: [
+    {
+      title: 'operations, methods, layers, optimizers, fit and others: an argument too many',
+      error: 'TypeError',
+      text: 'add: 2 is an argument too many; it is add(a, b)',
+      cure: 'It would be ignored. In x.add(b) the tensor x is the first one; in a list, map((x) => relu(x)) gives relu one argument, map(relu) three.',
+      run: () => add(tensor([1]), 1, ...([2] as unknown as [])),
+    },
     {
       title: 'something that is not a tensor',
       error: 'TypeError',
@@ -192,6 +200,66 @@ Sizes of a dimension must be equal, or one of them 1.`,
   b [2, 3]  K N`,
       cure: 'The columns of the first must be as many as the rows of the second; transposeA and transposeB read them the other way.',
       run: () => matmul(zeros(2, 3), zeros(2, 3)),
+    },
+    {
+      title: 'matmul: a tensor of less than two dimensions',
+      error: 'ShapeError',
+      text: `matmul: b has 1 dimensions, it must have 2 (K N) or more
+  b [3]`,
+      cure: 'Make a column of it by unsqueeze(1), or a row by unsqueeze(0).',
+      run: () => matmul(zeros(2, 3), zeros(3)),
+    },
+    {
+      title: 'matmul: batches that do not broadcast',
+      error: 'ShapeError',
+      text: `matmul: the shapes do not broadcast: dimension -3 has sizes 2 and 5
+  a [2, 4, 3]  … M K
+  b [5, 3, 6]  … K N
+Sizes of a dimension must be equal, or one of them 1.`,
+      run: () => matmul(zeros(2, 4, 3), zeros(5, 3, 6)),
+    },
+    {
+      title: 'scaledDotProductAttention: a tensor of less than two dimensions',
+      error: 'ShapeError',
+      text: `scaledDotProductAttention: k must have two dimensions or more
+  q [4, 3]  … L E
+  k [3]     … S E
+  v [5, 6]  … S V`,
+      run: () => scaledDotProductAttention(zeros(4, 3), zeros(3), zeros(5, 6)),
+    },
+    {
+      title: 'scaledDotProductAttention: queries and keys of two lengths',
+      error: 'ShapeError',
+      text: `scaledDotProductAttention: q and k must have vectors of one length, not 3 and 2
+  q [4, 3]  … L E
+  k [5, 2]  … S E
+  v [5, 6]  … S V`,
+      run: () => scaledDotProductAttention(zeros(4, 3), zeros(5, 2), zeros(5, 6)),
+    },
+    {
+      title: 'scaledDotProductAttention: another number of values than keys',
+      error: 'ShapeError',
+      text: `scaledDotProductAttention: there must be a value for each key, not 6 for 5
+  q [4, 3]  … L E
+  k [5, 3]  … S E
+  v [6, 6]  … S V`,
+      run: () => scaledDotProductAttention(zeros(4, 3), zeros(5, 3), zeros(6, 6)),
+    },
+    {
+      title: 'scaledDotProductAttention: a mask of more elements than scores',
+      error: 'ShapeError',
+      text: `scaledDotProductAttention: mask must broadcast to the scores, it has more elements
+  mask   [2, 4, 5]
+  scores [4, 5]`,
+      run: () => scaledDotProductAttention(zeros(4, 3), zeros(5, 3), zeros(5, 6), { mask: zeros(2, 4, 5) }),
+    },
+    {
+      title: 'scaledDotProductAttention: a mask beside isCausal',
+      error: 'TypeError',
+      text: 'scaledDotProductAttention: mask and isCausal exclude each other; leave out one of them',
+      cure: 'A float32 mask can hold both: minus infinity where a pair takes no part.',
+      run: () =>
+        scaledDotProductAttention(zeros(4, 3), zeros(4, 3), zeros(4, 3), { mask: zeros(4, 4), isCausal: true }),
     },
     {
       title: 'linear: input features that differ',

@@ -1,5 +1,6 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
+import { attentionRow } from '../kernels/attention/row.ts'
 import { avgPool2dRows } from '../kernels/avg_pool2d/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { binaryRows } from '../kernels/binary/row.ts'
@@ -45,6 +46,7 @@ export const table: readonly Row[] = [
   ...reduceRows,
   cumsumRow,
   ...softmaxRows,
+  attentionRow,
   reshapeRow,
   ...copyRows,
   pixelShuffleRow,

@@ -59,7 +59,7 @@ def make(_):
     for i, (shape, weight, stride, padding, dilation, groups) in enumerate(GROUPED):
         args = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         run = lambda **given: F.conv2d(**given, **args)  # noqa: E731
-        cases.add("conv2d", args, inputs_of(shape, weight, weight[0] if i % 2 == 0 else None), run, name="conv2d_groups")
+        cases.add("conv2d", args, inputs_of(shape, weight, weight[0] if i % 2 == 0 else None), run, called="conv2d_groups")
     for i, (shape, weight, stride, padding, dilation, groups) in enumerate(SEQUENCES):
         args = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         run = lambda **given: F.conv1d(**given, **args)  # noqa: E731
