@@ -1,4 +1,4 @@
-// Initial values of parameters.
+// Parameters as layers make them.
 import { tensor } from '../tensor/create.ts'
 import { defaultGenerator } from '../tensor/random.ts'
 import { type Shape, sizeOf } from '../tensor/shape.ts'
@@ -19,12 +19,4 @@ export function uniformParameter(name: string, shape: Shape, fanIn: number): Ten
 /** A parameter whose elements are all `value`; it outlives every scope. */
 export function filledParameter(name: string, shape: Shape, value: number): Tensor {
   return markParameter(tensor(new Float32Array(sizeOf(shape)).fill(value), shape, { requiresGrad: true, name }).keep())
-}
-
-/** Fills a parameter with normal values of mean 0 from the default generator's stream 'init'. */
-export function drawNormal(parameter: Tensor, std: number): void {
-  const stream = defaultGenerator().stream('init')
-  const values = Float32Array.from({ length: parameter.size }, () => std * stream.normal())
-  parameter.gpu.write(parameter.storage, values)
-  parameter.storage.version++
 }

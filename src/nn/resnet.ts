@@ -9,7 +9,7 @@ import { ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { BatchNorm2d } from './batch_norm.ts'
 import { Conv2d } from './conv.ts'
-import { drawNormal } from './init.ts'
+import { kaimingNormal } from './initializers.ts'
 import { Linear, requireCount } from './layers.ts'
 import { Module } from './module.ts'
 import { Sequential } from './sequential.ts'
@@ -35,7 +35,7 @@ export interface ResNetOptions {
 function convolution(inChannels: number, outChannels: number, kernelSize: number, stride: number): Conv2d {
   const options = { stride, padding: (kernelSize - 1) / 2, bias: false }
   const layer = new Conv2d(inChannels, outChannels, kernelSize, options)
-  drawNormal(layer.weight, Math.sqrt(2 / (outChannels * kernelSize ** 2)))
+  kaimingNormal(layer.weight, { mode: 'fanOut', nonlinearity: 'relu' })
   return layer
 }
 

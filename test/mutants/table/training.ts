@@ -354,7 +354,6 @@ const network = [
     },
     {
       id: 'init-stream',
-      in: 'uniformParameter',
       find: ".stream('init')",
       replace: ".stream('noise')",
       breaks: 'Initial parameters come from the stream of noise.',
@@ -383,9 +382,9 @@ const network = [
     },
     {
       id: 'resnet-fan-out',
-      find: '2 / (outChannels * kernelSize ** 2)',
-      replace: '1 / (outChannels * kernelSize ** 2)',
-      breaks: 'Weights begin too small.',
+      find: "mode: 'fanOut'",
+      replace: "mode: 'fanIn'",
+      breaks: 'Weights begin too large where channels become more.',
     },
   ]),
   ...mutantsOf('src/nn/lenet.ts', tests.layers, [
