@@ -145,6 +145,7 @@ export const recurrentLayers = files('nn/recurrent')
 export const initializers = files('nn/initializers')
 export const fusion = files('nn/fusion')
 export const layers = files('nn/layers')
+export const resnet = files('nn/resnet')
 export const modules = files('nn/module')
 
 export const batches = files('data/batches')
