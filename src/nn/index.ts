@@ -11,7 +11,14 @@ export {
   Softplus,
   Tanh,
 } from './activations.ts'
+export {
+  type AttentionMasks,
+  MultiheadAttention,
+  type MultiheadAttentionOptions,
+} from './attention.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
+export { Embedding } from './embedding.ts'
+export { GPT, type GPTOptions, gpt } from './gpt.ts'
 export {
   AdaptiveAvgPool2d,
   AvgPool2d,
@@ -47,3 +54,9 @@ export {
 } from './norms.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'
+export {
+  type EncoderMasks,
+  TransformerEncoderLayer,
+  type TransformerEncoderLayerOptions,
+} from './transformer.ts'
+export { VisionTransformer, type VitOptions, vit } from './vit.ts'

@@ -21,6 +21,7 @@ import { reductions } from './table/reductions.ts'
 import { schedules } from './table/schedules.ts'
 import { tensors } from './table/tensors.ts'
 import { training } from './table/training.ts'
+import { transformers } from './table/transformers.ts'
 import { tuning } from './table/tuning.ts'
 
 export const areas: readonly Area[] = [
@@ -30,6 +31,7 @@ export const areas: readonly Area[] = [
   poolAndLoss,
   losses,
   norm,
+  transformers,
   elementwise,
   moving,
   reductions,

@@ -129,6 +129,7 @@ export const textFigure = files('figures/text')
 export const initialisation = files('nn/init')
 export const fusion = files('nn/fusion')
 export const layers = files('nn/layers')
+export const transformers = files('nn/transformers')
 export const modules = files('nn/module')
 
 export const batches = files('data/batches')
