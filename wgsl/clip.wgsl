@@ -5,10 +5,10 @@
 //   scale:  g[i] = g[i] * min(limit / (norm[0] + 1e-6), 1)
 //   clamp:  g[i] = min(max(g[i], -limit), limit)
 //
-//   g      gradients that are changed, anywhere in one buffer; for copy what is made, flat
+//   g      gradients that are changed, anywhere in one buffer
 //   table  [ROWS, 3]  u32, a row for each workgroup: the first element in g (or x), its number, how many (at most BLOCK). Numbers
 //                     count elements, those of one gradient after those of another; each begins at a multiple of BLOCK
-//   x      what is only read: for partial gradients, as in g; for copy [SIZE]
+//   x      what is only read: for partial gradients, as in g
 //   sums   [BLOCKS]  a partial result for each BLOCK elements, in the order of their numbers, as bits: the sum of squares, or
 //                    the largest |g[i]|. So it does not matter which gradients lie together
 //   norm   [1]     as bits
@@ -19,13 +19,12 @@
 //
 // partial   A workgroup makes the partial result of its row; its first thread adds up what the others have, in order.
 // total     One workgroup makes the norm of all partial results, in the same way.
-// scale     A workgroup changes what its row says, a thread PER elements.
+// scale     A workgroup changes what its row says.
 // clamp_elements
 //           Likewise.
-// copy      g = x, a thread PER elements: for memory that others hold as well.
 
 struct Params {
-  size: u32,     // rows; for total partial results; for copy elements
+  size: u32,     // rows; for total partial results
   first: u32,    // where in sums the partial result of number 0 is
   infinite: u32, // 1 for the largest |g[i]|
   limit: f32,
@@ -40,7 +39,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> norm: array<u32>;
 
 override WG: u32 = 64u;
-const PER: u32 = 16u;
 const ROW: u32 = 3u;
 // A change of these changes the bits of the norm.
 const BLOCK: u32 = 1024u;
@@ -156,17 +154,5 @@ fn clamp_elements(
     let size = size_bits(v);
     let stays = size <= limit || size > INFINITY_BITS || (params.keep == 1u && size == INFINITY_BITS);
     if (!stays) { g[row.at + i] = bitcast<f32>((bitcast<u32>(v) & 0x80000000u) | limit); }
-  }
-}
-
-@compute @workgroup_size(WG)
-fn copy(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let start = (group.y * groups.x + group.x) * WG * PER + local;
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    g[i] = x[i];
   }
 }

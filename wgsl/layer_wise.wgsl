@@ -15,7 +15,7 @@
 // The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
 //
 //   p, dp     f32
-//   momentumBuffer     as bits: NO_MOMENTUM where there was no step with momentum yet
+//   momentumBuffer     as bits: UNSET where there was no step with momentum yet
 //   expAvg, expAvgSq   f32, 0 before the first step
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
@@ -61,7 +61,7 @@ const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
 const SETTINGS: u32 = 8u;
-const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+const UNSET: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
 
 var<workgroup> found: array<vec2f, WG>;
 
@@ -142,7 +142,7 @@ fn lars_direction(s: Lars, row: u32, given: f32, before: f32) -> f32 {
 fn lars_collected(s: Lars, at: u32, d: f32) -> f32 {
   let before = momentumBuffer[at];
   var b = d;
-  if (before != NO_MOMENTUM) { b = s.momentum * bitcast<f32>(before) + s.take * d; }
+  if (before != UNSET) { b = s.momentum * bitcast<f32>(before) + s.take * d; }
   momentumBuffer[at] = bitcast<u32>(b);
   return select(b, d + s.momentum * b, s.nesterov);
 }

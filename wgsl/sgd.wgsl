@@ -7,7 +7,7 @@
 // The parameters lie side by side in p, their momentum at the same places in momentum, their gradients anywhere in dp.
 //
 //   p, dp     f32
-//   momentum  momentum buffers, as bits: NO_MOMENTUM where there was no step with momentum yet
+//   momentum  momentum buffers, as bits: UNSET where there was no step with momentum yet
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and momentum), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of lr, momentum, dampening, weight_decay,
@@ -42,7 +42,7 @@ const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
 const SETTINGS: u32 = 6u;
-const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+const UNSET: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
 
 struct Settings {
   lr: f32, momentum: f32, dampening: f32, weight_decay: f32, nesterov: bool, maximize: bool,
@@ -87,7 +87,7 @@ fn updated_momentum(s: Settings, row: Row, i: u32, given: f32) -> f32 {
   let g = gradient(s, given, parameter);
   let before = momentum[row.at + i];
   var m = g;
-  if (before != NO_MOMENTUM) { m = s.momentum * bitcast<f32>(before) + (1.0 - s.dampening) * g; }
+  if (before != UNSET) { m = s.momentum * bitcast<f32>(before) + (1.0 - s.dampening) * g; }
   momentum[row.at + i] = bitcast<u32>(m);
   return parameter - s.lr * select(m, g + s.momentum * m, s.nesterov);
 }

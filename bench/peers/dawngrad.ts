@@ -1,11 +1,36 @@
 // dawngrad as a contestant.
 import type { ImageDataset } from '../../src/data/fashion_mnist.ts'
 import type { Gpu } from '../../src/gpu/gpu.ts'
-import { conv2d, crossEntropy, linear, matmul, maxPool2d, noGrad, relu, scope, type Tensor } from '../../src/index.ts'
+import {
+  avgPool2d,
+  batchNorm,
+  bceWithLogitsLoss,
+  cat,
+  conv2d,
+  crossEntropy,
+  flip,
+  gather,
+  gelu,
+  indexSelect,
+  layerNorm,
+  linear,
+  matmul,
+  maxPool2d,
+  mseLoss,
+  noGrad,
+  pad,
+  permute,
+  relu,
+  scope,
+  slice,
+  type Tensor,
+  where,
+} from '../../src/index.ts'
 import { packageVersion } from '../../src/node/version.ts'
 import { tensor } from '../../src/tensor/create.ts'
 import { openFence } from '../timing.ts'
 import { LR, Training } from '../training.ts'
+import { type Algebra, type AlgebraCase, functionOf, indicesOf } from './algebra.ts'
 import type { Contestant, Execution, Problem, Trainer } from './contestant.ts'
 import { convOutput, input, type KernelCase, labelsOf, type Values } from './kernels.ts'
 
@@ -51,6 +76,45 @@ export async function problemOf(gpu: Gpu, dataset: ImageDataset): Promise<Proble
   }
 }
 
+/** An operation's inputs and indices are those that algebra.ts names. */
+const OPERATIONS: Algebra<Tensor> = {
+  add: ([a, b]) => a!.add(b!),
+  'add rows': ([a, b]) => a!.add(b!),
+  mul: ([a, b]) => a!.mul(b!),
+  div: ([a, b]) => a!.div(b!),
+  maximum: ([a, b]) => a!.maximum(b!),
+  where: ([a, b]) => where(a!.gt(b!), a!, b!),
+  chain: ([a, b, c]) => a!.mul(b!).add(c!).tanh(),
+  neg: ([x]) => x!.neg(),
+  exp: ([x]) => x!.exp(),
+  tanh: ([x]) => x!.tanh(),
+  sigmoid: ([x]) => x!.sigmoid(),
+  gelu: ([x]) => gelu(x!),
+  sum: ([x]) => x!.sum(),
+  'sum rows': ([x]) => x!.sum(1),
+  'sum columns': ([x]) => x!.sum(0),
+  'max rows': ([x]) => x!.max(1),
+  'var rows': ([x]) => x!.var(1, { correction: 0 }),
+  'argmax rows': ([x]) => x!.argmax(1),
+  cumsum: ([x]) => x!.cumsum(1),
+  softmax: ([x]) => x!.softmax(1),
+  logSoftmax: ([x]) => x!.logSoftmax(1),
+  logSumExp: ([x]) => x!.logSumExp(1),
+  transpose: ([x]) => permute(x!, [1, 0]),
+  permute: ([x]) => permute(x!, [0, 2, 1, 3]),
+  cat: ([a, b]) => cat([a!, b!], 1),
+  slice: ([x]) => slice(x!, 1, 512, 1536),
+  pad: ([x]) => pad(x!, [3, 5]),
+  flip: ([x]) => flip(x!, [1]),
+  indexSelect: ([x], indices) => indexSelect(x!, 0, indices!),
+  gather: ([x], indices) => gather(x!, 1, indices!),
+  layerNorm: ([x, w, b]) => layerNorm(x!, [1024], w!, b!),
+  batchNorm: ([x, weight, bias]) => batchNorm(x!, { weight: weight!, bias: bias!, training: true }),
+  avgPool2d: ([x]) => avgPool2d(x!, { kernelSize: 2 }),
+  mseLoss: ([a, b]) => mseLoss(a!, b!),
+  bceWithLogitsLoss: ([x, t]) => bceWithLogitsLoss(x!, t!),
+}
+
 interface Operation {
   /** Executes once, inside a scope. */
   apply(): readonly Tensor[]
@@ -58,6 +122,7 @@ interface Operation {
 }
 
 function operation(gpu: Gpu, item: KernelCase): Operation {
+  if ('operation' in item) return algebra(gpu, item)
   const make = (shape: readonly number[], which: number, requiresGrad = false) =>
     tensor(input(shape, which).data, [...shape], { gpu, requiresGrad })
   switch (item.name) {
@@ -112,6 +177,26 @@ function operation(gpu: Gpu, item: KernelCase): Operation {
       return { held: [x, target], apply }
     }
   }
+}
+
+/** Forward, and with `gradients` backward, anew in each execution. */
+function algebra(gpu: Gpu, item: AlgebraCase): Operation {
+  const { operation, gradients, shapes } = item
+  const inputs = shapes.map((shape, i) => {
+    return tensor(input(shape, i + 1).data, [...shape], { gpu, requiresGrad: gradients })
+  })
+  const found = indicesOf(operation)
+  const indices = found && tensor(found, operation === 'gather' ? [found.length, 1] : [found.length], { gpu })
+  const run = functionOf(OPERATIONS, item)
+  if (!gradients) return { held: [...inputs, ...(indices ? [indices] : [])], apply: () => [run(inputs, indices)] }
+  const { shape } = noGrad(() => run(inputs, indices))
+  const dy = tensor(input(shape, 4).data, [...shape], { gpu })
+  const apply = () => {
+    const y = run(inputs, indices)
+    y.backward(dy)
+    return [y, ...taken(inputs)]
+  }
+  return { held: [...inputs, ...(indices ? [indices] : []), dy], apply }
 }
 
 /** The graph is recorded once and retained: an execution is the operation's backward and nothing else. */

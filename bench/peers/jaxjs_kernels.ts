@@ -1,5 +1,6 @@
 // jax-js as a contestant: the kernels.
 import { blockUntilReady, jit, lax, nn, numpy as np, valueAndGrad, vjp } from '@jax-js/jax'
+import { type Algebra, type AlgebraCase, functionOf, indicesOf } from './algebra.ts'
 import type { Execution } from './contestant.ts'
 import { convOutput, input, type KernelCase, labelsOf, oneHot, type Values } from './kernels.ts'
 
@@ -63,7 +64,92 @@ const consuming =
     return result
   }
 
+/** A mean and a variance of 0 and 1 over these dimensions. */
+const standard = (x: np.Array, axis: number | number[]) => nn.standardize(x, axis, { epsilon: 1e-5 })
+
+/** An operation's inputs and indices are those that algebra.ts names. */
+const OPERATIONS: Algebra<np.Array> = {
+  add: ([a, b]) => a!.add(b!),
+  'add rows': ([a, b]) => a!.add(b!),
+  mul: ([a, b]) => a!.mul(b!),
+  div: ([a, b]) => a!.div(b!),
+  maximum: ([a, b]) => np.maximum(a!, b!),
+  where: ([a, b]) => np.where(np.greater(a!.ref, b!.ref), a!, b!),
+  chain: ([a, b, c]) => np.tanh(a!.mul(b!).add(c!)),
+  neg: ([x]) => np.negative(x!),
+  exp: ([x]) => np.exp(x!),
+  tanh: ([x]) => np.tanh(x!),
+  sigmoid: ([x]) => nn.sigmoid(x!),
+  gelu: ([x]) => nn.gelu(x!, { approximate: false }),
+  sum: ([x]) => np.sum(x!),
+  'sum rows': ([x]) => np.sum(x!, 1),
+  'sum columns': ([x]) => np.sum(x!, 0),
+  'max rows': ([x]) => np.max(x!, 1),
+  'var rows': ([x]) => np.var_(x!, 1),
+  'argmax rows': ([x]) => np.argmax(x!, 1),
+  cumsum: ([x]) => np.cumsum(x!, 1),
+  softmax: ([x]) => nn.softmax(x!, 1),
+  logSoftmax: ([x]) => nn.logSoftmax(x!, 1),
+  logSumExp: ([x]) => nn.logsumexp(x!, 1),
+  transpose: ([x]) => np.transpose(x!),
+  permute: ([x]) => np.transpose(x!, [0, 2, 1, 3]),
+  cat: ([a, b]) => np.concatenate([a!, b!], 1),
+  slice: ([x]) => x!.slice([], [512, 1536]),
+  pad: ([x]) =>
+    np.pad(x!, [
+      [0, 0],
+      [3, 5],
+    ]),
+  flip: ([x]) => np.flip(x!, 1),
+  indexSelect: ([x], indices) => np.take(x!, indices!, 0),
+  gather: ([x], indices) => np.takeAlongAxis(x!, indices!.reshape([-1, 1]), 1),
+  layerNorm: ([x, w, b]) => standard(x!, 1).mul(w!).add(b!),
+  batchNorm: ([x, w, b]) =>
+    standard(x!, [0, 2, 3])
+      .mul(w!.reshape([-1, 1, 1]))
+      .add(b!.reshape([-1, 1, 1])),
+  avgPool2d: ([x]) => lax.reduceWindow(x!, (window) => np.mean(window), [2, 2], [2, 2]),
+  mseLoss: ([a, b]) => np.mean(np.square(a!.sub(b!))),
+  bceWithLogitsLoss: ([x, t]) =>
+    np.mean(
+      nn
+        .relu(x!.ref)
+        .sub(x!.ref.mul(t!))
+        .add(np.log1p(np.exp(np.negative(np.abs(x!))))),
+    ),
+}
+
+function algebra(item: AlgebraCase): Operation {
+  const { operation, gradients, shapes } = item
+  const inputs = shapes.map((shape, i) => arrayOf(input(shape, i + 1)))
+  const found = indicesOf(operation)
+  const indices = found ? [np.array(found, { dtype: np.int32 })] : []
+  const run = functionOf(OPERATIONS, item)
+  const count = inputs.length
+  if (!gradients) {
+    return { held: [...inputs, ...indices], apply: (...all) => [run(all.slice(0, count), all[count] ?? null)] }
+  }
+  const y = run(
+    inputs.map((array) => array.ref),
+    indices[0]?.ref ?? null,
+  )
+  const dy = arrayOf(input(y.shape, 4))
+  y.dispose()
+  return {
+    held: [...inputs, ...indices, dy],
+    apply(...all) {
+      const given = all.pop()!
+      const [result, back] = vjp((...own: np.Array[]) => run(own, all[count]?.ref ?? null), all.slice(0, count))
+      all[count]?.dispose()
+      const found = back(given) as np.Array[]
+      back.dispose()
+      return [result, ...found]
+    },
+  }
+}
+
 function operation(item: KernelCase): Operation {
+  if ('operation' in item) return algebra(item)
   switch (item.name) {
     case 'conv2d forward':
     case 'conv2d backward input':

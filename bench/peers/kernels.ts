@@ -1,5 +1,6 @@
 // The kernels that are compared: their shapes, and the inputs that every library gets.
 import { randomIntegers, randomValues } from '../support.ts'
+import { ALGEBRA, type AlgebraCase, algebraShape } from './algebra.ts'
 
 /** A tensor on the host. */
 export interface Values {
@@ -19,6 +20,7 @@ export interface ConvSizes {
 
 /** An operation at a shape. Every library gets the same inputs: see the functions below. */
 export type KernelCase =
+  | AlgebraCase
   | { readonly name: 'conv2d forward' | 'conv2d backward input' | 'conv2d backward weight'; readonly sizes: ConvSizes }
   | { readonly name: 'max_pool2d forward' | 'max_pool2d backward'; readonly shape: readonly [number, number, number] }
   | { readonly name: 'matmul forward'; readonly size: number }
@@ -54,6 +56,7 @@ export function oneHot(labels: Int32Array, C: number): Values {
 
 /** The shape of a case, as the table shows it. */
 export function shapeOf(item: KernelCase): string {
+  if ('operation' in item) return algebraShape(item)
   switch (item.name) {
     case 'conv2d forward':
     case 'conv2d backward input':
@@ -117,4 +120,4 @@ const LARGE_KERNELS: readonly KernelCase[] = [
   ...crossEntropy([4096, 1000]),
 ]
 
-export const KERNELS: readonly KernelCase[] = [...LENET_KERNELS, ...LARGE_KERNELS]
+export const KERNELS: readonly KernelCase[] = [...LENET_KERNELS, ...LARGE_KERNELS, ...ALGEBRA]

@@ -1,5 +1,6 @@
 // TensorFlow.js as a contestant: the kernels.
 import * as tf from '@tensorflow/tfjs'
+import { type Algebra, type AlgebraCase, type AlgebraName, functionOf, indicesOf } from './algebra.ts'
 import type { Execution } from './contestant.ts'
 import { convOutput, input, type KernelCase, labelsOf, oneHot, type Values } from './kernels.ts'
 
@@ -9,6 +10,9 @@ interface Operation {
   apply(): tf.Tensor | readonly tf.Tensor[]
   toPyTorch?(results: readonly tf.Tensor[]): tf.Tensor[]
 }
+
+/** Operations on images: this library has their channels last. */
+const IMAGES: readonly string[] = ['batchNorm', 'avgPool2d'] satisfies readonly AlgebraName[]
 
 const NHWC = [0, 2, 3, 1]
 const NCHW = [0, 3, 1, 2]
@@ -89,7 +93,80 @@ function crossEntropy(item: Extract<KernelCase, { name: `cross_entropy ${string}
   return { held: [x, target], apply }
 }
 
+/** Over these dimensions a mean of 0 and a variance of 1. */
+function standard(x: tf.Tensor, axis: number | number[]): tf.Tensor {
+  const { mean, variance } = tf.moments(x, axis, true)
+  return tf.mul(tf.sub(x, mean), tf.rsqrt(tf.add(variance, 1e-5)))
+}
+
+/** An operation's inputs and indices are those that algebra.ts names; images have their channels last. */
+const OPERATIONS: Algebra<tf.Tensor> = {
+  add: ([a, b]) => tf.add(a!, b!),
+  'add rows': ([a, b]) => tf.add(a!, b!),
+  mul: ([a, b]) => tf.mul(a!, b!),
+  div: ([a, b]) => tf.div(a!, b!),
+  maximum: ([a, b]) => tf.maximum(a!, b!),
+  where: ([a, b]) => tf.where(tf.greater(a!, b!), a!, b!),
+  chain: ([a, b, c]) => tf.tanh(tf.add(tf.mul(a!, b!), c!)),
+  neg: ([x]) => tf.neg(x!),
+  exp: ([x]) => tf.exp(x!),
+  tanh: ([x]) => tf.tanh(x!),
+  sigmoid: ([x]) => tf.sigmoid(x!),
+  gelu: ([x]) => tf.mul(tf.mul(x!, 0.5), tf.add(tf.erf(tf.mul(x!, Math.SQRT1_2)), 1)),
+  sum: ([x]) => tf.sum(x!),
+  'sum rows': ([x]) => tf.sum(x!, 1),
+  'sum columns': ([x]) => tf.sum(x!, 0),
+  'max rows': ([x]) => tf.max(x!, 1),
+  'var rows': ([x]) => tf.moments(x!, 1).variance,
+  'argmax rows': ([x]) => tf.argMax(x!, 1),
+  cumsum: ([x]) => tf.cumsum(x!, 1),
+  softmax: ([x]) => tf.softmax(x!, 1),
+  logSoftmax: ([x]) => tf.logSoftmax(x!, 1),
+  logSumExp: ([x]) => tf.logSumExp(x!, 1),
+  transpose: ([x]) => tf.transpose(x!),
+  permute: ([x]) => tf.transpose(x!, [0, 2, 1, 3]),
+  cat: ([a, b]) => tf.concat([a!, b!], 1),
+  slice: ([x]) => tf.slice(x!, [0, 512], [-1, 1024]),
+  pad: ([x]) =>
+    tf.pad(x!, [
+      [0, 0],
+      [3, 5],
+    ]),
+  flip: ([x]) => tf.reverse(x!, 1),
+  indexSelect: ([x], indices) => tf.gather(x!, indices!, 0),
+  gather: ([x], indices) => tf.gather(x!, tf.reshape(indices!, [-1, 1]), 1, 1),
+  layerNorm: ([x, w, b]) => tf.add(tf.mul(standard(x!, 1), w!), b!),
+  batchNorm: ([x, w, b]) => tf.add(tf.mul(standard(x!, [0, 1, 2]), w!), b!),
+  avgPool2d: ([x]) => tf.avgPool(x as tf.Tensor4D, 2, 2, 'valid'),
+  mseLoss: ([a, b]) => tf.mean(tf.squaredDifference(a!, b!)),
+  bceWithLogitsLoss: ([x, t]) =>
+    tf.mean(tf.add(tf.sub(tf.relu(x!), tf.mul(x!, t!)), tf.log1p(tf.exp(tf.neg(tf.abs(x!)))))),
+}
+
+function algebra(item: AlgebraCase): Operation {
+  const { operation, gradients, shapes } = item
+  const inputs = shapes.map((shape, i) =>
+    make(input(shape, i + 1), shape.length === 4 && IMAGES.includes(operation) ? NHWC : undefined),
+  )
+  const found = indicesOf(operation)
+  const indices = found && tf.tensor1d(found, 'int32')
+  const run = functionOf(OPERATIONS, item)
+  const toPyTorch = (results: readonly tf.Tensor[]) =>
+    results.map((t) => (t.rank === 4 && IMAGES.includes(operation) ? tf.transpose(t, NCHW) : t))
+  const held = [...inputs, ...(indices ? [indices] : [])]
+  if (!gradients) return { held, apply: () => run(inputs, indices), toPyTorch }
+  const { shape } = tf.tidy(() => toPyTorch([run(inputs, indices)])[0]!)
+  const dy = make(input(shape, 4), shape.length === 4 && IMAGES.includes(operation) ? NHWC : undefined)
+  const both = tf.valueAndGrads((...own: tf.Tensor[]) => run(own, indices))
+  const apply = () => {
+    const { value, grads } = both(inputs, dy)
+    return [value, ...grads]
+  }
+  return { held: [...held, dy], apply, toPyTorch }
+}
+
 function operation(item: KernelCase): Operation {
+  if ('operation' in item) return algebra(item)
   switch (item.name) {
     case 'conv2d forward':
     case 'conv2d backward input':

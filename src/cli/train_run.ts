@@ -138,10 +138,10 @@ async function trainOn(
   const about = { title, epochs, stepsPerEpoch: train.length }
   const live = options.live === undefined ? null : await LiveRun.start(about, options.live, records)
   const settings = { images: train.size, batchSize: train.batchSize, accumulate: 1, seed, lr }
-  if (found) restoreValues(net, optimizer, withOptionsNow(found.checkpoint, optimizer), found.path)
+  // First of all, since it sets the rate that it had reached.
   const plateau = plateauOf(plan, optimizer)
-  // Once more, since the plateau has set the rate that it had reached.
   const from = found ? { ...withOptionsNow(found.checkpoint, optimizer), settings, history: [...records] } : undefined
+  if (found && from) restoreValues(net, optimizer, from, found.path)
   let begun = false
   if (going && !found) await noteOptions(path, recorded(options, [...DECIDING, ...SAVING]))
   onFiles()

@@ -1,5 +1,5 @@
 // Finds what every binding of a kernel refers to, by name.
-import { GpuError } from './errors.ts'
+import { GpuError, tooLarge } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { type ParamsCache, packParams, type StepNumbers } from './params.ts'
 import { Storage } from './pool.ts'
@@ -61,7 +61,7 @@ export function bind(
     const storage = storageOf(kernel, declared, orSpare, value === null ? 'a null binding' : 'the buffer')
     const resource = rangeOf(declared, storage)
     const bytes = resource.size ?? resource.buffer.size
-    if (bytes > largest) throw tooLarge(kernel, name, bytes, largest)
+    if (bytes > largest) throw tooLarge(`${kernel.name}: ${name}`, bytes, largest, 'Split the tensor')
     storages.push(storage)
     if (declared.type === 'storage') written.push(storage)
     return { binding, resource }
@@ -77,14 +77,6 @@ function storageOf(kernel: Kernel, { name, minBytes }: Binding, value: BindingVa
     throw new Error(`${kernel.name}: ${name} needs ${minBytes} bytes, ${what} has ${value.capacity}`)
   }
   return value
-}
-
-function tooLarge({ name: kernel }: Kernel, name: string, bytes: number, largest: number): GpuError {
-  const [has, most] = [bytes, largest].map((n) => n.toLocaleString('en'))
-  return new GpuError(
-    'out-of-memory',
-    `${kernel}: ${name} has ${has} bytes; on this adapter a kernel can be given at most ${most}. Split the tensor`,
-  )
 }
 
 function rangeOf({ type, minBytes }: Binding, { buffer, offset, capacity }: Storage): GPUBufferBinding {

@@ -14,6 +14,15 @@ export class GpuError extends Error {
   }
 }
 
+/** The error for what has more bytes than a binding may have; `cure` is a sentence without a full stop. */
+export function tooLarge(what: string, bytes: number, largest: number, cure: string): GpuError {
+  const [has, most] = [bytes, largest].map((n) => n.toLocaleString('en'))
+  return new GpuError(
+    'out-of-memory',
+    `${what} has ${has} bytes; on this adapter a kernel can be given at most ${most}. ${cure}`,
+  )
+}
+
 /** Puts the kernel's name, which is in the labels that the message quotes, in front. */
 export function withKernelName(message: string): string {
   const kernel = /"(\w+\.\w+)"/.exec(message)?.[1]

@@ -1,7 +1,7 @@
 // avgPool2d and adaptiveAvgPool2d: means of windows, composed of other operations.
 import { requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { pair, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -57,6 +57,7 @@ export function readAvgPool2d(name: string, options: AvgPool2dOptions) {
  * Throws ShapeError for an input of other than four dimensions, or smaller than the window; TypeError for options that do not fit.
  */
 export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'avgPool2d(x, options)')
   const { kernel, stride, padding, countIncludePad } = readAvgPool2d('avgPool2d', options)
   const [N, C, H, W] = check('avgPool2d', x)
   const lines: ShapeLine[] = [['input', x.shape, 'N C H W']]
@@ -97,6 +98,7 @@ function meansAlong(x: Tensor, dim: number, to: number): Tensor {
  * Throws ShapeError for an input of other than four dimensions, or for a size that is not a whole number, 1 or more.
  */
 export function adaptiveAvgPool2d(x: Tensor, size: number | readonly number[]): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'adaptiveAvgPool2d(x, size)')
   const [OH, OW] = pair('adaptiveAvgPool2d', 'size', size, 1)
   const [, , H, W] = check('adaptiveAvgPool2d', x)
   if (OH === 1 && OW === 1) return mean(x, [2, 3], { keepDim: true })

@@ -6,6 +6,7 @@ import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op, provideArithmetic } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { noGrad } from '../tensor/modes.ts'
+import { tooMany } from '../tensor/options.ts'
 import {
   broadcastStrides,
   joined,
@@ -17,7 +18,7 @@ import {
   sizeOf,
 } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { copyOf } from './clip.ts'
+import { copyOf } from './copy.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { sumTo } from './reduce.ts'
 import { groupsForElements, kindOf, requireType } from './support.ts'
@@ -156,16 +157,19 @@ function applied(op: Op<Operands, Attributes>, a: Operand, b: Operand, c: Tensor
   return apply(op, tensors, { shapes: tensors.map((t) => t?.shape ?? null), number })
 }
 
-/** A function of two. */
+/** A function of two; one without gradients is not on the tape. */
 function binary(name: string, OP: number, gradients?: Gradients): (a: Operand, b: Operand) => Tensor {
   const op = operation(name, OP, gradients)
-  return (a, b) => applied(op, a, b)
+  const signature = `${name}(a, b)`
+  return function (a, b) {
+    if (arguments.length > 2) throw tooMany(arguments, signature)
+    return gradients === 'none' ? noGrad(() => applied(op, a, b)) : applied(op, a, b)
+  }
 }
 
 /** A comparison: 1 where it holds, else 0, in bytes; no gradient passes. */
 function comparison(name: string, OP: number): (a: Operand, b: Operand) => Tensor {
-  const compare = binary(name, OP, 'none')
-  return (a, b) => noGrad(() => compare(a, b))
+  return binary(name, OP, 'none')
 }
 
 /** a + b. Shapes broadcast as NumPy's do; a number may stand for a tensor. Float32. Throws ShapeError for shapes that do not broadcast. */
@@ -217,6 +221,7 @@ const whereOp = operation('where', 7)
  * comparisons make it; a and b are float32.
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'where(condition, a, b)')
   if (!(condition instanceof Tensor)) {
     throw new TypeError(`where: the condition must be a tensor, not ${kindOf(condition)}`)
   }

@@ -6,7 +6,7 @@ import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import type { Piece } from './rows.ts'
-import { ELEMENTS_A_WORKGROUP, groupsForElements, withScratch } from './support.ts'
+import { ELEMENTS_A_WORKGROUP, withScratch } from './support.ts'
 import { TableCache } from './table_cache.ts'
 import { inWindows, type Window } from './windows.ts'
 
@@ -15,7 +15,6 @@ const partial = file.entry('partial')
 const total = file.entry('total')
 const scale = file.entry('scale')
 const clampElements = file.entry('clamp_elements')
-const copy = file.entry('copy')
 
 const PARAMS = { size: 0, first: 0, infinite: 0, limit: 0, keep: 0 }
 
@@ -119,11 +118,4 @@ export function clampInPlace(tensors: readonly Tensor[], { limit, keep }: Keep &
     const params = { ...PARAMS, size: rows, limit, keep: keep ? 1 : 0 }
     gpu.emit(clampElements, { params, ...bound }, rows)
   })
-}
-
-/** A copy in separate memory, made by a kernel: it can be captured. */
-export function copyOf({ gpu, storage, shape, size }: Tensor): Tensor {
-  const out = empty(gpu, shape, 'float32', 'clip')
-  gpu.emit(copy, { params: { ...PARAMS, size }, x: storage, g: out.storage }, groupsForElements(size))
-  return out
 }

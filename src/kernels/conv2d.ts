@@ -4,7 +4,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, tooMany } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { maySlice, planCorrelate, sizesOf, tuneCorrelate, tuneWeight, weightParts } from './conv2d_tuning.ts'
@@ -223,6 +223,7 @@ export function zeroChannel(gpu: Gpu, input: Tensor, weight: Tensor): [Tensor, T
  * Throws ShapeError when the sizes do not fit.
  */
 export function conv2d(input: Tensor, weight: Tensor, bias: Tensor | null = null, options: Conv2dOptions = {}): Tensor {
+  if (arguments.length > 4) throw tooMany(arguments, 'conv2d(input, weight, bias, options)')
   requireTensors('conv2d', bias === null ? { input, weight } : { input, weight, bias })
   requireOptions('conv2d', options, ['stride', 'padding', 'dilation'])
   const stride = pair('conv2d', 'stride', options.stride ?? 1, 1)

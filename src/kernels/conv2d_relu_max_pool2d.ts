@@ -4,7 +4,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, tooMany } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type Attributes, type Conv2dOptions, conv2d, conv2dShape, WHOLE, zeroChannel } from './conv2d.ts'
@@ -187,6 +187,7 @@ export function conv2dReluMaxPool2d(
   bias: Tensor | null = null,
   options: Conv2dOptions = {},
 ): Tensor {
+  if (arguments.length > 4) throw tooMany(arguments, 'conv2dReluMaxPool2d(input, weight, bias, options)')
   requireTensors(NAME, bias === null ? { input, weight } : { input, weight, bias })
   requireOptions(NAME, options, ['stride', 'padding', 'dilation'])
   const stride = pair(NAME, 'stride', options.stride ?? 1, 1)

@@ -16,9 +16,6 @@ const larsNorms = file.entry('lars_norms')
 const lambNorms = file.entry('lamb_norms')
 const totals = file.entry('totals')
 
-/** What a momentum buffer holds, in every element, before the first step with momentum: the bits of a NaN. */
-export const NO_MOMENTUM = 0x7fc00b0e
-
 /**
  * Lends memory for two numbers a row of an updates' table: sums of squares, which `layerNorms` makes the norms of the row's
  * parameter.

@@ -5,6 +5,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type GradientOf, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
+import { tooMany } from '../tensor/options.ts'
 import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { copyColumns } from './copy.ts'
@@ -365,6 +366,7 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
  * binding: GpuError beyond. Throws ShapeError when the sizes do not fit.
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'linear(input, weight, bias)')
   requireTensors('linear', bias === null ? { input, weight } : { input, weight, bias })
   looksAcross('linear', weight, ...summedOver(input))
   return apply(linearOp, [input, weight, bias], ALONE)
@@ -375,6 +377,7 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
  * output is.
  */
 export function linearRelu(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'linearRelu(input, weight, bias)')
   requireTensors('linearRelu', bias === null ? { input, weight } : { input, weight, bias })
   looksAcross('linearRelu', weight, ...summedOver(input))
   return apply(linearReluOp, [input, weight, bias], ALONE)

@@ -4,7 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile, type Numbers } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import {
   broadcastStrides,
   joined,
@@ -206,6 +206,7 @@ function requireMatrices(role: string, shape: Shape, letters: string): void {
  * first. Throws ShapeError when the sizes do not fit.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'matmul(a, b, options)')
   requireTensors('matmul', { a, b })
   requireOptions('matmul', options, ['transposeA', 'transposeB'])
   requireFlags('matmul', options, ['transposeA', 'transposeB'])

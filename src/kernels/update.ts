@@ -7,6 +7,9 @@ import { type Table, tableOf } from './rows.ts'
 
 const WORDS_A_ROW = 5
 
+/** What a state holds, in every element, before the first step that sets it: the bits of a NaN that no arithmetic makes. */
+export const UNSET = 0x7fc00b0e
+
 /** One parameter among those that a dispatch updates; places count elements. */
 export interface UpdateEntry {
   /** Its place among the parameters, and that of its state among the states. */

@@ -6,7 +6,7 @@ import { dropout } from '../kernels/dropout.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { requireProbability } from '../kernels/random.ts'
-import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
@@ -46,6 +46,7 @@ export class Conv2d extends Module {
     kernelSize: number | readonly number[],
     options: Conv2dLayerOptions = {},
   ) {
+    if (arguments.length > 4) throw tooMany(arguments, 'nn.Conv2d(inChannels, outChannels, kernelSize, options)')
     super()
     requireOptions('nn.Conv2d', options, ['stride', 'padding', 'dilation', 'bias'])
     requireFlags('nn.Conv2d', options, ['bias'])
@@ -73,6 +74,7 @@ export class Linear extends Module {
   readonly bias: Tensor | null
 
   constructor(inFeatures: number, outFeatures: number, options: { readonly bias?: boolean } = {}) {
+    if (arguments.length > 3) throw tooMany(arguments, 'nn.Linear(inFeatures, outFeatures, options)')
     super()
     requireOptions('nn.Linear', options, ['bias'])
     requireFlags('nn.Linear', options, ['bias'])
@@ -92,6 +94,7 @@ export class MaxPool2d extends Module {
   readonly options: Required<MaxPool2dOptions>
 
   constructor(kernelSize: number | readonly number[], options: Omit<MaxPool2dOptions, 'kernelSize'> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'nn.MaxPool2d(kernelSize, options)')
     super()
     requireOptions('nn.MaxPool2d', options, ['stride', 'padding'])
     pair('nn.MaxPool2d', 'kernelSize', kernelSize, 1)
@@ -112,6 +115,7 @@ export class Dropout extends Module {
 
   /** Throws RangeError unless p is from 0 to 1. */
   constructor(p = 0.5) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.Dropout(p)')
     super()
     requireProbability('nn.Dropout', p)
     this.p = p
@@ -131,6 +135,7 @@ export class AvgPool2d extends Module {
   readonly options: Required<AvgPool2dOptions>
 
   constructor(kernelSize: number | readonly number[], options: Omit<AvgPool2dOptions, 'kernelSize'> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'nn.AvgPool2d(kernelSize, options)')
     super()
     requireOptions('nn.AvgPool2d', options, ['stride', 'padding', 'countIncludePad'])
     const { stride, padding, countIncludePad } = readAvgPool2d('nn.AvgPool2d', { ...options, kernelSize })
@@ -147,6 +152,7 @@ export class AdaptiveAvgPool2d extends Module {
   readonly size: number | readonly number[]
 
   constructor(size: number | readonly number[]) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.AdaptiveAvgPool2d(size)')
     super()
     pair('nn.AdaptiveAvgPool2d', 'size', size, 1)
     this.size = size
@@ -162,6 +168,7 @@ export class Flatten extends Module {
   readonly #startDim: number
 
   constructor(startDim = 1) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.Flatten(startDim)')
     super()
     if (!Number.isInteger(startDim))
       throw new TypeError(`nn.Flatten: startDim must be a whole number, not ${shown(startDim)}`)

@@ -33,6 +33,19 @@ export function checkBetas(name: string, betas: unknown): void {
   throw new RangeError(`${name}: betas must be two numbers, each 0 or more and below 1, not ${shown(betas)}`)
 }
 
+/** Throws RangeError for Nesterov's momentum where there is no momentum, or a dampened one. */
+export function checkNesterov(
+  name: string,
+  {
+    nesterov,
+    momentum,
+    dampening,
+  }: { readonly nesterov: boolean; readonly momentum: number; readonly dampening: number },
+): void {
+  if (!nesterov || (momentum > 0 && dampening === 0)) return
+  throw new RangeError(`${name}: nesterov needs a momentum above 0 and a dampening of 0`)
+}
+
 /** Throws RangeError unless a value is a number from 0 to `most`, the largest finite one unless given. */
 export function checkAmount(name: string, key: string, value: unknown, most: number = Number.MAX_VALUE): void {
   if (typeof value === 'number' && value >= 0 && value <= most) return
@@ -64,6 +77,25 @@ export function checkParameters(parameters: readonly Tensor[], name: string): vo
     if (seen.has(p.storage)) throw new TypeError(`${name}: ${p.label} shares its memory with one listed before it`)
     seen.add(p).add(p.storage)
   }
+}
+
+/** Throws an Error where every parameter of an optimizer is frozen. */
+export function checkNotFrozen(operation: string, groups: readonly ParamGroup[]): void {
+  if (groups.some(({ params }) => params.some((p) => p.requiresGrad))) return
+  throw new Error(
+    `${operation}: all parameters of the optimizer are frozen (requiresGrad is false), so nothing would be trained; set ` +
+      'requiresGrad to true for those that are to be trained',
+  )
+}
+
+/** Throws an Error where no parameter of an optimizer has a gradient: an update would change nothing. */
+export function checkGradients(operation: string, groups: readonly ParamGroup[]): void {
+  if (groups.some(({ params }) => params.some((p) => p.grad))) return
+  checkNotFrozen(operation, groups)
+  throw new Error(
+    `${operation}: no parameter of the optimizer has a gradient, so nothing would be trained; call backward() of a loss that is ` +
+      'computed from at least one of them',
+  )
 }
 
 /** Throws unless `value` can be copied to where `what` of a parameter is. */

@@ -1,6 +1,8 @@
 // LARS: SGD whose rate for each parameter is in proportion to its norm over that of its gradient.
-import { emitLars, larsStep, larsStepMomentum, NO_MOMENTUM } from '../kernels/layer_wise.ts'
-import { checkOptions } from './check.ts'
+import { emitLars, larsStep, larsStepMomentum } from '../kernels/layer_wise.ts'
+import { UNSET } from '../kernels/update.ts'
+import { tooMany } from '../tensor/options.ts'
+import { checkNesterov, checkOptions } from './check.ts'
 import {
   Optimizer,
   type OptimizerState,
@@ -54,15 +56,13 @@ const rule: Rule<LARSGroup> = {
     eps: 1e-8,
   },
   states: MOMENTUM.state,
-  initial: NO_MOMENTUM,
+  initial: UNSET,
   countsSteps: false,
 
   check(group) {
     const amounts = ['lr', 'momentum', 'weightDecay', 'trustCoefficient', 'eps']
     checkOptions('optim.LARS', group, { flags: ['nesterov'], amounts, shares: ['dampening'] })
-    const { nesterov, momentum, dampening } = group
-    if (!nesterov || (momentum > 0 && dampening === 0)) return
-    throw new RangeError('optim.LARS: nesterov needs a momentum above 0 and a dampening of 0')
+    checkNesterov('optim.LARS', group)
   },
 
   variant: ({ momentum }) => (momentum === 0 ? PLAIN : MOMENTUM),
@@ -84,6 +84,7 @@ const rule: Rule<LARSGroup> = {
 export class LARS extends Optimizer<LARSGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<LARSGroup>, options: Partial<LARSOptions> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.LARS(params, options)')
     super(rule, params, options)
   }
 }

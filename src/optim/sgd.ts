@@ -1,8 +1,9 @@
 // Stochastic gradient descent.
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
-import { shown } from '../tensor/options.ts'
-import { checkOptions } from './check.ts'
+import { UNSET } from '../kernels/update.ts'
+import { shown, tooMany } from '../tensor/options.ts'
+import { checkNesterov, checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
 /** Options of {@link SGD}, as torch.optim.SGD has them; all except the rate are 0 or false unless given. */
@@ -27,9 +28,6 @@ const file = new KernelFile('sgd', wgsl.sgd)
 export const sgdStep = file.entry('step')
 export const sgdStepMomentum = file.entry('step_momentum')
 
-/** What a momentum buffer holds, in every element, before the first step with momentum: the bits of a NaN. */
-export const NO_MOMENTUM = 0x7fc00b0e
-
 const PLAIN = { name: 'without momentum', kernel: sgdStep, state: [] } as const
 const MOMENTUM = { name: 'with momentum', kernel: sgdStepMomentum, state: ['momentum'] } as const
 
@@ -37,17 +35,15 @@ const rule: Rule<SGDGroup> = {
   name: 'optim.SGD',
   defaults: { lr: undefined, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false },
   states: ['momentum'],
-  initial: NO_MOMENTUM,
+  initial: UNSET,
   countsSteps: false,
 
   check(group) {
     checkOptions('optim.SGD', group, { flags: ['nesterov', 'maximize'], amounts: ['lr', 'momentum', 'weightDecay'] })
-    const { dampening, nesterov, momentum } = group
+    const { dampening } = group
     if (!Number.isFinite(dampening))
       throw new RangeError(`optim.SGD: dampening must be a number, not ${shown(dampening)}`)
-    if (nesterov && (momentum === 0 || dampening !== 0)) {
-      throw new RangeError('optim.SGD: nesterov needs a momentum above 0 and a dampening of 0')
-    }
+    checkNesterov('optim.SGD', group)
   },
 
   variant: ({ momentum }) => (momentum === 0 ? PLAIN : MOMENTUM),
@@ -64,6 +60,7 @@ const rule: Rule<SGDGroup> = {
 export class SGD extends Optimizer<SGDGroup> {
   /** Throws TypeError or RangeError for options that torch.optim.SGD refuses, and for a parameter that is listed twice. */
   constructor(params: Parameters<SGDGroup>, options: Partial<SGDOptions> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.SGD(params, options)')
     super(rule, params, options)
   }
 }

@@ -36,6 +36,13 @@ export const operations: Area = {
   title: 'Operations',
   refusals: [
     {
+      title: 'operations, methods, layers, optimizers, fit and others: an argument too many',
+      error: 'TypeError',
+      text: 'add: 2 is an argument too many; it is add(a, b)',
+      cure: 'It would be ignored. In x.add(b) the tensor x is the first one; in a list, map((x) => relu(x)) gives relu one argument, map(relu) three.',
+      run: () => add(tensor([1]), 1, ...([2] as unknown as [])),
+    },
+    {
       title: 'something that is not a tensor',
       error: 'TypeError',
       text: 'relu: input must be a tensor, not an array',

@@ -1238,10 +1238,10 @@ export const clip = `// clip: makes gradients smaller in place, all of them by o
 //   scale:  g[i] = g[i] * min(limit / (norm[0] + 1e-6), 1)
 //   clamp:  g[i] = min(max(g[i], -limit), limit)
 //
-//   g      gradients that are changed, anywhere in one buffer; for copy what is made, flat
+//   g      gradients that are changed, anywhere in one buffer
 //   table  [ROWS, 3]  u32, a row for each workgroup: the first element in g (or x), its number, how many (at most BLOCK). Numbers
 //                     count elements, those of one gradient after those of another; each begins at a multiple of BLOCK
-//   x      what is only read: for partial gradients, as in g; for copy [SIZE]
+//   x      what is only read: for partial gradients, as in g
 //   sums   [BLOCKS]  a partial result for each BLOCK elements, in the order of their numbers, as bits: the sum of squares, or
 //                    the largest |g[i]|. So it does not matter which gradients lie together
 //   norm   [1]     as bits
@@ -1252,13 +1252,12 @@ export const clip = `// clip: makes gradients smaller in place, all of them by o
 //
 // partial   A workgroup makes the partial result of its row; its first thread adds up what the others have, in order.
 // total     One workgroup makes the norm of all partial results, in the same way.
-// scale     A workgroup changes what its row says, a thread PER elements.
+// scale     A workgroup changes what its row says.
 // clamp_elements
 //           Likewise.
-// copy      g = x, a thread PER elements: for memory that others hold as well.
 
 struct Params {
-  size: u32,     // rows; for total partial results; for copy elements
+  size: u32,     // rows; for total partial results
   first: u32,    // where in sums the partial result of number 0 is
   infinite: u32, // 1 for the largest |g[i]|
   limit: f32,
@@ -1273,7 +1272,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> norm: array<u32>;
 
 override WG: u32 = 64u;
-const PER: u32 = 16u;
 const ROW: u32 = 3u;
 // A change of these changes the bits of the norm.
 const BLOCK: u32 = 1024u;
@@ -1389,18 +1387,6 @@ fn clamp_elements(
     let size = size_bits(v);
     let stays = size <= limit || size > INFINITY_BITS || (params.keep == 1u && size == INFINITY_BITS);
     if (!stays) { g[row.at + i] = bitcast<f32>((bitcast<u32>(v) & 0x80000000u) | limit); }
-  }
-}
-
-@compute @workgroup_size(WG)
-fn copy(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let start = (group.y * groups.x + group.x) * WG * PER + local;
-  for (var i = start; i < min(start + WG * PER, params.size); i += WG) {
-    g[i] = x[i];
   }
 }
 `
@@ -3445,7 +3431,7 @@ export const layer_wise = `// layer_wise: updates whose length depends on the no
 // The parameters lie side by side in p, their states at the same places in theirs, their gradients anywhere in dp.
 //
 //   p, dp     f32
-//   momentumBuffer     as bits: NO_MOMENTUM where there was no step with momentum yet
+//   momentumBuffer     as bits: UNSET where there was no step with momentum yet
 //   expAvg, expAvgSq   f32, 0 before the first step
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and the states), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
@@ -3491,7 +3477,7 @@ const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
 const SETTINGS: u32 = 8u;
-const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+const UNSET: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
 
 var<workgroup> found: array<vec2f, WG>;
 
@@ -3572,7 +3558,7 @@ fn lars_direction(s: Lars, row: u32, given: f32, before: f32) -> f32 {
 fn lars_collected(s: Lars, at: u32, d: f32) -> f32 {
   let before = momentumBuffer[at];
   var b = d;
-  if (before != NO_MOMENTUM) { b = s.momentum * bitcast<f32>(before) + s.take * d; }
+  if (before != UNSET) { b = s.momentum * bitcast<f32>(before) + s.take * d; }
   momentumBuffer[at] = bitcast<u32>(b);
   return select(b, d + s.momentum * b, s.nesterov);
 }
@@ -5341,15 +5327,17 @@ export const reduce = `// reduce: one value of many, along any dimensions, and t
 //
 // A part is at most FOLD rows, \`lanes\` apart, combined in order: neighbouring threads read neighbouring elements. The parts of
 // a result are combined by the next pass in the same way, so an error grows with the logarithm of R. A change of FOLD, BLOCK,
-// GROUP or SCAN changes bits.
+// PART, LANES or SCAN changes bits.
 //
 // Numbers are held as bits. The largest is found among keys, which are in the order of the numbers, NaN above all; for the
 // smallest, keys are inverted, but that of NaN. So nothing depends on how an adapter compares NaN.
 //
 // fold, first_of  One thread makes one result of a pass.
 // fold_vectors    As fold, where inner is a multiple of four: four neighbours a thread.
-// fold_block      As fold, where inner is 1: one workgroup makes the result of BLOCK neighbours, which it combines in a tree.
-//                 x begins each o with a whole vector of four.
+// fold_lines, fold_blocks
+//                 As fold, where inner is 1, of BLOCK neighbours: parts of PART, in order, each of LANES vectors of four side by
+//                 side. A thread makes a result, or W threads of a workgroup do, with the same bits. x begins each o with a whole
+//                 vector of four.
 // gradient        A thread takes PER elements, by fours.
 // scan_sums       One thread adds up one block.
 // scan            One thread takes one block.
@@ -5357,7 +5345,7 @@ export const reduce = `// reduce: one value of many, along any dimensions, and t
 struct Params {
   outer: u32,
   M: u32,      // R * inner
-  W: u32,      // lanes * inner
+  W: u32,      // lanes * inner; of fold_blocks the threads of a result
   B: u32,      // PARTS * inner
   invert: u32, // all bits for the smallest, none for the largest
   finish: u32,
@@ -5417,6 +5405,8 @@ const PER: u32 = 16u; // tune
 const FOLD: u32 = 64u;
 const GROUP: u32 = 64u;
 const BLOCK: u32 = 4096u;
+const PART: u32 = 256u;
+const LANES: u32 = 4u;
 const SCAN: u32 = 64u;
 
 const OP: u32 = 0u; // tune
@@ -5474,7 +5464,7 @@ const INFINITY_BITS: u32 = 0x7f800000u;
 const SIGN: u32 = 0x80000000u;
 const ALL: u32 = 0xffffffffu;
 
-var<workgroup> found: array<u32, GROUP>;
+var<workgroup> found: array<vec4u, GROUP>;
 
 fn thread(group: vec3u, groups: vec3u, local: u32) -> u32 {
   return (group.y * groups.x + group.x) * WG + local;
@@ -5640,31 +5630,88 @@ fn fold_vectors(
   out_vectors[result] = finished(made, added(4 * result + vec4u(0, 1, 2, 3)));
 }
 
-@compute @workgroup_size(GROUP)
-fn fold_block(
+// Of a block of BLOCK neighbours in row o, from \`first\` on to \`end\`.
+struct Block {
+  o: u32, first: u32, end: u32,
+}
+
+fn block_of(result: u32) -> Block {
+  let o = result / params.B;
+  let first = (result - o * params.B) * BLOCK;
+  return Block(o, first, min(first + BLOCK, params.M));
+}
+
+// Four neighbours; past the end of the row nothing.
+fn four(o: u32, i: u32, own: Own) -> vec4u {
+  let v = taken(x_vectors[(o * params.M + i) / 4], own.s, own.t);
+  if (i + 4 <= params.M) { return v; }
+  return select(nothing(), v, vec4u(i, i + 1, i + 2, i + 3) < vec4u(params.M));
+}
+
+fn together(lanes: array<vec4u, LANES>) -> vec4u {
+  return combined(combined(lanes[0], lanes[1]), combined(lanes[2], lanes[3]));
+}
+
+fn write_block(result: u32, made: vec4u) {
+  let pairs = combined(made, made.zwxy);
+  out[result] = finished(combined(pairs, pairs.yxwz), added(vec4u(result))).x;
+}
+
+@compute @workgroup_size(WG)
+fn fold_lines(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let result = group.y * groups.x + group.x;
+  let result = thread(group, groups, local);
   if (result >= params.outer * params.B) { return; }
-  let o = result / params.B;
-  let block = result - o * params.B;
-  let first = block * BLOCK + 4 * local;
-  let own = own_of(o * params.M, vec4u());
+  let block = block_of(result);
+  let own = own_of(block.o * params.M, vec4u());
   var made = nothing();
-  for (var i = first; i < min((block + 1) * BLOCK, params.M); i += 4 * GROUP) {
-    var v = taken(x_vectors[(o * params.M + i) / 4], own.s, own.t);
-    if (i + 4 > params.M) { v = select(nothing(), v, vec4u(i, i + 1, i + 2, i + 3) < vec4u(params.M)); }
-    made = combined(made, v);
+  for (var first = block.first; first < block.end; first += PART) {
+    let end = min(first + PART, block.end);
+    var lanes = array<vec4u, LANES>(nothing(), nothing(), nothing(), nothing());
+    var i = first;
+    for (; i + 4 * LANES <= end; i += 4 * LANES) {
+      let at = (block.o * params.M + i) / 4;
+      lanes[0] = combined(lanes[0], taken(x_vectors[at], own.s, own.t));
+      lanes[1] = combined(lanes[1], taken(x_vectors[at + 1], own.s, own.t));
+      lanes[2] = combined(lanes[2], taken(x_vectors[at + 2], own.s, own.t));
+      lanes[3] = combined(lanes[3], taken(x_vectors[at + 3], own.s, own.t));
+    }
+    if (i < end) { lanes[0] = combined(lanes[0], four(block.o, i, own)); }
+    if (i + 4 < end) { lanes[1] = combined(lanes[1], four(block.o, i + 4, own)); }
+    if (i + 8 < end) { lanes[2] = combined(lanes[2], four(block.o, i + 8, own)); }
+    if (i + 12 < end) { lanes[3] = combined(lanes[3], four(block.o, i + 12, own)); }
+    made = combined(made, together(lanes));
   }
-  let pairs = combined(made, made.zwxy);
-  found[local] = combined(pairs, pairs.yxwz).x;
-  for (var half = GROUP / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (local < half) { found[local] = combined(vec4u(found[local]), vec4u(found[local + half])).x; }
+  write_block(result, made);
+}
+
+@compute @workgroup_size(GROUP)
+fn fold_blocks(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = (group.y * groups.x + group.x) * (GROUP / params.W) + local / params.W;
+  let own_place = local % params.W;
+  var block = Block();
+  if (result < params.outer * params.B) { block = block_of(result); }
+  let own = own_of(block.o * params.M, vec4u());
+  let first = block.first + own_place / LANES * PART;
+  var lane = nothing();
+  for (var i = first + 4 * (own_place % LANES); i < min(first + PART, block.end); i += 4 * LANES) {
+    lane = combined(lane, four(block.o, i, own));
   }
-  if (local == 0) { out[result] = finished(vec4u(found[0]), added(vec4u(result))).x; }
+  found[local] = lane;
+  workgroupBarrier();
+  if (own_place != 0 || block.first == block.end) { return; }
+  var made = nothing();
+  for (var k = local; block.first + (k - local) / LANES * PART < block.end; k += LANES) {
+    made = combined(made, together(array<vec4u, LANES>(found[k], found[k + 1], found[k + 2], found[k + 3])));
+  }
+  write_block(result, made);
 }
 
 // The place of the result of element i.
@@ -6279,7 +6326,7 @@ export const sgd = `// sgd: the update of many parameters in one dispatch, as to
 // The parameters lie side by side in p, their momentum at the same places in momentum, their gradients anywhere in dp.
 //
 //   p, dp     f32
-//   momentum  momentum buffers, as bits: NO_MOMENTUM where there was no step with momentum yet
+//   momentum  momentum buffers, as bits: UNSET where there was no step with momentum yet
 //   table     [ROWS, 5]  u32, a row for each workgroup: the first element in p (and momentum), the first in dp, how many
 //             elements (at most WG * PER), what is noted for the gradient, what is noted for the parameter
 //   settings  rows of one update each, as per_step.ts describes them: the bits of lr, momentum, dampening, weight_decay,
@@ -6314,7 +6361,7 @@ const PER: u32 = 16u;
 const ROW: u32 = 5u;
 const HEAD: u32 = 2u; // words before the settings' rows
 const SETTINGS: u32 = 6u;
-const NO_MOMENTUM: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
+const UNSET: u32 = 0x7fc00b0eu; // A NaN that no arithmetic makes.
 
 struct Settings {
   lr: f32, momentum: f32, dampening: f32, weight_decay: f32, nesterov: bool, maximize: bool,
@@ -6359,7 +6406,7 @@ fn updated_momentum(s: Settings, row: Row, i: u32, given: f32) -> f32 {
   let g = gradient(s, given, parameter);
   let before = momentum[row.at + i];
   var m = g;
-  if (before != NO_MOMENTUM) { m = s.momentum * bitcast<f32>(before) + (1.0 - s.dampening) * g; }
+  if (before != UNSET) { m = s.momentum * bitcast<f32>(before) + (1.0 - s.dampening) * g; }
   momentum[row.at + i] = bitcast<u32>(m);
   return parameter - s.lr * select(m, g + s.momentum * m, s.nesterov);
 }
@@ -6555,7 +6602,7 @@ export const softmax = `// softmax: exp(x) of rows whose sum is made 1, and its 
 //   softmax      out = exp(x - m) / z          dx = out * (dy - sum_d dy * out)
 //   logSoftmax   out = (x - m) - log(z)        dx = dy - exp(out) * sum_d dy
 //
-//   x, y, out, dy, dx  [outer, D, inner]; y is out, for backward
+//   x, y, out, dy, dx  [outer, D, inner], looked at by fours; y is out, for backward. A tensor's memory ends with a whole vector
 //   largest, total     [outer, inner]: m, and z or the sum of the gradient
 //   terms              [outer, D, inner]: dy * out
 //
@@ -6563,8 +6610,9 @@ export const softmax = `// softmax: exp(x) of rows whose sum is made 1, and its 
 // key, NaN above all, so that nothing depends on how an adapter compares NaN.
 //
 // thread_forward, thread_backward  One thread takes one row, in order.
-// group_forward, group_backward    One workgroup takes one row of neighbours (inner = 1); each thread every GROUP-th element,
-//                                  their sums in a tree.
+// lines_forward, lines_backward    One thread takes one row of neighbours (inner = 1): parts of PART elements, in order, each of
+//                                  LANES vectors of four side by side.
+// groups_forward, groups_backward  A thread takes one lane of a part; the same bits. A row has at most GROUP / LANES parts.
 // rows_forward, rows_backward      Where largest and total are known: a thread takes PER elements.
 // weigh                            terms, likewise.
 
@@ -6572,21 +6620,26 @@ struct Params {
   outer: u32,
   D: u32,
   inner: u32,
+  threads: u32, // of a row, in groups_forward and groups_backward
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read> y: array<f32>;
-@group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(3) var<storage, read> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
 @group(0) @binding(6) var<storage, read> largest: array<f32>;
 @group(0) @binding(7) var<storage, read> total: array<f32>;
-@group(0) @binding(8) var<storage, read_write> terms: array<f32>;
+@group(0) @binding(8) var<storage, read_write> terms: array<vec4f>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const GROUP: u32 = 64u;
+const PART: u32 = 256u;
+const LANES: u32 = 4u;
+const ALIGNED: u32 = 0u; // tune
+const BACKWARD: u32 = 0u; // tune
 
 const OP: u32 = 0u; // tune
 const SOFTMAX: u32 = 0u;
@@ -6599,7 +6652,7 @@ const NAN_BITS: u32 = 0x7fc00000u;
 const VANISHED: f32 = 128.0;
 
 var<workgroup> keys: array<u32, GROUP>;
-var<workgroup> sums: array<f32, GROUP>;
+var<workgroup> sums: array<vec4f, GROUP>;
 
 // A NaN that the compiler cannot see coming: constants may not be NaN. A row has fewer than 2^31 elements.
 fn nan() -> f32 {
@@ -6659,15 +6712,15 @@ fn thread_forward(
   let end = start + params.D * params.inner;
   var best = 0u;
   for (var i = start; i < end; i += params.inner) {
-    best = max(best, key(x[i]));
+    best = max(best, key(x[i / 4][i % 4]));
   }
   let m = of_key(best);
   var z = 0.0;
   for (var i = start; i < end; i += params.inner) {
-    z += power(x[i] - m);
+    z += power(x[i / 4][i % 4] - m);
   }
   for (var i = start; i < end; i += params.inner) {
-    out[i] = value(x[i], m, z);
+    out[i / 4][i % 4] = value(x[i / 4][i % 4], m, z);
   }
 }
 
@@ -6683,76 +6736,236 @@ fn thread_backward(
   let end = start + params.D * params.inner;
   var sum = 0.0;
   for (var i = start; i < end; i += params.inner) {
-    sum += term(y[i], dy[i]);
+    sum += term(y[i / 4][i % 4], dy[i / 4][i % 4]);
   }
   for (var i = start; i < end; i += params.inner) {
-    dx[i] = gradient(y[i], dy[i], sum);
+    dx[i / 4][i % 4] = gradient(y[i / 4][i % 4], dy[i / 4][i % 4], sum);
   }
 }
 
-// The sum of what all threads have, for all of them.
-fn sum_of_all(own: f32, local: u32) -> f32 {
-  sums[local] = own;
-  for (var half = GROUP / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (local < half) { sums[local] += sums[local + half]; }
-  }
-  workgroupBarrier();
-  return sums[0];
+// Four neighbours from element e on, of which \`left\` or more are in the row; behind it the last one again.
+fn x_four(e: u32, left: u32) -> vec4f {
+  if (ALIGNED == 1u) { return x[e / 4]; }
+  let at = e + min(vec4u(0, 1, 2, 3), vec4u(left - 1));
+  let k = at % 4;
+  return vec4f(x[at.x / 4][k.x], x[at.y / 4][k.y], x[at.z / 4][k.z], x[at.w / 4][k.w]);
 }
 
-fn largest_of_all(own: u32, local: u32) -> u32 {
-  keys[local] = own;
-  for (var half = GROUP / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (local < half) { keys[local] = max(keys[local], keys[local + half]); }
-  }
-  workgroupBarrier();
-  return keys[0];
+fn y_four(e: u32, left: u32) -> vec4f {
+  if (ALIGNED == 1u) { return y[e / 4]; }
+  let at = e + min(vec4u(0, 1, 2, 3), vec4u(left - 1));
+  let k = at % 4;
+  return vec4f(y[at.x / 4][k.x], y[at.y / 4][k.y], y[at.z / 4][k.z], y[at.w / 4][k.w]);
 }
 
-@compute @workgroup_size(GROUP)
-fn group_forward(
+fn dy_four(e: u32, left: u32) -> vec4f {
+  if (ALIGNED == 1u) { return dy[e / 4]; }
+  let at = e + min(vec4u(0, 1, 2, 3), vec4u(left - 1));
+  let k = at % 4;
+  return vec4f(dy[at.x / 4][k.x], dy[at.y / 4][k.y], dy[at.z / 4][k.z], dy[at.w / 4][k.w]);
+}
+
+fn out_four(e: u32, left: u32) -> vec4f {
+  if (ALIGNED == 1u) { return out[e / 4]; }
+  let at = e + min(vec4u(0, 1, 2, 3), vec4u(left - 1));
+  let k = at % 4;
+  return vec4f(out[at.x / 4][k.x], out[at.y / 4][k.y], out[at.z / 4][k.z], out[at.w / 4][k.w]);
+}
+
+fn write_out(e: u32, left: u32, v: vec4f) {
+  if (ALIGNED == 1u) {
+    out[e / 4] = v;
+    return;
+  }
+  for (var k = 0u; k < min(left, 4u); k++) { out[(e + k) / 4][(e + k) % 4] = v[k]; }
+}
+
+fn write_dx(e: u32, left: u32, v: vec4f) {
+  if (ALIGNED == 1u) {
+    dx[e / 4] = v;
+    return;
+  }
+  for (var k = 0u; k < min(left, 4u); k++) { dx[(e + k) / 4][(e + k) % 4] = v[k]; }
+}
+
+// 0 for what lies behind the row.
+fn within(v: vec4f, left: u32) -> vec4f {
+  if (left >= 4u) { return v; }
+  return select(vec4f(), v, vec4u(0, 1, 2, 3) < vec4u(left));
+}
+
+fn keys_of(v: vec4f) -> vec4u {
+  return vec4u(key(v.x), key(v.y), key(v.z), key(v.w));
+}
+
+fn most(keys: vec4u) -> u32 {
+  return max(max(keys.x, keys.y), max(keys.z, keys.w));
+}
+
+fn powers(v: vec4f) -> vec4f {
+  return vec4f(power(v.x), power(v.y), power(v.z), power(v.w));
+}
+
+// The term of z at e. That of softmax is kept in out: it is divided by z later.
+fn forward_term(e: u32, left: u32, m: f32) -> vec4f {
+  let v = powers(x_four(e, left) - m);
+  if (OP == SOFTMAX) { write_out(e, left, v); }
+  return within(v, left);
+}
+
+fn write_values(e: u32, left: u32, m: f32, z: f32) {
+  if (size_bits(m) >= INFINITY_BITS) {
+    write_out(e, left, vec4f(nan()));
+  } else if (OP == SOFTMAX) {
+    write_out(e, left, out_four(e, left) / z);
+  } else {
+    write_out(e, left, (x_four(e, left) - m) - log(z));
+  }
+}
+
+fn backward_term(e: u32, left: u32) -> vec4f {
+  if (OP == SOFTMAX) { return within(dy_four(e, left) * y_four(e, left), left); }
+  return within(dy_four(e, left), left);
+}
+
+fn write_gradients(e: u32, left: u32, sum: f32) {
+  let of_y = y_four(e, left);
+  let of_dy = dy_four(e, left);
+  if (OP == SOFTMAX) {
+    write_dx(e, left, of_y * (of_dy - sum));
+  } else {
+    write_dx(e, left, of_dy - powers(of_y) * sum);
+  }
+}
+
+fn term_at(e: u32, left: u32, m: f32) -> vec4f {
+  if (BACKWARD == 1u) { return backward_term(e, left); }
+  return forward_term(e, left, m);
+}
+
+fn of_lanes(lanes: array<vec4f, LANES>) -> vec4f {
+  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+}
+
+fn of_four(v: vec4f) -> f32 {
+  return (v.x + v.z) + (v.y + v.w);
+}
+
+// The sum of the terms of a row: parts of PART, in order, each of LANES vectors side by side.
+fn sum_of_row(row: u32, m: f32) -> f32 {
+  let start = row * params.D;
+  var sum = vec4f();
+  for (var first = 0u; first < params.D; first += PART) {
+    let end = min(first + PART, params.D);
+    var lanes = array<vec4f, LANES>(vec4f(), vec4f(), vec4f(), vec4f());
+    for (var i = first; i < end; i += 4 * LANES) {
+      lanes[0] += term_at(start + i, end - i, m);
+      if (i + 4 < end) { lanes[1] += term_at(start + i + 4, end - i - 4, m); }
+      if (i + 8 < end) { lanes[2] += term_at(start + i + 8, end - i - 8, m); }
+      if (i + 12 < end) { lanes[3] += term_at(start + i + 12, end - i - 12, m); }
+    }
+    sum += of_lanes(lanes);
+  }
+  return of_four(sum);
+}
+
+@compute @workgroup_size(WG)
+fn lines_forward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.y * groups.x + group.x;
+  let row = (group.y * groups.x + group.x) * WG + local;
   if (row >= params.outer) { return; }
-  let start = row * params.D + local;
-  let end = (row + 1) * params.D;
-  var best = 0u;
-  for (var i = start; i < end; i += GROUP) {
-    best = max(best, key(x[i]));
+  let start = row * params.D;
+  var best = vec4u();
+  for (var i = 0u; i < params.D; i += 4) {
+    best = max(best, keys_of(x_four(start + i, params.D - i)));
   }
-  let m = of_key(largest_of_all(best, local));
-  var own = 0.0;
-  for (var i = start; i < end; i += GROUP) {
-    own += power(x[i] - m);
-  }
-  let z = sum_of_all(own, local);
-  for (var i = start; i < end; i += GROUP) {
-    out[i] = value(x[i], m, z);
+  let m = of_key(most(best));
+  let z = sum_of_row(row, m);
+  for (var i = 0u; i < params.D; i += 4) {
+    write_values(start + i, params.D - i, m, z);
   }
 }
 
-@compute @workgroup_size(GROUP)
-fn group_backward(
+@compute @workgroup_size(WG)
+fn lines_backward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.y * groups.x + group.x;
+  let row = (group.y * groups.x + group.x) * WG + local;
   if (row >= params.outer) { return; }
-  let start = row * params.D + local;
-  let end = (row + 1) * params.D;
-  var own = 0.0;
-  for (var i = start; i < end; i += GROUP) {
-    own += term(y[i], dy[i]);
+  let start = row * params.D;
+  let sum = sum_of_row(row, 0.0);
+  for (var i = 0u; i < params.D; i += 4) {
+    write_gradients(start + i, params.D - i, sum);
   }
-  let sum = sum_of_all(own, local);
-  for (var i = start; i < end; i += GROUP) {
-    dx[i] = gradient(y[i], dy[i], sum);
+}
+
+// What a thread of a workgroup does: of a row the vectors of one lane of one part.
+struct Lane {
+  row: u32, place: u32, first: u32, end: u32,
+}
+
+fn lane_of(group: vec3u, groups: vec3u, local: u32) -> Lane {
+  let row = (group.y * groups.x + group.x) * (GROUP / params.threads) + local / params.threads;
+  let place = local % params.threads;
+  let first = place / LANES * PART;
+  let end = select(0u, min(first + PART, params.D), row < params.outer);
+  return Lane(row, place, first + 4 * (place % LANES), end);
+}
+
+// The sum of the terms of a row, for all of its threads, as sum_of_row makes it.
+fn sum_of_threads(own: Lane, m: f32, local: u32) -> f32 {
+  var lane = vec4f();
+  for (var i = own.first; i < own.end; i += 4 * LANES) {
+    lane += term_at(own.row * params.D + i, params.D - i, m);
+  }
+  sums[local] = lane;
+  workgroupBarrier();
+  var sum = vec4f();
+  for (var part = 0u; part * PART < params.D; part++) {
+    let k = local - own.place + part * LANES;
+    sum += of_lanes(array<vec4f, LANES>(sums[k], sums[k + 1], sums[k + 2], sums[k + 3]));
+  }
+  return of_four(sum);
+}
+
+@compute @workgroup_size(GROUP)
+fn groups_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let own = lane_of(group, groups, local);
+  let start = own.row * params.D;
+  var best = vec4u();
+  for (var i = own.first; i < own.end; i += 4 * LANES) {
+    best = max(best, keys_of(x_four(start + i, params.D - i)));
+  }
+  keys[local] = most(best);
+  workgroupBarrier();
+  var top = 0u;
+  for (var k = 0u; k < params.threads; k++) { top = max(top, keys[local - own.place + k]); }
+  let m = of_key(top);
+  let z = sum_of_threads(own, m, local);
+  for (var i = own.first; i < own.end; i += 4 * LANES) {
+    write_values(start + i, params.D - i, m, z);
+  }
+}
+
+@compute @workgroup_size(GROUP)
+fn groups_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let own = lane_of(group, groups, local);
+  let sum = sum_of_threads(own, 0.0, local);
+  for (var i = own.first; i < own.end; i += 4 * LANES) {
+    write_gradients(own.row * params.D + i, params.D - i, sum);
   }
 }
 
@@ -6779,7 +6992,7 @@ fn rows_forward(
   let start = first_element(group, groups, local);
   for (var i = start; i < last_element(start); i += WG) {
     let row = row_of(i);
-    out[i] = value(x[i], largest[row], total[row]);
+    out[i / 4][i % 4] = value(x[i / 4][i % 4], largest[row], total[row]);
   }
 }
 
@@ -6791,7 +7004,7 @@ fn rows_backward(
 ) {
   let start = first_element(group, groups, local);
   for (var i = start; i < last_element(start); i += WG) {
-    dx[i] = gradient(y[i], dy[i], total[row_of(i)]);
+    dx[i / 4][i % 4] = gradient(y[i / 4][i % 4], dy[i / 4][i % 4], total[row_of(i)]);
   }
 }
 
@@ -6803,7 +7016,7 @@ fn weigh(
 ) {
   let start = first_element(group, groups, local);
   for (var i = start; i < last_element(start); i += WG) {
-    terms[i] = term(y[i], dy[i]);
+    terms[i / 4][i % 4] = term(y[i / 4][i % 4], dy[i / 4][i % 4]);
   }
 }
 `

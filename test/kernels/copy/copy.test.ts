@@ -1,5 +1,6 @@
 // What only copies promise: bits, integers, ranges of labels, sums in blocks, captured steps.
 import { beforeAll, describe, expect, it } from 'vitest'
+import { copyOf } from '../../../src/kernels/copy.ts'
 import {
   capture,
   cat,
@@ -133,4 +134,14 @@ describe('copies', () => {
     expect([await bitsOf(plan.result), await bitsOf(x.grad)]).toEqual(eager)
     plan.dispose()
   })
+})
+
+it('copyOf has separate memory and the same bits', async () => {
+  for (const size of [0, 1, 1024, 1025]) {
+    const x = tensor(fill(size, 1, 'normal'), [size])
+    const copy = copyOf(x)
+    expect(copy.storage).not.toBe(x.storage)
+    expect(copy.shape).toEqual(x.shape)
+    expect(await values(copy)).toEqual(await values(x))
+  }
 })

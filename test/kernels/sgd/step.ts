@@ -1,9 +1,9 @@
 // One update by the kernel of SGD, as the tests of it need it.
 import { perStepWords } from '../../../src/capture/per_step.ts'
 import type { Storage } from '../../../src/gpu/pool.ts'
-import { emitUpdate, updateTable } from '../../../src/kernels/update.ts'
+import { emitUpdate, UNSET, updateTable } from '../../../src/kernels/update.ts'
 import type { SGDOptions } from '../../../src/optim/index.ts'
-import { sgdStep as kernel, NO_MOMENTUM, sgdStepMomentum } from '../../../src/optim/sgd.ts'
+import { sgdStep as kernel, sgdStepMomentum } from '../../../src/optim/sgd.ts'
 import { type Tensor, tensor } from '../../support/gpu.ts'
 
 export type SgdUpdate = Required<SGDOptions>
@@ -31,7 +31,7 @@ export function sgdStep(
   watched: SgdWatch | null = null,
 ): void {
   const { gpu, size } = p
-  if (buffer && first) gpu.write(buffer.storage, new Uint32Array(size).fill(NO_MOMENTUM))
+  if (buffer && first) gpu.write(buffer.storage, new Uint32Array(size).fill(UNSET))
   const codes = { gradientCode: watched?.gradientCode ?? 0, parameterCode: watched?.parameterCode ?? 0 }
   const { words, rows } = updateTable([{ at: 0, gradientAt: 0, size, ...codes }])
   const [table, settings] = [tensor(new Int32Array(words.buffer)), tensor(sgdWords(update))]

@@ -28,7 +28,7 @@ const kernel = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
   },
   {
     id: 'sgd-first-step',
-    find: 'before != NO_MOMENTUM',
+    find: 'before != UNSET',
     replace: 'before >= 0u',
     breaks: 'The first step reads a momentum buffer that holds nothing yet.',
   },
@@ -91,12 +91,6 @@ const host = mutantsOf('src/optim/sgd.ts', tests.optimizer, [
     find: 'momentum === 0 ? PLAIN : MOMENTUM',
     replace: 'momentum <= 0.5 ? PLAIN : MOMENTUM',
     breaks: 'A small momentum is ignored.',
-  },
-  {
-    id: 'optim-nesterov-check',
-    find: 'momentum === 0 || dampening !== 0',
-    replace: 'momentum === 0 && dampening !== 0',
-    breaks: 'Nesterov momentum without a momentum, or with dampening, is accepted.',
   },
 ])
 
@@ -228,6 +222,12 @@ const optimizer = mutantsOf('src/optim/optimizer.ts', tests.optimizer, [
 ])
 
 const checks = mutantsOf('src/optim/check.ts', tests.optimizer, [
+  {
+    id: 'optim-nesterov-check',
+    find: '!nesterov || (momentum > 0 && dampening === 0)',
+    replace: '!nesterov || momentum > 0 || dampening === 0',
+    breaks: 'Nesterov momentum without a momentum, or with dampening, is accepted.',
+  },
   {
     id: 'optim-twice',
     find: 'seen.add(p).add(p.storage)',

@@ -56,6 +56,10 @@ export const drawn = only(
   files('operations/operations', 'kernels/random/random'),
 )
 export const draws = files('train/draws')
+export const underWay = files('train/under_way')
+export const swapped = files('optim/swapped')
+export const tooMany = files('operations/arguments')
+export const untrained = files('train/untrained')
 export const drawsResumed = only('dropout', files('train/continue'))
 export const totals = files('kernels/cross_entropy/totals')
 export const unary = only(
@@ -102,6 +106,7 @@ export const reshape = operation('reshape', 'tensor/view')
 export const autogradRefusals = only('Autograd', files('errors/refusals'))
 
 export const capture = files('capture/capture')
+export const notYetRun = files('capture/not_yet_run')
 export const perStep = files('capture/per_step')
 export const captureRefusals = only('Capture and replay', files('errors/refusals'))
 export const gpu = files('gpu/gpu')
