@@ -1,6 +1,6 @@
 // scaledDotProductAttention: sums of values, weighted by how well keys match queries. Composed of other operations.
 import { requireTogether } from '../tensor/autograd.ts'
-import { requireFlags, requireOptions, requireShare } from '../tensor/options.ts'
+import { requireFlags, requireOptions, requireShare, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { type Shape, ShapeError, type ShapeLine, sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -104,6 +104,7 @@ function scoresOf(q: Tensor, k: Tensor, v: Tensor): Shape {
  */
 export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
   const name = 'scaledDotProductAttention'
+  if (arguments.length > 4) throw tooMany(arguments, `${name}(q, k, v, options)`)
   requireTensors(name, { q, k, v })
   requireOptions(name, options, ['mask', 'isCausal', 'scale', 'dropoutP'])
   requireFlags(name, options, ['isCausal'])

@@ -3,7 +3,7 @@ import { attend, type Mask } from '../kernels/attention.ts'
 import { linear } from '../kernels/linear.ts'
 import { requireTensors, requireType } from '../kernels/support.ts'
 import { requireTogether } from '../tensor/autograd.ts'
-import { requireFlags, requireOptions, requireShare } from '../tensor/options.ts'
+import { requireFlags, requireOptions, requireShare, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { formatShape, type Shape, ShapeError, type ShapeLine, sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -77,6 +77,7 @@ export class MultiheadAttention extends Module {
 
   /** Throws ShapeError for sizes that do not fit, TypeError or RangeError for options that do not. */
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
+    if (arguments.length > 3) throw tooMany(arguments, `${NAME}(embedDim, numHeads, options)`)
     super()
     requireOptions(NAME, options, ['dropout', 'bias', 'kdim', 'vdim', 'batchFirst'])
     requireFlags(NAME, options, ['bias', 'batchFirst'])

@@ -1,6 +1,6 @@
 // Embedding: a table of rows that are trained, one for each index.
 import { type EmbeddingOptions, embedding } from '../kernels/take.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { drawnParameter, initialStream } from './init.ts'
 import { requireCount } from './layers.ts'
@@ -16,6 +16,7 @@ export class Embedding extends Module {
 
   /** Throws RangeError for a paddingIdx that is not a row; negative ones count from the end. */
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
+    if (arguments.length > 3) throw tooMany(arguments, 'nn.Embedding(numEmbeddings, embeddingDim, options)')
     super()
     requireOptions('nn.Embedding', options, ['paddingIdx'])
     requireCount('nn.Embedding', 'numEmbeddings', numEmbeddings)

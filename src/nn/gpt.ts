@@ -2,7 +2,7 @@
 import { add } from '../kernels/binary.ts'
 import { linear } from '../kernels/linear.ts'
 import { requireRank, requireTensors } from '../kernels/support.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -46,6 +46,7 @@ export class GPT extends Module {
   readonly context: number
 
   constructor(options: GPTOptions) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.GPT(options)')
     super()
     requireOptions('nn.gpt', options, ['vocab', 'context', 'layers', 'heads', 'width', 'dropout', 'tied'])
     const { vocab, context, layers, heads, width, dropout = 0, tied = true } = options
@@ -104,5 +105,6 @@ export class GPT extends Module {
  *     crossEntropy(net.forward(tokens).reshape([-1, vocab]), next.reshape([-1]))
  */
 export function gpt(options: GPTOptions): GPT {
+  if (arguments.length > 1) throw tooMany(arguments, 'nn.gpt(options)')
   return new GPT(options)
 }

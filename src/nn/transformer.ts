@@ -3,7 +3,7 @@
 import { add } from '../kernels/binary.ts'
 import { requireTensors } from '../kernels/support.ts'
 import { gelu, relu } from '../kernels/unary.ts'
-import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { MultiheadAttention } from './attention.ts'
@@ -61,6 +61,7 @@ export class TransformerEncoderLayer extends Module {
 
   /** Throws ShapeError for sizes that do not fit, TypeError or RangeError for options that do not. */
   constructor(dModel: number, nhead: number, options: TransformerEncoderLayerOptions = {}) {
+    if (arguments.length > 3) throw tooMany(arguments, `${NAME}(dModel, nhead, options)`)
     super()
     const known = ['dimFeedforward', 'dropout', 'activation', 'layerNormEps', 'batchFirst', 'normFirst', 'bias']
     requireOptions(NAME, options, known)

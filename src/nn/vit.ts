@@ -2,7 +2,7 @@
 import { add } from '../kernels/binary.ts'
 import { cat } from '../kernels/copy.ts'
 import { requireRank, requireTensors } from '../kernels/support.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { pair, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -47,6 +47,7 @@ export class VisionTransformer extends Module {
   readonly #image: readonly number[]
 
   constructor(options: VitOptions) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.VisionTransformer(options)')
     super()
     const known = ['imageSize', 'patchSize', 'channels', 'width', 'layers', 'heads', 'classes', 'dropout']
     requireOptions('nn.vit', options, known)
@@ -116,5 +117,6 @@ function initialise({ weight, bias }: Linear): void {
  * blocks.0.self_attn.in_proj_weight, …, norm.weight, norm.bias, head.weight, head.bias.
  */
 export function vit(options: VitOptions): VisionTransformer {
+  if (arguments.length > 1) throw tooMany(arguments, 'nn.vit(options)')
   return new VisionTransformer(options)
 }
