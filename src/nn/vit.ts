@@ -36,7 +36,7 @@ const DEVIATION = 0.02
 /** What {@link vit} makes. */
 export class VisionTransformer extends Module {
   readonly patches: Conv2d
-  /** [1, 1, width]: what stands before the patches, and what the logits are computed of in the end. */
+  /** What stands before the patches, and what the logits are computed of in the end; [1, 1, width]. */
   readonly token: Tensor
   /** [1, 1 + patches, width] */
   readonly positions: Tensor
