@@ -59,22 +59,25 @@ export function readAvgPool2d(name: string, options: AvgPool2dOptions) {
 export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
   if (arguments.length > 2) throw tooMany(arguments, 'avgPool2d(x, options)')
   const { kernel, stride, padding, countIncludePad } = readAvgPool2d('avgPool2d', options)
-  const [N, C, H, W] = check('avgPool2d', x)
+  const [, C, H, W] = check('avgPool2d', x)
   const lines: ShapeLine[] = [['input', x.shape, 'N C H W']]
-  const [OH, OW] = [H, W].map((input, i) => {
+  for (const [i, input] of [H, W].entries()) {
     const window = { input, kernel: kernel[i]!, stride: stride[i]!, padding: padding[i]!, dilation: 1 }
-    return outputSize('avgPool2d', { ...window, axis: i === 0 ? 'height' : 'width' }, lines)
-  }) as [number, number]
+    outputSize('avgPool2d', { ...window, axis: i === 0 ? 'height' : 'width' }, lines)
+  }
   return scope(() => {
-    // A convolution of each plane by itself with ones.
-    const ones = full(x.gpu, [1, 1, ...kernel], 1)
-    const sums = conv2d(x.reshape([N * C, 1, H, W]), ones, null, { stride, padding })
+    // A convolution of each channel by itself with ones.
+    const weight = full(x.gpu, [C, Math.min(C, 1), ...kernel], 1)
+    const sums = conv2d(x, weight, null, { stride, padding, groups: Math.max(C, 1) })
     const padded = padding[0] > 0 || padding[1] > 0
     const counts =
       countIncludePad || !padded
         ? kernel[0] * kernel[1]
-        : noGrad(() => conv2d(full(x.gpu, [1, 1, H, W], 1), ones, null, { stride, padding }))
-    return div(sums, counts).reshape([N, C, OH, OW])
+        : noGrad(() => {
+            const ones = full(x.gpu, [1, 1, ...kernel], 1)
+            return conv2d(full(x.gpu, [1, 1, H, W], 1), ones, null, { stride, padding })
+          })
+    return div(sums, counts)
   })
 }
 

@@ -17,17 +17,25 @@ export {
   type MultiheadAttentionOptions,
 } from './attention.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
+export {
+  Conv1d,
+  type Conv1dLayerOptions,
+  Conv2d,
+  type Conv2dLayerOptions,
+  ConvTranspose2d,
+  type ConvTranspose2dLayerOptions,
+} from './conv.ts'
 export { Embedding } from './embedding.ts'
 export { GPT, type GPTOptions, gpt } from './gpt.ts'
 export {
   AdaptiveAvgPool2d,
   AvgPool2d,
-  Conv2d,
-  type Conv2dLayerOptions,
   Dropout,
   Flatten,
   Linear,
   MaxPool2d,
+  PixelShuffle,
+  Upsample,
 } from './layers.ts'
 export { lenet } from './lenet.ts'
 export {

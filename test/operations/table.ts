@@ -4,10 +4,13 @@ import { attentionRow } from '../kernels/attention/row.ts'
 import { avgPool2dRows } from '../kernels/avg_pool2d/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { binaryRows } from '../kernels/binary/row.ts'
+import { convTranspose2dRow } from '../kernels/conv_transpose2d/row.ts'
+import { conv1dRow } from '../kernels/conv1d/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
 import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
 import { copyRows } from '../kernels/copy/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
+import { interpolateRows } from '../kernels/interpolate/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { classLossRows } from '../kernels/losses/class_row.ts'
 import { lossRows } from '../kernels/losses/row.ts'
@@ -30,6 +33,8 @@ export const table: readonly Row[] = [
   linearReluRow,
   ...unaryRows,
   conv2dRow,
+  conv1dRow,
+  convTranspose2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,
   ...avgPool2dRows,
@@ -45,6 +50,7 @@ export const table: readonly Row[] = [
   reshapeRow,
   ...copyRows,
   pixelShuffleRow,
+  ...interpolateRows,
   ...takeRows,
   dropoutRow,
 ]

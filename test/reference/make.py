@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     sys.exit(f"{error}: apt-get install python3-torch python3-numpy, then /usr/bin/python3 {sys.argv[0]}")
 
-from makers import attention, avg_pool2d, batch_norm, copy, curves, files, lenet, losses, norms, ops, optimizer_paths, optimizers, reduce, schedules, take, transformers  # noqa: E402
+from makers import attention, avg_pool2d, batch_norm, conv, copy, curves, files, lenet, losses, norms, ops, optimizer_paths, optimizers, reduce, schedules, take, transformers  # noqa: E402
 
 MAKERS = {
     "ops": ops.make,
@@ -27,6 +27,7 @@ MAKERS = {
     "losses": losses.make,
     "attention": attention.make,
     "transformers": transformers.make,
+    "conv": conv.make,
     "lenet": lenet.make_lenet,
     "epoch": lenet.make_epoch,
     "schedules": schedules.make,
@@ -50,6 +51,7 @@ BOUNDS = {
     "losses": {"stored": 4e-6},
     "attention": {"stored": 4e-6},
     "transformers": {"stored": 4e-6},
+    "conv": {"stored": 4e-6},
     "lenet": {"stored": 4e-6},
     "epoch": {"stored": 1e-4, "float32": 1e-4},
     "optimizers": {"stored": 0, "float32": 1e-5, "float64": 1e-12},

@@ -29,6 +29,8 @@ export const softmax = only(
   files('operations/operations', 'kernels/softmax/softmax'),
 )
 export const conv2d = operation('conv2d', 'kernels/conv2d/conv2d')
+export const conv1d = only('\\bconv1d\\b', files('operations/operations'))
+export const convTranspose2d = only('\\bconvTranspose2d\\b', files('operations/operations'))
 export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_relu_max_pool2d')
 /** Some of its fixed cases, by their names: all of them compile a dozen kernels. */
 export function conv2dReluMaxPool2dCases(names: string): Witness {
@@ -40,6 +42,9 @@ export const losses = only('(Loss|crossEntropy)\\b', files('operations/operation
 export const fill = files('kernels/fill/fill')
 export const finite = files('kernels/finite/finite')
 export const gather = files('kernels/gather/gather')
+export const interpolate = operation('interpolate', 'kernels/interpolate/interpolate')
+export const interpolateOwn = files('kernels/interpolate/interpolate')
+export const interpolatePytorch = only('interpolate', files('operations/pytorch'))
 export const linear = operation('linear', 'kernels/linear/linear')
 export const linearRelu = operation('linearRelu', 'kernels/linear/linear')
 export const largeLinear = files('kernels/linear/large')

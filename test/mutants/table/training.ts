@@ -359,10 +359,10 @@ const network = [
       breaks: 'Initial parameters come from the stream of noise.',
     },
   ]),
-  ...mutantsOf('src/nn/layers.ts', tests.initialisation, [
+  ...mutantsOf('src/nn/conv.ts', tests.initialisation, [
     {
       id: 'layers-fan-in',
-      find: 'const fanIn = inChannels * KH * KW',
+      find: 'const fanIn = (inChannels / groups) * KH * KW',
       replace: 'const fanIn = outChannels * KH * KW',
       breaks: 'Convolutions are initialised by their number of outputs.',
     },
