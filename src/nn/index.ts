@@ -27,6 +27,7 @@ export {
 } from './conv.ts'
 export { Embedding } from './embedding.ts'
 export { GPT, type GPTOptions, gpt } from './gpt.ts'
+export * as init from './initializers.ts'
 export {
   AdaptiveAvgPool2d,
   AvgPool2d,
@@ -60,6 +61,18 @@ export {
   RMSNorm,
   type RMSNormLayerOptions,
 } from './norms.ts'
+export {
+  type CellOptions,
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type RecurrentOptions,
+  RNN,
+  RNNCell,
+  type RNNCellOptions,
+  type RNNOptions,
+} from './recurrent.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'
 export {
