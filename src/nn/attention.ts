@@ -7,7 +7,8 @@ import { requireFlags, requireOptions, requireShare, tooMany } from '../tensor/o
 import { scope } from '../tensor/scope.ts'
 import { formatShape, type Shape, ShapeError, type ShapeLine, sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { filledParameter, redraw, xavierParameter } from './init.ts'
+import { filledParameter } from './init.ts'
+import { xavierUniform, zeros } from './initializers.ts'
 import { Linear, requireCount } from './layers.ts'
 import { Module } from './module.ts'
 
@@ -93,15 +94,15 @@ export class MultiheadAttention extends Module {
     this.batchFirst = batchFirst
     this.#features = [embedDim, kdim, vdim]
     if (kdim === embedDim && vdim === embedDim) {
-      this.in_proj_weight = xavierParameter('in_proj_weight', [3 * embedDim, embedDim])
+      this.in_proj_weight = xavierUniform(filledParameter('in_proj_weight', [3 * embedDim, embedDim], 0))
     } else {
-      this.q_proj_weight = xavierParameter('q_proj_weight', [embedDim, embedDim])
-      this.k_proj_weight = xavierParameter('k_proj_weight', [embedDim, kdim])
-      this.v_proj_weight = xavierParameter('v_proj_weight', [embedDim, vdim])
+      this.q_proj_weight = xavierUniform(filledParameter('q_proj_weight', [embedDim, embedDim], 0))
+      this.k_proj_weight = xavierUniform(filledParameter('k_proj_weight', [embedDim, kdim], 0))
+      this.v_proj_weight = xavierUniform(filledParameter('v_proj_weight', [embedDim, vdim], 0))
     }
     this.in_proj_bias = bias ? filledParameter('in_proj_bias', [3 * embedDim], 0) : null
     this.out_proj = new Linear(embedDim, embedDim, { bias })
-    if (this.out_proj.bias) redraw(this.out_proj.bias, 0)
+    if (this.out_proj.bias) zeros(this.out_proj.bias)
   }
 
   /**

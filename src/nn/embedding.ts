@@ -2,7 +2,7 @@
 import { type EmbeddingOptions, embedding } from '../kernels/take.ts'
 import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { drawnParameter, initialStream } from './init.ts'
+import { drawnParameter } from './init.ts'
 import { requireCount } from './layers.ts'
 import { Module } from './module.ts'
 
@@ -30,8 +30,7 @@ export class Embedding extends Module {
       throw new RangeError(`nn.Embedding: paddingIdx must be a row of the weight, ${range}, not ${shown(paddingIdx)}`)
     }
     this.paddingIdx = paddingIdx === undefined ? null : paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx
-    const stream = initialStream()
-    this.weight = drawnParameter('weight', [numEmbeddings, embeddingDim], (i) => {
+    this.weight = drawnParameter('weight', [numEmbeddings, embeddingDim], (stream, i) => {
       const drawn = stream.normal()
       return Math.floor(i / embeddingDim) === this.paddingIdx ? 0 : drawn
     })

@@ -7,7 +7,7 @@ import { scope } from '../tensor/scope.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Embedding } from './embedding.ts'
-import { redraw } from './init.ts'
+import { normal, zeros } from './initializers.ts'
 import { Dropout, Linear, requireCount } from './layers.ts'
 import { Module } from './module.ts'
 import { ModuleList } from './module_list.ts'
@@ -67,13 +67,13 @@ export class GPT extends Module {
 
   /** GPT-2's values; `residual` is the deviation of the weights whose results are added to what goes around them. */
   #initialise(residual: number): void {
-    for (const table of [this.tokens, this.positions]) redraw(table.weight, DEVIATION)
-    if (this.head) redraw(this.head.weight, DEVIATION)
+    for (const table of [this.tokens, this.positions]) normal(table.weight, 0, DEVIATION)
+    if (this.head) normal(this.head.weight, 0, DEVIATION)
     for (const { self_attn: attention, linear1, linear2 } of this.blocks) {
-      redraw(attention.in_proj_weight!, DEVIATION)
-      redraw(linear1.weight, DEVIATION)
-      for (const { weight } of [attention.out_proj, linear2]) redraw(weight, residual)
-      for (const { bias } of [linear1, linear2]) redraw(bias!, 0)
+      normal(attention.in_proj_weight!, 0, DEVIATION)
+      normal(linear1.weight, 0, DEVIATION)
+      for (const { weight } of [attention.out_proj, linear2]) normal(weight, 0, residual)
+      for (const { bias } of [linear1, linear2]) zeros(bias!)
     }
   }
 

@@ -7,7 +7,8 @@ import { scope } from '../tensor/scope.ts'
 import { pair, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Conv2d } from './conv.ts'
-import { filledParameter, redraw } from './init.ts'
+import { filledParameter } from './init.ts'
+import { normal, zeros } from './initializers.ts'
 import { Dropout, Linear, requireCount } from './layers.ts'
 import { Module } from './module.ts'
 import { ModuleList } from './module_list.ts'
@@ -69,15 +70,14 @@ export class VisionTransformer extends Module {
     this.#image = [channels, height, across]
     this.patches = new Conv2d(channels, width, patch, { stride: patch })
     this.token = filledParameter('token', [1, 1, width], 0)
-    this.positions = filledParameter('positions', [1, 1 + count, width], 0)
-    redraw(this.positions, DEVIATION)
+    this.positions = normal(filledParameter('positions', [1, 1 + count, width], 0), 0, DEVIATION)
     this.dropout = new Dropout(dropout)
     this.blocks = new ModuleList(Array.from({ length: layers }, () => new TransformerEncoderLayer(width, heads, more)))
     this.norm = new LayerNorm(width)
     this.head = new Linear(width, classes)
     for (const { self_attn: attention, linear1, linear2 } of this.blocks) {
-      redraw(attention.in_proj_weight!, DEVIATION)
-      redraw(attention.out_proj.weight, DEVIATION)
+      normal(attention.in_proj_weight!, 0, DEVIATION)
+      normal(attention.out_proj.weight, 0, DEVIATION)
       for (const layer of [linear1, linear2]) initialise(layer)
     }
     initialise(this.head)
@@ -106,8 +106,8 @@ export class VisionTransformer extends Module {
 }
 
 function initialise({ weight, bias }: Linear): void {
-  redraw(weight, DEVIATION)
-  redraw(bias!, 0)
+  normal(weight, 0, DEVIATION)
+  zeros(bias!)
 }
 
 /**

@@ -69,8 +69,8 @@ const models = [
     },
     {
       id: 'gpt-residual',
-      find: 'redraw(weight, residual)',
-      replace: 'redraw(weight, DEVIATION)',
+      find: 'normal(weight, 0, residual)',
+      replace: 'normal(weight, 0, DEVIATION)',
       breaks: 'The weights before sums begin as large as the others.',
     },
   ]),
