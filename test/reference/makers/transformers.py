@@ -3,6 +3,8 @@ transformers.safetensors: nn.MultiheadAttention and nn.TransformerEncoderLayer w
 of a tiny GPT and a tiny vision transformer. Computed in float64, stored as float32, losses as they are.
 """
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -50,8 +52,7 @@ def shuffle(module):
     """Values for all parameters: biases and norms would hide mistakes at their first ones."""
     with torch.no_grad():
         for parameter in module.parameters():
-            # Such as float32 has, in which they are stored.
-            parameter.copy_((0.5 * torch.randn(parameter.shape)).float())
+            parameter.copy_(0.5 * torch.randn(parameter.shape))
 
 
 def make(_):
@@ -59,21 +60,30 @@ def make(_):
     tensors, cases = {}, []
 
     def add(name, module, inputs, masks, run, args):
-        given = {key: value.double().requires_grad_() for key, value in inputs.items()}
-        out = run(given)
-        grad_out = torch.randn(out.shape)
-        out.backward(grad_out.double())
-        stored = {**inputs, **{key: mask.to(torch.uint8) if mask.dtype == torch.bool else mask for key, mask in masks.items()}}
-        stored.update(out=out.float(), grad_out=grad_out)
-        stored.update({f"grad_{key}": value.grad.float() for key, value in given.items()})
-        for key, parameter in module.named_parameters():
-            stored[f"parameter.{key}"] = parameter.detach().float()
-            stored[f"grad.{key}"] = parameter.grad.float()
-        cases.append({"name": name, "args": args, "inputs": list(inputs), "masks": list(masks)})
+        """Stores a case; `run` maps a module, its inputs and its masks to its output."""
+        shape = run(module, inputs, masks).shape
+        grad_out = torch.randn(shape)
+
+        def results(dtype):
+            own = copy.deepcopy(module).to(dtype)
+            given = {key: value.clone().to(dtype).requires_grad_() for key, value in inputs.items()}
+            used = {key: mask if mask.dtype == torch.bool else mask.to(dtype) for key, mask in masks.items()}
+            out = run(own, given, used)
+            out.backward(grad_out.to(dtype))
+            found = {"out": out.detach(), **{f"grad_{key}": value.grad for key, value in given.items()}}
+            return {**found, **{f"grad.{key}": parameter.grad for key, parameter in own.named_parameters()}}
+
+        rough, wanted = results(torch.float32), results(torch.float64)
+        far = {key: (rough[key] - value).abs().max().item() for key, value in wanted.items()}
+        stored = {**inputs, "grad_out": grad_out, **{key: value.float() for key, value in wanted.items()}}
+        stored.update({key: mask.to(torch.uint8) if mask.dtype == torch.bool else mask for key, mask in masks.items()})
+        stored.update({f"parameter.{key}": value.detach() for key, value in module.named_parameters()})
+        names = {"inputs": list(inputs), "masks": list(masks)}
+        cases.append({"name": name, "args": args, **names, "float32_deviation": far})
         tensors.update({f"{name}.{key}": value for key, value in stored.items()})
 
     for i, (E, heads, N, L, S, kinds, options) in enumerate(ATTENTIONS):
-        module = nn.MultiheadAttention(E, heads, **options).double()
+        module = nn.MultiheadAttention(E, heads, **options)
         shuffle(module)
 
         def shape(length, features):
@@ -87,23 +97,22 @@ def make(_):
             inputs["value"] = torch.randn(shape(S, options.get("vdim", E)))
         masks = masks_of(kinds, N, heads, L, S)
 
-        def run(given):
+        def run(module, given, masks):
             query = given["query"]
-            used = {key: mask if mask.dtype == torch.bool else mask.double() for key, mask in masks.items()}
-            return module(query, given.get("key", query), given.get("value", query), need_weights=False, **used)[0]
+            return module(query, given.get("key", query), given.get("value", query), need_weights=False, **masks)[0]
 
         args = {"embed_dim": E, "num_heads": heads, "causal": kinds == ["causal"], **options}
         add(f"attention_{i}", module, inputs, masks, run, args)
 
     for i, (E, heads, N, L, kinds, options) in enumerate(LAYERS):
-        module = nn.TransformerEncoderLayer(E, heads, dropout=0, **options).double()
+        module = nn.TransformerEncoderLayer(E, heads, dropout=0, **options)
         shuffle(module)
         inputs = {"input": torch.randn((N, L, E) if options.get("batch_first") else (L, N, E))}
         masks = masks_of(kinds, N, heads, L, L)
         names = {"attn_mask": "src_mask", "key_padding_mask": "src_key_padding_mask"}
         masks = {names[key]: mask for key, mask in masks.items()}
 
-        def run(given):
+        def run(module, given, masks):
             return module(given["input"], **masks)
 
         args = {"d_model": E, "nhead": heads, "causal": kinds == ["causal"], **options}
@@ -114,25 +123,32 @@ def make(_):
         ("gpt_untied", Gpt(7, 6, 1, 2, 8, False), *language(7, 2, 6)),
         ("vit", Vit(8, 4, 2, 8, 2, 2, 3), torch.randn(4, 2, 8, 8), torch.tensor([0, 2, 1, 2])),
     ]:
-        network = network.double()
         with torch.no_grad():
             for parameter in network.parameters():
-                parameter.copy_((0.3 * torch.randn(parameter.shape)).float())
+                parameter.copy_(0.3 * torch.randn(parameter.shape))
         for key, parameter in network.state_dict().items():
-            tensors[f"{name}.parameter.{key}"] = parameter.float().clone()
+            tensors[f"{name}.parameter.{key}"] = parameter.clone()
         tensors[f"{name}.x"] = x.int() if x.dtype == torch.long else x
         tensors[f"{name}.y"] = y.int()
-        optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
-        losses = []
-        for _ in range(STEPS):
-            logits = network(x if x.dtype == torch.long else x.double())
-            loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        cases.append({"name": name, "losses": losses})
+        rough, losses = [losses_of(copy.deepcopy(network), dtype, x, y) for dtype in [torch.float32, torch.float64]]
+        far = max(abs(a - b) for a, b in zip(rough, losses))
+        cases.append({"name": name, "losses": losses, "float32_deviation": far})
     return tensors, cases
+
+
+def losses_of(network, dtype, x, y):
+    """The losses of the first steps by AdamW."""
+    network = network.to(dtype)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
+    losses = []
+    for _ in range(STEPS):
+        logits = network(x if x.dtype == torch.long else x.to(dtype))
+        loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
 
 
 def language(vocab, N, T):
