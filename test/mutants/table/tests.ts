@@ -146,6 +146,7 @@ export const initializers = files('nn/initializers')
 export const fusion = files('nn/fusion')
 export const layers = files('nn/layers')
 export const resnet = files('nn/resnet')
+export const transformers = files('nn/transformers')
 export const modules = files('nn/module')
 
 export const batches = files('data/batches')
