@@ -29,6 +29,12 @@ const taken = mutantsOf('wgsl/take.wgsl', tests.losses, [
     replace: 'index_at(at) == r',
     breaks: 'Labels that do not count have a gradient.',
   },
+  {
+    id: 'take-skip-scatter',
+    find: 'r >= params.R || is_skipped(r)',
+    replace: 'r >= params.R',
+    breaks: 'Labels that do not count have a gradient where there are many classes.',
+  },
 ])
 
 const numbers = mutantsOf('src/kernels/losses.ts', tests.losses, [
