@@ -21,6 +21,8 @@ export interface Convolution {
   readonly F: number
   readonly K: number
   readonly P: number
+  /** Groups. */
+  readonly G: number
   readonly OH: number
   readonly OW: number
 }
@@ -34,55 +36,61 @@ export function forward(
   x: Float32Array,
   w: Float32Array,
   b: Float32Array,
-  { C, H, W, F, K, P, OH, OW }: Convolution,
+  { C, H, W, F, K, P, G, OH, OW }: Convolution,
 ): Elements {
+  const CG = C / G
   const at = (i: number): Expected => {
     const [n, f, oy, ox] = place(i, F, OH, OW)
     const sum = new Sum()
     sum.add(b[f]!)
-    for (let c = 0; c < C; c++) {
+    const first = Math.floor((f * G) / F) * CG
+    for (let c = 0; c < CG; c++) {
       for (let ky = 0; ky < K; ky++) {
         for (let kx = 0; kx < K; kx++) {
           const [y, xx] = [oy + ky - P, ox + kx - P]
           if (y < 0 || y >= H || xx < 0 || xx >= W) continue
-          sum.add(x[((n * C + c) * H + y) * W + xx]! * w[((f * C + c) * K + ky) * K + kx]!)
+          sum.add(x[((n * C + first + c) * H + y) * W + xx]! * w[((f * CG + c) * K + ky) * K + kx]!)
         }
       }
     }
     return sum.expected()
   }
-  return { cost: C * K * K, at }
+  return { cost: CG * K * K, at }
 }
 
 export function gradientOfInput(
   dy: Float32Array,
   w: Float32Array,
-  { C, H, W, F, K, P, OH, OW }: Convolution,
+  { C, H, W, F, K, P, G, OH, OW }: Convolution,
 ): Elements {
+  const [CG, FG] = [C / G, F / G]
   const at = (i: number): Expected => {
     const [n, c, y, x] = place(i, C, H, W)
     const sum = new Sum()
-    for (let f = 0; f < F; f++) {
+    const first = Math.floor(c / CG) * FG
+    for (let f = first; f < first + FG; f++) {
       for (let ky = 0; ky < K; ky++) {
         for (let kx = 0; kx < K; kx++) {
           const [oy, ox] = [y + P - ky, x + P - kx]
           if (oy < 0 || oy >= OH || ox < 0 || ox >= OW) continue
-          sum.add(dy[((n * F + f) * OH + oy) * OW + ox]! * w[((f * C + c) * K + ky) * K + kx]!)
+          sum.add(dy[((n * F + f) * OH + oy) * OW + ox]! * w[((f * CG + (c % CG)) * K + ky) * K + kx]!)
         }
       }
     }
     return sum.expected()
   }
-  return { cost: F * K * K, at }
+  return { cost: FG * K * K, at }
 }
 
 export function gradientOfWeight(
   dy: Float32Array,
   x: Float32Array,
-  { N, C, H, W, F, K, P, OH, OW }: Convolution,
+  { N, C, H, W, F, K, P, G, OH, OW }: Convolution,
 ): Elements {
+  const CG = C / G
   const at = (i: number): Expected => {
-    const [f, c, ky, kx] = place(i, C, K, K)
+    const [f, of, ky, kx] = place(i, CG, K, K)
+    const c = Math.floor((f * G) / F) * CG + of
     const sum = new Sum()
     for (let n = 0; n < N; n++) {
       for (let oy = 0; oy < OH; oy++) {
@@ -115,30 +123,32 @@ export interface Layer {
   readonly filters: number
   readonly kernel: number
   readonly padding?: number
+  readonly groups?: number
   /** Whether the input requires a gradient; a network's first layer has images there, which do not. */
   readonly needsInput?: boolean
 }
 
-export function sizesOf({ input, filters: F, kernel: K, padding: P = 0 }: Layer): Convolution {
+export function sizesOf({ input, filters: F, kernel: K, padding: P = 0, groups: G = 1 }: Layer): Convolution {
   const [N, C, H, W] = input
-  return { N, C, H, W, F, K, P, OH: H + 2 * P - K + 1, OW: W + 2 * P - K + 1 }
+  return { N, C, H, W, F, K, P, G, OH: H + 2 * P - K + 1, OW: W + 2 * P - K + 1 }
 }
 
 function bench(set: Case['set'], layer: Layer): Case[] {
   const { input, filters: F, kernel: K, padding: P = 0, needsInput = true } = layer
   const sizes = sizesOf(layer)
-  const { N, C, H, W, OH, OW } = sizes
-  const [xs, ws, ys] = [N * C * H * W, F * C * K * K, N * F * OH * OW]
-  const shape = `${text(input)}*${text([F, C, K, K])}${P === 0 ? '' : ` pad ${P}`}`
+  const { N, C, H, W, G, OH, OW } = sizes
+  const weight = [F, C / G, K, K]
+  const [xs, ws, ys] = [N * C * H * W, (F * C * K * K) / G, N * F * OH * OW]
+  const shape = `${text(input)}*${text(weight)}${P === 0 ? '' : ` pad ${P}`}`
   const make = (gpu: Gpu): Operation => {
     const x = randomInput(gpu, input, 1, needsInput)
-    const w = randomInput(gpu, [F, C, K, K], 2)
+    const w = randomInput(gpu, weight, 2)
     const b = randomInput(gpu, [F], 3)
     // Taps that fall into the padding count, as is usual.
-    const flops = 2 * ys * C * K * K
+    const flops = (2 * ys * C * K * K) / G
     return {
       inputs: [x.tensor, w.tensor, b.tensor],
-      apply: () => conv2d(x.tensor, w.tensor, b.tensor, { padding: P }),
+      apply: () => conv2d(x.tensor, w.tensor, b.tensor, { padding: P, groups: G }),
       forward: { flops: flops + ys, bytes: 4 * (xs + ws + F + ys), out: forward(x.data, w.data, b.data, sizes) },
       backward: (dy) => ({
         flops: (needsInput ? 2 : 1) * flops + ys,
@@ -163,4 +173,6 @@ export const cases: readonly Case[] = [
   ...bench('large', { input: [32, 3, 32, 32], filters: 64, kernel: 3, padding: 1 }),
   ...bench('large', { input: [32, 64, 16, 16], filters: 128, kernel: 3, padding: 1 }),
   ...bench('large', { input: [32, 128, 8, 8], filters: 256, kernel: 3, padding: 1 }),
+  ...bench('large', { input: [32, 128, 28, 28], filters: 128, kernel: 3, padding: 1, groups: 128 }),
+  ...bench('large', { input: [32, 128, 28, 28], filters: 128, kernel: 3, padding: 1, groups: 32 }),
 ]

@@ -1,4 +1,4 @@
-// Benchmark of matmul, forward and backward, with either side transposed.
+// Benchmark of matmul, forward and backward, with either side transposed, and of batches of matrices.
 import { matmul } from '../src/index.ts'
 import { type Case, type Elements, operation, randomInput, Sum } from './support.ts'
 
@@ -29,32 +29,48 @@ function product(a: Matrix, b: Matrix, [M, K, N]: readonly [number, number, numb
   }
 }
 
+/** The elements of the products of so many matrices, one after another. */
+function products(count: number, of: (g: number) => Elements, size: number): Elements {
+  const all = Array.from({ length: count }, (_, g) => of(g))
+  return { cost: all[0]!.cost, at: (i) => all[Math.floor(i / size)]!.at(i % size) }
+}
+
+/** `count` products, one a matrix; 0: a product of two plain matrices. */
 function bench(
   set: Case['set'],
   [M, K, N]: readonly [number, number, number],
-  { transposeA = false, transposeB = false } = {},
+  { transposeA = false, transposeB = false, count = 0 } = {},
 ): Case[] {
-  const shapeA = transposeA ? [K, M] : [M, K]
-  const shapeB = transposeB ? [N, K] : [K, N]
+  const batch = count === 0 ? [] : [count]
+  const shapeA = [...batch, ...(transposeA ? [K, M] : [M, K])]
+  const shapeB = [...batch, ...(transposeB ? [N, K] : [K, N])]
   const mark = (shape: number[], transposed: boolean) => `[${shape.join(',')}]${transposed ? 'ᵀ' : ''}`
   return operation('matmul', `${mark(shapeA, transposeA)}·${mark(shapeB, transposeB)}`, set, (gpu) => {
     const inputA = randomInput(gpu, shapeA, 1)
     const inputB = randomInput(gpu, shapeB, 2)
-    const a = matrix(inputA.data, shapeA[1]!, transposeA)
-    const b = matrix(inputB.data, shapeB[1]!, transposeB)
-    const flops = 2 * M * K * N
+    const many = Math.max(1, count)
+    const part = (data: Float32Array, g: number, size: number) => data.subarray(g * size, (g + 1) * size)
+    const a = (g: number) => matrix(part(inputA.data, g, M * K), transposeA ? M : K, transposeA)
+    const b = (g: number) => matrix(part(inputB.data, g, K * N), transposeB ? K : N, transposeB)
+    const flops = 2 * many * M * K * N
     return {
       inputs: [inputA.tensor, inputB.tensor],
       apply: () => matmul(inputA.tensor, inputB.tensor, { transposeA, transposeB }),
-      forward: { flops, bytes: 4 * (M * K + K * N + M * N), out: product(a, b, [M, K, N]) },
+      forward: {
+        flops,
+        bytes: 4 * many * (M * K + K * N + M * N),
+        out: products(many, (g) => product(a(g), b(g), [M, K, N]), M * N),
+      },
       backward(data) {
-        const dy = matrix(data, N)
+        const dy = (g: number) => matrix(part(data, g, M * N), N)
+        const da = (g: number) => product(dy(g), transpose(b(g)), [M, N, K], transposeA)
+        const db = (g: number) => product(transpose(a(g)), dy(g), [K, M, N], transposeB)
         return {
           flops: 2 * flops,
-          bytes: 4 * (M * N + 2 * (M * K + K * N)),
+          bytes: 4 * many * (M * N + 2 * (M * K + K * N)),
           gradients: [
-            ['da', product(dy, transpose(b), [M, N, K], transposeA)],
-            ['db', product(transpose(a), dy, [K, M, N], transposeB)],
+            ['da', products(many, da, M * K)],
+            ['db', products(many, db, K * N)],
           ],
         }
       },
@@ -72,4 +88,8 @@ export const cases: readonly Case[] = [
   ...bench('large', [512, 512, 512]),
   ...bench('large', [1024, 1024, 1024]),
   ...bench('large', [2048, 2048, 2048]),
+  // The scores of 32 heads, the products with their values, and as many multiplications as one product of 512 has.
+  ...bench('large', [128, 64, 128], { transposeB: true, count: 32 }),
+  ...bench('large', [128, 128, 64], { count: 32 }),
+  ...bench('large', [128, 128, 128], { count: 64 }),
 ]

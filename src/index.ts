@@ -17,6 +17,7 @@ export type { GpuInfo, GpuMemory } from './gpu/info.ts'
 export { Kernel, KernelFile, type KernelOptions, type Numbers } from './gpu/kernel.ts'
 export type { Storage } from './gpu/pool.ts'
 export { argmax, argmin } from './kernels/argmax.ts'
+export { type AttentionOptions, scaledDotProductAttention } from './kernels/attention.ts'
 export { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d } from './kernels/avg_pool2d.ts'
 export { type BatchNormOptions, batchNorm } from './kernels/batch_norm.ts'
 export {
@@ -37,6 +38,8 @@ export {
   where,
 } from './kernels/binary.ts'
 export { type CrossEntropyOptions, crossEntropy, type NLLLossOptions, nllLoss } from './kernels/class_losses.ts'
+export { type ConvTranspose2dOptions, convTranspose2d } from './kernels/conv_transpose2d.ts'
+export { type Conv1dOptions, conv1d } from './kernels/conv1d.ts'
 export { type Conv2dOptions, conv2d } from './kernels/conv2d.ts'
 export { conv2dReluMaxPool2d } from './kernels/conv2d_relu_max_pool2d.ts'
 export {
@@ -57,6 +60,7 @@ export {
 } from './kernels/copy.ts'
 export { cumsum } from './kernels/cumsum.ts'
 export { type DropoutOptions, dropout } from './kernels/dropout.ts'
+export { type InterpolateOptions, interpolate } from './kernels/interpolate.ts'
 export type { Labels } from './kernels/labels.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export {

@@ -1,24 +1,28 @@
-// Convolution in two dimensions (cross-correlation, as in every deep-learning library), NCHW, any stride, padding and dilation.
+// Convolution in two dimensions (cross-correlation, as in every deep-learning library), NCHW, any stride, padding and dilation,
+// and its transpose.
 //
 //   y[n,f,oy,ox]  = bias[f] + sum over c,ky,kx of x[n,c, oy*SH + ky*DH - PH, ox*SW + kx*DW - PW] * w[f,c,ky,kx]
 //   dx[n,c,iy,ix] = sum over f,ky,kx of dy[n,f,oy,ox] * w[f,c,ky,kx], where oy*SH + ky*DH - PH = iy and likewise for ox
 //   dw[f,c,ky,kx] = sum over n,oy,ox of x[n,c, oy*SH + ky*DH - PH, ox*SW + kx*DW - PW] * dy[n,f,oy,ox]
 //   db[f]         = sum over n,oy,ox of dy[n,f,oy,ox]
-// Cells outside the image add nothing, whatever the weight or gradient they would meet.
+// Cells outside the image add nothing, whatever the weight or gradient they would meet. Channels and filters may be in groups: the
+// first CG channels and FG filters, the next ones, and so on. A filter sees the channels of its group; c of w counts within it.
 //
-// Letters: N images, C input channels, H W input rows and columns, F filters, KH KW kernel, OH OW output, S stride,
-// P padding, D dilation. Every entry point takes the same Params. PX, LANES and the other tuning constants are explained
-// where they stand.
+// Letters: N images, C input channels, H W input rows and columns, F filters, CG FG channels and filters of a group (C and F
+// where there is one), KH KW kernel, OH OW output, S stride, P padding, D dilation. Every entry point takes the same Params. PX,
+// LANES and the other tuning constants are explained where they stand.
+//
+// A block is OCB output channels of one group, or what is left of it.
 //
 // Entry point          threads (one-dimensional; the group index is group.y * groups.x + group.x)
 // pack_forward         blocks * ins*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
 // pack_backward_input  blocks * ins*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
 // forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * blocks; a thread makes PX neighbours of OCB filters
 // backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * blocks; the same, over dx
-// backward_weight      ceil(parts/lanes)*lanes * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
-//                      DW_TY x DW_TX taps of an input channel for one part of the sum
-// reduce               F*C*KH*KW + F: one element of dw or db: `parts` sums added in index order
-// reduce_weight        F*C*KH*KW: the same for dw alone (a convolution without bias)
+// backward_weight      ceil(parts/lanes)*lanes * F/FG * ceil(FG/DW_OC) * CG * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums
+//                      DW_OC filters by DW_TY x DW_TX taps of an input channel for one part of the sum
+// reduce               F*CG*KH*KW + F: one element of dw or db: `parts` sums added in index order
+// reduce_weight        F*CG*KH*KW: the same for dw alone (a convolution without bias)
 //
 // A *part* of the sums over n, oy, ox: of the rows of a block of IMAGES images, which are n*OH + oy, those of a piece of
 // pieceRows rows; of these every LANES-th; of each, a segment of TERMS columns. Parts are numbered by block, piece, segment and
@@ -27,16 +31,16 @@
 // Bindings, group 0 (an entry point uses those named beside it)
 //   0 params          all
 //   1 src             forward, backward_weight: x [N,C,H,W]; backward_input: dy [N,F,OH,OW]
-//   2 weight          pack_*: w [F,C,KH,KW]
+//   2 weight          pack_*: w [F,CG,KH,KW]
 //   3 packed          pack_*: written; at least 65,536 bytes, as the uniform binding wants them all
 //   4 weights_small   forward, backward_input: 65,536 bytes of packed from firstBlock's on (used if WEIGHTS_UNIFORM is 1)
 //   5 weights_large   forward, backward_input: packed from firstBlock's on (used if WEIGHTS_UNIFORM is 0)
-//   6 bias            forward: [F]; null in backward_input, and in forward where hasBias is 0
+//   6 bias            forward: [F]; backward_input, which is a transposed convolution then: [C]; null where hasBias is 0
 //   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
 //   8 dy              backward_weight: [N,F,OH,OW]
-//   9 partial         backward_weight: written, [parts, F*C*KH*KW + F]
-//  10 sums            reduce*: [parts, F*C*KH*KW + F]
-//  11 dw              reduce*: [F,C,KH,KW]
+//   9 partial         backward_weight: written, [parts, F*CG*KH*KW + F]
+//  10 sums            reduce*: [parts, F*CG*KH*KW + F]
+//  11 dw              reduce*: [F,CG,KH,KW]
 //  12 db              reduce: [F]
 //
 // The fast loops read cells outside the image as 0 and multiply them. That is exact while all numbers are finite; a sum that
@@ -47,10 +51,10 @@ struct Params {
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
   hasBias: u32,
-  // forward, backward_input and pack_*: the blocks of OCB output channels that a dispatch makes. packed and weights_* begin with
-  // the first one's.
+  CG: u32, FG: u32,
+  // forward, backward_input and pack_*: the blocks that a dispatch makes. packed and weights_* begin with the first one's.
   firstBlock: u32, blocks: u32,
-  // The same: the input channels that are summed over. packed has the weights of these.
+  // The same: the input channels of a group that are summed over. packed has the weights of these.
   in0: u32, ins: u32,
   // backward_weight: how the rows of a block of images are cut into parts.
   pieces: u32, pieceRows: u32, segments: u32,
@@ -95,9 +99,9 @@ const OCV = (OCB + 3u) / 4u;
 const XN = PX + max(KW_FIXED, 1u) - 1u;
 
 // What forward and backward_input have in common: out[o] = sum of in[(o*step + k*dilate - pad) / part] * weight[k], over
-// those k where part divides.
+// those k where part divides. ICG and OCG are the channels of a group.
 struct Geometry {
-  IC: u32, IH: u32, IW: u32, OC: u32, OH: u32, OW: u32,
+  IC: u32, IH: u32, IW: u32, OC: u32, OH: u32, OW: u32, ICG: u32, OCG: u32,
   step: vec2i, dilate: vec2i, pad: vec2i, part: vec2u,
 }
 
@@ -116,6 +120,13 @@ fn cell(t: i32, part: u32, size: u32) -> i32 {
   return select(-1, q, t >= 0 && q * i32(part) == t && q < i32(size));
 }
 
+// Where a block lies: its group and its first channel within that.
+fn place_of(block: u32, group_channels: u32) -> vec2u {
+  let blocks_a_group = (group_channels + OCB - 1u) / OCB;
+  let group = block / blocks_a_group;
+  return vec2u(group, (block - group * blocks_a_group) * OCB);
+}
+
 fn load_weights(i: u32) -> vec4f {
   if (WEIGHTS_UNIFORM == 1u) {
     return weights_small[i];
@@ -123,8 +134,9 @@ fn load_weights(i: u32) -> vec4f {
   return weights_large[i];
 }
 
-// One output, cells outside left out by control flow: slow, and right for NaN and Inf too.
-fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
+// One output, channel o of a block, whose weights are the part-th, cells outside left out by control flow: slow, and right for
+// NaN and Inf too. ic0: the first input channel of the group.
+fn exact_output(g: Geometry, n: u32, ic0: u32, part: u32, o: u32, oy: u32, ox: u32) -> f32 {
   var sum = 0.0;
   for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
@@ -132,9 +144,9 @@ fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
         if (iy >= 0 && ix >= 0) {
-          let tap = (((oc / OCB - params.firstBlock) * params.ins + ic - params.in0) * params.KH + ky) * params.KW + kx;
-          let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
-          sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
+          let tap = ((part * params.ins + ic - params.in0) * params.KH + ky) * params.KW + kx;
+          let w = load_weights(tap * OCV + o / 4u)[o % 4u];
+          sum += src[((n * g.IC + ic0 + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
         }
       }
     }
@@ -142,16 +154,20 @@ fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
   return sum;
 }
 
-fn load_bias(oc: u32, with_bias: bool) -> f32 {
+fn load_bias(oc: u32) -> f32 {
+  let with_bias = params.hasBias != 0u;
   return select(0.0, bias[select(0u, oc, with_bias)], with_bias);
 }
 
-fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
+fn correlate(g: Geometry, group: u32, lane: u32) {
   let tiles = (g.OW + PX - 1u) / PX;
   let count = params.N * g.OH * tiles;
   let groups_a_block = (count + WG - 1u) / WG;
   let part = min(group / groups_a_block, params.blocks - 1u);
-  let block = params.firstBlock + part;
+  let place = place_of(params.firstBlock + part, g.OCG);
+  let ic0 = place.x * g.ICG;
+  let oc0 = place.x * g.OCG + place.y;
+  let oc1 = min(oc0 + OCB, (place.x + 1u) * g.OCG);
   let id = (group - part * groups_a_block) * WG + lane;
   let ok = id < count;
   let ox = (id % tiles) * PX;
@@ -164,7 +180,7 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       let row_ok = ok && iy >= 0;
-      let row = i32((n * g.IC + ic) * g.IH * g.IW) + iy * i32(g.IW);
+      let row = i32((n * g.IC + ic0 + ic) * g.IH * g.IW) + iy * i32(g.IW);
       let taps = ((part * params.ins + ic - params.in0) * params.KH + ky) * params.KW;
       var xs: array<f32, XN>;
       if (KW_FIXED > 0u) {
@@ -205,11 +221,11 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
       if (v * 4u + j >= OCB) {
         continue;
       }
-      let oc = block * OCB + v * 4u + j;
-      let b = load_bias(min(oc, g.OC - 1u), with_bias);
+      let oc = oc0 + v * 4u + j;
+      let b = load_bias(min(oc, g.OC - 1u));
       let at = ((n * g.OC + oc) * g.OH + oy) * g.OW + ox;
       for (var p = 0u; p < PX; p++) {
-        if (ok && oc < g.OC && ox + p < g.OW) {
+        if (ok && oc < oc1 && ox + p < g.OW) {
           dst[at + p] = acc[p * OCV + v][j] + b;
         }
         again = again || not_finite(acc[p * OCV + v][j]);
@@ -217,9 +233,10 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
     }
   }
   if (ok && again) {
-    for (var oc = block * OCB; oc < min((block + 1u) * OCB, g.OC); oc++) {
+    for (var oc = oc0; oc < oc1; oc++) {
       for (var x = ox; x < min(ox + PX, g.OW); x++) {
-        dst[((n * g.OC + oc) * g.OH + oy) * g.OW + x] = exact_output(g, n, oc, oy, x) + load_bias(oc, with_bias);
+        let sum = exact_output(g, n, ic0, part, oc - oc0, oy, x);
+        dst[((n * g.OC + oc) * g.OH + oy) * g.OW + x] = sum + load_bias(oc);
       }
     }
   }
@@ -232,11 +249,11 @@ fn forward(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let g = Geometry(
-    params.C, params.H, params.W, params.F, params.OH, params.OW,
+    params.C, params.H, params.W, params.F, params.OH, params.OW, params.CG, params.FG,
     vec2i(i32(params.SW), i32(params.SH)), vec2i(i32(params.DW), i32(params.DH)),
     vec2i(i32(params.PW), i32(params.PH)), vec2u(1u, 1u),
   );
-  correlate(g, params.hasBias != 0u, flat_group(group, groups), lane);
+  correlate(g, flat_group(group, groups), lane);
 }
 
 // dx at iy gathers dy at (iy + PH - ky*DH) / SH; with the kernel turned round (packed so), ky runs the other way.
@@ -251,14 +268,14 @@ fn backward_input(
     i32((params.KH - 1u) * params.DH) - i32(params.PH),
   );
   let g = Geometry(
-    params.F, params.OH, params.OW, params.C, params.H, params.W,
+    params.F, params.OH, params.OW, params.C, params.H, params.W, params.FG, params.CG,
     vec2i(1, 1), vec2i(i32(params.DW), i32(params.DH)), pad, vec2u(params.SW, params.SH),
   );
-  correlate(g, false, flat_group(group, groups), lane);
+  correlate(g, flat_group(group, groups), lane);
 }
 
 fn pack(i: u32, turned: bool) {
-  let outs = select(params.F, params.C, turned);
+  let outs = select(params.FG, params.CG, turned);
   let kernel = params.KH * params.KW;
   if (i >= params.blocks * params.ins * kernel * OCV) {
     return;
@@ -266,14 +283,15 @@ fn pack(i: u32, turned: bool) {
   let tap = (i / OCV) % kernel;
   let k = select(tap, kernel - 1u - tap, turned);
   let in = params.in0 + (i / (OCV * kernel)) % params.ins;
-  let first = (params.firstBlock + i / (OCV * kernel * params.ins)) * OCB + (i % OCV) * 4u;
+  let place = place_of(params.firstBlock + i / (OCV * kernel * params.ins), outs);
+  let first = place.y + (i % OCV) * 4u;
   var v = vec4f(0.0);
   for (var j = 0u; j < 4u; j++) {
     let out = first + j;
     if (out < outs && (i % OCV) * 4u + j < OCB) {
-      let f = select(out, in, turned);
+      let f = place.x * params.FG + select(out, in, turned);
       let c = select(in, out, turned);
-      v[j] = weight[(f * params.C + c) * kernel + k];
+      v[j] = weight[(f * params.CG + c) * kernel + k];
     }
   }
   packed[i] = v;
@@ -298,9 +316,9 @@ fn pack_backward_input(
 }
 
 // Where one thread of backward_weight works: every LANES-th row from r0 to r1 of the images from n0 on, columns ox0 to ox1;
-// filters f0 .., input channel c, taps ky0 .., kx0 .. `slot`: its row of partial.
+// filters f0 to f1, channel c of their group, which is the channel-th of all, taps ky0 .., kx0 .. `slot`: its row of partial.
 struct Tile {
-  n0: u32, r0: u32, r1: u32, ox0: u32, ox1: u32, slot: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
+  n0: u32, r0: u32, r1: u32, ox0: u32, ox1: u32, slot: u32, f0: u32, f1: u32, c: u32, channel: u32, ky0: u32, kx0: u32,
 }
 
 // x under tap (ky, kx) of output column ox, 0 outside the image; row is the first element of the row of x, -1 if outside.
@@ -321,7 +339,7 @@ fn exact_partial(t: Tile, f: u32, ky: u32, kx: u32) -> f32 {
   for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
-    let row = row_of_x(n, t.c, oy, ky);
+    let row = row_of_x(n, t.channel, oy, ky);
     for (var ox = t.ox0; ox < t.ox1; ox++) {
       let ix = i32(ox * params.SW + kx * params.DW) - i32(params.PW);
       if (row >= 0 && ix >= 0 && ix < i32(params.W)) {
@@ -341,7 +359,8 @@ fn backward_weight(
   let id = flat_group(group, groups) * WG + lane;
   let tiles_x = (params.KW + DW_TX - 1u) / DW_TX;
   let tiles_y = (params.KH + DW_TY - 1u) / DW_TY;
-  let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
+  let blocks_a_group = (params.FG + DW_OC - 1u) / DW_OC;
+  let blocks_f = blocks_a_group * (params.F / params.FG);
   var t: Tile;
   var rest = id;
   t.slot = rest % params.lanes;
@@ -350,9 +369,13 @@ fn backward_weight(
   rest /= tiles_x;
   t.ky0 = (rest % tiles_y) * DW_TY;
   rest /= tiles_y;
-  t.c = rest % params.C;
-  rest /= params.C;
-  t.f0 = (rest % blocks_f) * DW_OC;
+  t.c = rest % params.CG;
+  rest /= params.CG;
+  let block = rest % blocks_f;
+  let g = block / blocks_a_group;
+  t.f0 = g * params.FG + (block - g * blocks_a_group) * DW_OC;
+  t.f1 = min(t.f0 + DW_OC, (g + 1u) * params.FG);
+  t.channel = g * params.CG + t.c;
   rest /= blocks_f;
   t.slot += rest * params.lanes;
   if (t.slot >= params.parts) {
@@ -375,7 +398,7 @@ fn backward_weight(
     let oy = r % params.OH;
     var row: array<i32, DW_TY>;
     for (var j = 0u; j < DW_TY; j++) {
-      row[j] = row_of_x(n, t.c, oy, t.ky0 + j);
+      row[j] = row_of_x(n, t.channel, oy, t.ky0 + j);
     }
     var xs: array<f32, DW_TY * DW_TX>;
     if (DW_SLIDE == 1u) {
@@ -404,28 +427,28 @@ fn backward_weight(
       }
       for (var o = 0u; o < DW_OC; o++) {
         let f = min(t.f0 + o, params.F - 1u);
-        let g = dy[dy_row + f * params.OH * params.OW + ox];
-        acc_b[o] += g;
+        let d = dy[dy_row + f * params.OH * params.OW + ox];
+        acc_b[o] += d;
         for (var k = 0u; k < DW_TY * DW_TX; k++) {
-          acc[o * DW_TY * DW_TX + k] += xs[k] * g;
+          acc[o * DW_TY * DW_TX + k] += xs[k] * d;
         }
       }
     }
   }
 
   let kernel = params.KH * params.KW;
-  let weights = params.F * params.C * kernel;
+  let weights = params.F * params.CG * kernel;
   let base = t.slot * (weights + params.F);
   var again = false;
   for (var o = 0u; o < DW_OC; o++) {
     let f = t.f0 + o;
-    if (f < params.F) {
+    if (f < t.f1) {
       for (var j = 0u; j < DW_TY; j++) {
         for (var i = 0u; i < DW_TX; i++) {
           let v = acc[(o * DW_TY + j) * DW_TX + i];
           again = again || not_finite(v);
           if (t.ky0 + j < params.KH && t.kx0 + i < params.KW) {
-            partial[base + (f * params.C + t.c) * kernel + (t.ky0 + j) * params.KW + t.kx0 + i] = v;
+            partial[base + (f * params.CG + t.c) * kernel + (t.ky0 + j) * params.KW + t.kx0 + i] = v;
           }
         }
       }
@@ -435,10 +458,10 @@ fn backward_weight(
     }
   }
   if (again) {
-    for (var f = t.f0; f < min(t.f0 + DW_OC, params.F); f++) {
+    for (var f = t.f0; f < t.f1; f++) {
       for (var ky = t.ky0; ky < min(t.ky0 + DW_TY, params.KH); ky++) {
         for (var kx = t.kx0; kx < min(t.kx0 + DW_TX, params.KW); kx++) {
-          partial[base + (f * params.C + t.c) * kernel + ky * params.KW + kx] = exact_partial(t, f, ky, kx);
+          partial[base + (f * params.CG + t.c) * kernel + ky * params.KW + kx] = exact_partial(t, f, ky, kx);
         }
       }
     }
@@ -460,7 +483,7 @@ fn reduce(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = flat_group(group, groups) * WG + lane;
-  let weights = params.F * params.C * params.KH * params.KW;
+  let weights = params.F * params.CG * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_partial(i, weights + params.F);
   } else if (i < weights + params.F) {
@@ -475,7 +498,7 @@ fn reduce_weight(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = flat_group(group, groups) * WG + lane;
-  let weights = params.F * params.C * params.KH * params.KW;
+  let weights = params.F * params.CG * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_partial(i, weights + params.F);
   }

@@ -7,6 +7,10 @@
 //   b      [K, N], or [N, K] with transposeB = 1: op(b) is [K, N]
 //   out    [M, N]
 //
+// With BATCH = 1 each of them is a list of such matrices, `matrices_a` and `matrices_b` long. Matrix g of out is the product
+// of one of a and one of b, which the coordinates of g say: coordinate d, of n<d> numbers, counts a<d> matrices of a and b<d>
+// of b; coordinate 0 is the fastest. All else is said of one matrix each.
+//
 // A *quad* is four neighbouring rows or columns of an operand at one k, k being the dimension summed over: one vec4f.
 // The quads of an operand are stored k by k: quad q at k is element k * quads + q, quads = ceil(rows or columns / 4).
 // The kernel reads four rows of op(a) and four columns of op(b) at a time as quads. Where a is stored as [K, M] and M
@@ -16,9 +20,10 @@
 //
 // pack    Writes ceil(M/4)*count quads of a to packed_a, if packA = 1, and ceil(N/4)*count of b to packed_b, if packB = 1,
 //         those of k0 first. One thread writes the same quad at up to STRIP successive k:
-//         (ceil(M/4)*packA + ceil(N/4)*packB)*ceil(count/STRIP) threads. Not needed if packA = packB = 0.
+//         (ceil(M/4)*packA + ceil(N/4)*packB)*ceil(count/STRIP) threads, those of all matrices of a first, matrix by matrix.
+//         Not needed if packA = packB = 0.
 // matmul  `left` is a or packed_a, `right` is b or packed_b. One thread computes an 8 x 8 block of out:
-//         ceil(M/8)*ceil(N/8) threads, along N first.
+//         ceil(M/8)*ceil(N/8) threads, along N first, then matrix by matrix of out.
 //
 // Past an edge the last row or column is read again, and what comes of it is not stored.
 
@@ -33,6 +38,14 @@ struct Params {
   k0: u32,
   count: u32,
   more: u32,
+  matrices_a: u32,
+  matrices_b: u32,
+  n0: u32, a0: u32, b0: u32,
+  n1: u32, a1: u32, b1: u32,
+  n2: u32, a2: u32, b2: u32,
+  n3: u32, a3: u32, b3: u32,
+  n4: u32, a4: u32, b4: u32,
+  n5: u32, a5: u32, b5: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -45,6 +58,10 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 
 override WG: u32 = 64u;
+
+// Whether there are several matrices, and in how many coordinates they are counted: 1 or 6.
+const BATCH: u32 = 0u; // tune
+const RANK: u32 = 1u; // tune
 
 const STRIP: u32 = 16u;
 
@@ -62,14 +79,31 @@ fn pack(
   let strips = (params.count + STRIP - 1u) / STRIP;
   let threads_a = quads_a * strips * params.packA;
   let threads_b = quads_b * strips * params.packB;
+  // Elements and quads before those of this thread's matrix.
+  var before = 0u;
+  var packed_before = 0u;
+  if (BATCH == 1u) {
+    let all_a = threads_a * params.matrices_a;
+    let in_a = i < all_a;
+    let threads = max(select(threads_b, threads_a, in_a), 1u);
+    let own = select(i - all_a, i, in_a);
+    let matrix = own / threads;
+    if (!in_a && matrix >= params.matrices_b) {
+      return;
+    }
+    before = matrix * params.K * select(params.N, params.M, in_a);
+    packed_before = matrix * params.count * select(quads_b, quads_a, in_a);
+    // From here on as if there were this matrix alone.
+    i = own % threads + select(threads_a, 0u, in_a);
+  }
   let four = vec4u(0u, 1u, 2u, 3u);
   if (i < threads_a) {
     let k = i / quads_a * STRIP;
     let m = min(i % quads_a * 4u + four, vec4u(params.M - 1u));
-    var at = select(m * params.K + params.k0 + k, (params.k0 + k) * params.M + m, params.transposeA == 1u);
+    var at = before + select(m * params.K + params.k0 + k, (params.k0 + k) * params.M + m, params.transposeA == 1u);
     let step = select(1u, params.M, params.transposeA == 1u);
-    var to = k * quads_a + i % quads_a;
-    let end = min(k + STRIP, params.count) * quads_a;
+    var to = packed_before + k * quads_a + i % quads_a;
+    let end = packed_before + min(k + STRIP, params.count) * quads_a;
     for (; to < end; to += quads_a) {
       packed_a[to] = vec4f(a[at.x], a[at.y], a[at.z], a[at.w]);
       at += step;
@@ -80,15 +114,33 @@ fn pack(
   if (i < threads_b) {
     let k = i / quads_b * STRIP;
     let n = min(i % quads_b * 4u + four, vec4u(params.N - 1u));
-    var at = select((params.k0 + k) * params.N + n, n * params.K + params.k0 + k, params.transposeB == 1u);
+    var at = before + select((params.k0 + k) * params.N + n, n * params.K + params.k0 + k, params.transposeB == 1u);
     let step = select(params.N, 1u, params.transposeB == 1u);
-    var to = k * quads_b + i % quads_b;
-    let end = min(k + STRIP, params.count) * quads_b;
+    var to = packed_before + k * quads_b + i % quads_b;
+    let end = packed_before + min(k + STRIP, params.count) * quads_b;
     for (; to < end; to += quads_b) {
       packed_b[to] = vec4f(b[at.x], b[at.y], b[at.z], b[at.w]);
       at += step;
     }
   }
+}
+
+// The matrices of a and of b that matrix g of out is the product of.
+fn factors(g: u32) -> vec2u {
+  if (RANK == 1u) {
+    return g * vec2u(params.a0, params.b0);
+  }
+  var rest = g;
+  var at = rest % params.n0 * vec2u(params.a0, params.b0);
+  rest /= params.n0;
+  at += rest % params.n1 * vec2u(params.a1, params.b1);
+  rest /= params.n1;
+  at += rest % params.n2 * vec2u(params.a2, params.b2);
+  rest /= params.n2;
+  at += rest % params.n3 * vec2u(params.a3, params.b3);
+  rest /= params.n3;
+  at += rest % params.n4 * vec2u(params.a4, params.b4);
+  return at + rest / params.n4 * vec2u(params.a5, params.b5);
 }
 
 @compute @workgroup_size(WG)
@@ -97,18 +149,31 @@ fn matmul(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let block = (group.y * groups.x + group.x) * WG + lane;
+  var block = (group.y * groups.x + group.x) * WG + lane;
   let across = (params.N + 7u) / 8u;
+  let step_i = (params.M + 3u) / 4u;
+  let step_j = (params.N + 3u) / 4u;
+  // What was packed begins with k0.
+  var first_i = select(params.k0 * step_i, 0u, params.packA == 1u);
+  var first_j = select(params.k0 * step_j, 0u, params.packB == 1u);
+  var first = 0u;
+  if (BATCH == 1u) {
+    let blocks = (params.M + 7u) / 8u * across;
+    let g = block / blocks;
+    if (g >= params.n0 * params.n1 * params.n2 * params.n3 * params.n4 * params.n5) {
+      return;
+    }
+    block %= blocks;
+    let at = factors(g);
+    first_i += at.x * step_i * select(params.K, params.count, params.packA == 1u);
+    first_j += at.y * step_j * select(params.K, params.count, params.packB == 1u);
+    first = g * params.M * params.N;
+  }
   let row = block / across * 8u;
   let column = block % across * 8u;
   if (row >= params.M) {
     return;
   }
-  let step_i = (params.M + 3u) / 4u;
-  let step_j = (params.N + 3u) / 4u;
-  // What was packed begins with k0.
-  let first_i = select(params.k0 * step_i, 0u, params.packA == 1u);
-  let first_j = select(params.k0 * step_j, 0u, params.packB == 1u);
   var i0 = first_i + row / 4u;
   var i1 = first_i + min(row / 4u + 1u, step_i - 1u);
   var j0 = first_j + column / 4u;
@@ -144,7 +209,7 @@ fn matmul(
   // drivers.
   let end = min(row + 8u, params.M);
   for (var half = row * 2u; half < end * 2u; half++) {
-    let start = half / 2u * params.N;
+    let start = first + half / 2u * params.N;
     let stop = start + min(column + (half & 1u) * 4u + 4u, params.N);
     for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
       if (params.more == 1u) {

@@ -15,15 +15,17 @@
 //
 // A part is at most FOLD rows, `lanes` apart, combined in order: neighbouring threads read neighbouring elements. The parts of
 // a result are combined by the next pass in the same way, so an error grows with the logarithm of R. A change of FOLD, BLOCK,
-// GROUP or SCAN changes bits.
+// PART, LANES or SCAN changes bits.
 //
 // Numbers are held as bits. The largest is found among keys, which are in the order of the numbers, NaN above all; for the
 // smallest, keys are inverted, but that of NaN. So nothing depends on how an adapter compares NaN.
 //
 // fold, first_of  One thread makes one result of a pass.
 // fold_vectors    As fold, where inner is a multiple of four: four neighbours a thread.
-// fold_block      As fold, where inner is 1: one workgroup makes the result of BLOCK neighbours, which it combines in a tree.
-//                 x begins each o with a whole vector of four.
+// fold_lines, fold_blocks
+//                 As fold, where inner is 1, of BLOCK neighbours: parts of PART, in order, each of LANES vectors of four side by
+//                 side. A thread makes a result, or W threads of a workgroup do, with the same bits. x begins each o with a whole
+//                 vector of four.
 // gradient        A thread takes PER elements, by fours.
 // scan_sums       One thread adds up one block.
 // scan            One thread takes one block.
@@ -31,7 +33,7 @@
 struct Params {
   outer: u32,
   M: u32,      // R * inner
-  W: u32,      // lanes * inner
+  W: u32,      // lanes * inner; of fold_blocks the threads of a result
   B: u32,      // PARTS * inner
   invert: u32, // all bits for the smallest, none for the largest
   finish: u32,
@@ -91,6 +93,8 @@ const PER: u32 = 16u; // tune
 const FOLD: u32 = 64u;
 const GROUP: u32 = 64u;
 const BLOCK: u32 = 4096u;
+const PART: u32 = 256u;
+const LANES: u32 = 4u;
 const SCAN: u32 = 64u;
 
 const OP: u32 = 0u; // tune
@@ -148,7 +152,7 @@ const INFINITY_BITS: u32 = 0x7f800000u;
 const SIGN: u32 = 0x80000000u;
 const ALL: u32 = 0xffffffffu;
 
-var<workgroup> found: array<u32, GROUP>;
+var<workgroup> found: array<vec4u, GROUP>;
 
 fn thread(group: vec3u, groups: vec3u, local: u32) -> u32 {
   return (group.y * groups.x + group.x) * WG + local;
@@ -314,31 +318,88 @@ fn fold_vectors(
   out_vectors[result] = finished(made, added(4 * result + vec4u(0, 1, 2, 3)));
 }
 
-@compute @workgroup_size(GROUP)
-fn fold_block(
+// Of a block of BLOCK neighbours in row o, from `first` on to `end`.
+struct Block {
+  o: u32, first: u32, end: u32,
+}
+
+fn block_of(result: u32) -> Block {
+  let o = result / params.B;
+  let first = (result - o * params.B) * BLOCK;
+  return Block(o, first, min(first + BLOCK, params.M));
+}
+
+// Four neighbours; past the end of the row nothing.
+fn four(o: u32, i: u32, own: Own) -> vec4u {
+  let v = taken(x_vectors[(o * params.M + i) / 4], own.s, own.t);
+  if (i + 4 <= params.M) { return v; }
+  return select(nothing(), v, vec4u(i, i + 1, i + 2, i + 3) < vec4u(params.M));
+}
+
+fn together(lanes: array<vec4u, LANES>) -> vec4u {
+  return combined(combined(lanes[0], lanes[1]), combined(lanes[2], lanes[3]));
+}
+
+fn write_block(result: u32, made: vec4u) {
+  let pairs = combined(made, made.zwxy);
+  out[result] = finished(combined(pairs, pairs.yxwz), added(vec4u(result))).x;
+}
+
+@compute @workgroup_size(WG)
+fn fold_lines(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let result = group.y * groups.x + group.x;
+  let result = thread(group, groups, local);
   if (result >= params.outer * params.B) { return; }
-  let o = result / params.B;
-  let block = result - o * params.B;
-  let first = block * BLOCK + 4 * local;
-  let own = own_of(o * params.M, vec4u());
+  let block = block_of(result);
+  let own = own_of(block.o * params.M, vec4u());
   var made = nothing();
-  for (var i = first; i < min((block + 1) * BLOCK, params.M); i += 4 * GROUP) {
-    var v = taken(x_vectors[(o * params.M + i) / 4], own.s, own.t);
-    if (i + 4 > params.M) { v = select(nothing(), v, vec4u(i, i + 1, i + 2, i + 3) < vec4u(params.M)); }
-    made = combined(made, v);
+  for (var first = block.first; first < block.end; first += PART) {
+    let end = min(first + PART, block.end);
+    var lanes = array<vec4u, LANES>(nothing(), nothing(), nothing(), nothing());
+    var i = first;
+    for (; i + 4 * LANES <= end; i += 4 * LANES) {
+      let at = (block.o * params.M + i) / 4;
+      lanes[0] = combined(lanes[0], taken(x_vectors[at], own.s, own.t));
+      lanes[1] = combined(lanes[1], taken(x_vectors[at + 1], own.s, own.t));
+      lanes[2] = combined(lanes[2], taken(x_vectors[at + 2], own.s, own.t));
+      lanes[3] = combined(lanes[3], taken(x_vectors[at + 3], own.s, own.t));
+    }
+    if (i < end) { lanes[0] = combined(lanes[0], four(block.o, i, own)); }
+    if (i + 4 < end) { lanes[1] = combined(lanes[1], four(block.o, i + 4, own)); }
+    if (i + 8 < end) { lanes[2] = combined(lanes[2], four(block.o, i + 8, own)); }
+    if (i + 12 < end) { lanes[3] = combined(lanes[3], four(block.o, i + 12, own)); }
+    made = combined(made, together(lanes));
   }
-  let pairs = combined(made, made.zwxy);
-  found[local] = combined(pairs, pairs.yxwz).x;
-  for (var half = GROUP / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (local < half) { found[local] = combined(vec4u(found[local]), vec4u(found[local + half])).x; }
+  write_block(result, made);
+}
+
+@compute @workgroup_size(GROUP)
+fn fold_blocks(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = (group.y * groups.x + group.x) * (GROUP / params.W) + local / params.W;
+  let own_place = local % params.W;
+  var block = Block();
+  if (result < params.outer * params.B) { block = block_of(result); }
+  let own = own_of(block.o * params.M, vec4u());
+  let first = block.first + own_place / LANES * PART;
+  var lane = nothing();
+  for (var i = first + 4 * (own_place % LANES); i < min(first + PART, block.end); i += 4 * LANES) {
+    lane = combined(lane, four(block.o, i, own));
   }
-  if (local == 0) { out[result] = finished(vec4u(found[0]), added(vec4u(result))).x; }
+  found[local] = lane;
+  workgroupBarrier();
+  if (own_place != 0 || block.first == block.end) { return; }
+  var made = nothing();
+  for (var k = local; block.first + (k - local) / LANES * PART < block.end; k += LANES) {
+    made = combined(made, together(array<vec4u, LANES>(found[k], found[k + 1], found[k + 2], found[k + 3])));
+  }
+  write_block(result, made);
 }
 
 // The place of the result of element i.

@@ -6,11 +6,11 @@ import { Recording } from '../gpu/recording.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { gradEnabled, refusePromise } from '../tensor/modes.ts'
 import { type Observer, observe, observing } from '../tensor/observe.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
-import { unregister } from '../tensor/owned.ts'
-import { scope, tensorsIn } from '../tensor/scope.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
+import { releasing, unregister } from '../tensor/owned.ts'
+import { tensorsIn } from '../tensor/scope.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
-import { type Current, type Dependence, followRows, isAnyCapturing, recordInto } from './current.ts'
+import { type Current, type Dependence, followRows, isAnyCapturing, recordInto, refuseInCapture } from './current.ts'
 import type { RateOf } from './per_step.ts'
 
 /** Options of {@link Plan.run}. */
@@ -24,11 +24,13 @@ export interface PlanRunOptions {
  * without running any of its JavaScript.
  */
 export class Plan<T = unknown> {
-  /** What the function returned; its tensors hold the values of the last step run, until `dispose()`. */
+  /** What the function returned; its tensors hold the values of the last step run, from the first run until `dispose()`. */
   readonly result: T
   /** Dispatches in a step. */
   readonly dispatches: number
   readonly #made: Current
+  /** The tensors of the result that were made in the function. */
+  readonly #returned: readonly Tensor[]
   /** Memory that a step writes and others may have used: what lies outside of the plan, its result, gradients in it. */
   readonly #written: ReadonlySet<Storage>
   /** Memory that the plan holds: its own that tensors outside of it may give back, and what its dispatches refer to. */
@@ -40,13 +42,17 @@ export class Plan<T = unknown> {
   #disposed = false
 
   /** @internal */
-  constructor({ made, result, used }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
+  constructor({ made, result, returned, used }: Recorded<T>, leaves: ReadonlySet<Tensor>) {
     const { recording } = made
     this.#made = made
+    this.#returned = returned
     this.#used = used
-    const given = [...tensorsIn(result), ...[...leaves].flatMap(({ grad }) => grad ?? [])]
-    const own = given.map(({ storage }) => storage).filter(({ whole }) => whole.pool === recording.memory.pool)
-    this.#written = new Set([...recording.written(), ...own])
+    const isOwn = ({ whole }: Storage) => whole.pool === recording.memory.pool
+    const gradients = [...leaves].flatMap(({ grad }) => grad?.storage ?? [])
+    const given = [...returned.map(({ storage }) => storage).filter(isOwn), ...gradients]
+    const own = given.filter(isOwn)
+    this.#written = new Set([...recording.written(), ...given])
+    for (const storage of given) storage.pending = true
     this.#gradients = new Map([...leaves].map((leaf) => [leaf, leaf.grad?.storage ?? null]))
     this.#held = [...own, ...recording.externals()]
     for (const storage of this.#held) storage.retain()
@@ -85,22 +91,17 @@ export class Plan<T = unknown> {
     }
   }
 
-  /** Releases the plan's memory, including its result and the gradients in it. */
+  /** Releases the plan's memory, including its result, as far as it was made in the function, and the gradients in it. */
   dispose(): void {
     if (this.#disposed) throw new Error('plan.dispose: the plan was already disposed')
     this.#disposed = true
-    for (const tensor of tensorsIn(this.result)) tensor.release('its plan was disposed')
+    for (const tensor of this.#returned) tensor.release('its plan was disposed')
     const { gpu, recording } = this.#made
     const { memory } = recording
-    const inMemory = [...this.#gradients.keys()].filter(({ grad }) => grad?.storage.whole.pool === memory.pool)
-    forgetGradients(inMemory, 'its plan was disposed')
+    const ends = ({ grad }: Tensor) => grad && (grad.storage.pending || grad.storage.whole.pool === memory.pool)
+    forgetGradients([...this.#gradients.keys()].filter(ends), 'its plan was disposed')
     for (const storage of this.#held) storage.release()
     gpu.dropPlanMemory(memory)
-  }
-
-  /** Whether there is an update in it that takes rates. @internal */
-  get takesRates(): boolean {
-    return [...this.#made.uses.values()].some(({ source }) => source.takesRates)
   }
 
   /** Gives the leaves the gradients that the step gave them, whatever has become of those since. */
@@ -126,7 +127,7 @@ export class Plan<T = unknown> {
     for (const t of this.#used) t.checkUsable('plan.run')
     const { recording, uses, acrossBatch, dependences } = this.#made
     const used = [...uses.values()]
-    if (lr !== undefined && !this.takesRates) {
+    if (lr !== undefined && !used.some(({ source }) => source.takesRates)) {
       throw new Error('plan.run: lr is given, but no optimizer.step() in the captured function updates anything')
     }
     if (typeof lr === 'object' && lr.length !== steps) {
@@ -154,6 +155,8 @@ function byUse(rateOf: RateOf, calls: number): RateOf {
 interface Recorded<T> {
   readonly made: Current
   readonly result: T
+  /** The tensors in it that were made in the function. */
+  readonly returned: readonly Tensor[]
   /** The tensors from outside that its operations used. */
   readonly used: readonly Tensor[]
 }
@@ -179,6 +182,7 @@ function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () =
       leaves.add(leaf)
       made.leaves.add(leaf)
     },
+    seed: (operation) => refuseInCapture(operation, 'set it before plan.run()'),
     start: (_, { storage, size }) => {
       isTraining = true
       // Rows that fill a batch up would add to the gradients.
@@ -193,12 +197,21 @@ function record<T>(gpu: Gpu, recording: Recording, leaves: Set<Tensor>, fn: () =
       }
     },
   }
-  const own = () => refusePromise(recording.purpose, fn())
-  const result = recordInto(made, () => observe(looking, () => gpu.during(recording, () => scope(own))))
+  let returned: Tensor[] = []
+  const own = () =>
+    releasing(
+      () => refusePromise(recording.purpose, fn()),
+      (result, inside) => {
+        const all = tensorsIn(result)
+        returned = [...all].filter((t) => inside.has(t) || t.storage.pool === recording.memory.pool)
+        return all
+      },
+    )
+  const result = recordInto(made, () => observe(looking, () => gpu.during(recording, own)))
   if (recording.refused) throw recording.refused // whoever caught it
   const used = [...uses.keys()].filter((t) => !t.released) // views of them ended with the scope
   if (isTraining) made.dependences.push(...used.filter((t) => uses.get(t)).map(trainedOrNot))
-  return { made, result, used }
+  return { made, result, returned, used }
 }
 
 /** Whether a gradient is computed for a tensor is decided when the function is recorded. */
@@ -219,19 +232,20 @@ function trainedOrNot(t: Tensor): Dependence {
  * the tensors in it are forgotten then.
  */
 export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
+  if (arguments.length > 2) throw tooMany(arguments, 'capture(fn, options)')
   const gpu = begin('capture', fn, options)
   const memory = gpu.newPlanMemory()
   const leaves = new Set<Tensor>()
   try {
     const rehearse = () => {
-      const { made, result } = record(gpu, new Recording(memory), leaves, fn)
-      for (const tensor of tensorsIn(result)) tensor.release('it was the result of an earlier recording')
+      const { made, returned } = record(gpu, new Recording(memory), leaves, fn)
+      for (const tensor of returned) tensor.release('it was the result of an earlier recording')
       return made
     }
     let first = rehearse()
     if (first.adopted) first = rehearse()
     const last = record(gpu, new Recording(memory), leaves, fn)
-    const { made, result } = last
+    const { made, returned } = last
     const difference = first.recording.difference(made.recording)
     if (difference) {
       throw new Error(
@@ -241,7 +255,7 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
     }
     if (made.recording.entries.length === 0) throw new Error('capture: the function dispatched nothing')
     for (const numbers of made.uses.keys()) numbers.checkSteady(made, first)
-    for (const tensor of tensorsIn(result)) unregister(tensor)
+    for (const tensor of returned) unregister(tensor)
     return new Plan(last, leaves)
   } catch (error) {
     forgetGradients(leaves, 'it was made in a failed capture, which computes nothing')
@@ -260,13 +274,14 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
  * copies memory.
  */
 export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Promise<void> {
+  if (arguments.length > 2) throw tooMany(arguments, 'warmUp(fn, options)')
   const gpu = begin('warmUp', fn, options)
   const memory = gpu.newPlanMemory()
   const recording = new Recording(memory, 'warmUp')
   const leaves = new Set<Tensor>()
   try {
-    const { result } = record(gpu, recording, leaves, fn)
-    for (const tensor of tensorsIn(result)) tensor.release('it was the result of a warm-up, which computes nothing')
+    const { returned } = record(gpu, recording, leaves, fn)
+    for (const tensor of returned) tensor.release('it was the result of a warm-up, which computes nothing')
   } finally {
     forgetGradients(leaves, 'it was made in a warm-up, which computes nothing')
     gpu.dropPlanMemory(memory)

@@ -6,7 +6,7 @@ import { gatherBatch } from '../kernels/gather.ts'
 import { kindOf } from '../kernels/support.ts'
 import { tensor } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkDataset } from './check_dataset.ts'
 import type { ImageDataset } from './fashion_mnist.ts'
@@ -56,6 +56,7 @@ export class ImageBatches {
    * option that it does not have.
    */
   constructor(dataset: ImageDataset, options: { readonly batchSize?: number; readonly gpu?: Gpu } = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'ImageBatches(dataset, options)')
     requireOptions('ImageBatches', options, ['batchSize', 'gpu'])
     const { batchSize = 256, gpu = defaultGpu() } = options
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {

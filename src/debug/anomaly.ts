@@ -6,7 +6,7 @@ import { newWatch, noteNotFinite } from '../kernels/finite.ts'
 import type { Inputs, Op, TapeNode } from '../tensor/autograd.ts'
 import { tensor } from '../tensor/create.ts'
 import { type Observer, startObserving } from '../tensor/observe.ts'
-import { shown } from '../tensor/options.ts'
+import { shown, tooMany } from '../tensor/options.ts'
 import { formatShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
@@ -171,6 +171,7 @@ let active: { readonly detector: AnomalyDetector; readonly stop: () => void } | 
  * It costs a dispatch a tensor: for finding a fault, not for every run. Off, it costs nothing.
  */
 export function setDetectAnomaly(mode: boolean): void {
+  if (arguments.length > 1) throw tooMany(arguments, 'setDetectAnomaly(mode)')
   if (typeof mode !== 'boolean') {
     throw new TypeError(
       `setDetectAnomaly: mode must be true or false, not ${shown(mode)}; detectAnomaly takes a function`,
@@ -199,6 +200,7 @@ export function isAnomalyEnabled(): boolean {
  * Where `fn` reads values, the error comes from there. Other code that runs while `fn` waits is looked at too.
  */
 export async function detectAnomaly<T>(fn: () => T | Promise<T>): Promise<T> {
+  if (arguments.length > 1) throw tooMany(arguments, 'detectAnomaly(fn)')
   if (typeof fn !== 'function') {
     throw new TypeError(`detectAnomaly: fn must be a function, not ${shown(fn)}; setDetectAnomaly takes true or false`)
   }

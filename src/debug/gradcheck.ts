@@ -1,6 +1,6 @@
 // gradcheck: compares the gradients of a function with differences of its values.
 import { tensor } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { formatShape, type Shape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -79,6 +79,7 @@ export async function gradcheck(
   inputs: readonly Tensor[],
   options: GradcheckOptions = {},
 ): Promise<true> {
+  if (arguments.length > 3) throw tooMany(arguments, 'gradcheck(fn, inputs, options)')
   await Promise.resolve() // out of the noGrad or scope that the caller may be in
   checkInputs(fn, inputs)
   checkOptions(options)

@@ -129,6 +129,11 @@ export class Gpu {
     return this.#recording?.memory.pool ?? this.#pool
   }
 
+  /** Whether what is dispatched is noted in a recording instead of run. @internal */
+  get isRecording(): boolean {
+    return this.#recording !== null
+  }
+
   /** Memory for a plan; `dropPlanMemory` ends it. @internal */
   newPlanMemory(): PlanMemory {
     const memory = new PlanMemory(this.device)

@@ -15,6 +15,8 @@ export class Storage {
   integerRange: readonly [number, number] | null = null
   /** Counts writes in place, so that a gradient is never computed from a value that has changed since. @internal */
   version = 0
+  /** Whether what will be in it has been recorded, and no run of its plan has computed it yet. @internal */
+  pending = false
   readonly #buffer: GPUBuffer
   /** What it is a part of, and the bytes from there to it. */
   #outer: Storage | null = null
@@ -63,6 +65,7 @@ export class Storage {
   /** Notes a write in place, also of what this is a part of. @internal */
   wrote(): void {
     this.version++
+    this.pending = false
     this.#outer?.wrote()
   }
 

@@ -1,7 +1,7 @@
 // argmax and argmin: where the largest and the smallest elements are.
 import { looksAcross } from '../capture/current.ts'
 import { empty } from '../tensor/create.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import {
@@ -56,10 +56,12 @@ function placeOf(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, 
  * first NaN if there is one. It has no gradient. Throws ShapeError where there is no element.
  */
 export function argmax(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'argmax(x, dim, options)')
   return placeOf('argmax', x, dim, options)
 }
 
 /** The place of the smallest element, as `argmax` has that of the largest; the first NaN if there is one. */
 export function argmin(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'argmin(x, dim, options)')
   return placeOf('argmin', x, dim, options)
 }

@@ -1,7 +1,7 @@
 // avgPool2d and adaptiveAvgPool2d: means of windows, composed of other operations.
 import { requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { pair, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -57,23 +57,27 @@ export function readAvgPool2d(name: string, options: AvgPool2dOptions) {
  * Throws ShapeError for an input of other than four dimensions, or smaller than the window; TypeError for options that do not fit.
  */
 export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'avgPool2d(x, options)')
   const { kernel, stride, padding, countIncludePad } = readAvgPool2d('avgPool2d', options)
-  const [N, C, H, W] = check('avgPool2d', x)
+  const [, C, H, W] = check('avgPool2d', x)
   const lines: ShapeLine[] = [['input', x.shape, 'N C H W']]
-  const [OH, OW] = [H, W].map((input, i) => {
+  for (const [i, input] of [H, W].entries()) {
     const window = { input, kernel: kernel[i]!, stride: stride[i]!, padding: padding[i]!, dilation: 1 }
-    return outputSize('avgPool2d', { ...window, axis: i === 0 ? 'height' : 'width' }, lines)
-  }) as [number, number]
+    outputSize('avgPool2d', { ...window, axis: i === 0 ? 'height' : 'width' }, lines)
+  }
   return scope(() => {
-    // A convolution of each plane by itself with ones.
-    const ones = full(x.gpu, [1, 1, ...kernel], 1)
-    const sums = conv2d(x.reshape([N * C, 1, H, W]), ones, null, { stride, padding })
+    // A convolution of each channel by itself with ones.
+    const weight = full(x.gpu, [C, Math.min(C, 1), ...kernel], 1)
+    const sums = conv2d(x, weight, null, { stride, padding, groups: Math.max(C, 1) })
     const padded = padding[0] > 0 || padding[1] > 0
     const counts =
       countIncludePad || !padded
         ? kernel[0] * kernel[1]
-        : noGrad(() => conv2d(full(x.gpu, [1, 1, H, W], 1), ones, null, { stride, padding }))
-    return div(sums, counts).reshape([N, C, OH, OW])
+        : noGrad(() => {
+            const ones = full(x.gpu, [1, 1, ...kernel], 1)
+            return conv2d(full(x.gpu, [1, 1, H, W], 1), ones, null, { stride, padding })
+          })
+    return div(sums, counts)
   })
 }
 
@@ -97,6 +101,7 @@ function meansAlong(x: Tensor, dim: number, to: number): Tensor {
  * Throws ShapeError for an input of other than four dimensions, or for a size that is not a whole number, 1 or more.
  */
 export function adaptiveAvgPool2d(x: Tensor, size: number | readonly number[]): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'adaptiveAvgPool2d(x, size)')
   const [OH, OW] = pair('adaptiveAvgPool2d', 'size', size, 1)
   const [, , H, W] = check('adaptiveAvgPool2d', x)
   if (OH === 1 && OW === 1) return mean(x, [2, 3], { keepDim: true })

@@ -4,7 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { type Shape, ShapeError, type ShapeLine, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
@@ -237,6 +237,7 @@ export function checkNormNumbers(operation: string, momentum: number | null, eps
  * Throws ShapeError for a channel of one value in training; TypeError or RangeError for options that do not fit.
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'batchNorm(x, options)')
   requireTensors('batchNorm', { input: x })
   requireOptions('batchNorm', options, KNOWN)
   const { weight = null, bias = null, runningMean = null, runningVar = null, numBatchesTracked = null } = options

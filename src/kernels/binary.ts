@@ -6,6 +6,7 @@ import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op, provideArithmetic } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { noGrad } from '../tensor/modes.ts'
+import { tooMany } from '../tensor/options.ts'
 import {
   broadcastStrides,
   joined,
@@ -112,12 +113,12 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
 
 const ROLES = ['a', 'b', 'condition'] as const
 
-/** The shape that all broadcast to. Throws ShapeError where they do not. @internal */
-export function broadcast(name: string, lines: readonly ShapeLine[]): Shape {
+/** The shape that all broadcast to, without the last dimensions if so many are `apart`. Throws ShapeError where they do not. @internal */
+export function broadcast(name: string, lines: readonly ShapeLine[], apart = 0): Shape {
   const rank = Math.max(...lines.map(([, shape]) => shape.length))
   if (rank > LARGEST_RANK)
     throw new ShapeError(name, `tensors of ${rank} dimensions; at most ${LARGEST_RANK} are possible`, lines)
-  return Array.from({ length: rank }, (_, i) => {
+  return Array.from({ length: rank - apart }, (_, i) => {
     const sizes = new Set(lines.map(([, shape]) => shape[shape.length - rank + i] ?? 1))
     sizes.delete(1)
     if (sizes.size > 1) {
@@ -156,16 +157,19 @@ function applied(op: Op<Operands, Attributes>, a: Operand, b: Operand, c: Tensor
   return apply(op, tensors, { shapes: tensors.map((t) => t?.shape ?? null), number })
 }
 
-/** A function of two. */
+/** A function of two; one without gradients is not on the tape. */
 function binary(name: string, OP: number, gradients?: Gradients): (a: Operand, b: Operand) => Tensor {
   const op = operation(name, OP, gradients)
-  return (a, b) => applied(op, a, b)
+  const signature = `${name}(a, b)`
+  return function (a, b) {
+    if (arguments.length > 2) throw tooMany(arguments, signature)
+    return gradients === 'none' ? noGrad(() => applied(op, a, b)) : applied(op, a, b)
+  }
 }
 
 /** A comparison: 1 where it holds, else 0, in bytes; no gradient passes. */
 function comparison(name: string, OP: number): (a: Operand, b: Operand) => Tensor {
-  const compare = binary(name, OP, 'none')
-  return (a, b) => noGrad(() => compare(a, b))
+  return binary(name, OP, 'none')
 }
 
 /** a + b. Shapes broadcast as NumPy's do; a number may stand for a tensor. Float32. Throws ShapeError for shapes that do not broadcast. */
@@ -217,6 +221,7 @@ const whereOp = operation('where', 7)
  * comparisons make it; a and b are float32.
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'where(condition, a, b)')
   if (!(condition instanceof Tensor)) {
     throw new TypeError(`where: the condition must be a tensor, not ${kindOf(condition)}`)
   }

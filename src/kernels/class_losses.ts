@@ -1,6 +1,6 @@
 // Losses of classes: nllLoss and crossEntropy, with weights, smoothed labels and probabilities for a target.
 import { requireTogether } from '../tensor/autograd.ts'
-import { requireOptions, requireShare } from '../tensor/options.ts'
+import { requireOptions, requireShare, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError, sameShape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -105,6 +105,7 @@ function ofLabelled(logs: Tensor, labels: Tensor, { reduction, ignoreIndex, weig
  * that are `ignoreIndex` do not count, as in `crossEntropy`; so are labels refused that are not classes. PyTorch's nll_loss.
  */
 export function nllLoss(input: Tensor, target: Labels, options: NLLLossOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'nllLoss(input, target, options)')
   const read = readNLL('nllLoss', options)
   requireScores('nllLoss', 'input', input, target, read.weight)
   return scope(() =>
@@ -157,6 +158,7 @@ function ofRows(logits: Tensor, labels: Tensor, { reduction, ignoreIndex }: Read
  * label that is not a class; for labels that were computed on the GPU the loss is NaN instead.
  */
 export function crossEntropy(logits: Tensor, target: Labels, options: CrossEntropyOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'crossEntropy(logits, target, options)')
   const read = readCrossEntropy('crossEntropy', options)
   requireScores('crossEntropy', 'logits', logits, target, read.weight)
   if (target instanceof Tensor && target.dtype === 'float32') {

@@ -4,10 +4,10 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, tooMany } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { type Attributes, type Conv2dOptions, conv2d, conv2dShape, WHOLE, zeroChannel } from './conv2d.ts'
+import { type Conv2dOptions, type ConvAttributes, conv2d, conv2dShape, WHOLE, zeroChannel } from './conv2d.ts'
 import { tuneFused } from './conv2d_relu_max_pool2d_tuning.ts'
 import { sizesOf, weightParts } from './conv2d_tuning.ts'
 import { full } from './fill.ts'
@@ -29,7 +29,7 @@ const file = new KernelFile('conv2d_relu_max_pool2d', wgsl.conv2d_relu_max_pool2
 function plan(
   gpu: Gpu,
   [input, weight, output]: readonly [Shape, Shape, Shape],
-  { stride, padding, dilation }: Attributes,
+  { stride, padding, dilation }: ConvAttributes,
   bias: boolean,
 ) {
   const [N, C, H, W] = input as [number, number, number, number]
@@ -111,7 +111,7 @@ function backwardWeight(
   })
 }
 
-const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], Attributes> = {
+const fusedOp: Op<readonly [Tensor, Tensor, Tensor | null], ConvAttributes> = {
   name: NAME,
 
   shape(inputs, attributes) {
@@ -185,15 +185,16 @@ export function conv2dReluMaxPool2d(
   input: Tensor,
   weight: Tensor,
   bias: Tensor | null = null,
-  options: Conv2dOptions = {},
+  options: Omit<Conv2dOptions, 'groups'> = {},
 ): Tensor {
+  if (arguments.length > 4) throw tooMany(arguments, 'conv2dReluMaxPool2d(input, weight, bias, options)')
   requireTensors(NAME, bias === null ? { input, weight } : { input, weight, bias })
   requireOptions(NAME, options, ['stride', 'padding', 'dilation'])
   const stride = pair(NAME, 'stride', options.stride ?? 1, 1)
   const padding = pair(NAME, 'padding', options.padding ?? 0, 0)
   const dilation = pair(NAME, 'dilation', options.dilation ?? 1, 1)
   const inputs = [input, weight, bias] as const
-  const attributes = { stride, padding, dilation }
+  const attributes = { stride, padding, dilation, groups: 1 }
   if (!fuses(weight.shape)) {
     fusedOp.shape(inputs, attributes)
     return maxPool2d(relu(conv2d(input, weight, bias, options)), { kernelSize: 2 })

@@ -42,6 +42,8 @@ export interface Correlation {
   /** Height and width of what is computed. */
   readonly OH: number
   readonly OW: number
+  /** Groups, of which inChannels and outChannels are one's; 1 unless given. */
+  readonly groups?: number
 }
 
 /** The sizes that a shape consists of, as tunings are keyed by it: those of the kernels' Params. */
@@ -78,6 +80,12 @@ export function maySlice(multiplyAdds: number, adapterClass: AdapterClass): bool
   return multiplyAdds >= TUNING.conv2d_correlate[adapterClass].worthDispatches
 }
 
+/** Output channels of a variant that serves many layers. Groups may have few: one, as in depthwise convolutions, or four. */
+function anyBlock(outChannels: number, groups: number, any: number): number {
+  if (groups === 1 || outChannels > 4) return any
+  return outChannels === 1 ? 1 : Math.min(any, 4)
+}
+
 /** `unitStep`: whether horizontal stride and dilation are 1; `slices` as `maySlice` says; `chosen` goes before the table. */
 export function tuneCorrelate(
   layer: Correlation,
@@ -85,12 +93,12 @@ export function tuneCorrelate(
   adapterClass: AdapterClass,
   chosen: Numbers = {},
 ): CorrelateTuning {
-  const { inChannels, outChannels, KH, KW, OH, OW } = layer
-  const work = inChannels * outChannels * KH * KW * OH * OW
+  const { inChannels, outChannels, KH, KW, OH, OW, groups = 1 } = layer
+  const work = groups * inChannels * outChannels * KH * KW * OH * OW
   const fixed = unitStep && KW <= LARGEST_FIXED && work >= WORTH_A_VARIANT
   const row = TUNING.conv2d_correlate[adapterClass]
-  const widest = chosen.OCB ?? (fixed ? Math.min(outChannels, row.OCB) : row.anyOCB)
-  const whole = Math.ceil(outChannels / widest) * blockBytes(layer, widest) <= UNIFORM_BYTES
+  const widest = chosen.OCB ?? (fixed ? Math.min(outChannels, row.OCB) : anyBlock(outChannels, groups, row.anyOCB))
+  const whole = groups * Math.ceil(outChannels / widest) * blockBytes(layer, widest) <= UNIFORM_BYTES
   const narrower = chosen.OCB === undefined ? [widest, 4] : [widest]
   const sliced = slices && !whole ? narrower.find((OCB) => bindable(blockBytes(layer, OCB))) : undefined
   const OCB = sliced ?? widest
@@ -119,8 +127,8 @@ export interface CorrelatePlan {
 }
 
 export function planCorrelate(layer: Correlation, { OCB, WEIGHTS_UNIFORM }: CorrelateTuning): CorrelatePlan {
-  const { inChannels, outChannels, KH, KW } = layer
-  const blocks = Math.ceil(outChannels / OCB)
+  const { inChannels, outChannels, KH, KW, groups = 1 } = layer
+  const blocks = groups * Math.ceil(outChannels / OCB)
   const sums = Math.ceil(inChannels / Math.max(1, Math.floor(TERMS / (KH * KW))))
   const channels = Math.ceil(inChannels / sums)
   const quadsOfBlock = (channels: number) => channels * KH * KW * Math.ceil(OCB / 4)
@@ -142,18 +150,18 @@ function taps(K: number, fixed: boolean, most: number, any: number): number {
 
 /** `slides`: whether horizontal stride and dilation are equal. */
 export function tuneWeight(
-  { inChannels, outChannels, KH, KW, OH, OW }: Correlation,
+  { inChannels, outChannels, KH, KW, OH, OW, groups = 1 }: Correlation,
   slides: boolean,
   adapterClass: AdapterClass,
   chosen: Numbers = {},
 ): WeightTuning {
   const row = TUNING.conv2d_weight[adapterClass]
-  const fixed = inChannels * outChannels * KH * KW * OH * OW >= WORTH_A_VARIANT
+  const fixed = groups * inChannels * outChannels * KH * KW * OH * OW >= WORTH_A_VARIANT
   return {
     WG: row.WG,
     IMAGES: 32,
     LANES: row.LANES,
-    DW_OC: fixed ? Math.min(outChannels, row.DW_OC) : row.anyOC,
+    DW_OC: fixed ? Math.min(outChannels, row.DW_OC) : anyBlock(outChannels, groups, row.anyOC),
     DW_TY: taps(KH, fixed, row.DW_TY, row.anyTY),
     DW_TX: taps(KW, fixed, row.DW_TX, row.anyTX),
     DW_SLIDE: slides ? 1 : 0,
@@ -168,7 +176,7 @@ export interface WeightParts {
   readonly plan: PartsPlan
 }
 
-/** OH and OW: rows and columns of what is summed over. */
+/** C: channels that a filter has; OH and OW: rows and columns of what is summed over. */
 export function weightParts(
   { N, C, F, KH, KW, OH, OW }: Pick<ConvShape, 'N' | 'C' | 'F' | 'KH' | 'KW' | 'OH' | 'OW'>,
   { IMAGES, LANES }: Pick<WeightTuning, 'IMAGES' | 'LANES'>,

@@ -5,7 +5,7 @@ import { KernelFile, type Numbers } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty, INTEGERS } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import {
   broadcastStrides,
@@ -261,6 +261,7 @@ const flipOp = movesOf('flip')
  * Any type. Throws ShapeError unless every dimension is named once.
  */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'permute(x, dims)')
   requireTensors('permute', { input: x })
   requireList('permute', 'dims', dims, '[1, 0]')
   requireInput('permute', x)
@@ -277,6 +278,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
  * Throws ShapeError for a dimension that x does not have.
  */
 export function transpose(x: Tensor, a: number, b: number): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'transpose(x, a, b)')
   requireTensors('transpose', { input: x })
   requireInput('transpose', x)
   const [from, to] = [dimensionOf('transpose', a, x.shape), dimensionOf('transpose', b, x.shape)]
@@ -289,6 +291,7 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
  * Throws ShapeError for a dimension that x does not have or that is given twice.
  */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'flip(x, dims)')
   requireTensors('flip', { input: x })
   const list = typeof dims === 'number' ? [dims] : dims
   requireList('flip', 'dims', list, '[0, 1]')
@@ -358,6 +361,7 @@ const selectOp = rangeOf('select')
  * ShapeError for a dimension that x does not have, RangeError for places or a step that are not whole numbers.
  */
 export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_INFINITY, step = 1): Tensor {
+  if (arguments.length > 5) throw tooMany(arguments, 'slice(x, dim, start, end, step)')
   requireTensors('slice', { input: x })
   requireInput('slice', x)
   const own = dimensionOf('slice', dim, x.shape)
@@ -386,6 +390,7 @@ export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_I
  * Throws ShapeError for a dimension or a place that x does not have.
  */
 export function select(x: Tensor, dim: number, index: number): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'select(x, dim, index)')
   requireTensors('select', { input: x })
   requireInput('select', x)
   const own = dimensionOf('select', dim, x.shape)
@@ -438,6 +443,7 @@ const fits = (from: number, to: number) => from === to || from === 1
  * gradient of an element is the sum over all of its copies. Throws ShapeError for another size than x has, unless x has 1.
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'expand(x, shape)')
   requireTensors('expand', { input: x })
   requireList('expand', 'shape', shape, '[2, 3]')
   requireInput('expand', x)
@@ -451,6 +457,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
  * ShapeError for fewer numbers than dimensions or for one that is not a whole number.
  */
 export function repeat(x: Tensor, sizes: readonly number[]): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'repeat(x, sizes)')
   requireTensors('repeat', { input: x })
   requireList('repeat', 'sizes', sizes, '[2, 3]')
   requireInput('repeat', x)
@@ -560,6 +567,7 @@ function requireTensorList(operation: string, tensors: readonly Tensor[]): Tenso
  * the end. All of one type. Throws ShapeError for shapes that do not fit, TypeError for an empty list.
  */
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'cat(tensors, dim)')
   const first = requireTensorList('cat', tensors)
   const own = dimensionOf('cat', dim, first.shape, 'tensors[0]')
   return apply(catOp, tensors, { dim: own, counts: tensors.map(({ shape }) => shape[own] ?? 0) })
@@ -570,6 +578,7 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
  * type. Throws ShapeError for shapes that differ, TypeError for an empty list.
  */
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'stack(tensors, dim)')
   const { shape } = requireTensorList('stack', tensors)
   for (const [i, t] of tensors.entries()) {
     t.checkUsable('stack')
@@ -602,6 +611,7 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
  * last piece may be smaller. Any type. Throws ShapeError for sizes that do not fit.
  */
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
+  if (arguments.length > 3) throw tooMany(arguments, 'split(x, sizes, dim)')
   requireTensors('split', { input: x })
   requireInput('split', x)
   x.checkUsable('split')
@@ -715,6 +725,7 @@ function wordOf(value: number, dtype: DType): number {
  * padding that does not fit.
  */
 export function pad(x: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'pad(x, padding, options)')
   requireTensors('pad', { input: x })
   requireOptions('pad', options, ['mode', 'value'])
   const { mode = 'constant', value } = options
@@ -827,6 +838,7 @@ function triangle(op: typeof triuOp, x: Tensor, diagonal: number): Tensor {
  * Throws ShapeError for fewer than two dimensions.
  */
 export function triu(x: Tensor, diagonal = 0): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'triu(x, diagonal)')
   return triangle(triuOp, x, diagonal)
 }
 
@@ -835,5 +847,6 @@ export function triu(x: Tensor, diagonal = 0): Tensor {
  * Throws ShapeError for fewer than two dimensions.
  */
 export function tril(x: Tensor, diagonal = 0): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'tril(x, diagonal)')
   return triangle(trilOp, x, diagonal)
 }

@@ -2,6 +2,7 @@
 import { looksAcross } from '../capture/current.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
+import { tooMany } from '../tensor/options.ts'
 import { type Shape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { dimOf, emitScan } from './reduce.ts'
@@ -36,6 +37,7 @@ function summedUp(x: Tensor, shape: Shape, dim: number, reverse: boolean): Tenso
  * order. Float32, any shape. Throws ShapeError for a `dim` that is not there.
  */
 export function cumsum(x: Tensor, dim: number): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'cumsum(x, dim)')
   requireTensors('cumsum', { input: x })
   const along = dimOf('cumsum', x.shape, dim)
   if (along === 0 && (x.shape[0] ?? 1) > 1) looksAcross('cumsum along dim 0', x)

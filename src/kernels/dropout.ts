@@ -1,7 +1,7 @@
 // dropout: some elements are 0, at random.
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { DRAW_WORDS, draw, randomFile, requireProbability, stepsOf } from './random.ts'
 import { groupsForElements, requireTensors, requireType } from './support.ts'
@@ -58,6 +58,7 @@ const op: Op<readonly [Tensor], number> = {
  * like those of `rand`. Throws RangeError unless p is from 0 to 1.
  */
 export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'dropout(x, options)')
   requireOptions('dropout', options, ['p', 'training'])
   requireFlags('dropout', options, ['training'])
   const { p = 0.5, training = true } = options

@@ -5,6 +5,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type GradientOf, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
+import { tooMany } from '../tensor/options.ts'
 import { type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { copyColumns } from './copy.ts'
@@ -39,6 +40,9 @@ const eights = (n: number) => Math.ceil(n / 8)
 function asRows(t: Pick<Tensor, 'shape'>): [number, number] {
   return [sizeOf(t.shape.slice(0, -1)), t.shape.at(-1)!]
 }
+
+/** An input of one dimension: its dimension 0 is summed over. */
+const summedOver = (input: Tensor): Tensor[] => (input.shape.length === 1 ? [input] : [])
 
 type LinearInputs = readonly [Tensor, Tensor, Tensor | null]
 
@@ -358,12 +362,13 @@ function emitPacked(gpu: Gpu, params: Params, { dy, input, weight, y }: Operands
 
 /**
  * input [N, I] times the transpose of weight [O, I], plus bias [O] or null → [N, O]: PyTorch's layout. Instead of N the
- * input may have any number of dimensions. The weight may be as large as a buffer, other tensors as a binding: GpuError
- * beyond. Throws ShapeError when the sizes do not fit.
+ * input may have any number of dimensions, or none: [I] → [O]. The weight may be as large as a buffer, other tensors as a
+ * binding: GpuError beyond. Throws ShapeError when the sizes do not fit.
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'linear(input, weight, bias)')
   requireTensors('linear', bias === null ? { input, weight } : { input, weight, bias })
-  looksAcross('linear', weight)
+  looksAcross('linear', weight, ...summedOver(input))
   return apply(linearOp, [input, weight, bias], ALONE)
 }
 
@@ -372,8 +377,9 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
  * output is.
  */
 export function linearRelu(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'linearRelu(input, weight, bias)')
   requireTensors('linearRelu', bias === null ? { input, weight } : { input, weight, bias })
-  looksAcross('linearRelu', weight)
+  looksAcross('linearRelu', weight, ...summedOver(input))
   return apply(linearReluOp, [input, weight, bias], ALONE)
 }
 

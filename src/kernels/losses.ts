@@ -1,7 +1,7 @@
 // Losses of numbers: how far an input is from its target, element by element, composed of other operations.
 import { apply, type Op, requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError, type ShapeLine, sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -176,6 +176,7 @@ const weighted = (losses: Tensor, weight: Tensor | undefined) => (weight ? mul(l
  * elements is NaN. Throws ShapeError unless both have the same shape: PyTorch broadcasts them with a warning.
  */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'mseLoss(input, target, options)')
   const { reduction } = readLoss('mseLoss', options)
   requirePair('mseLoss', input, target)
   return scope(() => reduced(square(sub(input, target)), reduction))
@@ -183,6 +184,7 @@ export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}
 
 /** |input − target|, as `mseLoss`; the gradient where they are equal is 0. */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'l1Loss(input, target, options)')
   const { reduction } = readLoss('l1Loss', options)
   requirePair('l1Loss', input, target)
   return scope(() => reduced(abs(sub(input, target)), reduction))
@@ -193,6 +195,7 @@ export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {})
  * RangeError for a beta that is negative or not finite.
  */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1LossOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'smoothL1Loss(input, target, options)')
   const { reduction, beta } = readSmoothL1('smoothL1Loss', options)
   requirePair('smoothL1Loss', input, target)
   return scope(() => {
@@ -209,6 +212,7 @@ export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Los
  * that is not positive or not finite.
  */
 export function huberLoss(input: Tensor, target: Tensor, options: HuberLossOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'huberLoss(input, target, options)')
   const { reduction, delta } = readHuber('huberLoss', options)
   requirePair('huberLoss', input, target)
   return scope(() => {
@@ -251,6 +255,7 @@ const bceOp: Op<readonly [Tensor, Tensor], null> = {
  * at. `bceWithLogitsLoss` is more exact, since it needs no sigmoid before it.
  */
 export function bceLoss(input: Tensor, target: Tensor, options: BCELossOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'bceLoss(input, target, options)')
   const { reduction, weight } = readBCE('bceLoss', options)
   requirePair('bceLoss', input, target, { weight })
   return scope(() => reduced(weighted(apply(bceOp, [input, target], null), weight), reduction))
@@ -261,6 +266,7 @@ export function bceLoss(input: Tensor, target: Tensor, options: BCELossOptions =
  * times `weight` if there is one. No logarithm is cut off.
  */
 export function bceWithLogitsLoss(input: Tensor, target: Tensor, options: BCEWithLogitsLossOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'bceWithLogitsLoss(input, target, options)')
   const { reduction, weight, posWeight } = readBCEWithLogits('bceWithLogitsLoss', options)
   requirePair('bceWithLogitsLoss', input, target, { weight, posWeight })
   return scope(() => {
@@ -277,6 +283,7 @@ export function bceWithLogitsLoss(input: Tensor, target: Tensor, options: BCEWit
  * A target of 0 gives 0, and its own gradient is NaN, as in PyTorch; a negative one gives NaN.
  */
 export function klDivLoss(input: Tensor, target: Tensor, options: KLDivLossOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'klDivLoss(input, target, options)')
   const { reduction, logTarget } = readKLDiv('klDivLoss', options)
   requirePair('klDivLoss', input, target)
   return scope(() => {

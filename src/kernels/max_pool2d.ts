@@ -3,7 +3,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
 import { gradEnabled } from '../tensor/modes.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, tooMany } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
@@ -104,6 +104,7 @@ const maxPool2dOp: Op<readonly [Tensor], Attributes> = {
  * padding is at most half of the kernel size. `stride` is the kernel size unless given. Numbers or [height, width].
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'maxPool2d(x, options)')
   requireTensors('maxPool2d', { input: x })
   requireOptions('maxPool2d', options, ['kernelSize', 'stride', 'padding'])
   const kernel = pair('maxPool2d', 'kernelSize', options.kernelSize, 1)

@@ -4,6 +4,7 @@ import { argmax, argmin } from './argmax.ts'
 import { add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub } from './binary.ts'
 import { expand, flip, permute, repeat, select, slice, split, transpose, tril, triu } from './copy.ts'
 import { cumsum } from './cumsum.ts'
+import { matmul } from './matmul.ts'
 import { logSumExp, max, mean, min, norm, prod, std, sum, var as variance } from './reductions.ts'
 import { logSoftmax, softmax } from './softmax.ts'
 import { gather, indexSelect } from './take.ts'
@@ -14,7 +15,7 @@ const functions = {
   ...unary,
   ...{ expand, flip, permute, repeat, select, slice, split, transpose, tril, triu, gather, indexSelect },
   ...{ argmax, argmin, cumsum, logSumExp, max, mean, min, norm, prod, std, sum, var: variance, logSoftmax, softmax },
-  ...{ add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub },
+  ...{ add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub, matmul },
 } as const
 
 type Functions = typeof functions

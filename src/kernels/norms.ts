@@ -2,7 +2,7 @@
 // they are composed of other operations.
 import { requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { formatShape, type Shape, ShapeError, type ShapeLine, sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -129,6 +129,7 @@ export function layerNorm(
   bias?: Tensor | null,
   eps = 1e-5,
 ): Tensor {
+  if (arguments.length > 5) throw tooMany(arguments, 'layerNorm(x, normalizedShape, weight, bias, eps)')
   check('layerNorm', x, weight, bias, eps)
   const dims = lastDims('layerNorm', x, readNormalizedShape('layerNorm', normalizedShape), weight, bias)
   const layout = lastLayout(x, dims.length, eps)
@@ -144,6 +145,7 @@ export function layerNorm(
  * Throws ShapeError for shapes that do not fit; TypeError or RangeError for other arguments that do not.
  */
 export function rmsNorm(x: Tensor, normalizedShape: number | Shape, weight?: Tensor | null, eps = 2 ** -23): Tensor {
+  if (arguments.length > 4) throw tooMany(arguments, 'rmsNorm(x, normalizedShape, weight, eps)')
   check('rmsNorm', x, weight, null, eps)
   const dims = lastDims('rmsNorm', x, readNormalizedShape('rmsNorm', normalizedShape), weight, null)
   const layout = lastLayout(x, dims.length, eps)
@@ -159,6 +161,7 @@ export function rmsNorm(x: Tensor, normalizedShape: number | Shape, weight?: Ten
  * that do not fit; TypeError or RangeError for other arguments that do not.
  */
 export function groupNorm(x: Tensor, groups: number, weight?: Tensor | null, bias?: Tensor | null, eps = 1e-5): Tensor {
+  if (arguments.length > 5) throw tooMany(arguments, 'groupNorm(x, groups, weight, bias, eps)')
   check('groupNorm', x, weight, bias, eps)
   const [N, C] = requireChannels('groupNorm', x)
   const input = channelLine(x.shape)
@@ -177,6 +180,7 @@ export function groupNorm(x: Tensor, groups: number, weight?: Tensor | null, bia
  * Throws ShapeError for channels of one value, and for shapes that do not fit; TypeError or RangeError for options that do not.
  */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'instanceNorm(x, options)')
   requireOptions('instanceNorm', options, ['weight', 'bias', 'eps'])
   const { weight, bias, eps = 1e-5 } = options
   check('instanceNorm', x, weight, bias, eps)

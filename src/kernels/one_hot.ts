@@ -1,6 +1,6 @@
 // oneHot: labels as rows with a single 1.
 import { empty } from '../tensor/create.ts'
-import { shown } from '../tensor/options.ts'
+import { shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { requireTensors } from './support.ts'
 import { emitOneHot, requireIndex } from './take.ts'
@@ -11,6 +11,7 @@ import { emitOneHot, requireIndex } from './take.ts'
  * values are known to the GPU alone, such an index gives a row of NaN.
  */
 export function oneHot(index: Tensor, classes: number): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'oneHot(index, classes)')
   requireTensors('oneHot', { index })
   if (!Number.isSafeInteger(classes) || classes < 1) {
     throw new RangeError(`oneHot: classes must be a whole number, 1 or more, not ${shown(classes)}`)

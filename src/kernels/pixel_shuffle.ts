@@ -1,6 +1,6 @@
 // pixelShuffle: channels become pixels, composed of reshapes and a permutation.
 import { requireTogether } from '../tensor/autograd.ts'
-import { shown } from '../tensor/options.ts'
+import { shown, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -14,6 +14,7 @@ import { requireRank, requireTensors, requireType } from './support.ts'
  * Throws ShapeError for an input of other than four dimensions, and for an r whose square does not divide the channels.
  */
 export function pixelShuffle(x: Tensor, r: number): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'pixelShuffle(x, r)')
   requireTensors('pixelShuffle', { input: x })
   requireTogether('pixelShuffle', [x])
   requireType('pixelShuffle', 'input', x)

@@ -5,7 +5,7 @@ import { KernelFile } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { empty, type TensorOptions } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { defaultGenerator } from '../tensor/random.ts'
 import { checkShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -88,6 +88,7 @@ function drawn(name: string, shape: Shape, OP: number, options: RandomOptions, b
  * ShapeError for a size that is not one.
  */
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'rand(shape, options)')
   return drawn('rand', shape, 0, options)
 }
 
@@ -96,6 +97,7 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
  * those of `rand`; the last bits may differ from adapter to adapter, by WGSL's accuracy of a division and a root.
  */
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'randn(shape, options)')
   return drawn('randn', shape, 1, options)
 }
 
@@ -104,6 +106,7 @@ export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
  * those of `rand`. Throws RangeError unless p is from 0 to 1.
  */
 export function bernoulli(p: number, shape: Shape, options: RandomOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'bernoulli(p, shape, options)')
   requireProbability('bernoulli', p)
   return drawn('bernoulli', shape, 2, options, stepsOf(p))
 }

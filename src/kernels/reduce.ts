@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsFor, groupsForElements, kindOf, withScratch } from './support.ts'
+import type { AdapterClass } from './tuning.ts'
 
 const file = new KernelFile('reduce', wgsl.reduce)
 const scanSums = file.entry('scan_sums')
@@ -18,6 +19,9 @@ export const firstOf = file.entry('first_of')
 // As the shader's constants of these names.
 const FOLD = 64
 const BLOCK = 4096
+const PART = 256
+const LANES = 4
+const GROUP = 64
 const SCAN = 64
 const OPS = { sum: 0, product: 1, largest: 2, smallest: 2 } as const
 const FINISHES = { none: 0, divide: 1, dividePlus: 2, divideRoot: 3, root: 4, power: 5, logPlus: 6 } as const
@@ -52,8 +56,8 @@ const GRADIENTS = {
 /** All bits, by which the smallest is found as the largest. */
 const ALL = 0xffffffff
 
-/** Elements from which on a workgroup makes a result, rather than a thread. */
-const WORTH_A_BLOCK = 256
+/** Neighbours from which on a pass takes them as blocks. */
+const WORTH_A_BLOCK = 32
 
 /** Neighbours that the threads of a workgroup should read, where rows are shorter. */
 const WIDTH = 64
@@ -104,7 +108,8 @@ function lanesOf(R: number, inner: number): number {
 const BINDINGS = {
   fold: ['x', 'out'],
   fold_vectors: ['x_vectors', 'out_vectors'],
-  fold_block: ['x_vectors', 'out'],
+  fold_lines: ['x_vectors', 'out'],
+  fold_blocks: ['x_vectors', 'out'],
 } as const
 
 interface Pass {
@@ -124,11 +129,19 @@ export function threadPass(outer: number, R: number, inner: number, vectors: boo
   return { parts, lanes, entry: vectors ? 'fold_vectors' : 'fold', groups }
 }
 
-function passOf(outer: number, R: number, inner: number): Pass {
-  if (inner === 1 && R >= WORTH_A_BLOCK && (outer === 1 || R % 4 === 0)) {
-    const parts = Math.ceil(R / BLOCK)
-    return { parts, lanes: 1, entry: 'fold_block', groups: outer * parts }
-  }
+/**
+ * A pass over rows of neighbours. A thread makes a result where the adapter computes on the processor, for which barriers are
+ * dear; elsewhere as many threads as a block has lanes, so that neighbours read neighbours.
+ */
+function blockPass(adapterClass: AdapterClass, outer: number, R: number): Pass {
+  const parts = Math.ceil(R / BLOCK)
+  if (adapterClass === 'cpu') return { parts, lanes: 1, entry: 'fold_lines', groups: groupsFor(outer * parts) }
+  const threads = LANES * 2 ** Math.ceil(Math.log2(Math.ceil(Math.min(R, BLOCK) / PART)))
+  return { parts, lanes: threads, entry: 'fold_blocks', groups: Math.ceil((outer * parts * threads) / GROUP) }
+}
+
+function passOf({ info }: Gpu, outer: number, R: number, inner: number): Pass {
+  if (inner === 1 && R >= WORTH_A_BLOCK && (outer === 1 || R % 4 === 0)) return blockPass(info.adapterClass, outer, R)
   return threadPass(outer, R, inner, inner % 4 === 0)
 }
 
@@ -150,7 +163,7 @@ export function fold(x: Tensor, dims: readonly number[], shape: Shape, name: str
     const R = runs[at]?.size ?? 1
     const inner = sizeOf(runs.slice(at + 1).map(({ size }) => size))
     const outer = sizeOf(runs.slice(0, Math.max(0, at)).map(({ size }) => size))
-    const { parts, lanes, entry, groups } = passOf(outer, R, inner)
+    const { parts, lanes, entry, groups } = passOf(gpu, outer, R, inner)
     if (at >= 0) runs.splice(at, 1, ...(parts > 1 ? [{ size: parts, reduced: true }] : []))
     const last = !runs.some((run) => run.reduced)
     const out = last ? empty(gpu, shape, 'float32', name) : empty(gpu, [outer * parts * inner], 'float32', name)

@@ -2,7 +2,7 @@
 import { looksAcross } from '../capture/current.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { type Shape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
@@ -222,11 +222,13 @@ function reduce(
  * Throws ShapeError for a `dim` that is not there or appears twice.
  */
 export function sum(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'sum(x, dim, options)')
   return reduce(sumOp, x, dim, options)
 }
 
 /** The mean of the elements along `dim`, which `sum` describes: their sum divided by their number. Of no elements it is NaN. */
 export function mean(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'mean(x, dim, options)')
   return reduce(meanOp, x, dim, options)
 }
 
@@ -235,6 +237,7 @@ export function mean(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor 
  * in PyTorch's amax. Throws ShapeError where there is no element.
  */
 export function max(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'max(x, dim, options)')
   return reduce(maxOp, x, dim, options)
 }
 
@@ -243,6 +246,7 @@ export function max(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor {
  * as in PyTorch's amin. Throws ShapeError where there is no element.
  */
 export function min(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'min(x, dim, options)')
   return reduce(minOp, x, dim, options)
 }
 
@@ -251,6 +255,7 @@ export function min(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor {
  * where some of them are 0. Of no elements it is 1.
  */
 export function prod(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'prod(x, dim, options)')
   return reduce(prodOp, x, dim, options)
 }
 
@@ -265,6 +270,7 @@ function readCorrection(name: string, { correction = 1 }: VarianceOptions): numb
  * Throws TypeError for a correction that is not a number.
  */
 export function variance(x: Tensor, dim?: Dim, options: VarianceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'var(x, dim, options)')
   requireOptions('var', options, ['correction', 'keepDim'])
   return reduce(varOp, x, dim, options, ['correction'], readCorrection('var', options))
 }
@@ -273,6 +279,7 @@ export { variance as var }
 
 /** The standard deviation: the square root of `var`. Its gradient is 0 where it is 0. */
 export function std(x: Tensor, dim?: Dim, options: VarianceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'std(x, dim, options)')
   requireOptions('std', options, ['correction', 'keepDim'])
   return reduce(stdOp, x, dim, options, ['correction'], readCorrection('std', options))
 }
@@ -283,6 +290,7 @@ export function std(x: Tensor, dim?: Dim, options: VarianceOptions = {}): Tensor
  * 0. Throws ShapeError where there is no element for p < 0 and p = Infinity, TypeError for a p that is not a number.
  */
 export function norm(x: Tensor, options: NormOptions = {}): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'norm(x, options)')
   requireOptions('norm', options, ['p', 'dim', 'keepDim'])
   const { p = 2, dim } = options
   requireNumber('norm', 'p', p)
@@ -294,5 +302,6 @@ export function norm(x: Tensor, options: NormOptions = {}): Tensor {
  * it is −Infinity.
  */
 export function logSumExp(x: Tensor, dim?: Dim, options: ReduceOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'logSumExp(x, dim, options)')
   return reduce(logSumExpOp, x, dim, options)
 }

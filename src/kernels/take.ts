@@ -5,7 +5,7 @@ import { KernelFile, type Numbers } from '../gpu/kernel.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { dimensionOf, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -174,6 +174,7 @@ const embeddingOp = rowsOf('embedding')
  * gives rows of NaN, in int32 of -2147483648, which is no index either.
  */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'indexSelect(x, dim, index)')
   requireTensors('indexSelect', { input: x, index })
   requireType('indexSelect', 'input', x, ['float32', 'int32'])
   const own = dimensionOf('indexSelect', dim, x.shape)
@@ -197,6 +198,7 @@ export interface EmbeddingOptions {
  * there. Where the values of the index are known to the GPU alone, such an index gives rows of NaN.
  */
 export function embedding(weight: Tensor, index: Tensor, options: EmbeddingOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'embedding(weight, index, options)')
   requireTensors('embedding', { weight, index })
   requireOptions('embedding', options, ['paddingIdx'])
   requireType('embedding', 'weight', weight)
@@ -273,6 +275,7 @@ export function ofLabels(scores: Tensor, labels: Tensor, skipped: number): Tenso
  * known to the GPU alone, such an index gives NaN, in int32 -2147483648, which is no index either.
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'gather(x, dim, index)')
   requireTensors('gather', { input: x, index })
   requireType('gather', 'input', x, ['float32', 'int32'])
   const own = dimensionOf('gather', dim, x.shape)

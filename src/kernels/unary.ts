@@ -2,7 +2,7 @@
 import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op } from '../tensor/autograd.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { groupsForElements, requireNumber, requireTensors, requireType } from './support.ts'
@@ -49,7 +49,11 @@ function operation(name: string, OP: number): Op<readonly [Tensor], Numbers> {
 /** A function without options. */
 function unary(name: string, OP: number): (x: Tensor) => Tensor {
   const op = operation(name, OP)
-  return (x) => applied(op, x)
+  const signature = `${name}(x)`
+  return function (x) {
+    if (arguments.length > 1) throw tooMany(arguments, signature)
+    return applied(op, x)
+  }
 }
 
 function applied(op: Op<readonly [Tensor], Numbers>, x: Tensor, numbers: Partial<Numbers> = {}): Tensor {
@@ -121,12 +125,14 @@ const clampOp = operation('clamp', 23)
 
 /** The input where it is positive, else `negativeSlope` times it; the gradient at 0 is the slope. Any shape, float32. */
 export function leakyRelu(x: Tensor, negativeSlope = 0.01): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'leakyRelu(x, negativeSlope)')
   requireNumber('leakyRelu', 'negativeSlope', negativeSlope)
   return applied(leakyReluOp, x, { a: negativeSlope })
 }
 
 /** The input where it is positive, else alpha · (eˣ − 1). Any shape, float32. */
 export function elu(x: Tensor, alpha = 1): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'elu(x, alpha)')
   requireNumber('elu', 'alpha', alpha)
   return applied(eluOp, x, { a: alpha })
 }
@@ -139,6 +145,7 @@ export interface GeluOptions {
 
 /** x Φ(x), where Φ is the distribution function of the normal distribution; −∞ gives NaN. Any shape, float32. */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'gelu(x, options)')
   requireOptions('gelu', options, ['approximate'])
   const { approximate = 'none' } = options
   if (!Object.hasOwn(geluOps, approximate)) {
@@ -158,6 +165,7 @@ export interface ClampOptions {
  * bounds, and at them. Any shape, float32.
  */
 export function clamp(x: Tensor, options: ClampOptions): Tensor {
+  if (arguments.length > 2) throw tooMany(arguments, 'clamp(x, options)')
   requireOptions('clamp', options, ['min', 'max'])
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = options
   if (options.min === undefined && options.max === undefined) throw new TypeError('clamp: give min, max or both')

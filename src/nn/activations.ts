@@ -2,12 +2,21 @@
 import { softmax } from '../kernels/softmax.ts'
 import { requireNumber } from '../kernels/support.ts'
 import { elu, type GeluOptions, gelu, leakyRelu, relu, sigmoid, silu, softplus, tanh } from '../kernels/unary.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 
+/** A function of each element as a layer, without options. */
+abstract class Plain extends Module {
+  /** Throws TypeError for arguments: there are none, such as PyTorch's `inplace`. */
+  constructor() {
+    super()
+    if (arguments.length > 0) throw tooMany(arguments, `nn.${new.target.name}()`)
+  }
+}
+
 /** relu as a layer. */
-export class ReLU extends Module {
+export class ReLU extends Plain {
   override forward(x: Tensor): Tensor {
     return relu(x)
   }
@@ -19,6 +28,7 @@ export class LeakyReLU extends Module {
 
   /** Throws TypeError for a slope that is not a number. */
   constructor(negativeSlope = 0.01) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.LeakyReLU(negativeSlope)')
     super()
     requireNumber('nn.LeakyReLU', 'negativeSlope', negativeSlope)
     this.#negativeSlope = negativeSlope
@@ -35,6 +45,7 @@ export class ELU extends Module {
 
   /** Throws TypeError for an alpha that is not a number. */
   constructor(alpha = 1) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.ELU(alpha)')
     super()
     requireNumber('nn.ELU', 'alpha', alpha)
     this.#alpha = alpha
@@ -51,6 +62,7 @@ export class GELU extends Module {
 
   /** Throws TypeError for an option that gelu does not have. */
   constructor(options: GeluOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.GELU(options)')
     super()
     requireOptions('nn.GELU', options, ['approximate'])
     const { approximate = 'none' } = options
@@ -66,28 +78,28 @@ export class GELU extends Module {
 }
 
 /** silu as a layer. */
-export class SiLU extends Module {
+export class SiLU extends Plain {
   override forward(x: Tensor): Tensor {
     return silu(x)
   }
 }
 
 /** sigmoid as a layer. */
-export class Sigmoid extends Module {
+export class Sigmoid extends Plain {
   override forward(x: Tensor): Tensor {
     return sigmoid(x)
   }
 }
 
 /** tanh as a layer. */
-export class Tanh extends Module {
+export class Tanh extends Plain {
   override forward(x: Tensor): Tensor {
     return tanh(x)
   }
 }
 
 /** softplus as a layer. */
-export class Softplus extends Module {
+export class Softplus extends Plain {
   override forward(x: Tensor): Tensor {
     return softplus(x)
   }
@@ -99,6 +111,7 @@ export class Softmax extends Module {
 
   /** Throws TypeError for a dimension that is not a whole number. */
   constructor(dim = -1) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.Softmax(dim)')
     super()
     if (!Number.isInteger(dim)) throw new TypeError(`nn.Softmax: dim must be a whole number, not ${shown(dim)}`)
     this.#dim = dim

@@ -2,7 +2,7 @@
 import { dependingOn } from '../capture/current.ts'
 import { batchNorm, checkNormNumbers } from '../kernels/batch_norm.ts'
 import { tensor } from '../tensor/create.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { type Shape, ShapeError } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { filledParameter } from './init.ts'
@@ -100,6 +100,7 @@ export abstract class BatchNorm extends Module {
  */
 export class BatchNorm1d extends BatchNorm {
   constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'nn.BatchNorm1d(numFeatures, options)')
     super('nn.BatchNorm1d', ['N C', 'N C L'], numFeatures, options)
   }
 }
@@ -110,6 +111,7 @@ export class BatchNorm1d extends BatchNorm {
  */
 export class BatchNorm2d extends BatchNorm {
   constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'nn.BatchNorm2d(numFeatures, options)')
     super('nn.BatchNorm2d', ['N C H W'], numFeatures, options)
   }
 }

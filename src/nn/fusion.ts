@@ -4,7 +4,8 @@ import { linearLink } from '../kernels/linear.ts'
 import { pair } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { ReLU } from './activations.ts'
-import { Conv2d, Linear, MaxPool2d } from './layers.ts'
+import { Conv2d } from './conv.ts'
+import { Linear, MaxPool2d } from './layers.ts'
 import type { Module } from './module.ts'
 import { runAs } from './running.ts'
 
@@ -27,16 +28,17 @@ function isExactly<T extends Module>(
 
 const isBoth = (given: number | readonly number[], value: number) => pair('', '', given, 0).every((n) => n === value)
 
-/** With other strides and dilations the plain operations are as fast. */
+/** With other strides and dilations the plain operations are as fast; the fused one has no groups. */
 const convReluPool: Rule = ([conv, activation, pool]) => {
   if (!isExactly(conv, Conv2d) || !isExactly(activation, ReLU) || !isExactly(pool, MaxPool2d)) return null
   const { kernelSize, stride, padding } = pool.options
   if (!isBoth(kernelSize, 2) || !isBoth(stride, 2) || !isBoth(padding, 0)) return null
-  if (!isBoth(conv.options.stride, 1) || !isBoth(conv.options.dilation, 1)) return null
+  const { groups, ...options } = conv.options
+  if (!isBoth(options.stride, 1) || !isBoth(options.dilation, 1) || groups !== 1) return null
   return {
     length: 3,
     // Whatever is found wrong in it is said of the convolution, whose parameters it has.
-    forward: (x) => runAs(conv, () => conv2dReluMaxPool2d(x, conv.weight, conv.bias, conv.options)),
+    forward: (x) => runAs(conv, () => conv2dReluMaxPool2d(x, conv.weight, conv.bias, options)),
   }
 }
 

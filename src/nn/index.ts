@@ -13,14 +13,22 @@ export {
 } from './activations.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
-  AdaptiveAvgPool2d,
-  AvgPool2d,
+  Conv1d,
+  type Conv1dLayerOptions,
   Conv2d,
   type Conv2dLayerOptions,
+  ConvTranspose2d,
+  type ConvTranspose2dLayerOptions,
+} from './conv.ts'
+export {
+  AdaptiveAvgPool2d,
+  AvgPool2d,
   Dropout,
   Flatten,
   Linear,
   MaxPool2d,
+  PixelShuffle,
+  Upsample,
 } from './layers.ts'
 export { lenet } from './lenet.ts'
 export {

@@ -1,13 +1,14 @@
 // Layers that hold an operation and its parameters.
 import { dependingOn } from '../capture/current.ts'
 import { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d, readAvgPool2d } from '../kernels/avg_pool2d.ts'
-import { conv2d } from '../kernels/conv2d.ts'
 import { dropout } from '../kernels/dropout.ts'
+import { type InterpolateOptions, type Interpolation, interpolate, readInterpolation } from '../kernels/interpolate.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
+import { pixelShuffle } from '../kernels/pixel_shuffle.ts'
 import { requireProbability } from '../kernels/random.ts'
-import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
-import { pair, type Shape, ShapeError } from '../tensor/shape.ts'
+import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
+import { pair, type Shape, ShapeError, whole } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { uniformParameter } from './init.ts'
 import { Module } from './module.ts'
@@ -26,53 +27,13 @@ export function requireOwnChannels(layer: string, channels: number, shape: Shape
   throw new ShapeError(layer, sentence, [['input', shape, letters]])
 }
 
-/** Options of {@link Conv2d}: as those of the operation, and whether there is a bias; there is unless given. */
-export interface Conv2dLayerOptions {
-  readonly stride?: number | readonly number[]
-  readonly padding?: number | readonly number[]
-  readonly dilation?: number | readonly number[]
-  readonly bias?: boolean
-}
-
-/** conv2d with weight [outChannels, inChannels, KH, KW] and bias [outChannels], uniform in ±1/√(inChannels·KH·KW). */
-export class Conv2d extends Module {
-  readonly weight: Tensor
-  readonly bias: Tensor | null
-  readonly options: Required<Omit<Conv2dLayerOptions, 'bias'>>
-
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    kernelSize: number | readonly number[],
-    options: Conv2dLayerOptions = {},
-  ) {
-    super()
-    requireOptions('nn.Conv2d', options, ['stride', 'padding', 'dilation', 'bias'])
-    requireFlags('nn.Conv2d', options, ['bias'])
-    requireCount('nn.Conv2d', 'inChannels', inChannels)
-    requireCount('nn.Conv2d', 'outChannels', outChannels)
-    const [KH, KW] = pair('nn.Conv2d', 'kernelSize', kernelSize, 1)
-    const { stride = 1, padding = 0, dilation = 1, bias = true } = options
-    pair('nn.Conv2d', 'stride', stride, 1)
-    pair('nn.Conv2d', 'padding', padding, 0)
-    pair('nn.Conv2d', 'dilation', dilation, 1)
-    this.options = { stride, padding, dilation }
-    const fanIn = inChannels * KH * KW
-    this.weight = uniformParameter('weight', [outChannels, inChannels, KH, KW], fanIn)
-    this.bias = bias ? uniformParameter('bias', [outChannels], fanIn) : null
-  }
-
-  override forward(x: Tensor): Tensor {
-    return conv2d(x, this.weight, this.bias, this.options)
-  }
-}
-
 /** linear with weight [outFeatures, inFeatures] and bias [outFeatures], uniform in ±1/√inFeatures. */
 export class Linear extends Module {
   readonly weight: Tensor
   readonly bias: Tensor | null
 
   constructor(inFeatures: number, outFeatures: number, options: { readonly bias?: boolean } = {}) {
+    if (arguments.length > 3) throw tooMany(arguments, 'nn.Linear(inFeatures, outFeatures, options)')
     super()
     requireOptions('nn.Linear', options, ['bias'])
     requireFlags('nn.Linear', options, ['bias'])
@@ -92,6 +53,7 @@ export class MaxPool2d extends Module {
   readonly options: Required<MaxPool2dOptions>
 
   constructor(kernelSize: number | readonly number[], options: Omit<MaxPool2dOptions, 'kernelSize'> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'nn.MaxPool2d(kernelSize, options)')
     super()
     requireOptions('nn.MaxPool2d', options, ['stride', 'padding'])
     pair('nn.MaxPool2d', 'kernelSize', kernelSize, 1)
@@ -112,6 +74,7 @@ export class Dropout extends Module {
 
   /** Throws RangeError unless p is from 0 to 1. */
   constructor(p = 0.5) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.Dropout(p)')
     super()
     requireProbability('nn.Dropout', p)
     this.p = p
@@ -131,6 +94,7 @@ export class AvgPool2d extends Module {
   readonly options: Required<AvgPool2dOptions>
 
   constructor(kernelSize: number | readonly number[], options: Omit<AvgPool2dOptions, 'kernelSize'> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'nn.AvgPool2d(kernelSize, options)')
     super()
     requireOptions('nn.AvgPool2d', options, ['stride', 'padding', 'countIncludePad'])
     const { stride, padding, countIncludePad } = readAvgPool2d('nn.AvgPool2d', { ...options, kernelSize })
@@ -147,6 +111,7 @@ export class AdaptiveAvgPool2d extends Module {
   readonly size: number | readonly number[]
 
   constructor(size: number | readonly number[]) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.AdaptiveAvgPool2d(size)')
     super()
     pair('nn.AdaptiveAvgPool2d', 'size', size, 1)
     this.size = size
@@ -157,11 +122,43 @@ export class AdaptiveAvgPool2d extends Module {
   }
 }
 
+/** interpolate to a size or by a scale. */
+export class Upsample extends Module {
+  readonly options: Interpolation
+
+  constructor(options: InterpolateOptions) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.Upsample(options)')
+    super()
+    this.options = readInterpolation('nn.Upsample', options)
+  }
+
+  override forward(x: Tensor): Tensor {
+    const { scale, size, mode } = this.options
+    return interpolate(x, scale === null ? { size: size!, mode } : { scale, mode })
+  }
+}
+
+/** pixelShuffle by a factor r: [N, C·r², H, W] → [N, C, H·r, W·r]. */
+export class PixelShuffle extends Module {
+  readonly r: number
+
+  constructor(r: number) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.PixelShuffle(r)')
+    super()
+    this.r = whole('nn.PixelShuffle', 'r', r, 1)
+  }
+
+  override forward(x: Tensor): Tensor {
+    return pixelShuffle(x, this.r)
+  }
+}
+
 /** Joins all dimensions from `startDim` on. */
 export class Flatten extends Module {
   readonly #startDim: number
 
   constructor(startDim = 1) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.Flatten(startDim)')
     super()
     if (!Number.isInteger(startDim))
       throw new TypeError(`nn.Flatten: startDim must be a whole number, not ${shown(startDim)}`)

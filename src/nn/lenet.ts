@@ -1,6 +1,7 @@
 // LeNet, the network of the chapter.
 import { ReLU } from './activations.ts'
-import { Conv2d, Flatten, Linear, MaxPool2d } from './layers.ts'
+import { Conv2d } from './conv.ts'
+import { Flatten, Linear, MaxPool2d } from './layers.ts'
 import { Sequential, type SequentialOptions } from './sequential.ts'
 
 /**

@@ -29,6 +29,7 @@ import {
   type SmoothL1LossOptions,
   smoothL1Loss,
 } from '../kernels/losses.ts'
+import { tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 /** mseLoss as an object. */
@@ -36,6 +37,7 @@ export class MSELoss {
   readonly #options: LossOptions
 
   constructor(options: LossOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.MSELoss(options)')
     this.#options = readLoss('nn.MSELoss', options)
   }
 
@@ -50,6 +52,7 @@ export class L1Loss {
   readonly #options: LossOptions
 
   constructor(options: LossOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.L1Loss(options)')
     this.#options = readLoss('nn.L1Loss', options)
   }
 
@@ -64,6 +67,7 @@ export class SmoothL1Loss {
   readonly #options: SmoothL1LossOptions
 
   constructor(options: SmoothL1LossOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.SmoothL1Loss(options)')
     this.#options = readSmoothL1('nn.SmoothL1Loss', options)
   }
 
@@ -78,6 +82,7 @@ export class HuberLoss {
   readonly #options: HuberLossOptions
 
   constructor(options: HuberLossOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.HuberLoss(options)')
     this.#options = readHuber('nn.HuberLoss', options)
   }
 
@@ -92,6 +97,7 @@ export class BCELoss {
   readonly #options: BCELossOptions
 
   constructor(options: BCELossOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.BCELoss(options)')
     this.#options = readBCE('nn.BCELoss', options)
   }
 
@@ -106,6 +112,7 @@ export class BCEWithLogitsLoss {
   readonly #options: BCEWithLogitsLossOptions
 
   constructor(options: BCEWithLogitsLossOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.BCEWithLogitsLoss(options)')
     this.#options = readBCEWithLogits('nn.BCEWithLogitsLoss', options)
   }
 
@@ -120,6 +127,7 @@ export class KLDivLoss {
   readonly #options: KLDivLossOptions
 
   constructor(options: KLDivLossOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.KLDivLoss(options)')
     this.#options = readKLDiv('nn.KLDivLoss', options)
   }
 
@@ -134,6 +142,7 @@ export class NLLLoss {
   readonly #options: NLLLossOptions
 
   constructor(options: NLLLossOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.NLLLoss(options)')
     this.#options = readNLL('nn.NLLLoss', options)
   }
 
@@ -148,6 +157,7 @@ export class CrossEntropyLoss {
   readonly #options: CrossEntropyOptions
 
   constructor(options: CrossEntropyOptions = {}) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.CrossEntropyLoss(options)')
     this.#options = readCrossEntropy('nn.CrossEntropyLoss', options)
   }
 

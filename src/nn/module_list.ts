@@ -1,6 +1,5 @@
 // Modules in a list, named by their places in it.
-
-import { shown } from '../tensor/options.ts'
+import { shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 
@@ -13,6 +12,7 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
 
   /** Throws TypeError for an element that is not a module. */
   constructor(modules: Iterable<T> = []) {
+    if (arguments.length > 1) throw tooMany(arguments, 'nn.ModuleList(modules)')
     super()
     if (typeof modules?.[Symbol.iterator] !== 'function') {
       throw new TypeError('nn.ModuleList: the modules must be in an array, such as [new nn.Linear(2, 3)]')

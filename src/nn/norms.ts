@@ -2,7 +2,7 @@
 import { checkNormNumbers } from '../kernels/batch_norm.ts'
 import { groupNorm, instanceNorm, layerNorm, readNormalizedShape, requireGroups, rmsNorm } from '../kernels/norms.ts'
 import { requireRank } from '../kernels/support.ts'
-import { requireFlags, requireOptions } from '../tensor/options.ts'
+import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { filledParameter } from './init.ts'
@@ -29,6 +29,7 @@ export class LayerNorm extends Module {
   readonly eps: number
 
   constructor(normalizedShape: number | Shape, options: LayerNormLayerOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'nn.LayerNorm(normalizedShape, options)')
     super()
     requireOptions('nn.LayerNorm', options, ['eps', 'elementwiseAffine', 'bias'])
     const { eps = 1e-5, elementwiseAffine = true, bias = true } = options
@@ -60,6 +61,7 @@ export class RMSNorm extends Module {
   readonly eps: number
 
   constructor(normalizedShape: number | Shape, options: RMSNormLayerOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'nn.RMSNorm(normalizedShape, options)')
     super()
     requireOptions('nn.RMSNorm', options, ['eps', 'elementwiseAffine'])
     const { eps = 2 ** -23, elementwiseAffine = true } = options
@@ -92,6 +94,7 @@ export class GroupNorm extends Module {
   readonly #channels: number
 
   constructor(numGroups: number, numChannels: number, options: GroupNormLayerOptions = {}) {
+    if (arguments.length > 3) throw tooMany(arguments, 'nn.GroupNorm(numGroups, numChannels, options)')
     super()
     requireOptions('nn.GroupNorm', options, ['eps', 'affine'])
     requireCount('nn.GroupNorm', 'numChannels', numChannels)
@@ -123,6 +126,7 @@ export class InstanceNorm2d extends Module {
   readonly #channels: number
 
   constructor(numFeatures: number, options: GroupNormLayerOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'nn.InstanceNorm2d(numFeatures, options)')
     super()
     requireOptions('nn.InstanceNorm2d', options, ['eps', 'affine'])
     requireCount('nn.InstanceNorm2d', 'numFeatures', numFeatures)

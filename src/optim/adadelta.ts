@@ -1,6 +1,7 @@
 // Adadelta: steps as long as those before, in the units of the parameters.
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
+import { tooMany } from '../tensor/options.ts'
 import { checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -53,6 +54,7 @@ const rule: Rule<AdadeltaGroup> = {
 export class Adadelta extends Optimizer<AdadeltaGroup> {
   /** Throws TypeError or RangeError for options that torch.optim.Adadelta refuses, and for a parameter that is listed twice. */
   constructor(params: Parameters<AdadeltaGroup>, options: AdadeltaOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.Adadelta(params, options)')
     super(rule, params, options)
   }
 }

@@ -1,6 +1,7 @@
 // Adagrad: steps divided by the root of the sum of all squared gradients.
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
+import { tooMany } from '../tensor/options.ts'
 import { checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -55,6 +56,7 @@ const rule: Rule<AdagradGroup> = {
 export class Adagrad extends Optimizer<AdagradGroup> {
   /** Throws TypeError or RangeError for options that torch.optim.Adagrad refuses, and for a parameter that is listed twice. */
   constructor(params: Parameters<AdagradGroup>, options: AdagradOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.Adagrad(params, options)')
     super(rule, params, options)
   }
 }

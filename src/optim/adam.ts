@@ -1,6 +1,7 @@
 // Adam: steps along the average gradient, divided by the root of the average square.
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
+import { tooMany } from '../tensor/options.ts'
 import { checkBetas, checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -77,6 +78,7 @@ const rule = adamRule('optim.Adam', false)
 export class Adam extends Optimizer<AdamGroup> {
   /** Throws TypeError or RangeError for options that torch.optim.Adam refuses, and for a parameter that is listed twice. */
   constructor(params: Parameters<AdamGroup>, options: AdamOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.Adam(params, options)')
     super(rule, params, options)
   }
 }

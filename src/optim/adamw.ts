@@ -1,4 +1,5 @@
 // Adam with decoupled weight decay.
+import { tooMany } from '../tensor/options.ts'
 import { type AdamGroup, type AdamOptions, type AdamState, adamRule } from './adam.ts'
 import { Optimizer, type Parameters } from './optimizer.ts'
 
@@ -24,6 +25,7 @@ const rule = adamRule('optim.AdamW', true)
 export class AdamW extends Optimizer<AdamWGroup> {
   /** Throws TypeError or RangeError for options that torch.optim.AdamW refuses, and for a parameter that is listed twice. */
   constructor(params: Parameters<AdamWGroup>, options: AdamWOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.AdamW(params, options)')
     super(rule, params, options)
   }
 }

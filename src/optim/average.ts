@@ -5,7 +5,7 @@ import { averagePieces } from '../kernels/average.ts'
 import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { copyInto } from '../tensor/copy_into.ts'
-import { requireOptions, requireShare, shown } from '../tensor/options.ts'
+import { requireOptions, requireShare, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkParameters, checkValue } from './check.ts'
 import { sideBySide } from './flat_parameters.ts'
@@ -16,6 +16,20 @@ export interface AverageState {
   readonly count: number
   /** In the order of the parameters; none where there was no update. */
   readonly averages: readonly Tensor[]
+}
+
+/** The averages that stand in the place of parameters now. */
+const standingIn = new WeakMap<Tensor, Set<Average>>()
+
+/** Throws an Error where averages stand in the place of a parameter: an update would train them. */
+export function checkNotSwapped(operation: string, groups: readonly { readonly params: readonly Tensor[] }[]): void {
+  for (const p of groups.flatMap(({ params }) => params)) {
+    for (const average of standingIn.get(p) ?? []) {
+      throw new Error(
+        `${operation}: the averages of ${average.label} stand in the place of ${p.label}, and would be trained; swap() them back first`,
+      )
+    }
+  }
 }
 
 /**
@@ -59,6 +73,11 @@ abstract class Average {
     return this.#count
   }
 
+  /** As errors name it: 'optim.EMA'. @internal */
+  get label(): string {
+    return this.#name
+  }
+
   /** Whether the averages stand in the parameters' place. */
   get swapped(): boolean {
     return this.#swapped
@@ -88,8 +107,8 @@ abstract class Average {
   }
 
   /**
-   * Exchanges the averages and the parameters; a second call exchanges them back, bit for bit. Until then nothing may
-   * update the parameters: the averages would be trained. Throws an Error where there was no update yet, and in a
+   * Exchanges the averages and the parameters; a second call exchanges them back, bit for bit. Until then every update of
+   * the parameters is refused: the averages would be trained. Throws an Error where there was no update yet, and in a
    * captured function.
    */
   swap(): void {
@@ -103,6 +122,11 @@ abstract class Average {
       ])
     }
     this.#swapped = !this.#swapped
+    for (const [, p] of this.#pairs) {
+      const those = standingIn.get(p) ?? new Set()
+      if (this.#swapped) standingIn.set(p, those.add(this))
+      else those.delete(this)
+    }
   }
 
   /**
@@ -190,6 +214,7 @@ abstract class Average {
 export class SWA extends Average {
   /** `parameters`: tensors, such as `net.parameters()`. Throws TypeError or Error for a list that optim.SGD refuses. */
   constructor(parameters: readonly Tensor[]) {
+    if (arguments.length > 1) throw tooMany(arguments, 'optim.SWA(parameters)')
     super('optim.SWA', parameters)
   }
 
@@ -210,6 +235,7 @@ export class EMA extends Average {
    * optim.SGD refuses.
    */
   constructor(parameters: readonly Tensor[], options: { decay?: number } = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.EMA(parameters, options)')
     requireOptions('optim.EMA', options, ['decay'])
     const { decay = 0.999 } = options
     requireShare('optim.EMA', 'decay', decay)

@@ -79,6 +79,25 @@ export function checkParameters(parameters: readonly Tensor[], name: string): vo
   }
 }
 
+/** Throws an Error where every parameter of an optimizer is frozen. */
+export function checkNotFrozen(operation: string, groups: readonly ParamGroup[]): void {
+  if (groups.some(({ params }) => params.some((p) => p.requiresGrad))) return
+  throw new Error(
+    `${operation}: all parameters of the optimizer are frozen (requiresGrad is false), so nothing would be trained; set ` +
+      'requiresGrad to true for those that are to be trained',
+  )
+}
+
+/** Throws an Error where no parameter of an optimizer has a gradient: an update would change nothing. */
+export function checkGradients(operation: string, groups: readonly ParamGroup[]): void {
+  if (groups.some(({ params }) => params.some((p) => p.grad))) return
+  checkNotFrozen(operation, groups)
+  throw new Error(
+    `${operation}: no parameter of the optimizer has a gradient, so nothing would be trained; call backward() of a loss that is ` +
+      'computed from at least one of them',
+  )
+}
+
 /** Throws unless `value` can be copied to where `what` of a parameter is. */
 export function checkValue(name: string, what: string, value: unknown, p: Tensor): void {
   if (!(value instanceof Tensor)) throw new TypeError(`${name}: ${what} is not a tensor`)

@@ -4,7 +4,7 @@ import { copyOf } from '../kernels/copy.ts'
 import { full } from '../kernels/fill.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { observing } from '../tensor/observe.ts'
-import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkAmount, checkTensors } from './check.ts'
 
@@ -43,6 +43,7 @@ export function clipGradNorm(
   maxNorm: number,
   options: ClipGradNormOptions = {},
 ): Tensor | Promise<Tensor> {
+  if (arguments.length > 3) throw tooMany(arguments, 'optim.clipGradNorm(params, maxNorm, options)')
   requireOptions('optim.clipGradNorm', options, ['normType', 'errorIfNonfinite'])
   requireFlags('optim.clipGradNorm', options, ['errorIfNonfinite'])
   const { normType = 2, errorIfNonfinite = false } = options
@@ -74,6 +75,7 @@ export function clipGradNorm(
  * Throws TypeError or RangeError for arguments that do not fit; nothing has been changed then.
  */
 export function clipGradValue(params: readonly Tensor[], value: number): void {
+  if (arguments.length > 2) throw tooMany(arguments, 'optim.clipGradValue(params, value)')
   checkAmount('optim.clipGradValue', 'value', value, Infinity)
   checkParams('optim.clipGradValue', params)
   clampGradients(params, value, false)

@@ -1,5 +1,6 @@
 // LAMB: Adam whose step for each parameter is as long as a share of its norm.
 import { emitLamb, lambStep } from '../kernels/layer_wise.ts'
+import { tooMany } from '../tensor/options.ts'
 import { checkBetas, checkOptions } from './check.ts'
 import {
   Optimizer,
@@ -60,6 +61,7 @@ const rule: Rule<LAMBGroup> = {
 export class LAMB extends Optimizer<LAMBGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<LAMBGroup>, options: LAMBOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.LAMB(params, options)')
     super(rule, params, options)
   }
 }

@@ -1,6 +1,7 @@
 // LARS: SGD whose rate for each parameter is in proportion to its norm over that of its gradient.
 import { emitLars, larsStep, larsStepMomentum } from '../kernels/layer_wise.ts'
 import { UNSET } from '../kernels/update.ts'
+import { tooMany } from '../tensor/options.ts'
 import { checkNesterov, checkOptions } from './check.ts'
 import {
   Optimizer,
@@ -83,6 +84,7 @@ const rule: Rule<LARSGroup> = {
 export class LARS extends Optimizer<LARSGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<LARSGroup>, options: Partial<LARSOptions> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.LARS(params, options)')
     super(rule, params, options)
   }
 }

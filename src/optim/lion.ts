@@ -1,6 +1,7 @@
 // Lion: steps of one length, along the sign of an average gradient.
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
+import { tooMany } from '../tensor/options.ts'
 import { checkBetas, checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -49,6 +50,7 @@ const rule: Rule<LionGroup> = {
 export class Lion extends Optimizer<LionGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<LionGroup>, options: LionOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.Lion(params, options)')
     super(rule, params, options)
   }
 }

@@ -1,5 +1,6 @@
 // Muon: steps along the orthogonalized momentum of matrices.
 import { emitMuon, muonStep } from '../kernels/muon.ts'
+import { tooMany } from '../tensor/options.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { checkOptions } from './check.ts'
 import {
@@ -65,6 +66,7 @@ const rule: Rule<MuonGroup> = {
 export class Muon extends Optimizer<MuonGroup> {
   /** Throws TypeError or RangeError for options that do not fit, a parameter that is not a matrix or is listed twice. */
   constructor(params: Parameters<MuonGroup>, options: MuonOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.Muon(params, options)')
     super(rule, params, options)
   }
 }

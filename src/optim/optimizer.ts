@@ -14,7 +14,8 @@ import { copyInto } from '../tensor/copy_into.ts'
 import { observing } from '../tensor/observe.ts'
 import { requireOptions } from '../tensor/options.ts'
 import { forgetGradients, Tensor } from '../tensor/tensor.ts'
-import { checkParameters, checkState, defined } from './check.ts'
+import { checkNotSwapped } from './average.ts'
+import { checkGradients, checkParameters, checkState, defined } from './check.ts'
 import { type FlatParameters, flatten } from './flat_parameters.ts'
 
 /** Parameters that share their options. Every option may be set at any time and applies from the next step. */
@@ -147,26 +148,32 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
 
   /**
    * Updates every parameter that has a gradient. Gradients and parameters that are not finite are noted in `watch`, the
-   * watch of a `Meter`, if one is given.
+   * watch of a `Meter`, if one is given. Without any gradient it does nothing, as in PyTorch; in a function that is captured,
+   * whose plan would never train, that is an Error.
    */
   step(watch: Tensor | null = null): void {
     const { name } = this.#rule
     // All is checked before anything is changed.
     this.checkReady()
+    checkNotSwapped(name, this.paramGroups)
     watch?.checkUsable(name)
     for (const group of this.paramGroups) {
       this.#check(group)
       for (const p of group.params) for (const t of [p, p.grad]) t?.checkUsable(name)
     }
+    const recording = currentOn(this.gpu)
+    if (recording) checkGradients(`${name}: step() in a captured function`, this.paramGroups)
     this.#adoptNew()
     const updates = this.#updates()
-    const recording = currentOn(this.gpu)
     for (const { held } of recording ? updates.flatMap(({ parts }) => parts) : []) {
       const { parameter } = held
       // A gradient from outside of the recording is read where it lies now.
       if (!recording!.leaves.has(parameter)) {
         dependingOn(
-          () => parameter.grad?.storage,
+          () => {
+            parameter.grad?.checkUsable('plan.run')
+            return parameter.grad?.storage
+          },
           () => `the gradient of ${parameter.label} is not where it was`,
         )
       }
@@ -325,6 +332,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
       check: (uses, rateOf) => {
         if (settings.released) throw new Error(`${rule.name}: plan.run(): the optimizer was disposed`)
         this.checkReady()
+        checkNotSwapped(`${rule.name}: plan.run()`, this.paramGroups)
         if (this.#listing() !== listing) {
           throw new Error(`${rule.name}: the groups have other parameters since the plan was captured; capture again`)
         }

@@ -1,6 +1,7 @@
 // RMSprop: steps divided by the root of a running average of squared gradients.
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
+import { tooMany } from '../tensor/options.ts'
 import { checkOptions } from './check.ts'
 import {
   Optimizer,
@@ -88,6 +89,7 @@ const rule: Rule<RMSpropGroup> = {
 export class RMSprop extends Optimizer<RMSpropGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<RMSpropGroup>, options: RMSpropOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.RMSprop(params, options)')
     super(rule, params, options)
   }
 }

@@ -7,8 +7,9 @@ import { grouped } from '../kernels/rows.ts'
 import { UNSET } from '../kernels/update.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { tensor } from '../tensor/create.ts'
-import { shown } from '../tensor/options.ts'
+import { shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { checkNotSwapped } from './average.ts'
 import { checkBetas, checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -150,6 +151,7 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
   /** Puts y in the parameters' place, to train: the bits that it had at `eval()`. It is there from the start. */
   override train(): void {
     if (this.#training) return
+    checkNotSwapped(`optim.${this.name}: train()`, this.paramGroups)
     const { y } = this.stateDict().state
     const stepped = this.parameters().flatMap((p, i) => (y![i] ? [[y![i], p] as [Tensor, Tensor]] : []))
     copyInto(stepped)
@@ -160,6 +162,7 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
   /** Puts x, the mean, in the parameters' place, to evaluate and to save them. `step()` throws until `train()` is called. */
   override eval(): void {
     if (!this.#training) return
+    checkNotSwapped(`optim.${this.name}: eval()`, this.paramGroups)
     const { z } = this.stateDict().state
     const places = new Map(this.parameters().map((p, i) => [p, z![i]]))
     for (const group of this.paramGroups) {
@@ -206,6 +209,7 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
 export class ScheduleFreeSGD extends ScheduleFree<ScheduleFreeSGDGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<ScheduleFreeSGDGroup>, options: ScheduleFreeSGDOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.ScheduleFreeSGD(params, options)')
     super(sgd, params, options)
   }
 
@@ -221,6 +225,7 @@ export class ScheduleFreeSGD extends ScheduleFree<ScheduleFreeSGDGroup> {
 export class ScheduleFreeAdamW extends ScheduleFree<ScheduleFreeAdamWGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */
   constructor(params: Parameters<ScheduleFreeAdamWGroup>, options: ScheduleFreeAdamWOptions = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.ScheduleFreeAdamW(params, options)')
     super(adamw, params, options)
   }
 

@@ -2,7 +2,7 @@
 import { KernelFile } from '../gpu/kernel.ts'
 import * as wgsl from '../kernels/generated/wgsl.ts'
 import { UNSET } from '../kernels/update.ts'
-import { shown } from '../tensor/options.ts'
+import { shown, tooMany } from '../tensor/options.ts'
 import { checkNesterov, checkOptions } from './check.ts'
 import { Optimizer, type OptimizerState, type Parameters, type ParamGroup, type Rule } from './optimizer.ts'
 
@@ -60,6 +60,7 @@ const rule: Rule<SGDGroup> = {
 export class SGD extends Optimizer<SGDGroup> {
   /** Throws TypeError or RangeError for options that torch.optim.SGD refuses, and for a parameter that is listed twice. */
   constructor(params: Parameters<SGDGroup>, options: Partial<SGDOptions> = {}) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.SGD(params, options)')
     super(rule, params, options)
   }
 }

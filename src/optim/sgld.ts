@@ -3,7 +3,7 @@ import { currentOn } from '../capture/current.ts'
 import { grouped, type Piece } from '../kernels/rows.ts'
 import { SGLD_WORDS, sgldNoise, sgldRow } from '../kernels/sgld.ts'
 import { inWindows, type Window } from '../kernels/windows.ts'
-import { requireOptions } from '../tensor/options.ts'
+import { requireOptions, tooMany } from '../tensor/options.ts'
 import { checkInteger, defaultGenerator } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkAmount, checkOptions } from './check.ts'
@@ -61,6 +61,7 @@ export class SGLD extends Optimizer<SGLDGroup> {
 
   /** Throws TypeError or RangeError for options, a temperature or a seed that do not fit. */
   constructor(params: Parameters<SGLDGroup>, options: Partial<SGLDOptions> & SGLDNoise) {
+    if (arguments.length > 2) throw tooMany(arguments, 'optim.SGLD(params, options)')
     requireOptions('optim.SGLD', options, ['lr', 'weightDecay', 'maximize', 'temperature', 'seed'])
     const { temperature, seed = defaultGenerator().seed, ...others } = options
     if (temperature === undefined) {

@@ -1,7 +1,7 @@
 // Makes tensors from numbers, and empty ones for operations.
 import type { Gpu } from '../gpu/gpu.ts'
 import { defaultGpu } from './default.ts'
-import { requireFlags, requireOptions, shown } from './options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from './options.ts'
 import { checkShape, formatShape, type Shape, ShapeError, sizeOf } from './shape.ts'
 import { bytesPerElement, type DType, Tensor, type TypedArray } from './tensor.ts'
 
@@ -27,6 +27,7 @@ export interface TensorOptions {
  * what one kernel can be bound to, unless given.
  */
 export function empty(gpu: Gpu, shape: Shape, dtype: DType = 'float32', what = 'tensor', most?: number): Tensor {
+  if (arguments.length > 5) throw tooMany(arguments, 'empty(gpu, shape, dtype, what, most)')
   const bytes = sizeOf(shape) * bytesPerElement[dtype]
   return new Tensor(gpu, gpu.pool.acquire(bytes, `${what} ${formatShape(shape)}`, most), shape, dtype)
 }
@@ -37,6 +38,7 @@ export function empty(gpu: Gpu, shape: Shape, dtype: DType = 'float32', what = '
  * Throws ShapeError when the values do not fill the shape, RangeError when an integer type cannot hold one.
  */
 export function tensor(data: number | Nested | TypedArray, shape?: Shape, options: TensorOptions = {}): Tensor {
+  if (arguments.length > 3) throw tooMany(arguments, 'tensor(data, shape, options)')
   if (shape !== undefined && !Array.isArray(shape)) {
     throw new TypeError('tensor: the shape must be an array, such as [2, 3]; options come third')
   }

@@ -1,4 +1,6 @@
 // Whether operations are put on the tape.
+import { tooMany } from './options.ts'
+
 let enabled = true
 
 /** Whether operations are put on the tape. */
@@ -8,6 +10,7 @@ export function gradEnabled(): boolean {
 
 /** Runs `fn` without recording operations for backward. `fn` is synchronous. */
 export function noGrad<T>(fn: () => T): T {
+  if (arguments.length > 1) throw tooMany(arguments, 'noGrad(fn)')
   const before = enabled
   enabled = false
   try {

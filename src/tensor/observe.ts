@@ -19,6 +19,8 @@ export interface Observer {
   update?(written: Tensor, operation: string, what: string, of: Tensor | null): void
   /** A module's forward begins, in the layer of this name; what is returned is called at its end. */
   module?(module: object, layer: string): (out: unknown) => void
+  /** `operation` decides what is drawn next: it sets the seed, or how many draws were made. */
+  seed?(operation: string): void
   /** Values are being read: what is returned may reject in their place. */
   read?(gpu: Gpu): Promise<void>
   /** Why a function can't be captured while this looks on; null or absent if it can. */

@@ -20,6 +20,13 @@ export function requireFlags(operation: string, options: object, names: readonly
   }
 }
 
+/** The error for more arguments than a function has, given as its name and their names, `sum(x, dim, options)`: they would be ignored. */
+export function tooMany(given: IArguments, signature: string): TypeError {
+  const [name, names] = signature.split(/[()]/) as [string, string]
+  const most = names === '' ? 0 : names.split(', ').length
+  return new TypeError(`${name}: ${shown(given[most])} is an argument too many; it is ${signature}`)
+}
+
 /** Throws RangeError for what is not a number from 0 to 1. */
 export function requireShare(operation: string, name: string, value: unknown): void {
   if (typeof value === 'number' && value >= 0 && value <= 1) return

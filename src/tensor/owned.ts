@@ -13,14 +13,20 @@ export function unregister(tensor: Tensor): void {
   for (const tensors of open) tensors.delete(tensor)
 }
 
-/** Runs `fn` and releases the tensors made in it, except those that `returned` finds in its result. When it throws, all are released. */
-export function releasing<T>(fn: () => T, returned: (result: T) => ReadonlySet<Tensor> | null): T {
+/**
+ * Runs `fn` and releases the tensors made in it, except those that `returned` finds in its result. When it throws, all are
+ * released.
+ */
+export function releasing<T>(
+  fn: () => T,
+  returned: (result: T, made: ReadonlySet<Tensor>) => ReadonlySet<Tensor> | null,
+): T {
   const made = new Set<Tensor>()
   open.push(made)
   let kept: ReadonlySet<Tensor> | null = null
   try {
     const result = fn()
-    kept = returned(result)
+    kept = returned(result, made)
     return result
   } finally {
     open.pop()

@@ -1,5 +1,6 @@
 // Random numbers: counter-based streams, each a pure function of the seed and its name.
-import { shown } from './options.ts'
+import { observing } from './observe.ts'
+import { shown, tooMany } from './options.ts'
 
 /**
  * Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as
@@ -183,7 +184,7 @@ export class Generator {
 
   /**
    * How many draws were made on the device: calls of `rand`, `randn`, `bernoulli` and `dropout`, 0 … 2⁵³ − 1. Setting it, as when
-   * a loop of your own resumes, decides what the next one gives (RangeError if not such).
+   * a loop of your own resumes, decides what the next one gives (RangeError if not such; Error in a function that is captured).
    */
   get draws(): number {
     return this.#draws
@@ -191,6 +192,7 @@ export class Generator {
 
   set draws(draws: number) {
     checkInteger('draws', draws, Number.MAX_SAFE_INTEGER)
+    for (const observer of observing()) observer.seed?.('Generator.draws')
     this.#draws = draws
   }
 }
@@ -202,9 +204,15 @@ export function defaultGenerator(): Generator {
   return current
 }
 
-/** Makes a generator of this seed the default one, all streams at position 0 and no draws made. Streams got before do not follow. */
+/**
+ * Makes a generator of this seed the default one, all streams at position 0 and no draws made. Streams got before do not
+ * follow. Throws an Error in a function that is captured: no run of its plan would seed anew.
+ */
 export function manualSeed(seed: number): Generator {
-  current = new Generator(seed)
+  if (arguments.length > 1) throw tooMany(arguments, 'manualSeed(seed)')
+  const made = new Generator(seed)
+  for (const observer of observing()) observer.seed?.('manualSeed')
+  current = made
   return current
 }
 
@@ -223,6 +231,7 @@ export function keepDraws(): () => void {
  * Seed 0 … 2⁵³ − 1, epoch and n 0 … 2³² − 1; RangeError if not.
  */
 export function permutation(seed: number, epoch: number, n: number): Uint32Array {
+  if (arguments.length > 3) throw tooMany(arguments, 'permutation(seed, epoch, n)')
   checkInteger('epoch', epoch, TWO_32 - 1)
   checkInteger('n', n, TWO_32 - 1)
   const stream = new Stream(seed, 'shuffle', epoch)

@@ -1,5 +1,6 @@
 // Scopes: what is made inside is released at the end.
 import { refusePromise } from './modes.ts'
+import { tooMany } from './options.ts'
 import { releasing } from './owned.ts'
 import { Tensor } from './tensor.ts'
 
@@ -8,6 +9,7 @@ import { Tensor } from './tensor.ts'
  * properties) and those kept by `keep()`. When `fn` throws, all are released. `fn` is synchronous.
  */
 export function scope<T>(fn: () => T): T {
+  if (arguments.length > 1) throw tooMany(arguments, 'scope(fn)')
   return releasing(() => refusePromise('scope', fn()), tensorsIn)
 }
 

@@ -104,11 +104,23 @@ export function pair(
   least: number,
 ): [number, number] {
   const parts: readonly unknown[] = Array.isArray(value) ? value : [value, value]
-  const whole = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= least && (n as number) <= LARGEST_PAIR
-  if (parts.length !== 2 || !parts.every(whole)) {
-    const large = parts.some((n) => typeof n === 'number' && n > LARGEST_PAIR)
-    const range = large ? `at most ${LARGEST_PAIR.toLocaleString('en')}` : `${least} or more`
-    throw new ShapeError(operation, `${name} must be a whole number or two of them, ${range}, not ${shown(value)}`)
-  }
-  return parts as [number, number]
+  if (parts.length === 2 && parts.every((n) => isWhole(n, least))) return parts as [number, number]
+  const range = rangeOf(parts, least)
+  throw new ShapeError(operation, `${name} must be a whole number or two of them, ${range}, not ${shown(value)}`)
+}
+
+/** A whole number; throws ShapeError when it is not one, or not within `least` and 65,535. */
+export function whole(operation: string, name: string, value: unknown, least: number): number {
+  if (isWhole(value, least)) return value
+  throw new ShapeError(operation, `${name} must be a whole number, ${rangeOf([value], least)}, not ${shown(value)}`)
+}
+
+function isWhole(n: unknown, least: number): n is number {
+  return Number.isSafeInteger(n) && (n as number) >= least && (n as number) <= LARGEST_PAIR
+}
+
+/** The range of a whole number, as an error says it. */
+function rangeOf(values: readonly unknown[], least: number): string {
+  const large = values.some((n) => typeof n === 'number' && n > LARGEST_PAIR)
+  return large ? `at most ${LARGEST_PAIR.toLocaleString('en')}` : `${least} or more`
 }

@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts'
 import type { Storage } from '../gpu/pool.ts'
 import { backward, type TapeNode } from './autograd.ts'
 import { observing } from './observe.ts'
-import { requireFlags, requireOptions, shown } from './options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from './options.ts'
 import { register, unregister } from './owned.ts'
 import { formatShape, type Shape, ShapeError, sameShape, sizeOf } from './shape.ts'
 import { flattenShape, reshape, reshapeTo, squeezeShape, unsqueezeShape } from './view.ts'
@@ -128,19 +128,32 @@ export class Tensor {
     return new Tensor(this.gpu, storage, shape, dtype)
   }
 
-  /** Throws when the tensor was released. `operation` says who wanted to use it. */
+  /**
+   * Throws when the tensor was released, and when it has no value yet: what a plan returns before the first run. `operation`
+   * says who wanted to use it. A function that is captured may use it: its own plan asks again when it is run.
+   */
   checkUsable(operation: string): void {
+    this.#checkThere(operation)
+    if (!this.storage.pending || this.gpu.isRecording) return
+    throw new Error(
+      `${operation}: ${this.label} has no value yet: a plan computes it that has not been run; call plan.run() first`,
+    )
+  }
+
+  #checkThere(operation: string): void {
     const { released } = this.#held
     if (released !== null) throw new Error(`${operation}: ${this.label} can't be used any more: ${released}`)
   }
 
   /** The same elements in another shape, without a copy; one size may be -1 and is worked out. */
   reshape(shape: Shape): Tensor {
+    if (arguments.length > 1) throw tooMany(arguments, 'reshape(shape)')
     return reshape(this, reshapeTo(this, shape))
   }
 
   /** Joins the dimensions from `startDim` on into one. */
   flatten(startDim = 1): Tensor {
+    if (arguments.length > 1) throw tooMany(arguments, 'flatten(startDim)')
     return reshape(this, flattenShape(this, startDim))
   }
 
@@ -149,30 +162,35 @@ export class Tensor {
    * Throws ShapeError for a dimension that the tensor does not have.
    */
   squeeze(dim?: number | readonly number[]): Tensor {
+    if (arguments.length > 1) throw tooMany(arguments, 'squeeze(dim)')
     return reshape(this, squeezeShape(this, dim))
   }
 
   /** With a dimension of size 1 before dimension `dim`; -1 puts it last. Without a copy. Throws ShapeError past the last place. */
   unsqueeze(dim: number): Tensor {
+    if (arguments.length > 1) throw tooMany(arguments, 'unsqueeze(dim)')
     return reshape(this, unsqueezeShape(this, dim))
   }
 
   /** The same values outside the tape, without a copy. */
   detach(): Tensor {
-    this.checkUsable('detach')
+    if (arguments.length > 0) throw tooMany(arguments, 'detach()')
+    this.#checkThere('detach')
     return new Tensor(this.gpu, this.storage.retain(), this.shape, this.dtype)
   }
 
   /** Keeps the tensor beyond the scopes it was made in; it then lives until `dispose()`. */
   keep(): this {
-    this.checkUsable('keep')
+    if (arguments.length > 0) throw tooMany(arguments, 'keep()')
+    this.#checkThere('keep')
     unregister(this)
     return this
   }
 
   /** Gives the memory back at once, and that of the gradient. Throws when the tensor was released before. */
   dispose(): void {
-    this.checkUsable('dispose')
+    if (arguments.length > 0) throw tooMany(arguments, 'dispose()')
+    this.#checkThere('dispose')
     unregister(this)
     this.release('dispose() was called on it')
   }
@@ -187,6 +205,7 @@ export class Tensor {
 
   /** The values. Waits for the GPU: a sync point. Throws AnomalyError where anomalies are looked for and one was found. */
   async data(): Promise<TypedArray> {
+    if (arguments.length > 0) throw tooMany(arguments, 'data()')
     this.checkUsable('data')
     const reading = this.gpu.read(this.storage, this.size * bytesPerElement[this.dtype])
     const [bytes] = await Promise.all([reading, ...observing().map((observer) => observer.read?.(this.gpu))])
@@ -196,6 +215,7 @@ export class Tensor {
 
   /** The value of a tensor of one element. Waits for the GPU: a sync point. */
   async item(): Promise<number> {
+    if (arguments.length > 0) throw tooMany(arguments, 'item()')
     if (this.size !== 1) {
       throw new ShapeError('item', `one element is needed, the tensor has ${this.size}`, [['tensor', this.shape]])
     }
@@ -207,6 +227,7 @@ export class Tensor {
    * unless the tensor has one element. What the tape saved is released unless `retainGraph`.
    */
   backward(gradient: Tensor | null = null, options: { retainGraph?: boolean } = {}): void {
+    if (arguments.length > 2) throw tooMany(arguments, 'backward(gradient, options)')
     if (gradient !== null && !(gradient instanceof Tensor)) {
       throw new TypeError(
         'backward: the gradient must be a tensor; options come second: backward(null, { retainGraph: true })',
@@ -232,7 +253,11 @@ export function forgetGradients(tensors: Iterable<Tensor>, reason: string): void
 /** Throws unless backward can start at `root` with this gradient. */
 function checkStart(root: Tensor, gradient: Tensor | null): void {
   if (!root.requiresGrad) {
-    throw new Error(`backward: ${root.label} does not require a gradient, nor does anything it was computed from`)
+    throw new Error(
+      `backward: ${root.label} does not require a gradient, nor does anything it was computed from: all parameters are frozen ` +
+        '(requiresGrad is false), or it was computed in noGrad() or from detach(); set requiresGrad to true, before the forward ' +
+        'pass, for those that are to be trained',
+    )
   }
   if (gradient && gradient.gpu !== root.gpu) throw new Error('backward: its tensors are on two devices')
   if (gradient && gradient.dtype !== 'float32') {

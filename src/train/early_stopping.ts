@@ -2,7 +2,7 @@
 import { toDevice, toHost } from '../data/host_tensors.ts'
 import type { Module } from '../nn/index.ts'
 import { empty } from '../tensor/create.ts'
-import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { sameShape } from '../tensor/shape.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import type { FitCallback, FitEpoch, FitRun } from './callbacks.ts'
@@ -37,6 +37,7 @@ export interface EarlyStopping extends FitCallback {
  * the test's and it has no `data.test`.
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping {
+  if (arguments.length > 1) throw tooMany(arguments, 'earlyStopping(options)')
   requireOptions('earlyStopping', options, ['metric', 'patience', 'minDelta', 'restoreBest'])
   requireFlags('earlyStopping', options, ['restoreBest'])
   const { metric = 'testAcc', patience = 3, minDelta = 0, restoreBest = true } = options

@@ -3,6 +3,7 @@ import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import { noGrad } from '../tensor/modes.ts'
+import { tooMany } from '../tensor/options.ts'
 import { keepDraws } from '../tensor/random.ts'
 import { checkBatches, checkNet } from './check.ts'
 import { divergedInEvaluation } from './diverged.ts'
@@ -30,6 +31,7 @@ export async function evaluate(
   net: Module,
   data: ImageBatches,
 ): Promise<{ readonly loss: number; readonly accuracy: number; readonly count: number }> {
+  if (arguments.length > 2) throw tooMany(arguments, 'evaluate(net, data)')
   checkNet('evaluate', net)
   checkBatches('evaluate', 'data', data)
   const meter = new Meter(net.parameters()[0]!.gpu)

@@ -3,13 +3,14 @@ import { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
-import { requireFlags, requireOptions, shown } from '../tensor/options.ts'
+import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts'
 import { checkMomentum, checkNet, checkOptimizer } from './check.ts'
 import { type CheckpointOptions, checkCheckpoint, lastState, refuseOthers } from './checkpoint_store.ts'
 import { Loop, type LoopOptions } from './loop.ts'
 import { restoreRandom, restoreValues, type SavedSettings, type SavedState } from './saved_state.ts'
 import { checkUpdate, updatesOf } from './training_step.ts'
+import { beginRun, checkFree } from './under_way.ts'
 
 /** Options of {@link fit}. */
 export interface FitOptions {
@@ -69,9 +70,6 @@ const KNOWN = [
   'signal',
 ] as const
 
-/** What is being trained on: it has one order and one position. */
-const training = new WeakSet<ImageBatches>()
-
 /**
  * Trains a classifier on images by minibatches and returns its history and the last epoch's figures: softmax cross-entropy,
  * each epoch in its own order, loss and accuracy of training as running means since the epoch's start. Steps are
@@ -85,8 +83,9 @@ const training = new WeakSet<ImageBatches>()
  * is evaluated, and has its own modes again at the end.
  */
 export async function fit(net: Module, options: FitOptions): Promise<FitResult> {
+  if (arguments.length > 2) throw tooMany(arguments, 'fit(net, options)')
   const { from, ...checked } = check(net, options)
-  training.add(checked.train)
+  const end = beginRun('fit', checked)
   const errors: unknown[] = []
   let result: FitResult | null = null
   let release: (() => Promise<void>) | undefined
@@ -99,10 +98,10 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
   } catch (error) {
     errors.push(error)
   }
-  training.delete(checked.train)
-  for (const end of [...checked.callbacks.map((callback) => () => callback.dispose?.()), release]) {
+  end()
+  for (const last of [...checked.callbacks.map((callback) => () => callback.dispose?.()), release]) {
     try {
-      await end?.()
+      await last?.()
     } catch (error) {
       errors.push(error)
     }
@@ -159,11 +158,7 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
   }
   checkOptimizer('fit', net, optimizer)
   if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has its own order')
-  if (training.has(train)) {
-    throw new Error(
-      'fit: another fit is training on these batches; wait for it, or make a second ImageBatches of the same data set',
-    )
-  }
+  checkFree('fit', { net, optimizer, train })
   for (const [name, value] of Object.entries({ epochs, seed })) {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw new RangeError(`fit: ${name} must be a whole number, 0 or more, not ${shown(value)}`)

@@ -1,6 +1,7 @@
 // The loop of `fit`: submits, records, evaluations, checkpoints, and where it continues.
 import type { ImageBatches } from '../data/batches.ts'
 import { setMode } from '../nn/module.ts'
+import { checkNotSwapped } from '../optim/average.ts'
 import { defaultGenerator, permutation } from '../tensor/random.ts'
 import type { FitCallback, FitEpoch, FitProgress, FitResult, FitRun } from './callbacks.ts'
 import { type CheckpointOptions, saveState } from './checkpoint_store.ts'
@@ -278,6 +279,7 @@ export class Loop {
   async #save(position: Position): Promise<void> {
     const { checkpoint, net, optimizer, settings, callbacks } = this.#options
     if (!checkpoint) return
+    checkNotSwapped('fit: checkpoint', optimizer.paramGroups)
     optimizer.eval()
     const { seed, draws } = defaultGenerator() // before anything else may draw
     const values = await valuesOf(net, optimizer, position.step)

@@ -4,14 +4,17 @@ import type { ImageBatches } from '../data/batches.ts'
 import { crossEntropy } from '../kernels/class_losses.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
+import { checkNotSwapped } from '../optim/average.ts'
+import { checkNotFrozen } from '../optim/check.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
-import { requireOptions, shown } from '../tensor/options.ts'
+import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { defaultGenerator, keepDraws, type StreamName } from '../tensor/random.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
 import { withoutMissing } from './missing_parameters.ts'
 import { zeroGradients } from './training_step.ts'
+import { beginRun, checkFree } from './under_way.ts'
 
 /** A loss this many times the lowest ends the search; fastai's number. */
 const HOPELESS = 4
@@ -71,11 +74,14 @@ export interface LrFindResult extends LrSuggestion, Sweep {}
  * the batches' position are as before, bit for bit, also where it throws; gradients are forgotten. Rejects with TypeError or RangeError for options that do not fit, before anything is done.
  */
 export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
+  if (arguments.length > 1) throw tooMany(arguments, 'lrFind(options)')
   const known = ['net', 'optimizer', 'train', 'minLr', 'maxLr', 'steps', 'smoothing']
   requireOptions('lrFind', options, known)
   const { net, optimizer, train } = options
   checkNet('lrFind', net)
   checkOptimizer('lrFind', net, optimizer)
+  checkNotFrozen('lrFind', optimizer.paramGroups)
+  checkNotSwapped('lrFind', optimizer.paramGroups)
   checkBatches('lrFind', 'train', train)
   const { minLr = 1e-3, maxLr = 10, steps = stepsOver(train), smoothing = 0.9 } = options
   for (const [name, value] of Object.entries({ minLr, maxLr, steps, smoothing })) {
@@ -83,6 +89,8 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   }
   const rates = sweepOf(minLr, maxLr, steps)
   checkSmoothing(smoothing)
+  checkFree('lrFind', { net, optimizer, train })
+  const end = beginRun('lrFind', { net, optimizer, train })
   const restore = snapshot(net, optimizer, train)
   optimizer.train()
   try {
@@ -90,6 +98,7 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
     return { ...sweep, ...suggest(sweep.points, steps) }
   } finally {
     restore()
+    end()
   }
 }
 

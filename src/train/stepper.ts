@@ -42,8 +42,7 @@ export function stepperOf(step: () => unknown, { gpu, net, optimizer, captured }
           captured = given(net, optimizer)
           before?.dispose()
         }
-        plan.run(count, lr && plan.takesRates ? { lr } : {})
-        setRates(optimizer, lr?.at(-1))
+        plan.run(count, lr ? { lr } : {})
       },
       dispose: () => plan?.dispose(),
     }

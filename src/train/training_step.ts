@@ -1,6 +1,8 @@
 // One update of a network: its batches, their gradients, and the optimizer's step.
 import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
+import { checkNotSwapped } from '../optim/average.ts'
+import { checkGradients, checkNotFrozen } from '../optim/check.ts'
 import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { tensor } from '../tensor/create.ts'
@@ -55,6 +57,8 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
       // A callback may have replaced or added a layer.
       checkOptimizer('fit', net, optimizer)
       checkAdded('fit', net, optimizer, before)
+      checkNotFrozen('fit', optimizer.paramGroups)
+      checkNotSwapped('fit', optimizer.paramGroups)
       stepper.run(count, lr)
     },
     dispose: () => {
@@ -83,6 +87,7 @@ export function update(options: UpdateOptions, meter: Meter, shares: readonly (T
       loss.backward(share)
     }
   })
+  checkGradients('fit', optimizer.paramGroups)
   clipForUpdate(
     optimizer.paramGroups.flatMap(({ params }) => params),
     options,

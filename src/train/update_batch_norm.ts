@@ -4,6 +4,7 @@ import { BatchNorm } from '../nn/batch_norm.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import { noGrad } from '../tensor/modes.ts'
+import { tooMany } from '../tensor/options.ts'
 import { keepDraws } from '../tensor/random.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkBatches, checkNet } from './check.ts'
@@ -21,6 +22,7 @@ import { checkBatches, checkNet } from './check.ts'
  * Throws TypeError for what is not a network with parameters, or not one ImageBatches.
  */
 export function updateBatchNorm(net: Module, data: ImageBatches): void {
+  if (arguments.length > 2) throw tooMany(arguments, 'updateBatchNorm(net, data)')
   checkNet('updateBatchNorm', net)
   checkBatches('updateBatchNorm', 'data', data)
   const layers = [...net.namedModules().values()].filter((module) => module instanceof BatchNorm)

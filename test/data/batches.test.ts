@@ -228,7 +228,10 @@ describe('ImageBatches', () => {
       ['matmul', (batch) => matmul(logits(batch), logits(batch), { transposeA: true })],
       ['matmul', (batch) => matmul(logits(batch), logits(batch), { transposeB: true })],
       ['matmul', (batch) => matmul(ones, three(batch))],
+      ['matmul', (batch) => matmul(three(batch), ones.unsqueeze(0))],
+      ['matmul', (batch) => matmul(ones.reshape([3, 3, 1]), three(batch).slice(1, 0, 1), { transposeB: true })],
       ['linear', (batch) => linear(logits(batch), logits(batch))],
+      ['linear', (batch) => linear(each(batch), ones)],
       ['sub', (batch) => sub(ones, each(batch))],
       ['flip along dim 0', (batch) => logits(batch).flip(0)],
       ['indexSelect along dim 0', (batch) => logits(batch).indexSelect(0, order)],
@@ -260,6 +263,13 @@ describe('ImageBatches', () => {
       ],
       ['of logarithms', (batch) => nllLoss(logSoftmax(logits(batch)), batch.labels).backward()],
       ['of parts of rows', (batch) => crossEntropy(parts(batch).flatten(), batch.labels).backward()],
+      [
+        'of products of each row',
+        (batch) => {
+          const [x, y] = [parts(batch), matmul(parts(batch), ones.slice(0, 0, 2).slice(1, 0, 2))]
+          crossEntropy(matmul(x, y, { transposeB: true }).flatten(), batch.labels).backward()
+        },
+      ],
       ['a gradient for each loss', (batch) => each(batch).backward(row.slice(0, 0, batch.size))],
     ]
     for (const [name, fn] of apart) {

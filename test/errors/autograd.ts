@@ -93,8 +93,10 @@ Pass the gradient of this tensor, or reduce it to one element first.`,
     {
       title: 'backward of what depends on no parameter',
       error: 'Error',
-      text: 'backward: tensor [1] does not require a gradient, nor does anything it was computed from',
-      cure: 'Set requiresGrad on a leaf before the operations, and run them outside of noGrad() and without detach().',
+      text:
+        'backward: tensor [1] does not require a gradient, nor does anything it was computed from: all parameters are frozen ' +
+        '(requiresGrad is false), or it was computed in noGrad() or from detach(); set requiresGrad to true, before the forward ' +
+        'pass, for those that are to be trained',
       run: () => relu(tensor([1])).backward(),
     },
     {

@@ -96,6 +96,18 @@ export const averages: Area = {
       run: () => swa().loadStateDict({ count: 2, averages: [tensor([1, 2])] }),
     },
     {
+      title: 'an update, fit or lrFind while averages are swapped in',
+      error: 'Error',
+      text: 'optim.SGD: the averages of optim.SWA stand in the place of weight [3], and would be trained; swap() them back first',
+      run: () => {
+        const w = weight()
+        const average = new optim.SWA([w])
+        average.update()
+        average.swap()
+        new optim.SGD([w], { lr: 0.1 }).step()
+      },
+    },
+    {
       title: 'optim.SGLD: no temperature',
       error: 'TypeError',
       text: 'optim.SGLD: temperature is needed, for example { temperature: 1 / 60000 }',

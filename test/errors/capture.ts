@@ -141,6 +141,12 @@ export const captures: Area = {
       },
     },
     {
+      title: 'the result of a captured function before it was run',
+      error: 'Error',
+      text: 'data: tensor [2] has no value yet: a plan computes it that has not been run; call plan.run() first',
+      run: async () => await evaluation().result.data(),
+    },
+    {
       title: 'a captured step that adds to the gradients of the one before',
       error: 'Error',
       text:
@@ -165,6 +171,15 @@ export const captures: Area = {
           step()
           optimizer.paramGroups[0]!.lr *= 0.9
         })
+      },
+    },
+    {
+      title: 'fit, a captured step: an update that changes nothing',
+      error: 'Error',
+      text: 'optim.SGD: step() in a captured function: no parameter of the optimizer has a gradient, so nothing would be trained; call backward() of a loss that is computed from at least one of them',
+      run: () => {
+        const { optimizer } = training()
+        capture(() => optimizer.step())
       },
     },
     {

@@ -80,8 +80,9 @@ export const device: Area = {
       title: 'a tensor larger than a kernel can be given',
       error: 'GpuError',
       kind: 'out-of-memory',
-      text: 'reduce.fold_block: x_vectors has 131,072 bytes; on this adapter a kernel can be given at most 65,536. Split the tensor',
+      text: 'reduce.<kernel>: x_vectors has 131,072 bytes; on this adapter a kernel can be given at most 65,536. Split the tensor',
       cure: 'Operations on parts of it do. Only the weight of linear, and what optimizers, clipping and averages go through, may be as large as a buffer.',
+      varies: { '<kernel>': /fold_lines|fold_blocks/ },
       run: async ({ ownGpu }) => {
         const gpu = await ownGpu()
         Object.defineProperty(gpu.device, 'limits', { value: SMALL_LIMITS })

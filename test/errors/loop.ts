@@ -85,6 +85,18 @@ export const loop: Area = {
       },
     },
     {
+      title: 'fit, lrFind: a network, or an optimizer, that another of them is training',
+      error: 'Error',
+      text: 'fit: another fit is under way with weight [2, 784] of this network; wait for it, or give each its own network and optimizer',
+      run: async () => {
+        const net = network()
+        const start = () =>
+          fit(net, { data: batches(), optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }), epochs: 1 })
+        const first = start()
+        await start().finally(() => first)
+      },
+    },
+    {
       title: 'fit: no optimizer',
       error: 'TypeError',
       text: 'fit: optimizer must be an optimizer, such as optim.SGD(net.parameters(), { lr: 0.1 })',
@@ -106,6 +118,16 @@ export const loop: Area = {
         const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 2))
         const optimizer = new optim.SGD([...net.parameters(), ...network().parameters()], { lr: 0.1 })
         return fit(net, { data: batches(), optimizer, epochs: 1 })
+      },
+    },
+    {
+      title: 'fit, lrFind: an optimizer whose parameters are all frozen',
+      error: 'Error',
+      text: 'fit: all parameters of the optimizer are frozen (requiresGrad is false), so nothing would be trained; set requiresGrad to true for those that are to be trained',
+      run: () => {
+        const net = network()
+        for (const p of net.parameters()) p.requiresGrad = false
+        return fit(net, { data: batches(), optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }), epochs: 1 })
       },
     },
     {

@@ -4,11 +4,14 @@ import {
   avgPool2d,
   batchNorm,
   clamp,
+  conv1d,
   conv2d,
   conv2dReluMaxPool2d,
+  convTranspose2d,
   gelu,
   groupNorm,
   instanceNorm,
+  interpolate,
   layerNorm,
   leakyRelu,
   linear,
@@ -22,6 +25,7 @@ import {
   relu,
   rmsNorm,
   type Shape,
+  scaledDotProductAttention,
   sum,
   tensor,
   where,
@@ -34,6 +38,13 @@ const zeros = (...shape: Shape) => tensor(new Float32Array(sizeOf(shape)), shape
 export const operations: Area = {
   title: 'Operations',
   refusals: [
+    {
+      title: 'operations, methods, layers, optimizers, fit and others: an argument too many',
+      error: 'TypeError',
+      text: 'add: 2 is an argument too many; it is add(a, b)',
+      cure: 'It would be ignored. In x.add(b) the tensor x is the first one; in a list, map((x) => relu(x)) gives relu one argument, map(relu) three.',
+      run: () => add(tensor([1]), 1, ...([2] as unknown as [])),
+    },
     {
       title: 'something that is not a tensor',
       error: 'TypeError',
@@ -191,6 +202,66 @@ Sizes of a dimension must be equal, or one of them 1.`,
       run: () => matmul(zeros(2, 3), zeros(2, 3)),
     },
     {
+      title: 'matmul: a tensor of less than two dimensions',
+      error: 'ShapeError',
+      text: `matmul: b has 1 dimensions, it must have 2 (K N) or more
+  b [3]`,
+      cure: 'Make a column of it by unsqueeze(1), or a row by unsqueeze(0).',
+      run: () => matmul(zeros(2, 3), zeros(3)),
+    },
+    {
+      title: 'matmul: batches that do not broadcast',
+      error: 'ShapeError',
+      text: `matmul: the shapes do not broadcast: dimension -3 has sizes 2 and 5
+  a [2, 4, 3]  … M K
+  b [5, 3, 6]  … K N
+Sizes of a dimension must be equal, or one of them 1.`,
+      run: () => matmul(zeros(2, 4, 3), zeros(5, 3, 6)),
+    },
+    {
+      title: 'scaledDotProductAttention: a tensor of less than two dimensions',
+      error: 'ShapeError',
+      text: `scaledDotProductAttention: k must have two dimensions or more
+  q [4, 3]  … L E
+  k [3]     … S E
+  v [5, 6]  … S V`,
+      run: () => scaledDotProductAttention(zeros(4, 3), zeros(3), zeros(5, 6)),
+    },
+    {
+      title: 'scaledDotProductAttention: queries and keys of two lengths',
+      error: 'ShapeError',
+      text: `scaledDotProductAttention: q and k must have vectors of one length, not 3 and 2
+  q [4, 3]  … L E
+  k [5, 2]  … S E
+  v [5, 6]  … S V`,
+      run: () => scaledDotProductAttention(zeros(4, 3), zeros(5, 2), zeros(5, 6)),
+    },
+    {
+      title: 'scaledDotProductAttention: another number of values than keys',
+      error: 'ShapeError',
+      text: `scaledDotProductAttention: there must be a value for each key, not 6 for 5
+  q [4, 3]  … L E
+  k [5, 3]  … S E
+  v [6, 6]  … S V`,
+      run: () => scaledDotProductAttention(zeros(4, 3), zeros(5, 3), zeros(6, 6)),
+    },
+    {
+      title: 'scaledDotProductAttention: a mask of more elements than scores',
+      error: 'ShapeError',
+      text: `scaledDotProductAttention: mask must broadcast to the scores, it has more elements
+  mask   [2, 4, 5]
+  scores [4, 5]`,
+      run: () => scaledDotProductAttention(zeros(4, 3), zeros(5, 3), zeros(5, 6), { mask: zeros(2, 4, 5) }),
+    },
+    {
+      title: 'scaledDotProductAttention: a mask beside isCausal',
+      error: 'TypeError',
+      text: 'scaledDotProductAttention: mask and isCausal exclude each other; leave out one of them',
+      cure: 'A float32 mask can hold both: minus infinity where a pair takes no part.',
+      run: () =>
+        scaledDotProductAttention(zeros(4, 3), zeros(4, 3), zeros(4, 3), { mask: zeros(4, 4), isCausal: true }),
+    },
+    {
       title: 'linear: input features that differ',
       error: 'ShapeError',
       text: `linear: weight takes 2 input features, input has 3
@@ -225,6 +296,129 @@ Sizes of a dimension must be equal, or one of them 1.`,
   weight [6, 1, 5, 5]    F C KH KW`,
       cure: 'The weight is [filters, channels, height, width]; colour images have 3 channels, grey ones 1.',
       run: () => conv2d(zeros(1, 3, 28, 28), zeros(6, 1, 5, 5)),
+    },
+    {
+      title: 'conv2d: the channels of a group differ',
+      error: 'ShapeError',
+      text: `conv2d: weight takes 4 input channels in each of 2 groups, input has 4
+  input  [1, 4, 8, 8]  N C H W
+  weight [6, 4, 3, 3]  F C/groups KH KW`,
+      cure: 'The second size of the weight is the channels of one group: of 4 channels in 2 groups, 2.',
+      run: () => conv2d(zeros(1, 4, 8, 8), zeros(6, 4, 3, 3), null, { groups: 2 }),
+    },
+    {
+      title: 'conv2d: groups that do not divide the channels or filters',
+      error: 'ShapeError',
+      text: `conv2d: 4 groups do not divide the 6 filters
+  input  [1, 4, 8, 8]  N C H W
+  weight [6, 1, 3, 3]  F C/groups KH KW`,
+      cure: 'Each group has as many channels, and as many filters, as the others: give a number that divides both.',
+      run: () => conv2d(zeros(1, 4, 8, 8), zeros(6, 1, 3, 3), null, { groups: 4 }),
+    },
+    {
+      title: 'a number of groups that is none',
+      error: 'ShapeError',
+      text: 'conv2d: groups must be a whole number, 1 or more, not 0',
+      run: () => conv2d(zeros(1, 4, 8, 8), zeros(6, 4, 3, 3), null, { groups: 0 }),
+    },
+    {
+      title: 'conv1d: a stride of two numbers',
+      error: 'ShapeError',
+      text: 'conv1d: stride must be a whole number, 1 or more, not [1, 1]',
+      run: () => conv1d(zeros(1, 4, 8), zeros(6, 4, 3), null, { stride: loose([1, 1]) }),
+    },
+    {
+      title: 'conv1d: a stride, padding, dilation or number of groups far too large',
+      error: 'ShapeError',
+      text: 'conv1d: padding must be a whole number, at most 65,535, not 1048576',
+      run: () => conv1d(zeros(1, 4, 8), zeros(6, 4, 3), null, { padding: 2 ** 20 }),
+    },
+    {
+      title: 'convTranspose2d: the channels differ',
+      error: 'ShapeError',
+      text: `convTranspose2d: weight takes 6 input channels, input has 4
+  input  [1, 4, 8, 8]  N C H W
+  weight [6, 4, 3, 3]  C F KH KW`,
+      cure: 'The weight of a transposed convolution is [channels, filters, height, width].',
+      run: () => convTranspose2d(zeros(1, 4, 8, 8), zeros(6, 4, 3, 3)),
+    },
+    {
+      title: 'convTranspose2d: a kernel without elements',
+      error: 'ShapeError',
+      text: `convTranspose2d: the kernel has no elements
+  input  [1, 4, 8, 8]  N C H W
+  weight [4, 6, 0, 3]  C F KH KW`,
+      cure: 'Height and width of the weight must be 1 or more.',
+      run: () => convTranspose2d(zeros(1, 4, 8, 8), zeros(4, 6, 0, 3)),
+    },
+    {
+      title: 'convTranspose2d: an input without rows',
+      error: 'ShapeError',
+      text: `convTranspose2d: the input has no rows or no columns
+  input  [1, 4, 0, 8]  N C H W
+  weight [4, 6, 3, 3]  C F KH KW`,
+      cure: 'Give images of a row and a column at least.',
+      run: () => convTranspose2d(zeros(1, 4, 0, 8), zeros(4, 6, 3, 3)),
+    },
+    {
+      title: 'convTranspose2d: a bias of another size',
+      error: 'ShapeError',
+      text: `convTranspose2d: bias must have one value for each of the 6 filters
+  input  [1, 4, 8, 8]  N C H W
+  weight [4, 6, 3, 3]  C F KH KW
+  bias   [4]           F`,
+      cure: 'Give one value a filter, the second size of the weight times the groups, or null.',
+      run: () => convTranspose2d(zeros(1, 4, 8, 8), zeros(4, 6, 3, 3), zeros(4)),
+    },
+    {
+      title: 'convTranspose2d: padding that leaves nothing',
+      error: 'ShapeError',
+      text: `convTranspose2d: with padding 2 nothing is left of the output's height
+  input  [1, 4, 1, 8]  N C H W
+  weight [4, 6, 3, 3]  C F KH KW`,
+      cure: 'Padding makes the output of a transposed convolution smaller: give less, or a larger stride or kernel.',
+      run: () => convTranspose2d(zeros(1, 4, 1, 8), zeros(4, 6, 3, 3), null, { padding: [2, 0] }),
+    },
+    {
+      title: 'convTranspose2d: output padding of a whole step',
+      error: 'ShapeError',
+      text: 'convTranspose2d: outputPadding 2 must be less than the stride 2 or the dilation 1',
+      cure: 'It chooses among the sizes that the convolution would make the input of: give the size modulo the stride.',
+      run: () => convTranspose2d(zeros(1, 4, 8, 8), zeros(4, 6, 3, 3), null, { stride: 2, outputPadding: 2 }),
+    },
+    {
+      title: 'interpolate: neither a scale nor a size, or both',
+      error: 'TypeError',
+      text: 'interpolate: give either a scale or a size, not both',
+      run: () => interpolate(zeros(1, 2, 3, 4), { scale: 2, size: 6 }),
+    },
+    {
+      title: 'interpolate: an unknown mode',
+      error: 'TypeError',
+      text: "interpolate: mode must be 'nearest' or 'bilinear', not 'bicubic'",
+      run: () => interpolate(zeros(1, 2, 3, 4), { size: 6, mode: loose('bicubic') }),
+    },
+    {
+      title: 'interpolate: a scale that is none',
+      error: 'RangeError',
+      text: 'interpolate: scale must be a number above 0, or two of them, not [2, 0]',
+      run: () => interpolate(zeros(1, 2, 3, 4), { scale: [2, 0] }),
+    },
+    {
+      title: 'interpolate: an input without columns',
+      error: 'ShapeError',
+      text: `interpolate: the input has no rows or no columns
+  input [1, 2, 3, 0]  N C H W`,
+      cure: 'Give images of a row and a column at least.',
+      run: () => interpolate(zeros(1, 2, 3, 0), { size: 6 }),
+    },
+    {
+      title: 'interpolate: a scale that leaves nothing',
+      error: 'ShapeError',
+      text: `interpolate: scale [0.2, 0.2] makes 0 × 0 of the image; its sides must be from 1 to 65,535
+  input [1, 2, 3, 4]  N C H W`,
+      cure: 'Give the size instead, or a larger scale.',
+      run: () => interpolate(zeros(1, 2, 3, 4), { scale: 0.2 }),
     },
     {
       title: 'conv2dReluMaxPool2d: nothing to pool',

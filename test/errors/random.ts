@@ -45,5 +45,27 @@ export const random: Area = {
           for (let i = 0; i < 1025; i++) randn([0])
         }),
     },
+    {
+      title: 'a captured function that seeds what it draws',
+      error: 'Error',
+      text: 'manualSeed: a captured function is not called in the runs of its plan; set it before plan.run()',
+      run: () =>
+        capture(() => {
+          manualSeed(0)
+          return randn([2])
+        }),
+    },
+    {
+      title: 'a captured function that sets how many draws were made',
+      error: 'Error',
+      text: 'Generator.draws: a captured function is not called in the runs of its plan; set it before plan.run()',
+      run: () => {
+        const generator = manualSeed(0)
+        capture(() => {
+          generator.draws = 0
+          return randn([2])
+        })
+      },
+    },
   ],
 }

@@ -73,6 +73,13 @@ describe('Sequential', () => {
     expect(kernelsOf(() => new nn.Sequential(...modules()).forward(images()))).toEqual(PLAIN)
   })
 
+  it('runs layer by layer where a convolution has groups', () => {
+    const grouped = new nn.Conv2d(2, 2, 3, { groups: 2 })
+    const x = tensor(new Float32Array(2 * 64).fill(0.5), [1, 2, 8, 8])
+    const net = new nn.Sequential(grouped, new nn.ReLU(), new nn.MaxPool2d(2))
+    expect(kernelsOf(() => net.forward(x))).toEqual(PLAIN)
+  })
+
   it('runs layer by layer where something stands between or is missing', () => {
     const between = new nn.Sequential(conv(), new nn.MaxPool2d(2), new nn.ReLU())
     expect(kernelsOf(() => between.forward(images())).sort()).toEqual([...PLAIN].sort())

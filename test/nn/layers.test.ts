@@ -2,12 +2,16 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
+  conv1d,
   conv2d,
+  convTranspose2d,
   dropout,
+  interpolate,
   linear,
   manualSeed,
   maxPool2d,
   nn,
+  pixelShuffle,
   relu,
 } from '../../src/node/index.ts'
 import { fill } from '../support/fill.ts'
@@ -24,6 +28,51 @@ describe('layers compute what their operations do:', () => {
     const y = layer.forward(x)
     expect(y.shape).toEqual([2, 3, 3, 8])
     expect(await values(y)).toEqual(await values(conv2d(x, layer.weight, layer.bias, options)))
+  })
+
+  it('Conv2d in groups', async () => {
+    const layer = new nn.Conv2d(4, 6, 3, { groups: 2, padding: 1, bias: false })
+    expect([layer.weight.shape, layer.bias]).toEqual([[6, 2, 3, 3], null])
+    const x = tensor(fill(2 * 4 * 5 * 6, 1, 'normal'), [2, 4, 5, 6])
+    const y = layer.forward(x)
+    expect(await values(y)).toEqual(await values(conv2d(x, layer.weight, null, { groups: 2, padding: 1 })))
+    // PyTorch's bound counts the channels that a filter sees.
+    const weights = await values(new nn.Conv2d(64, 64, 2, { groups: 64 }).weight)
+    expect(Math.max(...weights.map(Math.abs))).toBeGreaterThan(0.45)
+    expect(Math.max(...weights.map(Math.abs))).toBeLessThanOrEqual(0.5)
+    expect(() => new nn.Conv2d(4, 6, 3, { groups: 4 })).toThrow('nn.Conv2d: 4 groups do not divide the 6 outChannels')
+  })
+
+  it('Conv1d', async () => {
+    const options = { stride: 2, padding: 1, dilation: 2, groups: 2 }
+    const layer = new nn.Conv1d(4, 6, 3, options)
+    expect([layer.weight.shape, layer.bias!.shape]).toEqual([[6, 2, 3], [6]])
+    const x = tensor(fill(2 * 4 * 9, 1, 'normal'), [2, 4, 9])
+    const y = layer.forward(x)
+    expect(y.shape).toEqual([2, 6, 4])
+    expect(await values(y)).toEqual(await values(conv1d(x, layer.weight, layer.bias, options)))
+    expect(new nn.Conv1d(1, 2, 1, { bias: false }).bias).toBeNull()
+    const weights = await values(new nn.Conv1d(64, 64, 4, { groups: 64 }).weight)
+    expect(Math.max(...weights.map(Math.abs))).toBeGreaterThan(0.45)
+    expect(Math.max(...weights.map(Math.abs))).toBeLessThanOrEqual(0.5)
+  })
+
+  it('ConvTranspose2d', async () => {
+    const options = { stride: [2, 3], padding: 1, outputPadding: [1, 2], dilation: [1, 2], groups: 2 } as const
+    const layer = new nn.ConvTranspose2d(4, 6, [3, 2], options)
+    expect([layer.weight.shape, layer.bias!.shape]).toEqual([[4, 3, 3, 2], [6]])
+    const x = tensor(fill(2 * 4 * 5 * 3, 1, 'normal'), [2, 4, 5, 3])
+    const y = layer.forward(x)
+    expect(y.shape).toEqual([2, 6, 10, 9])
+    expect(await values(y)).toEqual(await values(convTranspose2d(x, layer.weight, layer.bias, options)))
+    expect(new nn.ConvTranspose2d(1, 2, 1, { bias: false }).bias).toBeNull()
+    // PyTorch's fan in is the second size of the weight times the kernel.
+    const weights = await values(new nn.ConvTranspose2d(64, 4, 2).weight)
+    expect(Math.max(...weights.map(Math.abs))).toBeGreaterThan(0.24)
+    expect(Math.max(...weights.map(Math.abs))).toBeLessThanOrEqual(0.25)
+    expect(() => new nn.ConvTranspose2d(2, 2, 3, { stride: 2, outputPadding: 2 })).toThrow(
+      'nn.ConvTranspose2d: outputPadding 2 must be less than the stride 2 or the dilation 1',
+    )
   })
 
   it('Linear, with and without bias', async () => {
@@ -62,6 +111,16 @@ describe('layers compute what their operations do:', () => {
     )
   })
 
+  it('Upsample and PixelShuffle', async () => {
+    const x = tensor(fill(2 * 4 * 3 * 5, 1, 'normal'), [2, 4, 3, 5])
+    for (const options of [{ scale: [2, 1.5] }, { size: 4, mode: 'bilinear' }] as const) {
+      expect(await values(new nn.Upsample(options).forward(x))).toEqual(await values(interpolate(x, options)))
+    }
+    expect(await values(new nn.PixelShuffle(2).forward(x))).toEqual(await values(pixelShuffle(x, 2)))
+    expect(() => new nn.Upsample({ mode: 'nearest' })).toThrow('nn.Upsample: give either a scale or a size')
+    expect(() => new nn.PixelShuffle(0)).toThrow('nn.PixelShuffle: r must be a whole number, 1 or more, not 0')
+  })
+
   it('Dropout in training, and nothing in evaluation', async () => {
     const x = tensor(fill(200, 1, 'normal'), [20, 10])
     for (const [layer, p] of [
@@ -92,8 +151,8 @@ describe('layers refuse', () => {
   it.each<[string, () => unknown, string]>([
     [
       'unknown options of Conv2d',
-      () => new nn.Conv2d(1, 1, 1, loose({ groups: 2 })),
-      'nn.Conv2d: unknown option groups; known: stride, padding, dilation, bias',
+      () => new nn.Conv2d(1, 1, 1, loose({ paddingMode: 'zeros' })),
+      'nn.Conv2d: unknown option paddingMode; known: stride, padding, dilation, groups, bias',
     ],
     [
       'unknown options of Linear',

@@ -463,7 +463,7 @@ it('keeps what a module of its own, returned by scope, holds', async () => {
 it('refuses options that are no object', () => {
   const loose = nn as unknown as Record<string, new (...args: unknown[]) => unknown>
   expect(messageOf(() => new loose.Conv2d!(1, 2, 3, 2))).toBe(
-    'nn.Conv2d: options must be an object with any of stride, padding, dilation, bias, not 2',
+    'nn.Conv2d: options must be an object with any of stride, padding, dilation, groups, bias, not 2',
   )
   expect(messageOf(() => new loose.MaxPool2d!(3, 1))).toBe(
     'nn.MaxPool2d: options must be an object with any of stride, padding, not 1',

@@ -179,6 +179,14 @@ function tunings(): { correlate: CorrelateTuning[]; weight: WeightTuning[] } {
       }
     }
   }
+  // Groups of few filters, in layers that have no variant of their own.
+  for (const outChannels of [1, 2, 9]) {
+    for (const as of CLASSES) {
+      const layer = { inChannels: 1, outChannels, KH: 3, KW: 3, OH: 4, OW: 4, groups: 8 }
+      note(correlate, tuneCorrelate(layer, { unitStep: true, slices: false }, as))
+      note(weight, tuneWeight(layer, true, as))
+    }
+  }
   return { correlate: [...correlate.values()], weight: [...weight.values()] }
 }
 

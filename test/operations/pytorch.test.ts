@@ -16,7 +16,7 @@ interface OpCase {
 }
 
 /** The files of test/reference that hold operations: one of the first ones, then one a family. */
-const files = ['ops', 'copy', 'take', 'reduce', 'norms', 'avg_pool2d', 'losses'].map((name) => {
+const files = ['ops', 'copy', 'take', 'reduce', 'norms', 'avg_pool2d', 'losses', 'attention', 'conv'].map((name) => {
   return readSafetensors(new URL(`../reference/${name}.safetensors`, import.meta.url))
 })
 const cases = files.flatMap((file) => JSON.parse(file.metadata.cases!) as OpCase[])

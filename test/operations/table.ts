@@ -1,12 +1,16 @@
 // The table of differentiable operations. A row here is all that the generic suites need to test an operation: against
 // the float64 reference, for its algebra, its refusals and its limits. Adding an operation to the table adds its tests.
+import { attentionRow } from '../kernels/attention/row.ts'
 import { avgPool2dRows } from '../kernels/avg_pool2d/row.ts'
 import { batchNormRow } from '../kernels/batch_norm/row.ts'
 import { binaryRows } from '../kernels/binary/row.ts'
+import { convTranspose2dRow } from '../kernels/conv_transpose2d/row.ts'
+import { conv1dRow } from '../kernels/conv1d/row.ts'
 import { conv2dRow } from '../kernels/conv2d/row.ts'
 import { conv2dReluMaxPool2dRow } from '../kernels/conv2d_relu_max_pool2d/row.ts'
 import { copyRows } from '../kernels/copy/row.ts'
 import { crossEntropyRow } from '../kernels/cross_entropy/row.ts'
+import { interpolateRows } from '../kernels/interpolate/row.ts'
 import { linearReluRow, linearRow } from '../kernels/linear/row.ts'
 import { classLossRows } from '../kernels/losses/class_row.ts'
 import { lossRows } from '../kernels/losses/row.ts'
@@ -29,6 +33,8 @@ export const table: readonly Row[] = [
   linearReluRow,
   ...unaryRows,
   conv2dRow,
+  conv1dRow,
+  convTranspose2dRow,
   conv2dReluMaxPool2dRow,
   maxPool2dRow,
   ...avgPool2dRows,
@@ -40,9 +46,11 @@ export const table: readonly Row[] = [
   ...reduceRows,
   cumsumRow,
   ...softmaxRows,
+  attentionRow,
   reshapeRow,
   ...copyRows,
   pixelShuffleRow,
+  ...interpolateRows,
   ...takeRows,
   dropoutRow,
 ]

@@ -178,7 +178,7 @@ describe('in a captured function', () => {
     expect(messageOf(() => capture(twice))).toBe(
       'optim.SWA: update() is called twice in a captured function; capture one step at a time',
     )
-    const plan = capture(step)
+    const plan = capture(() => running.update())
     plan.run(1)
     running.swap()
     expect(messageOf(() => plan.run(1))).toBe(

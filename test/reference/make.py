@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     sys.exit(f"{error}: apt-get install python3-torch python3-numpy, then /usr/bin/python3 {sys.argv[0]}")
 
-from makers import avg_pool2d, batch_norm, copy, curves, files, lenet, losses, norms, ops, optimizer_paths, optimizers, reduce, schedules, take  # noqa: E402
+from makers import attention, avg_pool2d, batch_norm, conv, copy, curves, files, lenet, losses, norms, ops, optimizer_paths, optimizers, reduce, schedules, take  # noqa: E402
 
 MAKERS = {
     "ops": ops.make,
@@ -25,6 +25,8 @@ MAKERS = {
     "norms": norms.make,
     "avg_pool2d": avg_pool2d.make,
     "losses": losses.make,
+    "attention": attention.make,
+    "conv": conv.make,
     "lenet": lenet.make_lenet,
     "epoch": lenet.make_epoch,
     "schedules": schedules.make,
@@ -46,6 +48,8 @@ BOUNDS = {
     "norms": {"stored": 4e-6},
     "avg_pool2d": {"stored": 4e-6},
     "losses": {"stored": 4e-6},
+    "attention": {"stored": 4e-6},
+    "conv": {"stored": 4e-6},
     "lenet": {"stored": 4e-6},
     "epoch": {"stored": 1e-4, "float32": 1e-4},
     "optimizers": {"stored": 0, "float32": 1e-5, "float64": 1e-12},

@@ -227,7 +227,10 @@ describe('a graph', () => {
 
 describe('backward refuses', () => {
   it('a tensor that needs no gradient', () => {
-    const text = 'backward: tensor [1] does not require a gradient, nor does anything it was computed from'
+    const text =
+      'backward: tensor [1] does not require a gradient, nor does anything it was computed from: all parameters are frozen ' +
+      '(requiresGrad is false), or it was computed in noGrad() or from detach(); set requiresGrad to true, before the forward ' +
+      'pass, for those that are to be trained'
     expect(messageOf(() => tensor([1]).backward())).toBe(text)
     expect(messageOf(() => noGrad(() => relu(leaf(1))).backward())).toBe(text)
     expect(messageOf(() => relu(leaf(1)).detach().backward())).toBe(text)

@@ -212,7 +212,6 @@ const ofSchedule: readonly Change[] = [
   ['and filled', (made) => Object.assign(group(made), { params: rest(made.net) })],
   ['groups change places', ({ optimizer }) => optimizer.paramGroups.reverse()],
   ['a group is taken out', ({ optimizer }) => optimizer.paramGroups.pop()],
-  ['all that the optimizer has is frozen', (made) => freeze(group(made).params)],
 ]
 
 const ofSgld: readonly Change[] = [
@@ -240,6 +239,9 @@ describe('a change after which training would silently be another one is refused
   const REPLACED =
     'TypeError: fit: the optimizer has weight [3, 6], which is not a parameter of the network, perhaps that of a layer that ' +
     'was replaced; make the optimizer of net.parameters(), or of some of them'
+  const FROZEN =
+    'Error: fit: all parameters of the optimizer are frozen (requiresGrad is false), so nothing would be trained; set ' +
+    'requiresGrad to true for those that are to be trained'
   const added = (name: string) =>
     `TypeError: fit: the network has got the parameter ${name} meanwhile, and the optimizer does not have it; put it into a ` +
     'group of the optimizer, or set its requiresGrad to false'
@@ -270,11 +272,8 @@ describe('a change after which training would silently be another one is refused
       ({ optimizer }) => optimizer.paramGroups.map(({ params }) => params.splice(0)),
       "TypeError: fit: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)",
     ],
-    [
-      'all is frozen',
-      ({ net }) => freeze(net.parameters()),
-      'Error: backward: tensor [] does not require a gradient, nor does anything it was computed from',
-    ],
+    ['all is frozen', ({ net }) => freeze(net.parameters()), FROZEN],
+    ['all that the optimizer has is frozen', ({ net }) => freeze(rest(net)), FROZEN],
     [
       'the batches are disposed',
       ({ train }) => train.dispose(),

@@ -1391,27 +1391,31 @@ fn clamp_elements(
 }
 `
 
-export const conv2d = `// Convolution in two dimensions (cross-correlation, as in every deep-learning library), NCHW, any stride, padding and dilation.
+export const conv2d = `// Convolution in two dimensions (cross-correlation, as in every deep-learning library), NCHW, any stride, padding and dilation,
+// and its transpose.
 //
 //   y[n,f,oy,ox]  = bias[f] + sum over c,ky,kx of x[n,c, oy*SH + ky*DH - PH, ox*SW + kx*DW - PW] * w[f,c,ky,kx]
 //   dx[n,c,iy,ix] = sum over f,ky,kx of dy[n,f,oy,ox] * w[f,c,ky,kx], where oy*SH + ky*DH - PH = iy and likewise for ox
 //   dw[f,c,ky,kx] = sum over n,oy,ox of x[n,c, oy*SH + ky*DH - PH, ox*SW + kx*DW - PW] * dy[n,f,oy,ox]
 //   db[f]         = sum over n,oy,ox of dy[n,f,oy,ox]
-// Cells outside the image add nothing, whatever the weight or gradient they would meet.
+// Cells outside the image add nothing, whatever the weight or gradient they would meet. Channels and filters may be in groups: the
+// first CG channels and FG filters, the next ones, and so on. A filter sees the channels of its group; c of w counts within it.
 //
-// Letters: N images, C input channels, H W input rows and columns, F filters, KH KW kernel, OH OW output, S stride,
-// P padding, D dilation. Every entry point takes the same Params. PX, LANES and the other tuning constants are explained
-// where they stand.
+// Letters: N images, C input channels, H W input rows and columns, F filters, CG FG channels and filters of a group (C and F
+// where there is one), KH KW kernel, OH OW output, S stride, P padding, D dilation. Every entry point takes the same Params. PX,
+// LANES and the other tuning constants are explained where they stand.
+//
+// A block is OCB output channels of one group, or what is left of it.
 //
 // Entry point          threads (one-dimensional; the group index is group.y * groups.x + group.x)
 // pack_forward         blocks * ins*KH*KW * ceil(OCB/4): one vec4f of packed: [filter block][c][ky][kx][ceil(OCB/4)]
 // pack_backward_input  blocks * ins*KH*KW * ceil(OCB/4): the same, c and f exchanged and the kernel turned by 180°
 // forward              workgroups: ceil(N*OH*ceil(OW/PX) / WG) * blocks; a thread makes PX neighbours of OCB filters
 // backward_input       workgroups: ceil(N*H*ceil(W/PX) / WG) * blocks; the same, over dx
-// backward_weight      ceil(parts/lanes)*lanes * ceil(F/DW_OC) * C * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums DW_OC filters by
-//                      DW_TY x DW_TX taps of an input channel for one part of the sum
-// reduce               F*C*KH*KW + F: one element of dw or db: \`parts\` sums added in index order
-// reduce_weight        F*C*KH*KW: the same for dw alone (a convolution without bias)
+// backward_weight      ceil(parts/lanes)*lanes * F/FG * ceil(FG/DW_OC) * CG * ceil(KH/DW_TY) * ceil(KW/DW_TX): a thread sums
+//                      DW_OC filters by DW_TY x DW_TX taps of an input channel for one part of the sum
+// reduce               F*CG*KH*KW + F: one element of dw or db: \`parts\` sums added in index order
+// reduce_weight        F*CG*KH*KW: the same for dw alone (a convolution without bias)
 //
 // A *part* of the sums over n, oy, ox: of the rows of a block of IMAGES images, which are n*OH + oy, those of a piece of
 // pieceRows rows; of these every LANES-th; of each, a segment of TERMS columns. Parts are numbered by block, piece, segment and
@@ -1420,16 +1424,16 @@ export const conv2d = `// Convolution in two dimensions (cross-correlation, as i
 // Bindings, group 0 (an entry point uses those named beside it)
 //   0 params          all
 //   1 src             forward, backward_weight: x [N,C,H,W]; backward_input: dy [N,F,OH,OW]
-//   2 weight          pack_*: w [F,C,KH,KW]
+//   2 weight          pack_*: w [F,CG,KH,KW]
 //   3 packed          pack_*: written; at least 65,536 bytes, as the uniform binding wants them all
 //   4 weights_small   forward, backward_input: 65,536 bytes of packed from firstBlock's on (used if WEIGHTS_UNIFORM is 1)
 //   5 weights_large   forward, backward_input: packed from firstBlock's on (used if WEIGHTS_UNIFORM is 0)
-//   6 bias            forward: [F]; null in backward_input, and in forward where hasBias is 0
+//   6 bias            forward: [F]; backward_input, which is a transposed convolution then: [C]; null where hasBias is 0
 //   7 dst             forward: y [N,F,OH,OW]; backward_input: dx [N,C,H,W]
 //   8 dy              backward_weight: [N,F,OH,OW]
-//   9 partial         backward_weight: written, [parts, F*C*KH*KW + F]
-//  10 sums            reduce*: [parts, F*C*KH*KW + F]
-//  11 dw              reduce*: [F,C,KH,KW]
+//   9 partial         backward_weight: written, [parts, F*CG*KH*KW + F]
+//  10 sums            reduce*: [parts, F*CG*KH*KW + F]
+//  11 dw              reduce*: [F,CG,KH,KW]
 //  12 db              reduce: [F]
 //
 // The fast loops read cells outside the image as 0 and multiply them. That is exact while all numbers are finite; a sum that
@@ -1440,10 +1444,10 @@ struct Params {
   F: u32, KH: u32, KW: u32, OH: u32, OW: u32,
   SH: u32, SW: u32, PH: u32, PW: u32, DH: u32, DW: u32,
   hasBias: u32,
-  // forward, backward_input and pack_*: the blocks of OCB output channels that a dispatch makes. packed and weights_* begin with
-  // the first one's.
+  CG: u32, FG: u32,
+  // forward, backward_input and pack_*: the blocks that a dispatch makes. packed and weights_* begin with the first one's.
   firstBlock: u32, blocks: u32,
-  // The same: the input channels that are summed over. packed has the weights of these.
+  // The same: the input channels of a group that are summed over. packed has the weights of these.
   in0: u32, ins: u32,
   // backward_weight: how the rows of a block of images are cut into parts.
   pieces: u32, pieceRows: u32, segments: u32,
@@ -1488,9 +1492,9 @@ const OCV = (OCB + 3u) / 4u;
 const XN = PX + max(KW_FIXED, 1u) - 1u;
 
 // What forward and backward_input have in common: out[o] = sum of in[(o*step + k*dilate - pad) / part] * weight[k], over
-// those k where part divides.
+// those k where part divides. ICG and OCG are the channels of a group.
 struct Geometry {
-  IC: u32, IH: u32, IW: u32, OC: u32, OH: u32, OW: u32,
+  IC: u32, IH: u32, IW: u32, OC: u32, OH: u32, OW: u32, ICG: u32, OCG: u32,
   step: vec2i, dilate: vec2i, pad: vec2i, part: vec2u,
 }
 
@@ -1509,6 +1513,13 @@ fn cell(t: i32, part: u32, size: u32) -> i32 {
   return select(-1, q, t >= 0 && q * i32(part) == t && q < i32(size));
 }
 
+// Where a block lies: its group and its first channel within that.
+fn place_of(block: u32, group_channels: u32) -> vec2u {
+  let blocks_a_group = (group_channels + OCB - 1u) / OCB;
+  let group = block / blocks_a_group;
+  return vec2u(group, (block - group * blocks_a_group) * OCB);
+}
+
 fn load_weights(i: u32) -> vec4f {
   if (WEIGHTS_UNIFORM == 1u) {
     return weights_small[i];
@@ -1516,8 +1527,9 @@ fn load_weights(i: u32) -> vec4f {
   return weights_large[i];
 }
 
-// One output, cells outside left out by control flow: slow, and right for NaN and Inf too.
-fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
+// One output, channel o of a block, whose weights are the part-th, cells outside left out by control flow: slow, and right for
+// NaN and Inf too. ic0: the first input channel of the group.
+fn exact_output(g: Geometry, n: u32, ic0: u32, part: u32, o: u32, oy: u32, ox: u32) -> f32 {
   var sum = 0.0;
   for (var ic = params.in0; ic < params.in0 + params.ins; ic++) {
     for (var ky = 0u; ky < params.KH; ky++) {
@@ -1525,9 +1537,9 @@ fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
       for (var kx = 0u; kx < params.KW; kx++) {
         let ix = cell(i32(ox) * g.step.x + i32(kx) * g.dilate.x - g.pad.x, g.part.x, g.IW);
         if (iy >= 0 && ix >= 0) {
-          let tap = (((oc / OCB - params.firstBlock) * params.ins + ic - params.in0) * params.KH + ky) * params.KW + kx;
-          let w = load_weights(tap * OCV + (oc % OCB) / 4u)[(oc % OCB) % 4u];
-          sum += src[((n * g.IC + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
+          let tap = ((part * params.ins + ic - params.in0) * params.KH + ky) * params.KW + kx;
+          let w = load_weights(tap * OCV + o / 4u)[o % 4u];
+          sum += src[((n * g.IC + ic0 + ic) * g.IH + u32(iy)) * g.IW + u32(ix)] * w;
         }
       }
     }
@@ -1535,16 +1547,20 @@ fn exact_output(g: Geometry, n: u32, oc: u32, oy: u32, ox: u32) -> f32 {
   return sum;
 }
 
-fn load_bias(oc: u32, with_bias: bool) -> f32 {
+fn load_bias(oc: u32) -> f32 {
+  let with_bias = params.hasBias != 0u;
   return select(0.0, bias[select(0u, oc, with_bias)], with_bias);
 }
 
-fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
+fn correlate(g: Geometry, group: u32, lane: u32) {
   let tiles = (g.OW + PX - 1u) / PX;
   let count = params.N * g.OH * tiles;
   let groups_a_block = (count + WG - 1u) / WG;
   let part = min(group / groups_a_block, params.blocks - 1u);
-  let block = params.firstBlock + part;
+  let place = place_of(params.firstBlock + part, g.OCG);
+  let ic0 = place.x * g.ICG;
+  let oc0 = place.x * g.OCG + place.y;
+  let oc1 = min(oc0 + OCB, (place.x + 1u) * g.OCG);
   let id = (group - part * groups_a_block) * WG + lane;
   let ok = id < count;
   let ox = (id % tiles) * PX;
@@ -1557,7 +1573,7 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
     for (var ky = 0u; ky < params.KH; ky++) {
       let iy = cell(i32(oy) * g.step.y + i32(ky) * g.dilate.y - g.pad.y, g.part.y, g.IH);
       let row_ok = ok && iy >= 0;
-      let row = i32((n * g.IC + ic) * g.IH * g.IW) + iy * i32(g.IW);
+      let row = i32((n * g.IC + ic0 + ic) * g.IH * g.IW) + iy * i32(g.IW);
       let taps = ((part * params.ins + ic - params.in0) * params.KH + ky) * params.KW;
       var xs: array<f32, XN>;
       if (KW_FIXED > 0u) {
@@ -1598,11 +1614,11 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
       if (v * 4u + j >= OCB) {
         continue;
       }
-      let oc = block * OCB + v * 4u + j;
-      let b = load_bias(min(oc, g.OC - 1u), with_bias);
+      let oc = oc0 + v * 4u + j;
+      let b = load_bias(min(oc, g.OC - 1u));
       let at = ((n * g.OC + oc) * g.OH + oy) * g.OW + ox;
       for (var p = 0u; p < PX; p++) {
-        if (ok && oc < g.OC && ox + p < g.OW) {
+        if (ok && oc < oc1 && ox + p < g.OW) {
           dst[at + p] = acc[p * OCV + v][j] + b;
         }
         again = again || not_finite(acc[p * OCV + v][j]);
@@ -1610,9 +1626,10 @@ fn correlate(g: Geometry, with_bias: bool, group: u32, lane: u32) {
     }
   }
   if (ok && again) {
-    for (var oc = block * OCB; oc < min((block + 1u) * OCB, g.OC); oc++) {
+    for (var oc = oc0; oc < oc1; oc++) {
       for (var x = ox; x < min(ox + PX, g.OW); x++) {
-        dst[((n * g.OC + oc) * g.OH + oy) * g.OW + x] = exact_output(g, n, oc, oy, x) + load_bias(oc, with_bias);
+        let sum = exact_output(g, n, ic0, part, oc - oc0, oy, x);
+        dst[((n * g.OC + oc) * g.OH + oy) * g.OW + x] = sum + load_bias(oc);
       }
     }
   }
@@ -1625,11 +1642,11 @@ fn forward(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let g = Geometry(
-    params.C, params.H, params.W, params.F, params.OH, params.OW,
+    params.C, params.H, params.W, params.F, params.OH, params.OW, params.CG, params.FG,
     vec2i(i32(params.SW), i32(params.SH)), vec2i(i32(params.DW), i32(params.DH)),
     vec2i(i32(params.PW), i32(params.PH)), vec2u(1u, 1u),
   );
-  correlate(g, params.hasBias != 0u, flat_group(group, groups), lane);
+  correlate(g, flat_group(group, groups), lane);
 }
 
 // dx at iy gathers dy at (iy + PH - ky*DH) / SH; with the kernel turned round (packed so), ky runs the other way.
@@ -1644,14 +1661,14 @@ fn backward_input(
     i32((params.KH - 1u) * params.DH) - i32(params.PH),
   );
   let g = Geometry(
-    params.F, params.OH, params.OW, params.C, params.H, params.W,
+    params.F, params.OH, params.OW, params.C, params.H, params.W, params.FG, params.CG,
     vec2i(1, 1), vec2i(i32(params.DW), i32(params.DH)), pad, vec2u(params.SW, params.SH),
   );
-  correlate(g, false, flat_group(group, groups), lane);
+  correlate(g, flat_group(group, groups), lane);
 }
 
 fn pack(i: u32, turned: bool) {
-  let outs = select(params.F, params.C, turned);
+  let outs = select(params.FG, params.CG, turned);
   let kernel = params.KH * params.KW;
   if (i >= params.blocks * params.ins * kernel * OCV) {
     return;
@@ -1659,14 +1676,15 @@ fn pack(i: u32, turned: bool) {
   let tap = (i / OCV) % kernel;
   let k = select(tap, kernel - 1u - tap, turned);
   let in = params.in0 + (i / (OCV * kernel)) % params.ins;
-  let first = (params.firstBlock + i / (OCV * kernel * params.ins)) * OCB + (i % OCV) * 4u;
+  let place = place_of(params.firstBlock + i / (OCV * kernel * params.ins), outs);
+  let first = place.y + (i % OCV) * 4u;
   var v = vec4f(0.0);
   for (var j = 0u; j < 4u; j++) {
     let out = first + j;
     if (out < outs && (i % OCV) * 4u + j < OCB) {
-      let f = select(out, in, turned);
+      let f = place.x * params.FG + select(out, in, turned);
       let c = select(in, out, turned);
-      v[j] = weight[(f * params.C + c) * kernel + k];
+      v[j] = weight[(f * params.CG + c) * kernel + k];
     }
   }
   packed[i] = v;
@@ -1691,9 +1709,9 @@ fn pack_backward_input(
 }
 
 // Where one thread of backward_weight works: every LANES-th row from r0 to r1 of the images from n0 on, columns ox0 to ox1;
-// filters f0 .., input channel c, taps ky0 .., kx0 .. \`slot\`: its row of partial.
+// filters f0 to f1, channel c of their group, which is the channel-th of all, taps ky0 .., kx0 .. \`slot\`: its row of partial.
 struct Tile {
-  n0: u32, r0: u32, r1: u32, ox0: u32, ox1: u32, slot: u32, f0: u32, c: u32, ky0: u32, kx0: u32,
+  n0: u32, r0: u32, r1: u32, ox0: u32, ox1: u32, slot: u32, f0: u32, f1: u32, c: u32, channel: u32, ky0: u32, kx0: u32,
 }
 
 // x under tap (ky, kx) of output column ox, 0 outside the image; row is the first element of the row of x, -1 if outside.
@@ -1714,7 +1732,7 @@ fn exact_partial(t: Tile, f: u32, ky: u32, kx: u32) -> f32 {
   for (var r = t.r0; r < t.r1; r += LANES) {
     let n = t.n0 + r / params.OH;
     let oy = r % params.OH;
-    let row = row_of_x(n, t.c, oy, ky);
+    let row = row_of_x(n, t.channel, oy, ky);
     for (var ox = t.ox0; ox < t.ox1; ox++) {
       let ix = i32(ox * params.SW + kx * params.DW) - i32(params.PW);
       if (row >= 0 && ix >= 0 && ix < i32(params.W)) {
@@ -1734,7 +1752,8 @@ fn backward_weight(
   let id = flat_group(group, groups) * WG + lane;
   let tiles_x = (params.KW + DW_TX - 1u) / DW_TX;
   let tiles_y = (params.KH + DW_TY - 1u) / DW_TY;
-  let blocks_f = (params.F + DW_OC - 1u) / DW_OC;
+  let blocks_a_group = (params.FG + DW_OC - 1u) / DW_OC;
+  let blocks_f = blocks_a_group * (params.F / params.FG);
   var t: Tile;
   var rest = id;
   t.slot = rest % params.lanes;
@@ -1743,9 +1762,13 @@ fn backward_weight(
   rest /= tiles_x;
   t.ky0 = (rest % tiles_y) * DW_TY;
   rest /= tiles_y;
-  t.c = rest % params.C;
-  rest /= params.C;
-  t.f0 = (rest % blocks_f) * DW_OC;
+  t.c = rest % params.CG;
+  rest /= params.CG;
+  let block = rest % blocks_f;
+  let g = block / blocks_a_group;
+  t.f0 = g * params.FG + (block - g * blocks_a_group) * DW_OC;
+  t.f1 = min(t.f0 + DW_OC, (g + 1u) * params.FG);
+  t.channel = g * params.CG + t.c;
   rest /= blocks_f;
   t.slot += rest * params.lanes;
   if (t.slot >= params.parts) {
@@ -1768,7 +1791,7 @@ fn backward_weight(
     let oy = r % params.OH;
     var row: array<i32, DW_TY>;
     for (var j = 0u; j < DW_TY; j++) {
-      row[j] = row_of_x(n, t.c, oy, t.ky0 + j);
+      row[j] = row_of_x(n, t.channel, oy, t.ky0 + j);
     }
     var xs: array<f32, DW_TY * DW_TX>;
     if (DW_SLIDE == 1u) {
@@ -1797,28 +1820,28 @@ fn backward_weight(
       }
       for (var o = 0u; o < DW_OC; o++) {
         let f = min(t.f0 + o, params.F - 1u);
-        let g = dy[dy_row + f * params.OH * params.OW + ox];
-        acc_b[o] += g;
+        let d = dy[dy_row + f * params.OH * params.OW + ox];
+        acc_b[o] += d;
         for (var k = 0u; k < DW_TY * DW_TX; k++) {
-          acc[o * DW_TY * DW_TX + k] += xs[k] * g;
+          acc[o * DW_TY * DW_TX + k] += xs[k] * d;
         }
       }
     }
   }
 
   let kernel = params.KH * params.KW;
-  let weights = params.F * params.C * kernel;
+  let weights = params.F * params.CG * kernel;
   let base = t.slot * (weights + params.F);
   var again = false;
   for (var o = 0u; o < DW_OC; o++) {
     let f = t.f0 + o;
-    if (f < params.F) {
+    if (f < t.f1) {
       for (var j = 0u; j < DW_TY; j++) {
         for (var i = 0u; i < DW_TX; i++) {
           let v = acc[(o * DW_TY + j) * DW_TX + i];
           again = again || not_finite(v);
           if (t.ky0 + j < params.KH && t.kx0 + i < params.KW) {
-            partial[base + (f * params.C + t.c) * kernel + (t.ky0 + j) * params.KW + t.kx0 + i] = v;
+            partial[base + (f * params.CG + t.c) * kernel + (t.ky0 + j) * params.KW + t.kx0 + i] = v;
           }
         }
       }
@@ -1828,10 +1851,10 @@ fn backward_weight(
     }
   }
   if (again) {
-    for (var f = t.f0; f < min(t.f0 + DW_OC, params.F); f++) {
+    for (var f = t.f0; f < t.f1; f++) {
       for (var ky = t.ky0; ky < min(t.ky0 + DW_TY, params.KH); ky++) {
         for (var kx = t.kx0; kx < min(t.kx0 + DW_TX, params.KW); kx++) {
-          partial[base + (f * params.C + t.c) * kernel + ky * params.KW + kx] = exact_partial(t, f, ky, kx);
+          partial[base + (f * params.CG + t.c) * kernel + ky * params.KW + kx] = exact_partial(t, f, ky, kx);
         }
       }
     }
@@ -1853,7 +1876,7 @@ fn reduce(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = flat_group(group, groups) * WG + lane;
-  let weights = params.F * params.C * params.KH * params.KW;
+  let weights = params.F * params.CG * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_partial(i, weights + params.F);
   } else if (i < weights + params.F) {
@@ -1868,7 +1891,7 @@ fn reduce_weight(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = flat_group(group, groups) * WG + lane;
-  let weights = params.F * params.C * params.KH * params.KW;
+  let weights = params.F * params.CG * params.KH * params.KW;
   if (i < weights) {
     dw[i] = sum_partial(i, weights + params.F);
   }
@@ -3414,6 +3437,167 @@ fn batch(
 }
 `
 
+export const interpolate = `// interpolate: an image of another height and width, by the nearest cell or between the nearest two of each axis.
+//
+//   out[p, oy, ox] = sum over the cells (iy, ix) that (oy, ox) has of wy(oy, iy) * wx(ox, ix) * x[p, iy, ix]
+//   dx[p, iy, ix]  = sum over the (oy, ox) that have the cell (iy, ix) of wy(oy, iy) * wx(ox, ix) * dy[p, oy, ox]
+//
+//   x, dx    [planes, H, W], planes = N*C
+//   out, dy  [planes, OH, OW]
+//
+// An axis of I cells and O outputs: output o has the cell first(o) with weight 1 - l(o) and, where l(o) > 0, the next one with
+// weight l(o). Of the nearest cell l is 0 everywhere. first never decreases, so the outputs that have a cell are neighbours: from
+// start(i), the first one whose first cell is i or more. A cell of weight 0 is not looked at: its NaN reaches nothing.
+//
+//   table    words: of rows, then of columns: first [O], l [O] as float32, start [I + 1]
+//
+// forward   One thread computes STRIP neighbours of a row of out, fewer at its end.
+// backward  The same of dx. A sum has its terms row by row, in order; each row, and the sums of the rows, in blocks of BLOCK.
+
+struct Params {
+  planes: u32, // N*C
+  H: u32, W: u32,
+  OH: u32, OW: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(5) var<storage, read> table: array<u32>;
+
+override WG: u32 = 64u;
+const STRIP: u32 = 8u; // tune
+const BLOCK: u32 = 256u;
+// 1 where l may be above 0.
+const BILINEAR: u32 = 0u; // tune
+
+// The neighbours of one thread in a row; none if the row is beyond the last.
+struct Strip {
+  plane: u32, y: u32, first: u32, end: u32,
+}
+
+fn strip_of(group: vec3u, groups: vec3u, lane: u32, height: u32, width: u32) -> Strip {
+  let strips = (width + STRIP - 1u) / STRIP; // of a row
+  let i = (group.y * groups.x + group.x) * WG + lane;
+  let row = i / strips;
+  let first = (i - row * strips) * STRIP;
+  let plane = row / height;
+  let in_range = row < params.planes * height;
+  return Strip(plane, row - plane * height, first, select(first, min(first + STRIP, width), in_range));
+}
+
+// An axis of the table: where its words begin, and how many outputs it has.
+struct Axis {
+  at: u32, outputs: u32,
+}
+
+fn rows() -> Axis {
+  return Axis(0u, params.OH);
+}
+
+fn columns() -> Axis {
+  return Axis(2u * params.OH + params.H + 1u, params.OW);
+}
+
+fn first_of(a: Axis, o: u32) -> u32 {
+  return table[a.at + o];
+}
+
+fn l_of(a: Axis, o: u32) -> f32 {
+  if (BILINEAR == 0u) {
+    return 0.0;
+  }
+  return bitcast<f32>(table[a.at + a.outputs + o]);
+}
+
+// The outputs that may have cell i: from .x up to before .y it is the next one, whose weight may be 0, from there up to before .z
+// the first.
+fn range_of(a: Axis, i: u32) -> vec3u {
+  let starts = a.at + 2u * a.outputs;
+  return vec3u(table[starts + i - min(i, BILINEAR)], table[starts + i], table[starts + i + 1u]);
+}
+
+fn weight_of(a: Axis, o: u32, range: vec3u) -> f32 {
+  let l = l_of(a, o);
+  return select(1.0 - l, l, o < range.y);
+}
+
+// A row of x between its cells.
+fn between(row: u32, ix: u32, l: f32) -> f32 {
+  let v = x[row + ix];
+  if (l > 0.0) {
+    return (1.0 - l) * v + l * x[row + ix + 1u];
+  }
+  return v;
+}
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let s = strip_of(group, groups, lane, params.OH, params.OW);
+  if (s.first >= s.end) {
+    return;
+  }
+  let ly = l_of(rows(), s.y);
+  let row = (s.plane * params.H + first_of(rows(), s.y)) * params.W;
+  let base = (s.plane * params.OH + s.y) * params.OW;
+  for (var ox = s.first; ox < s.end; ox++) {
+    let ix = first_of(columns(), ox);
+    let lx = l_of(columns(), ox);
+    var v = between(row, ix, lx);
+    if (ly > 0.0) {
+      v = (1.0 - ly) * v + ly * between(row + params.W, ix, lx);
+    }
+    out[base + ox] = v;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let s = strip_of(group, groups, lane, params.H, params.W);
+  if (s.first >= s.end) {
+    return;
+  }
+  let oys = range_of(rows(), s.y);
+  for (var ix = s.first; ix < s.end; ix++) {
+    let oxs = range_of(columns(), ix);
+    var sum = 0.0;
+    var part = 0.0;
+    for (var oy = oys.x; oy < oys.z; oy++) {
+      let wy = weight_of(rows(), oy, oys);
+      if (wy > 0.0) {
+        let base = (s.plane * params.OH + oy) * params.OW;
+        var row_sum = 0.0;
+        var row_part = 0.0;
+        for (var ox = oxs.x; ox < oxs.z; ox++) {
+          let wx = weight_of(columns(), ox, oxs);
+          row_part += wx * select(0.0, dy[base + ox], wx > 0.0);
+          if ((ox - oxs.x) % BLOCK == BLOCK - 1u) {
+            row_sum += row_part;
+            row_part = 0.0;
+          }
+        }
+        part += wy * (row_sum + row_part);
+      }
+      if ((oy - oys.x) % BLOCK == BLOCK - 1u) {
+        sum += part;
+        part = 0.0;
+      }
+    }
+    dx[(s.plane * params.H + s.y) * params.W + ix] = sum + part;
+  }
+}
+`
+
 export const layer_wise = `// layer_wise: updates whose length depends on the norms of each parameter and of its gradient or direction, many parameters in
 // three dispatches: partial sums, their totals, the update.
 //
@@ -4496,6 +4680,10 @@ export const matmul = `// matmul: out = op(a) * op(b), row-major, k in ascending
 //   b      [K, N], or [N, K] with transposeB = 1: op(b) is [K, N]
 //   out    [M, N]
 //
+// With BATCH = 1 each of them is a list of such matrices, \`matrices_a\` and \`matrices_b\` long. Matrix g of out is the product
+// of one of a and one of b, which the coordinates of g say: coordinate d, of n<d> numbers, counts a<d> matrices of a and b<d>
+// of b; coordinate 0 is the fastest. All else is said of one matrix each.
+//
 // A *quad* is four neighbouring rows or columns of an operand at one k, k being the dimension summed over: one vec4f.
 // The quads of an operand are stored k by k: quad q at k is element k * quads + q, quads = ceil(rows or columns / 4).
 // The kernel reads four rows of op(a) and four columns of op(b) at a time as quads. Where a is stored as [K, M] and M
@@ -4505,9 +4693,10 @@ export const matmul = `// matmul: out = op(a) * op(b), row-major, k in ascending
 //
 // pack    Writes ceil(M/4)*count quads of a to packed_a, if packA = 1, and ceil(N/4)*count of b to packed_b, if packB = 1,
 //         those of k0 first. One thread writes the same quad at up to STRIP successive k:
-//         (ceil(M/4)*packA + ceil(N/4)*packB)*ceil(count/STRIP) threads. Not needed if packA = packB = 0.
+//         (ceil(M/4)*packA + ceil(N/4)*packB)*ceil(count/STRIP) threads, those of all matrices of a first, matrix by matrix.
+//         Not needed if packA = packB = 0.
 // matmul  \`left\` is a or packed_a, \`right\` is b or packed_b. One thread computes an 8 x 8 block of out:
-//         ceil(M/8)*ceil(N/8) threads, along N first.
+//         ceil(M/8)*ceil(N/8) threads, along N first, then matrix by matrix of out.
 //
 // Past an edge the last row or column is read again, and what comes of it is not stored.
 
@@ -4522,6 +4711,14 @@ struct Params {
   k0: u32,
   count: u32,
   more: u32,
+  matrices_a: u32,
+  matrices_b: u32,
+  n0: u32, a0: u32, b0: u32,
+  n1: u32, a1: u32, b1: u32,
+  n2: u32, a2: u32, b2: u32,
+  n3: u32, a3: u32, b3: u32,
+  n4: u32, a4: u32, b4: u32,
+  n5: u32, a5: u32, b5: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -4534,6 +4731,10 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 
 override WG: u32 = 64u;
+
+// Whether there are several matrices, and in how many coordinates they are counted: 1 or 6.
+const BATCH: u32 = 0u; // tune
+const RANK: u32 = 1u; // tune
 
 const STRIP: u32 = 16u;
 
@@ -4551,14 +4752,31 @@ fn pack(
   let strips = (params.count + STRIP - 1u) / STRIP;
   let threads_a = quads_a * strips * params.packA;
   let threads_b = quads_b * strips * params.packB;
+  // Elements and quads before those of this thread's matrix.
+  var before = 0u;
+  var packed_before = 0u;
+  if (BATCH == 1u) {
+    let all_a = threads_a * params.matrices_a;
+    let in_a = i < all_a;
+    let threads = max(select(threads_b, threads_a, in_a), 1u);
+    let own = select(i - all_a, i, in_a);
+    let matrix = own / threads;
+    if (!in_a && matrix >= params.matrices_b) {
+      return;
+    }
+    before = matrix * params.K * select(params.N, params.M, in_a);
+    packed_before = matrix * params.count * select(quads_b, quads_a, in_a);
+    // From here on as if there were this matrix alone.
+    i = own % threads + select(threads_a, 0u, in_a);
+  }
   let four = vec4u(0u, 1u, 2u, 3u);
   if (i < threads_a) {
     let k = i / quads_a * STRIP;
     let m = min(i % quads_a * 4u + four, vec4u(params.M - 1u));
-    var at = select(m * params.K + params.k0 + k, (params.k0 + k) * params.M + m, params.transposeA == 1u);
+    var at = before + select(m * params.K + params.k0 + k, (params.k0 + k) * params.M + m, params.transposeA == 1u);
     let step = select(1u, params.M, params.transposeA == 1u);
-    var to = k * quads_a + i % quads_a;
-    let end = min(k + STRIP, params.count) * quads_a;
+    var to = packed_before + k * quads_a + i % quads_a;
+    let end = packed_before + min(k + STRIP, params.count) * quads_a;
     for (; to < end; to += quads_a) {
       packed_a[to] = vec4f(a[at.x], a[at.y], a[at.z], a[at.w]);
       at += step;
@@ -4569,15 +4787,33 @@ fn pack(
   if (i < threads_b) {
     let k = i / quads_b * STRIP;
     let n = min(i % quads_b * 4u + four, vec4u(params.N - 1u));
-    var at = select((params.k0 + k) * params.N + n, n * params.K + params.k0 + k, params.transposeB == 1u);
+    var at = before + select((params.k0 + k) * params.N + n, n * params.K + params.k0 + k, params.transposeB == 1u);
     let step = select(params.N, 1u, params.transposeB == 1u);
-    var to = k * quads_b + i % quads_b;
-    let end = min(k + STRIP, params.count) * quads_b;
+    var to = packed_before + k * quads_b + i % quads_b;
+    let end = packed_before + min(k + STRIP, params.count) * quads_b;
     for (; to < end; to += quads_b) {
       packed_b[to] = vec4f(b[at.x], b[at.y], b[at.z], b[at.w]);
       at += step;
     }
   }
+}
+
+// The matrices of a and of b that matrix g of out is the product of.
+fn factors(g: u32) -> vec2u {
+  if (RANK == 1u) {
+    return g * vec2u(params.a0, params.b0);
+  }
+  var rest = g;
+  var at = rest % params.n0 * vec2u(params.a0, params.b0);
+  rest /= params.n0;
+  at += rest % params.n1 * vec2u(params.a1, params.b1);
+  rest /= params.n1;
+  at += rest % params.n2 * vec2u(params.a2, params.b2);
+  rest /= params.n2;
+  at += rest % params.n3 * vec2u(params.a3, params.b3);
+  rest /= params.n3;
+  at += rest % params.n4 * vec2u(params.a4, params.b4);
+  return at + rest / params.n4 * vec2u(params.a5, params.b5);
 }
 
 @compute @workgroup_size(WG)
@@ -4586,18 +4822,31 @@ fn matmul(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let block = (group.y * groups.x + group.x) * WG + lane;
+  var block = (group.y * groups.x + group.x) * WG + lane;
   let across = (params.N + 7u) / 8u;
+  let step_i = (params.M + 3u) / 4u;
+  let step_j = (params.N + 3u) / 4u;
+  // What was packed begins with k0.
+  var first_i = select(params.k0 * step_i, 0u, params.packA == 1u);
+  var first_j = select(params.k0 * step_j, 0u, params.packB == 1u);
+  var first = 0u;
+  if (BATCH == 1u) {
+    let blocks = (params.M + 7u) / 8u * across;
+    let g = block / blocks;
+    if (g >= params.n0 * params.n1 * params.n2 * params.n3 * params.n4 * params.n5) {
+      return;
+    }
+    block %= blocks;
+    let at = factors(g);
+    first_i += at.x * step_i * select(params.K, params.count, params.packA == 1u);
+    first_j += at.y * step_j * select(params.K, params.count, params.packB == 1u);
+    first = g * params.M * params.N;
+  }
   let row = block / across * 8u;
   let column = block % across * 8u;
   if (row >= params.M) {
     return;
   }
-  let step_i = (params.M + 3u) / 4u;
-  let step_j = (params.N + 3u) / 4u;
-  // What was packed begins with k0.
-  let first_i = select(params.k0 * step_i, 0u, params.packA == 1u);
-  let first_j = select(params.k0 * step_j, 0u, params.packB == 1u);
   var i0 = first_i + row / 4u;
   var i1 = first_i + min(row / 4u + 1u, step_i - 1u);
   var j0 = first_j + column / 4u;
@@ -4633,7 +4882,7 @@ fn matmul(
   // drivers.
   let end = min(row + 8u, params.M);
   for (var half = row * 2u; half < end * 2u; half++) {
-    let start = half / 2u * params.N;
+    let start = first + half / 2u * params.N;
     let stop = start + min(column + (half & 1u) * 4u + 4u, params.N);
     for (var at = start + column + (half & 1u) * 4u; at < stop; at++) {
       if (params.more == 1u) {
@@ -5648,15 +5897,17 @@ export const reduce = `// reduce: one value of many, along any dimensions, and t
 //
 // A part is at most FOLD rows, \`lanes\` apart, combined in order: neighbouring threads read neighbouring elements. The parts of
 // a result are combined by the next pass in the same way, so an error grows with the logarithm of R. A change of FOLD, BLOCK,
-// GROUP or SCAN changes bits.
+// PART, LANES or SCAN changes bits.
 //
 // Numbers are held as bits. The largest is found among keys, which are in the order of the numbers, NaN above all; for the
 // smallest, keys are inverted, but that of NaN. So nothing depends on how an adapter compares NaN.
 //
 // fold, first_of  One thread makes one result of a pass.
 // fold_vectors    As fold, where inner is a multiple of four: four neighbours a thread.
-// fold_block      As fold, where inner is 1: one workgroup makes the result of BLOCK neighbours, which it combines in a tree.
-//                 x begins each o with a whole vector of four.
+// fold_lines, fold_blocks
+//                 As fold, where inner is 1, of BLOCK neighbours: parts of PART, in order, each of LANES vectors of four side by
+//                 side. A thread makes a result, or W threads of a workgroup do, with the same bits. x begins each o with a whole
+//                 vector of four.
 // gradient        A thread takes PER elements, by fours.
 // scan_sums       One thread adds up one block.
 // scan            One thread takes one block.
@@ -5664,7 +5915,7 @@ export const reduce = `// reduce: one value of many, along any dimensions, and t
 struct Params {
   outer: u32,
   M: u32,      // R * inner
-  W: u32,      // lanes * inner
+  W: u32,      // lanes * inner; of fold_blocks the threads of a result
   B: u32,      // PARTS * inner
   invert: u32, // all bits for the smallest, none for the largest
   finish: u32,
@@ -5724,6 +5975,8 @@ const PER: u32 = 16u; // tune
 const FOLD: u32 = 64u;
 const GROUP: u32 = 64u;
 const BLOCK: u32 = 4096u;
+const PART: u32 = 256u;
+const LANES: u32 = 4u;
 const SCAN: u32 = 64u;
 
 const OP: u32 = 0u; // tune
@@ -5781,7 +6034,7 @@ const INFINITY_BITS: u32 = 0x7f800000u;
 const SIGN: u32 = 0x80000000u;
 const ALL: u32 = 0xffffffffu;
 
-var<workgroup> found: array<u32, GROUP>;
+var<workgroup> found: array<vec4u, GROUP>;
 
 fn thread(group: vec3u, groups: vec3u, local: u32) -> u32 {
   return (group.y * groups.x + group.x) * WG + local;
@@ -5947,31 +6200,88 @@ fn fold_vectors(
   out_vectors[result] = finished(made, added(4 * result + vec4u(0, 1, 2, 3)));
 }
 
-@compute @workgroup_size(GROUP)
-fn fold_block(
+// Of a block of BLOCK neighbours in row o, from \`first\` on to \`end\`.
+struct Block {
+  o: u32, first: u32, end: u32,
+}
+
+fn block_of(result: u32) -> Block {
+  let o = result / params.B;
+  let first = (result - o * params.B) * BLOCK;
+  return Block(o, first, min(first + BLOCK, params.M));
+}
+
+// Four neighbours; past the end of the row nothing.
+fn four(o: u32, i: u32, own: Own) -> vec4u {
+  let v = taken(x_vectors[(o * params.M + i) / 4], own.s, own.t);
+  if (i + 4 <= params.M) { return v; }
+  return select(nothing(), v, vec4u(i, i + 1, i + 2, i + 3) < vec4u(params.M));
+}
+
+fn together(lanes: array<vec4u, LANES>) -> vec4u {
+  return combined(combined(lanes[0], lanes[1]), combined(lanes[2], lanes[3]));
+}
+
+fn write_block(result: u32, made: vec4u) {
+  let pairs = combined(made, made.zwxy);
+  out[result] = finished(combined(pairs, pairs.yxwz), added(vec4u(result))).x;
+}
+
+@compute @workgroup_size(WG)
+fn fold_lines(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let result = group.y * groups.x + group.x;
+  let result = thread(group, groups, local);
   if (result >= params.outer * params.B) { return; }
-  let o = result / params.B;
-  let block = result - o * params.B;
-  let first = block * BLOCK + 4 * local;
-  let own = own_of(o * params.M, vec4u());
+  let block = block_of(result);
+  let own = own_of(block.o * params.M, vec4u());
   var made = nothing();
-  for (var i = first; i < min((block + 1) * BLOCK, params.M); i += 4 * GROUP) {
-    var v = taken(x_vectors[(o * params.M + i) / 4], own.s, own.t);
-    if (i + 4 > params.M) { v = select(nothing(), v, vec4u(i, i + 1, i + 2, i + 3) < vec4u(params.M)); }
-    made = combined(made, v);
+  for (var first = block.first; first < block.end; first += PART) {
+    let end = min(first + PART, block.end);
+    var lanes = array<vec4u, LANES>(nothing(), nothing(), nothing(), nothing());
+    var i = first;
+    for (; i + 4 * LANES <= end; i += 4 * LANES) {
+      let at = (block.o * params.M + i) / 4;
+      lanes[0] = combined(lanes[0], taken(x_vectors[at], own.s, own.t));
+      lanes[1] = combined(lanes[1], taken(x_vectors[at + 1], own.s, own.t));
+      lanes[2] = combined(lanes[2], taken(x_vectors[at + 2], own.s, own.t));
+      lanes[3] = combined(lanes[3], taken(x_vectors[at + 3], own.s, own.t));
+    }
+    if (i < end) { lanes[0] = combined(lanes[0], four(block.o, i, own)); }
+    if (i + 4 < end) { lanes[1] = combined(lanes[1], four(block.o, i + 4, own)); }
+    if (i + 8 < end) { lanes[2] = combined(lanes[2], four(block.o, i + 8, own)); }
+    if (i + 12 < end) { lanes[3] = combined(lanes[3], four(block.o, i + 12, own)); }
+    made = combined(made, together(lanes));
   }
-  let pairs = combined(made, made.zwxy);
-  found[local] = combined(pairs, pairs.yxwz).x;
-  for (var half = GROUP / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (local < half) { found[local] = combined(vec4u(found[local]), vec4u(found[local + half])).x; }
+  write_block(result, made);
+}
+
+@compute @workgroup_size(GROUP)
+fn fold_blocks(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = (group.y * groups.x + group.x) * (GROUP / params.W) + local / params.W;
+  let own_place = local % params.W;
+  var block = Block();
+  if (result < params.outer * params.B) { block = block_of(result); }
+  let own = own_of(block.o * params.M, vec4u());
+  let first = block.first + own_place / LANES * PART;
+  var lane = nothing();
+  for (var i = first + 4 * (own_place % LANES); i < min(first + PART, block.end); i += 4 * LANES) {
+    lane = combined(lane, four(block.o, i, own));
   }
-  if (local == 0) { out[result] = finished(vec4u(found[0]), added(vec4u(result))).x; }
+  found[local] = lane;
+  workgroupBarrier();
+  if (own_place != 0 || block.first == block.end) { return; }
+  var made = nothing();
+  for (var k = local; block.first + (k - local) / LANES * PART < block.end; k += LANES) {
+    made = combined(made, together(array<vec4u, LANES>(found[k], found[k + 1], found[k + 2], found[k + 3])));
+  }
+  write_block(result, made);
 }
 
 // The place of the result of element i.
@@ -6862,7 +7172,7 @@ export const softmax = `// softmax: exp(x) of rows whose sum is made 1, and its 
 //   softmax      out = exp(x - m) / z          dx = out * (dy - sum_d dy * out)
 //   logSoftmax   out = (x - m) - log(z)        dx = dy - exp(out) * sum_d dy
 //
-//   x, y, out, dy, dx  [outer, D, inner]; y is out, for backward
+//   x, y, out, dy, dx  [outer, D, inner], looked at by fours; y is out, for backward. A tensor's memory ends with a whole vector
 //   largest, total     [outer, inner]: m, and z or the sum of the gradient
 //   terms              [outer, D, inner]: dy * out
 //
@@ -6870,8 +7180,9 @@ export const softmax = `// softmax: exp(x) of rows whose sum is made 1, and its 
 // key, NaN above all, so that nothing depends on how an adapter compares NaN.
 //
 // thread_forward, thread_backward  One thread takes one row, in order.
-// group_forward, group_backward    One workgroup takes one row of neighbours (inner = 1); each thread every GROUP-th element,
-//                                  their sums in a tree.
+// lines_forward, lines_backward    One thread takes one row of neighbours (inner = 1): parts of PART elements, in order, each of
+//                                  LANES vectors of four side by side.
+// groups_forward, groups_backward  A thread takes one lane of a part; the same bits. A row has at most GROUP / LANES parts.
 // rows_forward, rows_backward      Where largest and total are known: a thread takes PER elements.
 // weigh                            terms, likewise.
 
@@ -6879,21 +7190,26 @@ struct Params {
   outer: u32,
   D: u32,
   inner: u32,
+  threads: u32, // of a row, in groups_forward and groups_backward
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read> y: array<f32>;
-@group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(3) var<storage, read> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
 @group(0) @binding(6) var<storage, read> largest: array<f32>;
 @group(0) @binding(7) var<storage, read> total: array<f32>;
-@group(0) @binding(8) var<storage, read_write> terms: array<f32>;
+@group(0) @binding(8) var<storage, read_write> terms: array<vec4f>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const GROUP: u32 = 64u;
+const PART: u32 = 256u;
+const LANES: u32 = 4u;
+const ALIGNED: u32 = 0u; // tune
+const BACKWARD: u32 = 0u; // tune
 
 const OP: u32 = 0u; // tune
 const SOFTMAX: u32 = 0u;
@@ -6906,7 +7222,7 @@ const NAN_BITS: u32 = 0x7fc00000u;
 const VANISHED: f32 = 128.0;
 
 var<workgroup> keys: array<u32, GROUP>;
-var<workgroup> sums: array<f32, GROUP>;
+var<workgroup> sums: array<vec4f, GROUP>;
 
 // A NaN that the compiler cannot see coming: constants may not be NaN. A row has fewer than 2^31 elements.
 fn nan() -> f32 {
@@ -6966,15 +7282,15 @@ fn thread_forward(
   let end = start + params.D * params.inner;
   var best = 0u;
   for (var i = start; i < end; i += params.inner) {
-    best = max(best, key(x[i]));
+    best = max(best, key(x[i / 4][i % 4]));
   }
   let m = of_key(best);
   var z = 0.0;
   for (var i = start; i < end; i += params.inner) {
-    z += power(x[i] - m);
+    z += power(x[i / 4][i % 4] - m);
   }
   for (var i = start; i < end; i += params.inner) {
-    out[i] = value(x[i], m, z);
+    out[i / 4][i % 4] = value(x[i / 4][i % 4], m, z);
   }
 }
 
@@ -6990,76 +7306,236 @@ fn thread_backward(
   let end = start + params.D * params.inner;
   var sum = 0.0;
   for (var i = start; i < end; i += params.inner) {
-    sum += term(y[i], dy[i]);
+    sum += term(y[i / 4][i % 4], dy[i / 4][i % 4]);
   }
   for (var i = start; i < end; i += params.inner) {
-    dx[i] = gradient(y[i], dy[i], sum);
+    dx[i / 4][i % 4] = gradient(y[i / 4][i % 4], dy[i / 4][i % 4], sum);
   }
 }
 
-// The sum of what all threads have, for all of them.
-fn sum_of_all(own: f32, local: u32) -> f32 {
-  sums[local] = own;
-  for (var half = GROUP / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (local < half) { sums[local] += sums[local + half]; }
-  }
-  workgroupBarrier();
-  return sums[0];
+// Four neighbours from element e on, of which \`left\` or more are in the row; behind it the last one again.
+fn x_four(e: u32, left: u32) -> vec4f {
+  if (ALIGNED == 1u) { return x[e / 4]; }
+  let at = e + min(vec4u(0, 1, 2, 3), vec4u(left - 1));
+  let k = at % 4;
+  return vec4f(x[at.x / 4][k.x], x[at.y / 4][k.y], x[at.z / 4][k.z], x[at.w / 4][k.w]);
 }
 
-fn largest_of_all(own: u32, local: u32) -> u32 {
-  keys[local] = own;
-  for (var half = GROUP / 2; half > 0; half /= 2) {
-    workgroupBarrier();
-    if (local < half) { keys[local] = max(keys[local], keys[local + half]); }
-  }
-  workgroupBarrier();
-  return keys[0];
+fn y_four(e: u32, left: u32) -> vec4f {
+  if (ALIGNED == 1u) { return y[e / 4]; }
+  let at = e + min(vec4u(0, 1, 2, 3), vec4u(left - 1));
+  let k = at % 4;
+  return vec4f(y[at.x / 4][k.x], y[at.y / 4][k.y], y[at.z / 4][k.z], y[at.w / 4][k.w]);
 }
 
-@compute @workgroup_size(GROUP)
-fn group_forward(
+fn dy_four(e: u32, left: u32) -> vec4f {
+  if (ALIGNED == 1u) { return dy[e / 4]; }
+  let at = e + min(vec4u(0, 1, 2, 3), vec4u(left - 1));
+  let k = at % 4;
+  return vec4f(dy[at.x / 4][k.x], dy[at.y / 4][k.y], dy[at.z / 4][k.z], dy[at.w / 4][k.w]);
+}
+
+fn out_four(e: u32, left: u32) -> vec4f {
+  if (ALIGNED == 1u) { return out[e / 4]; }
+  let at = e + min(vec4u(0, 1, 2, 3), vec4u(left - 1));
+  let k = at % 4;
+  return vec4f(out[at.x / 4][k.x], out[at.y / 4][k.y], out[at.z / 4][k.z], out[at.w / 4][k.w]);
+}
+
+fn write_out(e: u32, left: u32, v: vec4f) {
+  if (ALIGNED == 1u) {
+    out[e / 4] = v;
+    return;
+  }
+  for (var k = 0u; k < min(left, 4u); k++) { out[(e + k) / 4][(e + k) % 4] = v[k]; }
+}
+
+fn write_dx(e: u32, left: u32, v: vec4f) {
+  if (ALIGNED == 1u) {
+    dx[e / 4] = v;
+    return;
+  }
+  for (var k = 0u; k < min(left, 4u); k++) { dx[(e + k) / 4][(e + k) % 4] = v[k]; }
+}
+
+// 0 for what lies behind the row.
+fn within(v: vec4f, left: u32) -> vec4f {
+  if (left >= 4u) { return v; }
+  return select(vec4f(), v, vec4u(0, 1, 2, 3) < vec4u(left));
+}
+
+fn keys_of(v: vec4f) -> vec4u {
+  return vec4u(key(v.x), key(v.y), key(v.z), key(v.w));
+}
+
+fn most(keys: vec4u) -> u32 {
+  return max(max(keys.x, keys.y), max(keys.z, keys.w));
+}
+
+fn powers(v: vec4f) -> vec4f {
+  return vec4f(power(v.x), power(v.y), power(v.z), power(v.w));
+}
+
+// The term of z at e. That of softmax is kept in out: it is divided by z later.
+fn forward_term(e: u32, left: u32, m: f32) -> vec4f {
+  let v = powers(x_four(e, left) - m);
+  if (OP == SOFTMAX) { write_out(e, left, v); }
+  return within(v, left);
+}
+
+fn write_values(e: u32, left: u32, m: f32, z: f32) {
+  if (size_bits(m) >= INFINITY_BITS) {
+    write_out(e, left, vec4f(nan()));
+  } else if (OP == SOFTMAX) {
+    write_out(e, left, out_four(e, left) / z);
+  } else {
+    write_out(e, left, (x_four(e, left) - m) - log(z));
+  }
+}
+
+fn backward_term(e: u32, left: u32) -> vec4f {
+  if (OP == SOFTMAX) { return within(dy_four(e, left) * y_four(e, left), left); }
+  return within(dy_four(e, left), left);
+}
+
+fn write_gradients(e: u32, left: u32, sum: f32) {
+  let of_y = y_four(e, left);
+  let of_dy = dy_four(e, left);
+  if (OP == SOFTMAX) {
+    write_dx(e, left, of_y * (of_dy - sum));
+  } else {
+    write_dx(e, left, of_dy - powers(of_y) * sum);
+  }
+}
+
+fn term_at(e: u32, left: u32, m: f32) -> vec4f {
+  if (BACKWARD == 1u) { return backward_term(e, left); }
+  return forward_term(e, left, m);
+}
+
+fn of_lanes(lanes: array<vec4f, LANES>) -> vec4f {
+  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+}
+
+fn of_four(v: vec4f) -> f32 {
+  return (v.x + v.z) + (v.y + v.w);
+}
+
+// The sum of the terms of a row: parts of PART, in order, each of LANES vectors side by side.
+fn sum_of_row(row: u32, m: f32) -> f32 {
+  let start = row * params.D;
+  var sum = vec4f();
+  for (var first = 0u; first < params.D; first += PART) {
+    let end = min(first + PART, params.D);
+    var lanes = array<vec4f, LANES>(vec4f(), vec4f(), vec4f(), vec4f());
+    for (var i = first; i < end; i += 4 * LANES) {
+      lanes[0] += term_at(start + i, end - i, m);
+      if (i + 4 < end) { lanes[1] += term_at(start + i + 4, end - i - 4, m); }
+      if (i + 8 < end) { lanes[2] += term_at(start + i + 8, end - i - 8, m); }
+      if (i + 12 < end) { lanes[3] += term_at(start + i + 12, end - i - 12, m); }
+    }
+    sum += of_lanes(lanes);
+  }
+  return of_four(sum);
+}
+
+@compute @workgroup_size(WG)
+fn lines_forward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.y * groups.x + group.x;
+  let row = (group.y * groups.x + group.x) * WG + local;
   if (row >= params.outer) { return; }
-  let start = row * params.D + local;
-  let end = (row + 1) * params.D;
-  var best = 0u;
-  for (var i = start; i < end; i += GROUP) {
-    best = max(best, key(x[i]));
+  let start = row * params.D;
+  var best = vec4u();
+  for (var i = 0u; i < params.D; i += 4) {
+    best = max(best, keys_of(x_four(start + i, params.D - i)));
   }
-  let m = of_key(largest_of_all(best, local));
-  var own = 0.0;
-  for (var i = start; i < end; i += GROUP) {
-    own += power(x[i] - m);
-  }
-  let z = sum_of_all(own, local);
-  for (var i = start; i < end; i += GROUP) {
-    out[i] = value(x[i], m, z);
+  let m = of_key(most(best));
+  let z = sum_of_row(row, m);
+  for (var i = 0u; i < params.D; i += 4) {
+    write_values(start + i, params.D - i, m, z);
   }
 }
 
-@compute @workgroup_size(GROUP)
-fn group_backward(
+@compute @workgroup_size(WG)
+fn lines_backward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = group.y * groups.x + group.x;
+  let row = (group.y * groups.x + group.x) * WG + local;
   if (row >= params.outer) { return; }
-  let start = row * params.D + local;
-  let end = (row + 1) * params.D;
-  var own = 0.0;
-  for (var i = start; i < end; i += GROUP) {
-    own += term(y[i], dy[i]);
+  let start = row * params.D;
+  let sum = sum_of_row(row, 0.0);
+  for (var i = 0u; i < params.D; i += 4) {
+    write_gradients(start + i, params.D - i, sum);
   }
-  let sum = sum_of_all(own, local);
-  for (var i = start; i < end; i += GROUP) {
-    dx[i] = gradient(y[i], dy[i], sum);
+}
+
+// What a thread of a workgroup does: of a row the vectors of one lane of one part.
+struct Lane {
+  row: u32, place: u32, first: u32, end: u32,
+}
+
+fn lane_of(group: vec3u, groups: vec3u, local: u32) -> Lane {
+  let row = (group.y * groups.x + group.x) * (GROUP / params.threads) + local / params.threads;
+  let place = local % params.threads;
+  let first = place / LANES * PART;
+  let end = select(0u, min(first + PART, params.D), row < params.outer);
+  return Lane(row, place, first + 4 * (place % LANES), end);
+}
+
+// The sum of the terms of a row, for all of its threads, as sum_of_row makes it.
+fn sum_of_threads(own: Lane, m: f32, local: u32) -> f32 {
+  var lane = vec4f();
+  for (var i = own.first; i < own.end; i += 4 * LANES) {
+    lane += term_at(own.row * params.D + i, params.D - i, m);
+  }
+  sums[local] = lane;
+  workgroupBarrier();
+  var sum = vec4f();
+  for (var part = 0u; part * PART < params.D; part++) {
+    let k = local - own.place + part * LANES;
+    sum += of_lanes(array<vec4f, LANES>(sums[k], sums[k + 1], sums[k + 2], sums[k + 3]));
+  }
+  return of_four(sum);
+}
+
+@compute @workgroup_size(GROUP)
+fn groups_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let own = lane_of(group, groups, local);
+  let start = own.row * params.D;
+  var best = vec4u();
+  for (var i = own.first; i < own.end; i += 4 * LANES) {
+    best = max(best, keys_of(x_four(start + i, params.D - i)));
+  }
+  keys[local] = most(best);
+  workgroupBarrier();
+  var top = 0u;
+  for (var k = 0u; k < params.threads; k++) { top = max(top, keys[local - own.place + k]); }
+  let m = of_key(top);
+  let z = sum_of_threads(own, m, local);
+  for (var i = own.first; i < own.end; i += 4 * LANES) {
+    write_values(start + i, params.D - i, m, z);
+  }
+}
+
+@compute @workgroup_size(GROUP)
+fn groups_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let own = lane_of(group, groups, local);
+  let sum = sum_of_threads(own, 0.0, local);
+  for (var i = own.first; i < own.end; i += 4 * LANES) {
+    write_gradients(own.row * params.D + i, params.D - i, sum);
   }
 }
 
@@ -7086,7 +7562,7 @@ fn rows_forward(
   let start = first_element(group, groups, local);
   for (var i = start; i < last_element(start); i += WG) {
     let row = row_of(i);
-    out[i] = value(x[i], largest[row], total[row]);
+    out[i / 4][i % 4] = value(x[i / 4][i % 4], largest[row], total[row]);
   }
 }
 
@@ -7098,7 +7574,7 @@ fn rows_backward(
 ) {
   let start = first_element(group, groups, local);
   for (var i = start; i < last_element(start); i += WG) {
-    dx[i] = gradient(y[i], dy[i], total[row_of(i)]);
+    dx[i / 4][i % 4] = gradient(y[i / 4][i % 4], dy[i / 4][i % 4], total[row_of(i)]);
   }
 }
 
@@ -7110,7 +7586,7 @@ fn weigh(
 ) {
   let start = first_element(group, groups, local);
   for (var i = start; i < last_element(start); i += WG) {
-    terms[i] = term(y[i], dy[i]);
+    terms[i / 4][i % 4] = term(y[i / 4][i % 4], dy[i / 4][i % 4]);
   }
 }
 `

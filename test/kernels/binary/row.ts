@@ -133,8 +133,8 @@ function row(name: string, traits: Traits): Row<BinaryCase> {
 
 const positive = (v: number) => Math.abs(v) + 0.5
 const away = (v: number) => (v < 0 ? v - 0.5 : v + 0.5)
-const plain = (name: string, run: Traits['run'], formula: Formula, traits: Partial<Traits> = {}) =>
-  row(name, { run, formulaAt: () => () => formula, ...traits })
+const plain = (name: string, run: (a: Operand, b: Operand) => Tensor, formula: Formula, traits: Partial<Traits> = {}) =>
+  row(name, { run: (a, b) => run(a, b), formulaAt: () => () => formula, ...traits })
 
 /** The condition of a case, in the output's shape. */
 function conditionOf(given: BinaryCase): { shape: number[]; data: Uint8Array } {

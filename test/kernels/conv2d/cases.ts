@@ -9,6 +9,8 @@ export interface ConvConfig {
   stride: Pair
   padding: Pair
   dilation: Pair
+  /** 1 unless given. */
+  groups?: number
 }
 
 /** Few, since each may be a pipeline of its own. The first two are LeNet's. */
@@ -27,7 +29,13 @@ export const CONV_CONFIGS: readonly ConvConfig[] = [
   { kernel: [3, 2], stride: [1, 3], padding: [0, 1], dilation: [2, 1] },
 ]
 
-/** A convolution: input [n, c, h, w], weight [f, c, kh, kw]; `seed` is for the values. */
+/** Groups of one channel, each with one filter or several; and of several channels. */
+export const GROUPED: readonly ConvConfig[] = [
+  { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 5 },
+  { kernel: [3, 2], stride: [2, 1], padding: [0, 1], dilation: [1, 2], groups: 3 },
+]
+
+/** A convolution: input [n, c, h, w], weight [f, c / groups, kh, kw]; `seed` is for the values. */
 export interface ConvCase {
   n: number
   c: number
@@ -39,18 +47,19 @@ export interface ConvCase {
   stride: Pair
   padding: Pair
   dilation: Pair
+  groups: number
   bias: boolean
   seed: number
 }
 
-function convCaseOf({ kernel: [kh, kw], stride, padding, dilation }: ConvConfig): fc.Arbitrary<ConvCase> {
+function convCaseOf({ kernel: [kh, kw], stride, padding, dilation, groups = 1 }: ConvConfig): fc.Arbitrary<ConvCase> {
   // The least input that gives one output; c and f are at least 1, n = 0 is the deliberately empty output.
   const minH = Math.max(1, dilation[0] * (kh - 1) + 1 - 2 * padding[0])
   const minW = Math.max(1, dilation[1] * (kw - 1) + 1 - 2 * padding[1])
   const work = (s: { n: number; c: number; f: number; h: number; w: number }): number => {
     const oh = convOutputSize(s.h, kh, stride[0], padding[0], dilation[0])
     const ow = convOutputSize(s.w, kw, stride[1], padding[1], dilation[1])
-    return Math.max(s.n * s.f * oh * ow * s.c * kh * kw, s.n * s.c * s.h * s.w, s.f * s.c * kh * kw)
+    return groups * Math.max(s.n * s.f * oh * ow * s.c * kh * kw, s.n * s.c * s.h * s.w, s.f * s.c * kh * kw)
   }
   const batch = fc.oneof({ weight: 19, arbitrary: sizesFrom(1) }, { weight: 1, arbitrary: fc.constant(0) })
   return fc
@@ -65,9 +74,13 @@ function convCaseOf({ kernel: [kh, kw], stride, padding, dilation }: ConvConfig)
     })
     .map(({ bias, seed, ...given }) => {
       const fitted = lowerToWork(given, { n: 0, c: 1, f: 1, h: minH, w: minW }, work)
-      return { ...fitted, kh, kw, stride, padding, dilation, bias, seed }
+      const all = { c: groups * fitted.c, f: groups * fitted.f }
+      return { ...fitted, ...all, kh, kw, stride, padding, dilation, groups, bias, seed }
     })
 }
 
 /** Convolutions with an output, or one in twenty with a batch of no images. */
 export const convCase: fc.Arbitrary<ConvCase> = fc.oneof(...CONV_CONFIGS.map(convCaseOf))
+
+/** The same in groups: `c` and `f` are multiples of their number. */
+export const groupedCase: fc.Arbitrary<ConvCase> = fc.oneof(...GROUPED.map(convCaseOf))

@@ -6,6 +6,8 @@ export interface Conv2dOptions {
   stride: Pair
   padding: Pair
   dilation: Pair
+  /** 1 unless given. */
+  groups?: number
 }
 
 interface Sizes {
@@ -14,6 +16,9 @@ interface Sizes {
   h: number
   w: number
   f: number
+  /** Channels and filters of a group. */
+  cg: number
+  fg: number
   kh: number
   kw: number
   oh: number
@@ -25,14 +30,14 @@ export function convOutputSize(size: number, kernel: number, stride: number, pad
   return Math.max(0, Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1)
 }
 
-function sizesOf(input: Ref, weight: Ref, { stride, padding, dilation }: Conv2dOptions): Sizes {
+function sizesOf(input: Ref, weight: Ref, { stride, padding, dilation, groups = 1 }: Conv2dOptions): Sizes {
   if (input.shape.length !== 4 || weight.shape.length !== 4) throw new Error('conv2d: NCHW and OIHW are needed')
   const [n, c, h, w] = input.shape as [number, number, number, number]
-  const [f, inChannels, kh, kw] = weight.shape as [number, number, number, number]
-  if (inChannels !== c) throw new Error(`conv2d: the input has ${c} channels, the weight ${inChannels}`)
+  const [f, cg, kh, kw] = weight.shape as [number, number, number, number]
+  if (cg * groups !== c) throw new Error(`conv2d: the input has ${c} channels, the weight ${cg} in ${groups} groups`)
   const oh = convOutputSize(h, kh, stride[0], padding[0], dilation[0])
   const ow = convOutputSize(w, kw, stride[1], padding[1], dilation[1])
-  return { n, c, h, w, f, kh, kw, oh, ow }
+  return { n, c, h, w, f, cg, fg: f / groups, kh, kw, oh, ow }
 }
 
 /**
@@ -41,7 +46,7 @@ function sizesOf(input: Ref, weight: Ref, { stride, padding, dilation }: Conv2dO
  * Forward and both gradients are sums over the same products.
  */
 function forEachTapRow(
-  { n, c, h, w, f, kh, kw, oh, ow }: Sizes,
+  { n, c, h, w, f, cg, fg, kh, kw, oh, ow }: Sizes,
   { stride, padding, dilation }: Conv2dOptions,
   visit: (out: number, input: number, weight: number, count: number) => void,
 ): void {
@@ -53,21 +58,22 @@ function forEachTapRow(
     // The columns of the kernel that lie inside the image: 0 ≤ left + kx·dilation < w.
     const first = Math.max(0, Math.ceil(-left / dilation[1]))
     const count = Math.min(kw, Math.ceil((w - left) / dilation[1])) - first
-    for (let channel = 0; channel < c; channel++) {
+    const group = Math.floor(filter / fg)
+    for (let channel = 0; channel < cg; channel++) {
       for (let ky = 0; ky < kh; ky++) {
         const y = top + ky * dilation[0]
         if (y < 0 || y >= h || count <= 0) continue
-        const input = ((image * c + channel) * h + y) * w + left + first * dilation[1]
-        visit(out, input, ((filter * c + channel) * kh + ky) * kw + first, count)
+        const input = ((image * c + group * cg + channel) * h + y) * w + left + first * dilation[1]
+        visit(out, input, ((filter * cg + channel) * kh + ky) * kw + first, count)
       }
     }
   }
 }
 
-/** Cross-correlation: input [N, C, H, W], weight [F, C, KH, KW], bias [F] or null → [N, F, OH, OW]. */
+/** Cross-correlation: input [N, C, H, W], weight [F, C / groups, KH, KW], bias [F] or null → [N, F, OH, OW]. */
 export function conv2d(input: Ref, weight: Ref, bias: Ref | null, options: Conv2dOptions): Result {
   const sizes = sizesOf(input, weight, options)
-  const { n, c, f, kh, kw, oh, ow } = sizes
+  const { n, cg, f, kh, kw, oh, ow } = sizes
   if (bias !== null) requireShape('conv2d: bias', bias.shape, [f])
   const out = ref([n, f, oh, ow])
   const magnitude = new Float64Array(out.data.length)
@@ -86,7 +92,7 @@ export function conv2d(input: Ref, weight: Ref, bias: Ref | null, options: Conv2
     }
   }
   // Each term is rounded once as a product, in one addition per further term, and in that of the bias.
-  return withBound(out, magnitude, c * kh * kw + (bias === null ? 0 : 1))
+  return withBound(out, magnitude, cg * kh * kw + (bias === null ? 0 : 1))
 }
 
 /**
@@ -101,7 +107,7 @@ export function conv2dBackward(
   isTerm: (output: number) => boolean = () => true,
 ): { input: Result; weight: Result; bias: Result } {
   const sizes = sizesOf(input, weight, options)
-  const { n, f, kh, kw, oh, ow } = sizes
+  const { n, f, fg, kh, kw, oh, ow } = sizes
   requireShape('conv2dBackward: gradOut', gradOut.shape, [n, f, oh, ow])
   const gradInput = ref(input.shape)
   const gradWeight = ref(weight.shape)
@@ -128,7 +134,7 @@ export function conv2dBackward(
   })
   const positions = n * oh * ow
   return {
-    input: withBound(gradInput, magnitudeInput, f * kh * kw),
+    input: withBound(gradInput, magnitudeInput, fg * kh * kw),
     weight: withBound(gradWeight, magnitudeWeight, positions),
     bias: withBound(gradBias, magnitudeBias, Math.max(0, positions - 1)),
   }

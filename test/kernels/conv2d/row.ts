@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { conv2d, ShapeError } from '../../../src/node/index.ts'
 import { integers, type Refusal, type Row, random, zeros } from '../../operations/row.ts'
 import { seeds } from '../../support/arbitraries.ts'
-import { CONV_CONFIGS, type ConvCase, type ConvConfig, convCase } from './cases.ts'
+import { CONV_CONFIGS, type ConvCase, type ConvConfig, convCase, GROUPED, groupedCase } from './cases.ts'
 import { conv2dBackward, conv2d as conv2dReference } from './reference.ts'
 
 const UNIT: ConvConfig = { kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1] }
@@ -11,9 +11,15 @@ type Sizes = Pick<ConvCase, 'n' | 'c' | 'f' | 'h' | 'w'>
 
 /** A case of these sizes with the kernel, stride, padding and dilation of a configuration. */
 function sized(sizes: Sizes, { kernel, ...options }: ConvConfig): ConvCase {
-  return { ...sizes, kh: kernel[0], kw: kernel[1], ...options, bias: true, seed: 7 }
+  return { ...sizes, kh: kernel[0], kw: kernel[1], groups: 1, ...options, bias: true, seed: 7 }
 }
 
+/** A case with so many channels and filters in each group of a configuration. */
+function grouped({ c, f, ...sizes }: Sizes, config: ConvConfig): ConvCase {
+  return sized({ ...sizes, c: c * config.groups!, f: f * config.groups! }, config)
+}
+
+const [DEPTHWISE, PAIRS] = GROUPED as readonly [ConvConfig, ConvConfig]
 const [LENET_1, LENET_2, SAME] = CONV_CONFIGS as readonly [ConvConfig, ConvConfig, ConvConfig]
 const side = fc.integer({ min: 5, max: 8 })
 const few = fc.integer({ min: 1, max: 3 })
@@ -36,17 +42,19 @@ export const conv2dRow: Row<ConvCase> = {
   name: 'conv2d',
   roles: ['input', 'weight', 'bias'],
   runs: 16,
-  cases: convCase,
+  cases: fc.oneof({ weight: 3, arbitrary: convCase }, { weight: 1, arbitrary: groupedCase }),
   tiny: fc
     .record({
-      config: fc.constantFrom(...CONV_CONFIGS),
+      config: fc.constantFrom(...CONV_CONFIGS, { ...PAIRS, groups: 2 }),
       n: fc.integer({ min: 1, max: 2 }),
       c: few,
       f: few,
       h: side,
       w: side,
     })
-    .chain(({ config, ...sizes }) => seeds.map((seed) => ({ ...sized(sizes, config), bias: seed % 2 === 0, seed }))),
+    .chain(({ config, ...sizes }) =>
+      seeds.map((seed) => ({ ...grouped(sizes, { groups: 1, ...config }), bias: seed % 2 === 0, seed })),
+    ),
   // Every configuration; then sizes at which another path is taken: a kernel compiled in, weights that exceed a uniform
   // buffer, more than one block of 32 images, channels that leave a block of filters half full, a kernel in several tiles.
   fixed: {
@@ -65,6 +73,14 @@ export const conv2dRow: Row<ConvCase> = {
     '96 images': sized({ n: 96, c: 1, f: 2, h: 3, w: 3 }, CONV_CONFIGS[6]!),
     'scratch with room to spare': sized({ n: 35, c: 3, f: 5, h: 5, w: 6 }, SAME),
     'a wide kernel': sized({ n: 1, c: 2, f: 3, h: 11, w: 24 }, { ...UNIT, kernel: [2, 9], padding: [0, 4] }),
+    'a filter for each channel': grouped({ n: 3, c: 1, f: 1, h: 9, w: 8 }, DEPTHWISE),
+    'two filters for each channel, of which many': grouped(
+      { n: 2, c: 1, f: 2, h: 18, w: 20 },
+      { ...DEPTHWISE, groups: 37 },
+    ),
+    'groups that leave blocks of filters half full': grouped({ n: 2, c: 3, f: 9, h: 7, w: 6 }, PAIRS),
+    'groups with weights of more than 64 KiB': grouped({ n: 1, c: 2, f: 9, h: 3, w: 2 }, { ...UNIT, groups: 685 }),
+    'groups without channels': grouped({ n: 2, c: 0, f: 9, h: 5, w: 5 }, PAIRS),
     'one pixel': sized({ n: 1, c: 1, f: 1, h: 1, w: 1 }, UNIT),
     'padding wider than the input': sized({ n: 2, c: 2, f: 2, h: 1, w: 2 }, { ...UNIT, padding: [3, 4] }),
     'input rows that no window reaches': sized({ n: 1, c: 2, f: 2, h: 9, w: 9 }, { ...UNIT, stride: [4, 5] }),
@@ -75,10 +91,10 @@ export const conv2dRow: Row<ConvCase> = {
     'neither channels nor bias': { ...sized({ n: 2, c: 0, f: 3, h: 5, w: 5 }, CONV_CONFIGS[3]!), bias: false },
     'an input without rows': sized({ n: 2, c: 2, f: 3, h: 0, w: 5 }, { ...UNIT, padding: [1, 0] }),
   },
-  inputs: ({ n, c, f, h, w, kh, kw, bias, seed }, kind) =>
-    random([[n, c, h, w], [f, c, kh, kw], bias ? [f] : null], seed, kind),
-  run: ([input, weight, bias], { stride, padding, dilation }) =>
-    conv2d(input!, weight!, bias, { stride, padding, dilation }),
+  inputs: ({ n, c, f, h, w, kh, kw, groups, bias, seed }, kind) =>
+    random([[n, c, h, w], [f, c / groups, kh, kw], bias ? [f] : null], seed, kind),
+  run: ([input, weight, bias], { stride, padding, dilation, groups }) =>
+    conv2d(input!, weight!, bias, { stride, padding, dilation, groups }),
   forward: ([input, weight, bias], given) => conv2dReference(input!, weight!, bias ?? null, given),
   backward: (dy, [input, weight], given) => {
     const gradients = conv2dBackward(dy, input!, weight!, given)
@@ -94,8 +110,9 @@ export const conv2dRow: Row<ConvCase> = {
   linear: true,
   pytorch: ({ pair, shape }) => {
     const [n, c, h, w] = shape('input') as [number, number, number, number]
-    const [f, , kh, kw] = shape('weight') as [number, number, number, number]
-    const options = { stride: pair('stride'), padding: pair('padding'), dilation: pair('dilation') }
+    const [f, channels, kh, kw] = shape('weight') as [number, number, number, number]
+    const axes = { stride: pair('stride'), padding: pair('padding'), dilation: pair('dilation') }
+    const options = { ...axes, groups: c / channels }
     return { n, c, h, w, f, kh, kw, ...options, bias: true, seed: 0 }
   },
   laws: {},
@@ -197,10 +214,37 @@ export const conv2dRow: Row<ConvCase> = {
       { dilation: 0 },
       'conv2d: dilation must be a whole number or two of them, 1 or more, not 0',
     ),
+    refusedOption('no groups', { groups: 0 }, 'conv2d: groups must be a whole number, 1 or more, not 0'),
+    [
+      'groups that do not divide the channels',
+      [zeros(2, 3, 6, 5), zeros(4, 1, 3, 3)],
+      (x, w) => conv2d(x, w, null, { groups: 2 }),
+      ShapeError,
+      'conv2d: 2 groups do not divide the 3 channels\n  input  [2, 3, 6, 5]  N C H W\n  weight [4, 1, 3, 3]  F C/groups KH KW',
+    ],
+    [
+      'groups that do not divide the filters',
+      [zeros(2, 3, 6, 5), zeros(4, 1, 3, 3)],
+      (x, w) => conv2d(x, w, null, { groups: 3 }),
+      ShapeError,
+      'conv2d: 3 groups do not divide the 4 filters\n  input  [2, 3, 6, 5]  N C H W\n  weight [4, 1, 3, 3]  F C/groups KH KW',
+    ],
+    [
+      'a weight for all channels, with groups',
+      [zeros(2, 4, 6, 5), zeros(4, 4, 3, 3)],
+      (x, w) => conv2d(x, w, null, { groups: 2 }),
+      ShapeError,
+      'conv2d: weight takes 4 input channels in each of 2 groups, input has 4\n  input  [2, 4, 6, 5]  N C H W\n  weight [4, 4, 3, 3]  F C/groups KH KW',
+    ],
+    refusedOption(
+      'padding in words',
+      { padding: 'same' },
+      "conv2d: padding must be a whole number or two of them, 0 or more, not 'same'",
+    ),
     refusedOption(
       'an option it does not have',
-      { groups: 2 },
-      'conv2d: unknown option groups; known: stride, padding, dilation',
+      { paddingMode: 'reflect' },
+      'conv2d: unknown option paddingMode; known: stride, padding, dilation, groups',
     ),
   ],
 }

@@ -12,7 +12,7 @@ const UNIT: ConvConfig = { kernel: [1, 1], stride: [1, 1], padding: [0, 0], dila
 type Sizes = Pick<ConvCase, 'n' | 'c' | 'f' | 'h' | 'w'>
 
 function sized(sizes: Sizes, { kernel, ...options }: ConvConfig): ConvCase {
-  return { ...sizes, kh: kernel[0], kw: kernel[1], ...options, bias: true, seed: 7 }
+  return { ...sizes, kh: kernel[0], kw: kernel[1], groups: 1, ...options, bias: true, seed: 7 }
 }
 
 const [LENET_1, LENET_2, SAME] = CONV_CONFIGS as readonly [ConvConfig, ConvConfig, ConvConfig]

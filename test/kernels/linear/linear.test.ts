@@ -1,6 +1,7 @@
 // What only linear and linearRelu promise: large layers, bits, the kink.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { linear, linearRelu, relu } from '../../../src/node/index.ts'
+import { inBothClasses } from '../../support/adapter_class.ts'
 import { fill } from '../../support/arbitraries.ts'
 import { bitsOf, tensorOf } from '../../support/check.ts'
 import { parameter, tensor, testGpu, values } from '../../support/gpu.ts'
@@ -44,24 +45,14 @@ describe('the algebra of linear', () => {
   it.each([1, 31, 33, 70].flatMap((N) => [[N, 21] as const, [N, 24] as const]))(
     'gives %i rows of %i features the same bits when each block of rows has a thread, as on a GPU',
     async (N, I) => {
-      const gpu = await testGpu()
       const data = valuesOf({ N, I, O: 13 })
       const run = async () => {
         const [input, weight, bias] = [data.x, data.w, data.b].map((r) => parameter(r.data, r.shape))
         linear(input!, weight!, bias!).backward(tensorOf(data.dy))
         return [await bitsOf(input!.grad), await bitsOf(weight!.grad), await bitsOf(bias!.grad)]
       }
-      const { adapterClass } = gpu.info
-      const results = []
-      try {
-        for (const as of ['cpu', 'gpu'] as const) {
-          Object.assign(gpu.info, { adapterClass: as })
-          results.push(await run())
-        }
-      } finally {
-        Object.assign(gpu.info, { adapterClass })
-      }
-      expect(results[1]).toEqual(results[0])
+      const { cpu, gpu } = await inBothClasses(run)
+      expect(gpu).toEqual(cpu)
     },
   )
 })

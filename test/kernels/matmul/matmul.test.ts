@@ -47,4 +47,58 @@ describe('matmul', () => {
     const asItLies = await bitsOf(matmul(tensor(transposed, [21, 12]), b, { transposeA: true }))
     expect(await bitsOf(matmul(tensor(a, [12, 21]), b))).toEqual(asItLies)
   })
+
+  describe('of a batch', () => {
+    // Sizes that are multiples of 4 are not packed; 4,097 terms are added up in two dispatches.
+    it.each([
+      [4, 3, 5, 7],
+      [3, 8, 6, 12],
+      [2, 3, 4097, 4],
+    ])('has the bits of each matrix, in as many dispatches: %i of [%i, %i, %i]', async (count, M, K, N) => {
+      const gpu = await testGpu()
+      const counting = <T>(fn: () => T): [T, number] => {
+        const before = gpu.dispatches
+        const made = fn()
+        return [made, gpu.dispatches - before]
+      }
+      for (const { transposeA, transposeB } of ORDERS) {
+        const shapes = [transposeA ? [K, M] : [M, K], transposeB ? [N, K] : [K, N], [M, N]] as const
+        const data = shapes.map(([down, right], i) => fill(count * down! * right!, i, 'normal'))
+        const run = (g: number | null) => {
+          const [a, b, dy] = data.map((all, i) => {
+            const size = all.length / count
+            const shape = shapes[i]!
+            if (g === null) return parameter(all, [count, ...shape])
+            return parameter(all.slice(g * size, (g + 1) * size), [...shape])
+          })
+          const [out, dispatches] = counting(() => {
+            const out = a!.matmul(b!, { transposeA, transposeB })
+            out.backward(dy!.detach())
+            return out
+          })
+          return { dispatches, bits: Promise.all([out, a!.grad, b!.grad].map(bitsOf)) }
+        }
+        const all = run(null)
+        const bits = await all.bits
+        for (let g = 0; g < count; g++) {
+          const one = run(g)
+          expect(one.dispatches).toBe(all.dispatches)
+          const own = bits.map((words) => words.slice((g * words.length) / count, ((g + 1) * words.length) / count))
+          expect(own).toEqual(await one.bits)
+        }
+      }
+    })
+
+    it('takes a batch times one matrix for one matrix of more rows, forward and backward', async () => {
+      const [x, w, g] = [fill(2 * 3 * 5, 1, 'normal'), fill(5 * 4, 2, 'normal'), fill(2 * 3 * 4, 3, 'normal')]
+      const run = async (rows: number[]) => {
+        const [a, b] = [parameter(x, [...rows, 5]), parameter(w, [5, 4])]
+        const out = matmul(a, b)
+        out.backward(tensor(g, [...rows, 4]))
+        return Promise.all([out, a.grad, b.grad].map(bitsOf))
+      }
+      expect(await run([2, 3])).toEqual(await run([6]))
+      expect(await run([3, 2, 1])).toEqual(await run([6]))
+    })
+  })
 })

@@ -10,7 +10,9 @@ import {
   scope,
   type Tensor,
   tensor,
+  warmUp,
 } from '../../../src/node/index.ts'
+import { defaultGenerator } from '../../../src/tensor/random.ts'
 import { forgetGradients } from '../../../src/tensor/tensor.ts'
 import { bitsOf } from '../../support/check.ts'
 import { expectClose, gamma, SMALLEST_NORMAL } from '../../support/close.ts'
@@ -239,6 +241,26 @@ describe('a captured function', () => {
       expect(again.draws).toBe(20)
     }
     plan.dispose()
+  })
+
+  it('may not seed itself: every eager step would draw the same, and every step of the plan something else', async () => {
+    const x = parameter(new Float32Array(n).fill(1), [n])
+    const seeded = (seed: () => unknown) => () => {
+      seed()
+      return step(x)
+    }
+    const generator = manualSeed(4)
+    const text = 'a captured function is not called in the runs of its plan; set it before plan.run()'
+    const wrong = new Error(`manualSeed: ${text}`)
+    expect(() => capture(seeded(() => manualSeed(3)))).toThrow(wrong)
+    await expect(warmUp(seeded(() => manualSeed(3)))).rejects.toThrow(wrong)
+    for (const draws of [0, 2]) {
+      const seeding = seeded(() => {
+        generator.draws = draws
+      })
+      expect(() => capture(seeding)).toThrow(new Error(`Generator.draws: ${text}`))
+    }
+    expect([defaultGenerator(), generator.draws]).toEqual([generator, 0])
   })
 
   it('leaves memory flat', async () => {

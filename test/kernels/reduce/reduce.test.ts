@@ -16,6 +16,7 @@ import {
   type Tensor,
   var as variance,
 } from '../../../src/node/index.ts'
+import { inBothClasses } from '../../support/adapter_class.ts'
 import { fill } from '../../support/arbitraries.ts'
 import { bitsOf } from '../../support/check.ts'
 import { parameter, tensor, testGpu, values } from '../../support/gpu.ts'
@@ -239,4 +240,23 @@ it('a captured step has the bits of an eager one', async () => {
   plan.run()
   expect(await Promise.all(plan.result.map(bitsOf))).toEqual(eager)
   plan.dispose()
+})
+
+it.each([
+  [[31], undefined],
+  [[32], undefined],
+  [[1003], undefined],
+  [[4096], undefined],
+  [[5001], undefined],
+  [[3, 36], 1],
+  [[7, 1024], 1],
+  [[2, 4100], 1],
+])('gives %j along %j the same bits where several threads make a result, as on a GPU', async (shape, dim) => {
+  const size = shape.reduce((product, n) => product * n, 1)
+  const { cpu, gpu } = await inBothClasses(async () => {
+    const x = tensor(fill(size, 5, 'normal'), shape)
+    const results = [sum(x, dim), mean(x, dim), max(x, dim), min(x, dim), norm(x, { dim }), variance(x, dim)]
+    return Promise.all(results.map(bitsOf))
+  })
+  expect(gpu).toEqual(cpu)
 })

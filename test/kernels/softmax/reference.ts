@@ -2,9 +2,8 @@
 import { type Approx, exactly, exponential, logarithm, minus, over, times } from '../../support/running_error.ts'
 import { decayed, sumOf } from '../reduce/reference.ts'
 
-/** Additions that a term of a row's sum passes: 64 of a thread or a fold, or those of a workgroup of 64 threads. */
-const depthOf = (n: number) =>
-  Math.max(0, Math.min(n - 1, n <= 8192 ? 64 + n / 64 : 63 * Math.ceil(Math.log(n) / Math.log(64))))
+/** Additions that a term of a row's sum passes: 63 of a thread, fewer by fours, or those of the passes of a fold. */
+const depthOf = (n: number) => Math.max(0, Math.min(n - 1, n <= 4096 ? 63 : 63 * Math.ceil(Math.log(n) / Math.log(64))))
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)
 

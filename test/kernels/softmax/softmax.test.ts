@@ -1,6 +1,9 @@
 // What only softmax and logSoftmax promise: large numbers, infinities, rows whose sum is 1.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { logSoftmax, softmax, type Tensor } from '../../../src/node/index.ts'
+import { inBothClasses } from '../../support/adapter_class.ts'
+import { fill } from '../../support/arbitraries.ts'
+import { bitsOf } from '../../support/check.ts'
 import { parameter, tensor, testGpu, values } from '../../support/gpu.ts'
 
 beforeAll(testGpu)
@@ -17,7 +20,8 @@ async function run(fn: (x: Tensor) => Tensor, x: readonly number[], shape: reado
 /** A row in the middle of others, along the last dimension and along the first: all ways of the kernels. */
 const ways = [
   ['in a thread', 3, -1],
-  ['in a workgroup', 100, -1],
+  ['by fours', 100, -1],
+  ['by fours, at any place', 101, -1],
   ['in passes', 100, 0],
 ] as const
 
@@ -67,3 +71,21 @@ it('takes the last dimension unless another is given, and passes no gradient of 
   expect(out).toEqual([0.5, 0.5, 0.5, 0.5])
   expect(gradient.map(Math.abs)).toEqual([0, 0, 0, 0])
 })
+
+it.each([32, 37, 250, 256, 1000, 1001, 4096])(
+  'gives rows of %i the same bits where several threads take one, as on a GPU',
+  async (D) => {
+    const { cpu, gpu } = await inBothClasses(async () => {
+      const x = parameter(fill(3 * D, 5, 'normal'), [3, D])
+      const found = []
+      for (const fn of [softmax, logSoftmax]) {
+        const out = fn(x)
+        x.grad = null
+        out.backward(tensor(fill(3 * D, 6, 'normal'), [3, D]))
+        found.push(await bitsOf(out), await bitsOf(x.grad))
+      }
+      return found
+    })
+    expect(gpu).toEqual(cpu)
+  },
+)

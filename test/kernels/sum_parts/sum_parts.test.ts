@@ -188,7 +188,7 @@ const check = <T extends Seeded>(row: Row<T>, given: T) =>
   checkAgainstReference(row, given, drawn(row, given, 'normal'))
 
 describe('sums of more products than an accumulator adds equal the reference', () => {
-  const conv = { stride: [1, 1], dilation: [1, 1], bias: true, seed: 5 } as const
+  const conv = { stride: [1, 1], dilation: [1, 1], groups: 1, bias: true, seed: 5 } as const
   it.each<[string, () => Promise<void>]>([
     [
       'conv2d, many channels',

@@ -46,6 +46,13 @@ const averages = [
   ]),
   ...mutantsOf('src/optim/average.ts', tests.averages, [
     {
+      id: 'average-standing-in',
+      find: 'if (this.#swapped) standingIn.set(p, those.add(this))',
+      replace: 'if (!this.#swapped) standingIn.set(p, those.add(this))',
+      tests: tests.swapped,
+      breaks: 'Averages that stand in the place of the parameters are trained.',
+    },
+    {
       id: 'swa-weight',
       find: '1 / (count + 1)',
       replace: '1 / count',

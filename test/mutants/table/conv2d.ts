@@ -48,8 +48,8 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-row-end',
-    find: 'oc < g.OC && ox + p < g.OW',
-    replace: 'oc < g.OC',
+    find: 'oc < oc1 && ox + p < g.OW',
+    replace: 'oc < oc1',
     breaks: 'A tile writes past the end of its row.',
   },
   {
@@ -78,9 +78,46 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-pack-filter',
-    find: 'let f = select(out, in, turned);',
-    replace: 'let f = out;',
+    find: 'place.x * params.FG + select(out, in, turned)',
+    replace: 'place.x * params.FG + out',
     breaks: 'For the input gradient the weights of the wrong filter are packed.',
+  },
+  {
+    id: 'conv2d-group-channels',
+    find: 'let ic0 = place.x * g.ICG;',
+    replace: 'let ic0 = 0u;',
+    breaks: 'Filters of every group see the channels of the first.',
+  },
+  {
+    id: 'conv2d-group-end',
+    find: 'min(oc0 + OCB, (place.x + 1u) * g.OCG)',
+    replace: 'min(oc0 + OCB, g.OC)',
+    breaks: 'The last block of a group writes filters of the next one.',
+  },
+  {
+    id: 'conv2d-group-exact',
+    in: 'exact_output',
+    find: 'g.IC + ic0 + ic',
+    replace: 'g.IC + ic',
+    breaks: 'What is made again because it is not finite is made of the channels of the first group.',
+  },
+  {
+    id: 'conv2d-group-pack',
+    find: 'place.x * params.FG + select(out, in, turned)',
+    replace: 'select(out, in, turned)',
+    breaks: 'Every group has the weights of the first.',
+  },
+  {
+    id: 'conv2d-group-weight-channel',
+    find: 't.channel = g * params.CG + t.c;',
+    replace: 't.channel = t.c;',
+    breaks: 'The weight gradient of every group is made of the channels of the first.',
+  },
+  {
+    id: 'conv2d-group-weight-end',
+    find: 'min(t.f0 + DW_OC, (g + 1u) * params.FG)',
+    replace: 'min(t.f0 + DW_OC, params.F)',
+    breaks: 'The last filters of a group overwrite the weight gradients of the next one.',
   },
   {
     id: 'conv2d-weights-uniform',
@@ -96,15 +133,16 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-exact-slice',
-    find: '(oc / OCB - params.firstBlock) * params.ins',
-    replace: '(oc / OCB) * params.ins',
+    in: 'exact_output',
+    find: '(part * params.ins',
+    replace: '((part + params.firstBlock) * params.ins',
     breaks: 'What is made again because it is not finite gets other weights, where a layer is several dispatches.',
     tests: tests.conv2dBits,
   },
   {
     id: 'conv2d-slice-block',
-    find: 'let block = params.firstBlock + part;',
-    replace: 'let block = part;',
+    find: 'place_of(params.firstBlock + part, g.OCG)',
+    replace: 'place_of(part, g.OCG)',
     breaks: 'Every dispatch of a layer writes the channels of the first.',
     tests: tests.conv2dBits,
   },
@@ -125,8 +163,8 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-repair-bias',
-    find: 'exact_output(g, n, oc, oy, x) + load_bias(oc, with_bias)',
-    replace: 'exact_output(g, n, oc, oy, x)',
+    find: 'sum + load_bias(oc);',
+    replace: 'sum;',
     breaks: 'Outputs that are made again lack the bias.',
   },
   {
@@ -164,8 +202,8 @@ const kernel = mutantsOf('wgsl/conv2d.wgsl', tests.conv2d, [
   },
   {
     id: 'conv2d-weight-bias',
-    find: 'acc_b[o] += g;',
-    replace: 'acc_b[o] = g;',
+    find: 'acc_b[o] += d;',
+    replace: 'acc_b[o] = d;',
     breaks: 'The bias gradient of a lane is that of one cell.',
   },
   {
@@ -247,8 +285,8 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
   {
     id: 'conv2d-host-channels',
-    find: "direction === 'forward' ? [C, F] : [F, C]",
-    replace: '[C, F]',
+    find: "direction === 'forward' ? [CG, FG] : [FG, CG]",
+    replace: '[CG, FG]',
     breaks: 'For the input gradient channels and filters are counted as for the output.',
   },
   {
@@ -259,8 +297,8 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
   {
     id: 'conv2d-host-slide',
-    find: 'OH, OW }, SW === DW,',
-    replace: 'OH, OW }, true,',
+    find: 'tuneWeight(layer, SW === DW,',
+    replace: 'tuneWeight(layer, true,',
     breaks: 'The window of the weight gradient slides though stride and dilation differ.',
   },
   {
@@ -272,7 +310,55 @@ const host = mutantsOf('src/kernels/conv2d.ts', tests.conv2d, [
   },
 ])
 
+const sequences = mutantsOf('src/kernels/conv1d.ts', tests.conv1d, [
+  {
+    id: 'conv1d-axis',
+    find: 'padding: [0, padding]',
+    replace: 'padding: [padding, 0]',
+    breaks: 'A sequence is padded across.',
+  },
+])
+
+const transposed = mutantsOf('src/kernels/conv_transpose2d.ts', tests.convTranspose2d, [
+  {
+    id: 'conv-transpose2d-output-padding',
+    find: 'least + outputPadding[i]!',
+    replace: 'least',
+    breaks: 'Output padding is ignored.',
+  },
+  {
+    id: 'conv-transpose2d-step',
+    find: 'more < Math.max(stride[i]!, dilation[i]!)',
+    replace: 'more < stride[i]!',
+    breaks: 'Output padding that a dilation allows is refused.',
+  },
+  {
+    id: 'conv-transpose2d-bias',
+    find: 'attributes, bias !== null)',
+    replace: 'attributes, false)',
+    breaks: 'The bias is left out.',
+  },
+  {
+    id: 'conv-transpose2d-weight-roles',
+    find: 'params, dy.storage, input.storage, dw',
+    replace: 'params, input.storage, dy.storage, dw',
+    breaks: 'In the weight gradient the roles of the two images are those of conv2d.',
+  },
+  {
+    id: 'conv-transpose2d-empty',
+    find: 'of(input.shape, groups)',
+    replace: 'of(input.shape, 1)',
+    breaks: 'Without input channels groups read past the zeros.',
+  },
+])
+
 const tuning = mutantsOf('src/kernels/conv2d_tuning.ts', tests.conv2d, [
+  {
+    id: 'conv2d-tuning-group-blocks',
+    find: 'const blocks = groups * Math',
+    replace: 'const blocks = Math',
+    breaks: 'Only the first group is computed.',
+  },
   {
     id: 'conv2d-tuning-scratch',
     find: 'Math.max(perBlock * blocksPacked, last',
@@ -322,4 +408,7 @@ const shared = mutantsOf('src/kernels/support.ts', tests.conv2d, [
   },
 ])
 
-export const conv2d: Area = { title: 'conv2d', mutants: [...kernel, ...host, ...tuning, ...shared] }
+export const conv2d: Area = {
+  title: 'conv2d',
+  mutants: [...kernel, ...host, ...sequences, ...transposed, ...tuning, ...shared],
+}

@@ -293,6 +293,20 @@ const plans = [
       tests: tests.langevin,
     },
     {
+      id: 'capture-pending',
+      find: 'for (const storage of given) storage.pending = true',
+      replace: '',
+      breaks: 'The result of a plan that has not been run is whatever its memory held.',
+      tests: tests.notYetRun,
+    },
+    {
+      id: 'capture-returned',
+      find: 'inside.has(t) || t.storage.pool === recording.memory.pool',
+      replace: 't !== null',
+      breaks: 'A captured function that returns a parameter loses it.',
+      tests: tests.notYetRun,
+    },
+    {
       id: 'capture-refused',
       find: 'if (recording.refused) throw recording.refused',
       replace: '',

@@ -45,6 +45,13 @@ const binary = mutantsOf('wgsl/binary.wgsl', tests.binary, [
 
 const binaryHost = mutantsOf('src/kernels/binary.ts', tests.binary, [
   {
+    id: 'binary-host-arguments',
+    find: 'if (arguments.length > 2) throw tooMany(arguments, signature)',
+    replace: '',
+    tests: tests.tooMany,
+    breaks: "PyTorch's alpha is ignored.",
+  },
+  {
     id: 'binary-host-sub',
     find: "gradients === 'opposed' && i === 1 ? neg(summed) : summed",
     replace: 'summed',

@@ -303,8 +303,8 @@ const matmul = mutantsOf('wgsl/matmul.wgsl', tests.matmul, [
   },
   {
     id: 'matmul-pack-place',
-    find: 'var to = k * quads_b + i % quads_b;',
-    replace: 'var to = k * quads_b;',
+    find: 'var to = packed_before + k * quads_b + i % quads_b;',
+    replace: 'var to = packed_before + k * quads_b;',
     breaks: 'All columns of b are packed to the place of the first ones.',
   },
   {
@@ -358,8 +358,8 @@ const matmul = mutantsOf('wgsl/matmul.wgsl', tests.matmul, [
 const matmulHost = mutantsOf('src/kernels/matmul.ts', tests.matmul, [
   {
     id: 'matmul-host-gradient-a',
-    find: 'transposeB: !transposeB })',
-    replace: 'transposeB })',
+    find: 'transposeB: !transposeB }, batch)',
+    replace: 'transposeB }, batch)',
     breaks: 'The gradient of a multiplies by b instead of its transpose.',
   },
   {
@@ -367,6 +367,92 @@ const matmulHost = mutantsOf('src/kernels/matmul.ts', tests.matmul, [
     find: 'transposeB === 0 && N % 4 === 0',
     replace: 'transposeB === 0 && N % 2 === 0',
     breaks: 'A matrix is read in fours that do not lie side by side.',
+  },
+])
+
+const batched = [
+  ...mutantsOf('wgsl/matmul.wgsl', tests.matmul, [
+    {
+      id: 'matmul-batch-packed-from',
+      find: 'select(params.N, params.M, in_a)',
+      replace: 'select(params.M, params.N, in_a)',
+      breaks: 'The matrices of a batch are packed from the wrong places.',
+    },
+    {
+      id: 'matmul-batch-out',
+      find: 'first = g * params.M * params.N;',
+      replace: 'first = g * params.M * params.K;',
+      breaks: 'The products of a batch are written to the wrong places.',
+    },
+    {
+      id: 'matmul-batch-coordinates',
+      find: 'at += rest % params.n1',
+      replace: 'at += rest % params.n0',
+      breaks: 'Where both batches broadcast, matrices are paired wrongly.',
+    },
+    {
+      id: 'matmul-batch-packed-k',
+      in: 'matmul',
+      find: 'select(params.K, params.count, params.packB == 1u)',
+      replace: 'params.K',
+      breaks: 'Of more than 4,096 terms the packed matrices of a batch are read from the wrong places.',
+    },
+    {
+      id: 'matmul-batch-end',
+      find: 'if (!in_a && matrix >= params.matrices_b)',
+      replace: 'if (!in_a && matrix > params.matrices_b)',
+      breaks: 'Threads past the last matrix pack one that is not there.',
+    },
+  ]),
+  ...mutantsOf('src/kernels/matmul.ts', tests.matmul, [
+    {
+      id: 'matmul-batch-joint',
+      find: 'many > 1 && !attributes.transposeA && matricesIn',
+      replace: 'many > 1 && matricesIn',
+      breaks: 'The columns of transposed matrices are taken for those of one.',
+    },
+    {
+      id: 'matmul-batch-gradient',
+      find: 'needsB ? sumTo(db(), b.shape) : null',
+      replace: 'needsB ? db() : null',
+      breaks: 'The gradient of what a batch shares has the shape of the batch.',
+    },
+    {
+      id: 'matmul-batch-rows',
+      find: 'shape.length < rank',
+      replace: 'shape.length > rank',
+      breaks: 'A plan does not notice that rows of a batch become rows of every matrix.',
+      tests: tests.batches,
+    },
+  ]),
+  ...mutantsOf('src/kernels/linear.ts', tests.batches, [
+    {
+      id: 'linear-one-dimension',
+      find: 'input.shape.length === 1 ? [input] : []',
+      replace: '[]',
+      breaks: 'A plan does not notice that an input of one dimension is summed over.',
+    },
+  ]),
+]
+
+const attention = mutantsOf('src/kernels/attention.ts', tests.attention, [
+  {
+    id: 'attention-seen',
+    find: 'scores = where(tensor, scores, Number.NEGATIVE_INFINITY)',
+    replace: 'scores = where(tensor, Number.NEGATIVE_INFINITY, scores)',
+    breaks: 'A mask hides what it should show.',
+  },
+  {
+    id: 'attention-causal',
+    find: 'NEGATIVE_INFINITY), 1)',
+    replace: 'NEGATIVE_INFINITY), 0)',
+    breaks: 'A query does not see its own key.',
+  },
+  {
+    id: 'attention-scale',
+    find: 'matmul(mul(q, scale), k, { transposeB: true })',
+    replace: 'matmul(q, k, { transposeB: true })',
+    breaks: 'The scores are not scaled.',
   },
 ])
 
@@ -450,10 +536,12 @@ const linearFusion = mutantsOf('src/nn/fusion.ts', tests.fusion, [
 ])
 
 export const matrices: Area = {
-  title: 'matmul, linear and long sums',
+  title: 'matmul, linear, attention and long sums',
   mutants: [
     ...matmul,
     ...matmulHost,
+    ...batched,
+    ...attention,
     ...linear,
     ...linearHost,
     ...linearTuning,

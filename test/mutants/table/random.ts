@@ -93,6 +93,14 @@ const kernel = mutantsOf('wgsl/random.wgsl', tests.drawn, [
 ])
 
 const host = [
+  ...mutantsOf('src/tensor/random.ts', tests.drawn, [
+    {
+      id: 'random-seed-captured',
+      find: "for (const observer of observing()) observer.seed?.('manualSeed')",
+      replace: '',
+      breaks: 'A captured function that seeds draws otherwise than without a plan.',
+    },
+  ]),
   ...mutantsOf('src/kernels/random.ts', tests.drawn, [
     {
       id: 'random-advance',

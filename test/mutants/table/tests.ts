@@ -29,6 +29,8 @@ export const softmax = only(
   files('operations/operations', 'kernels/softmax/softmax'),
 )
 export const conv2d = operation('conv2d', 'kernels/conv2d/conv2d')
+export const conv1d = only('\\bconv1d\\b', files('operations/operations'))
+export const convTranspose2d = only('\\bconvTranspose2d\\b', files('operations/operations'))
 export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_relu_max_pool2d')
 /** Some of its fixed cases, by their names: all of them compile a dozen kernels. */
 export function conv2dReluMaxPool2dCases(names: string): Witness {
@@ -40,11 +42,15 @@ export const losses = only('(Loss|crossEntropy)\\b', files('operations/operation
 export const fill = files('kernels/fill/fill')
 export const finite = files('kernels/finite/finite')
 export const gather = files('kernels/gather/gather')
+export const interpolate = operation('interpolate', 'kernels/interpolate/interpolate')
+export const interpolateOwn = files('kernels/interpolate/interpolate')
+export const interpolatePytorch = only('interpolate', files('operations/pytorch'))
 export const linear = operation('linear', 'kernels/linear/linear')
 export const linearRelu = operation('linearRelu', 'kernels/linear/linear')
 export const largeLinear = files('kernels/linear/large')
 export const smallLinear = only('a small layer', files('kernels/linear/linear'))
 export const matmul = operation('matmul', 'kernels/matmul/matmul')
+export const attention = operation('scaledDotProductAttention', 'kernels/attention/attention')
 export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d/max_pool2d')
 export const sumParts = only('sumOfParts|the bits stay', files('kernels/sum_parts/sum_parts'))
 export const longSums = only('equal the reference', files('kernels/sum_parts/sum_parts'))
@@ -55,6 +61,10 @@ export const drawn = only(
   files('operations/operations', 'kernels/random/random'),
 )
 export const draws = files('train/draws')
+export const underWay = files('train/under_way')
+export const swapped = files('optim/swapped')
+export const tooMany = files('operations/arguments')
+export const untrained = files('train/untrained')
 export const drawsResumed = only('dropout', files('train/continue'))
 export const totals = files('kernels/cross_entropy/totals')
 export const unary = only(
@@ -101,6 +111,7 @@ export const reshape = operation('reshape', 'tensor/view')
 export const autogradRefusals = only('Autograd', files('errors/refusals'))
 
 export const capture = files('capture/capture')
+export const notYetRun = files('capture/not_yet_run')
 export const perStep = files('capture/per_step')
 export const captureRefusals = only('Capture and replay', files('errors/refusals'))
 export const gpu = files('gpu/gpu')

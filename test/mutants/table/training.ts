@@ -110,6 +110,20 @@ const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
     breaks: 'Gradients of parameters that are not trained pile up, and a step cannot be captured.',
   },
   {
+    id: 'update-frozen',
+    find: "checkNotFrozen('fit', optimizer.paramGroups)",
+    replace: '',
+    tests: tests.untrained,
+    breaks: 'fit computes a step of a network that is frozen.',
+  },
+  {
+    id: 'update-unused',
+    find: "checkGradients('fit', optimizer.paramGroups)",
+    replace: '',
+    tests: tests.untrained,
+    breaks: 'fit without capture trains nothing, and says nothing.',
+  },
+  {
     id: 'update-share',
     find: 'tensor(size / images',
     replace: 'tensor(1',
@@ -127,6 +141,21 @@ const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
     find: '    options,\n  )\n  optimizer.step',
     replace: '    {},\n  )\n  optimizer.step',
     breaks: 'fit clips nothing.',
+  },
+])
+
+const together = mutantsOf('src/train/under_way.ts', tests.underWay, [
+  {
+    id: 'under-way-trained',
+    find: 'sharedBy(run, other) ?? sharedBy(other, run)',
+    replace: 'sharedBy(run, other)',
+    breaks: 'A fit that trains a layer of a network under way, which does not train it, is not refused.',
+  },
+  {
+    id: 'under-way-ends',
+    find: 'underWay.delete(run)',
+    replace: 'underWay.has(run)',
+    breaks: 'After a run the network is never free again.',
   },
 ])
 
@@ -330,10 +359,10 @@ const network = [
       breaks: 'Initial parameters come from the stream of noise.',
     },
   ]),
-  ...mutantsOf('src/nn/layers.ts', tests.initialisation, [
+  ...mutantsOf('src/nn/conv.ts', tests.initialisation, [
     {
       id: 'layers-fan-in',
-      find: 'const fanIn = inChannels * KH * KW',
+      find: 'const fanIn = (inChannels / groups) * KH * KW',
       replace: 'const fanIn = outChannels * KH * KW',
       breaks: 'Convolutions are initialised by their number of outputs.',
     },
@@ -375,6 +404,7 @@ export const training: Area = {
     ...run,
     ...runHooks,
     ...updates,
+    ...together,
     ...steppers,
     ...evaluation,
     ...stopping,

@@ -10,9 +10,12 @@ class Cases:
         torch.manual_seed(0)
         self.tensors, self.cases = {}, []
 
-    def add(self, kind, args, inputs, run, index=None):
-        """Stores a case; `run` maps its inputs to its output. The gradient of the output is drawn, or 1 for a scalar."""
-        name = f"{kind}_{sum(case['kind'] == kind for case in self.cases)}"
+    def add(self, kind, args, inputs, run, index=None, called=None):
+        """
+        Stores a case; `run` maps its inputs to its output. The gradient of the output is drawn, or 1 for a scalar. Cases are
+        named by their kind, or by what is `called`: no two files have one name.
+        """
+        name = f"{called or kind}_{sum(case['kind'] == kind for case in self.cases)}"
         given = {key: value.double().requires_grad_() for key, value in inputs.items()}
         out = run(**given)
         grad_out = torch.randn(out.shape) if out.dim() > 0 else torch.ones(())

@@ -1,0 +1,45 @@
+// What is being trained: two runs at once would mix their updates, in an order that nobody decides.
+import type { ImageBatches } from '../data/batches.ts'
+import type { Module } from '../nn/index.ts'
+import type { Optimizer } from '../optim/index.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+/** A run of `fit` or `lrFind`. */
+interface Run {
+  readonly net: Module
+  readonly optimizer: Optimizer
+  /** They have one order and one position. */
+  readonly train: ImageBatches
+}
+
+const underWay = new Map<Run, string>()
+
+/** Throws an Error where a run that is under way has the batches, or trains what this one uses, or the other way round. */
+export function checkFree(operation: string, run: Run): void {
+  for (const [other, its] of underWay) {
+    if (other.train === run.train) {
+      throw new Error(
+        `${operation}: another ${its} is training on these batches; wait for it, or make a second ImageBatches of the same data set`,
+      )
+    }
+    const shared = sharedBy(run, other) ?? sharedBy(other, run)
+    if (shared) {
+      throw new Error(
+        `${operation}: another ${its} is under way with ${shared.label} of this network; wait for it, or give each its own ` +
+          'network and optimizer',
+      )
+    }
+  }
+}
+
+/** Notes that a run is under way until the function that is returned is called. */
+export function beginRun(operation: string, run: Run): () => void {
+  underWay.set(run, operation)
+  return () => void underWay.delete(run)
+}
+
+/** A parameter that one run uses and the other trains. A layer that both use and none trains is nobody's. */
+function sharedBy({ net }: Run, { optimizer }: Run): Tensor | undefined {
+  const trained = new Set(optimizer.paramGroups.flatMap(({ params }) => params))
+  return net.parameters().find((p) => trained.has(p) && p.requiresGrad)
+}
