@@ -106,6 +106,8 @@ const fixedLast = {
   'rows that begin within a vector, in two passes': of([3, 131]),
   'the last two of four': of([2, 3, 5, 7], 2),
   'a mean of a million': of([3, 70], 1, { offset: 1e6 }),
+  'a mean of a million, in a row of whole vectors': of([3, 72], 1, { offset: 1e6 }),
+  'a mean of a million, in a short row': of([3, 41], 1, { offset: 1e6 }),
   'no weight': of([4, 9], 1, { weight: false, bias: false }),
   'rows of one value': of([4, 1]),
   'no rows': of([0, 3]),

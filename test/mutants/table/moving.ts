@@ -207,6 +207,7 @@ const take = mutantsOf('wgsl/take.wgsl', tests.take, [
   },
   {
     id: 'take-elements-back-row',
+    in: 'elements_back',
     find: 'index_at(at) == r',
     replace: 'index_at(at) <= r',
     breaks: 'Gradients of other rows are added.',
