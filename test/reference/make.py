@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     sys.exit(f"{error}: apt-get install python3-torch python3-numpy, then /usr/bin/python3 {sys.argv[0]}")
 
-from makers import attention, avg_pool2d, batch_norm, conv, copy, curves, files, first_steps, lenet, losses, norms, ops, optimizer_paths, optimizers, recurrent, reduce, schedules, take, transformers  # noqa: E402
+from makers import attention, avg_pool2d, batch_norm, conv, copy, curves, files, first_steps, lenet, losses, norms, ops, optimizer_paths, optimizers, recurrent, reduce, resnet, schedules, take, transformers  # noqa: E402
 
 MAKERS = {
     "ops": ops.make,
@@ -28,6 +28,7 @@ MAKERS = {
     "attention": attention.make,
     "transformers": transformers.make,
     "conv": conv.make,
+    "resnet": resnet.make,
     "recurrent": recurrent.make,
     "first_steps": first_steps.make,
     "lenet": lenet.make_lenet,
@@ -54,6 +55,7 @@ BOUNDS = {
     "attention": {"stored": 4e-6},
     "transformers": {"stored": 4e-6},
     "conv": {"stored": 4e-6},
+    "resnet": {"stored": 4e-6, "float32": 2e-2, "float64": 1e-6},
     "recurrent": {"stored": 4e-6},
     "first_steps": {"stored": 0},
     "lenet": {"stored": 4e-6},
