@@ -148,8 +148,6 @@ export const fusion = files('nn/fusion')
 export const layers = files('nn/layers')
 export const resnet = files('nn/resnet')
 export const transformers = files('nn/transformers')
-export const transformers = files('nn/transformers')
-export const resnet = files('nn/resnet')
 export const modules = files('nn/module')
 
 export const batches = files('data/batches')
