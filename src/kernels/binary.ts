@@ -21,7 +21,7 @@ import { type DType, Tensor } from '../tensor/tensor.ts'
 import { copyOf } from './copy.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { sumTo } from './reduce.ts'
-import { groupsForElements, kindOf, requireType } from './support.ts'
+import { divided, kindOf, requireType } from './support.ts'
 import { neg } from './unary.ts'
 
 /** Entry points, by what they compute. */
@@ -52,7 +52,7 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
   const file = new KernelFile(name, wgsl.binary)
 
   /** The numbers of a dispatch over the output's shape, and what its kernel is made for. */
-  function plan(shape: Shape, { shapes, number }: Attributes) {
+  function plan(gpu: Gpu, shape: Shape, { shapes, number }: Attributes) {
     const flat = shapes.every((own) => own === null || sameShape(own, shape))
     const { sizes, strides } = flat ? { sizes: [], strides: [] } : layoutOf(shapes, shape)
     const NUMBER = shapes[0] === null ? 1 : shapes[1] === null ? 2 : 0
@@ -61,7 +61,8 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
       params[`n${k}`] = sizes[k] ?? 1
       for (const [i, role] of ['a', 'b', 'c'].entries()) params[`${role}${k}`] = strides[i]?.[k] ?? 0
     }
-    return { params, tune: { OP, RANK: sizes.length, NUMBER }, groups: groupsForElements(sizeOf(shape)) }
+    const { PER, groups } = divided(gpu, sizeOf(shape))
+    return { params, tune: { OP, RANK: sizes.length, NUMBER, PER }, groups }
   }
 
   /** Computes an entry point over the output's shape. */
@@ -72,7 +73,7 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
     attributes: Attributes,
     storages: { readonly abc: readonly (Storage | null)[]; readonly dy?: Storage; readonly out: Storage },
   ): void {
-    const { params, tune, groups } = plan(shape, attributes)
+    const { params, tune, groups } = plan(gpu, shape, attributes)
     const { abc, dy, out } = storages
     const [a = null, b = null, c = null] = abc
     const operands = { params, a, b, c, ...(dy && { dy }), [entry === 'compare' ? 'bytes' : 'out']: out }
@@ -81,7 +82,7 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
 
   /** Compares integers over the output's shape. */
   function compareIntegers(gpu: Gpu, [a, b]: Operands, attributes: Attributes, out: Tensor): void {
-    const { params, tune, groups } = plan(out.shape, attributes)
+    const { params, tune, groups } = plan(gpu, out.shape, attributes)
     const [BYTES_LEFT, BYTES_RIGHT] = [a, b].map((t) => (t?.dtype === 'uint8' ? 1 : 0)) as [number, number]
     const entry = file.entry('compare_integers', { ...tune, BYTES_LEFT, BYTES_RIGHT })
     const whole = { ...params, number: 0, whole: attributes.number }

@@ -393,6 +393,26 @@ const network = [
       breaks: 'Convolutions are initialised by their number of outputs.',
     },
   ]),
+  ...mutantsOf('src/nn/resnet.ts', tests.resnet, [
+    {
+      id: 'resnet-skip',
+      find: 'relu(add(y, this.downsample?.forward(x) ?? x))',
+      replace: 'relu(y)',
+      breaks: 'Blocks have nothing beside them.',
+    },
+    {
+      id: 'resnet-stride',
+      find: 'i === 0 && stage > 0 ? 2 : 1',
+      replace: 'stage > 0 ? 2 : 1',
+      breaks: 'Every block of a later stage halves the image.',
+    },
+    {
+      id: 'resnet-fan-out',
+      find: "mode: 'fanOut'",
+      replace: "mode: 'fanIn'",
+      breaks: 'Weights begin too large where channels become more.',
+    },
+  ]),
   ...mutantsOf('src/nn/lenet.ts', tests.layers, [
     {
       id: 'lenet-padding',
