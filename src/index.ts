@@ -60,7 +60,7 @@ export {
 } from './kernels/copy.ts'
 export { cumsum } from './kernels/cumsum.ts'
 export { type DropoutOptions, dropout } from './kernels/dropout.ts'
-export { type InterpolateOptions, interpolate } from './kernels/interpolate.ts'
+export { type InterpolateOptions, type Interpolation, interpolate } from './kernels/interpolate.ts'
 export type { Labels } from './kernels/labels.ts'
 export { linear, linearRelu } from './kernels/linear.ts'
 export {

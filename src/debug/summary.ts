@@ -97,7 +97,7 @@ export function summary(net: Module, inputShape: Shape): Summary {
     throw new ShapeError('summary', `the input's shape is needed, such as [1, 1, 28, 28], not ${shown(inputShape)}`)
   }
   checkShape('summary', inputShape)
-  const ran: { module: Module; outputShape: Shape | null; multiplyAdds: number }[] = []
+  const ran: { module: Module<unknown>; outputShape: Shape | null; multiplyAdds: number }[] = []
   /** The multiply-adds of the modules that run, the innermost last. */
   const running: { multiplyAdds: number }[] = []
   const observer: Observer = {
@@ -107,7 +107,7 @@ export function summary(net: Module, inputShape: Shape): Summary {
       running.push(own)
       return (out) => {
         running.pop()
-        ran.push({ module: module as Module, outputShape: out instanceof Tensor ? out.shape : null, ...own })
+        ran.push({ module: module as Module<unknown>, outputShape: out instanceof Tensor ? out.shape : null, ...own })
       }
     },
     operation: (op, inputs, attributes, out) => {
@@ -143,7 +143,7 @@ export function summary(net: Module, inputShape: Shape): Summary {
 }
 
 /** How many values the parameters of a module itself have, except for those in `counted`. */
-function ownParameters(module: Module, counted: Set<Tensor>): number {
+function ownParameters(module: Module<unknown>, counted: Set<Tensor>): number {
   let size = 0
   for (const [, tensor] of tensorsOf(module, isParameter)) {
     if (counted.has(tensor)) continue

@@ -146,8 +146,8 @@ function ranges(terms: number) {
   })
 }
 
-/** Gradients of input, weight and bias. */
-function gradients(
+/** Gradients of input, weight and bias. `grad(i)` makes the tensors for them. */
+export function linearGradients(
   gpu: Gpu,
   operands: Operands,
   [needsInput, needsWeight, needsBias]: readonly boolean[],
@@ -236,7 +236,7 @@ function opOf(name: string, relu: 0 | 1): Op<LinearInputs, Link> {
     },
 
     backward(gpu, dy, [input, weight, y = null], { masksInput }, needs, grad) {
-      return gradients(gpu, { dy, input: input!, weight: weight!, y, masksInput }, needs, grad)
+      return linearGradients(gpu, { dy, input: input!, weight: weight!, y, masksInput }, needs, grad)
     },
   }
 }

@@ -20,6 +20,7 @@ export {
   ConvTranspose2d,
   type ConvTranspose2dLayerOptions,
 } from './conv.ts'
+export * as init from './initializers.ts'
 export {
   AdaptiveAvgPool2d,
   AvgPool2d,
@@ -53,5 +54,18 @@ export {
   RMSNorm,
   type RMSNormLayerOptions,
 } from './norms.ts'
+export {
+  type CellOptions,
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type RecurrentOptions,
+  RNN,
+  RNNCell,
+  type RNNCellOptions,
+  type RNNOptions,
+} from './recurrent.ts'
+export { type ResNetOptions, resnet } from './resnet.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'

@@ -1,4 +1,4 @@
-// Initial values of parameters.
+// Parameters as layers make them.
 import { tensor } from '../tensor/create.ts'
 import { defaultGenerator } from '../tensor/random.ts'
 import { type Shape, sizeOf } from '../tensor/shape.ts'

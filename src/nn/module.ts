@@ -16,8 +16,9 @@ export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Te
  * nn.Conv2d(…)` is enough. What is in a property that is an array, a plain object, a Map or a Set counts as properties, called
  * 'layers.0', 'layers.1', …, or by its keys, 'blocks.head'. What is in a private field (`#name`), in another kind of object
  * or in a variable is not part of the module: it is neither trained nor saved, and `fit` and `lrFind` refuse to train with it.
+ * `Out` is what it computes where that is not one tensor.
  */
-export abstract class Module {
+export abstract class Module<Out = Tensor> {
   #training = true
 
   constructor() {
@@ -25,7 +26,7 @@ export abstract class Module {
   }
 
   /** What the module computes; shapes are those of its layers. */
-  abstract forward(x: Tensor): Tensor
+  abstract forward(x: Tensor): Out
 
   /** Whether the module is in training mode, as it is until `eval()`. Layers such as batch norm compute differently in each. */
   get training(): boolean {
@@ -50,12 +51,12 @@ export abstract class Module {
   }
 
   /** The modules directly inside, by the names that parameters are prefixed with. */
-  namedChildren(): [string, Module][] {
+  namedChildren(): [string, Module<unknown>][] {
     return partsOf(this).flatMap(([name, value]) => (value instanceof Module ? [[name, value]] : []))
   }
 
   /** Every module with its path, this one first, at ''. A module used in two places is listed once. */
-  namedModules(): Map<string, Module> {
+  namedModules(): Map<string, Module<unknown>> {
     return firstOfEach(paths(this))
   }
 
@@ -80,7 +81,7 @@ export abstract class Module {
   }
 
   /** Calls `fn` for every module inside, then for this one: children first. */
-  apply(fn: (module: Module) => void): this {
+  apply(fn: (module: Module<unknown>) => void): this {
     for (const [, child] of this.namedChildren()) child.apply(fn)
     fn(this)
     return this
@@ -140,7 +141,7 @@ export abstract class Module {
 }
 
 /** Puts a network into a mode. What is returned puts every module back into the mode that it had. @internal */
-export function setMode(net: Module, training: boolean): () => void {
+export function setMode(net: Module<unknown>, training: boolean): () => void {
   const before = [...net.namedModules().values()].map((module) => [module, module.training] as const)
   net.train(training)
   return () => {
@@ -149,14 +150,14 @@ export function setMode(net: Module, training: boolean): () => void {
 }
 
 /** A module and those inside, by every path that leads to one. */
-function paths(module: Module): [path: string, module: Module][] {
-  const found: [string, Module][] = []
-  const walk = (path: string, inner: Module, around: readonly Module[]) => {
+function paths(module: Module<unknown>): [path: string, module: Module<unknown>][] {
+  const found: [string, Module<unknown>][] = []
+  const walk = (path: string, inner: Module<unknown>, around: readonly Module<unknown>[]) => {
     if (around.includes(inner)) {
       throw new Error(`nn.Module: ${path} is a module that contains it; keep that one in a private property (#name)`)
     }
     found.push([path, inner])
-    const children = new Map<string, Module>()
+    const children = new Map<string, Module<unknown>>()
     for (const [name, child] of inner.namedChildren()) {
       if (children.has(name) && children.get(name) !== child) {
         throw new Error(`nn.Module: two modules in ${inner.constructor.name} are called ${name}; rename one of them`)
@@ -170,7 +171,7 @@ function paths(module: Module): [path: string, module: Module][] {
 }
 
 /** The tensors of some kinds in a module and those inside, by every path that leads to one: kind by kind in each module. */
-function stateOf(module: Module, kinds: readonly (typeof isParameter)[]): [name: string, tensor: Tensor][] {
+function stateOf(module: Module<unknown>, kinds: readonly (typeof isParameter)[]): [name: string, tensor: Tensor][] {
   return paths(module).flatMap(([path, inner]) => {
     const own = kinds.flatMap((isOne) => tensorsOf(inner, isOne))
     const twice = own.find(([name], i) => own.findIndex((other) => other[0] === name) !== i)

@@ -7,7 +7,7 @@ import { Module } from './module.ts'
  * A list of modules, whose parameters are named '0.weight', '1.weight', …. It computes nothing by itself: a module that has
  * one goes through it with `for (const block of this.blocks)`. A property that is a plain array of modules is as good.
  */
-export class ModuleList<T extends Module = Module> extends Module implements Iterable<T> {
+export class ModuleList<T extends Module<unknown> = Module> extends Module implements Iterable<T> {
   readonly #modules: T[] = []
 
   /** Throws TypeError for an element that is not a module. */
@@ -43,8 +43,11 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
     return this.#modules[Symbol.iterator]()
   }
 
-  override namedChildren(): [string, Module][] {
-    return [...this.#modules.map((module, i): [string, Module] => [String(i), module]), ...super.namedChildren()]
+  override namedChildren(): [string, Module<unknown>][] {
+    return [
+      ...this.#modules.map((module, i): [string, Module<unknown>] => [String(i), module]),
+      ...super.namedChildren(),
+    ]
   }
 
   /** Throws an Error: a list does not say how its modules follow each other. */

@@ -1,24 +1,23 @@
 // Tells observers which layer runs.
 import { modulesObserved, observing, provideTrace } from '../tensor/observe.ts'
-import type { Tensor } from '../tensor/tensor.ts'
 import type { Module } from './module.ts'
 
-type Forward = (...inputs: unknown[]) => Tensor
+type Forward = (...inputs: unknown[]) => unknown
 
 /** The module whose forward runs, and its path in the outermost one, which has none. */
-let running: { readonly module: Module; readonly path: string } | null = null
+let running: { readonly module: Module<unknown>; readonly path: string } | null = null
 
 /** Classes of modules that were made, by their prototypes. */
-const classes = new Set<Module>()
+const classes = new Set<Module<unknown>>()
 /** What `forward` was on the prototypes where it is replaced. */
-const replaced = new Map<Module, Forward>()
+const replaced = new Map<Module<unknown>, Forward>()
 
 /**
  * Notes the class of a module. While modules are observed, every forward of it says which layer runs: by replacing
  * `forward` on the prototypes, since users' modules call `forward` themselves. At other times nothing is replaced.
  */
-export function noteClass(prototype: Module, base: Module): void {
-  for (let p = prototype; p !== base && !classes.has(p); p = Object.getPrototypeOf(p) as Module) {
+export function noteClass(prototype: Module<unknown>, base: Module<unknown>): void {
+  for (let p = prototype; p !== base && !classes.has(p); p = Object.getPrototypeOf(p) as Module<unknown>) {
     classes.add(p)
     if (modulesObserved()) replace(p)
   }
@@ -30,17 +29,17 @@ provideTrace((observed) => {
   if (!observed) replaced.clear()
 })
 
-function replace(prototype: Module): void {
+function replace(prototype: Module<unknown>): void {
   if (!Object.hasOwn(prototype, 'forward') || replaced.has(prototype)) return
   const forward = prototype.forward as Forward
   replaced.set(prototype, forward)
-  prototype.forward = function (this: Module, ...inputs: unknown[]): Tensor {
+  prototype.forward = function (this: Module<unknown>, ...inputs: unknown[]): unknown {
     return runAs(this, () => forward.apply(this, inputs))
   }
 }
 
 /** Runs what computes in a layer's place, so that what is found in it is said of the layer. */
-export function runAs(module: Module, forward: () => Tensor): Tensor {
+export function runAs<Out>(module: Module<unknown>, forward: () => Out): Out {
   const outer = running
   // Its own forward may call that of its superclass.
   if (!modulesObserved() || outer?.module === module) return forward()
@@ -49,7 +48,7 @@ export function runAs(module: Module, forward: () => Tensor): Tensor {
   const layer = path === '' ? module.constructor.name : `layer ${path} (${module.constructor.name})`
   running = { module, path }
   const leave = observing().map((observer) => observer.module?.(module, layer))
-  let out: Tensor | null = null
+  let out: Out | null = null
   try {
     out = forward()
     return out

@@ -37,8 +37,11 @@ export class Sequential extends Module {
     })
   }
 
-  override namedChildren(): [string, Module][] {
-    return [...this.#modules.map((module, i): [string, Module] => [String(i), module]), ...super.namedChildren()]
+  override namedChildren(): [string, Module<unknown>][] {
+    return [
+      ...this.#modules.map((module, i): [string, Module<unknown>] => [String(i), module]),
+      ...super.namedChildren(),
+    ]
   }
 
   override forward(x: Tensor): Tensor {

@@ -56,7 +56,7 @@ class Listed extends nn.Module {
 
   override forward(x: Tensor): Tensor {
     const out = [...this.layers, this.#hidden].reduce((value, layer) => layer.forward(value), x)
-    return this.body.namedChildren()[0]![1].forward(out)
+    return (this.body.namedChildren()[0]![1] as nn.Module).forward(out)
   }
 }
 

@@ -8,6 +8,7 @@ import { data } from './data.ts'
 import { device } from './device.ts'
 import { exercises } from './exercises.ts'
 import { gradchecks } from './gradcheck.ts'
+import { initialValues } from './initial_values.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
 import { loop } from './loop.ts'
@@ -16,6 +17,7 @@ import { moving } from './moving.ts'
 import { operations } from './operations.ts'
 import { optimizers } from './optimizers.ts'
 import { random } from './random.ts'
+import { recurrent } from './recurrent.ts'
 import type { Area } from './refusal.ts'
 import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
@@ -32,6 +34,8 @@ export const AREAS: readonly Area[] = [
   autograd,
   gradchecks,
   layers,
+  initialValues,
+  recurrent,
   optimizers,
   averages,
   captures,

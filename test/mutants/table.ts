@@ -9,6 +9,7 @@ import { data } from './table/data.ts'
 import { device } from './table/device.ts'
 import { elementwise } from './table/elementwise.ts'
 import { exercises } from './table/exercises.ts'
+import { initialValues } from './table/initial_values.ts'
 import { interpolation } from './table/interpolation.ts'
 import { losses } from './table/losses.ts'
 import { matrices } from './table/matrices.ts'
@@ -18,6 +19,7 @@ import { norm } from './table/norm.ts'
 import { optimisation } from './table/optimizers.ts'
 import { poolAndLoss } from './table/pool_and_loss.ts'
 import { random } from './table/random.ts'
+import { recurrent } from './table/recurrent.ts'
 import { reductions } from './table/reductions.ts'
 import { schedules } from './table/schedules.ts'
 import { tensors } from './table/tensors.ts'
@@ -36,6 +38,8 @@ export const areas: readonly Area[] = [
   moving,
   reductions,
   random,
+  initialValues,
+  recurrent,
   tuning,
   tensors,
   optimisation,

@@ -21,6 +21,7 @@ import { pixelShuffleRow } from '../kernels/pixel_shuffle/row.ts'
 import { dropoutRow } from '../kernels/random/row.ts'
 import { cumsumRow, reduceRows } from '../kernels/reduce/row.ts'
 import { reshapeRow } from '../kernels/reshape/row.ts'
+import { recurrenceRow } from '../kernels/rnn_gates/row.ts'
 import { softmaxRows } from '../kernels/softmax/row.ts'
 import { takeRows } from '../kernels/take/row.ts'
 import { unaryRows } from '../kernels/unary/row.ts'
@@ -53,4 +54,5 @@ export const table: readonly Row[] = [
   ...interpolateRows,
   ...takeRows,
   dropoutRow,
+  recurrenceRow,
 ]

@@ -131,6 +131,66 @@ describe.each(ALL)('optim.%s', (name, make, dispatches) => {
   })
 })
 
+/** Those that have files of their own too. */
+const EVERY: readonly (readonly [string, Make])[] = [
+  ...ALL.map(([name, make]) => [name, make] as const),
+  ['SGD', (groups) => new optim.SGD(groups, { lr: 1, momentum: 0.9, nesterov: true, weightDecay: 0.1 })],
+  ['AdamW', (groups) => new optim.AdamW(groups, { weightDecay: 0.1, amsgrad: true })],
+  ['Adagrad', (groups) => new optim.Adagrad(groups, { lrDecay: 0.1, weightDecay: 0.1 })],
+  ['SGLD', (groups) => new optim.SGLD(groups, { lr: 1, temperature: 0.01, seed: 5 })],
+]
+
+/** A state as files have it, numbers and bytes: what is made of it shares nothing with the optimizer. */
+async function saved({ optimizer, parameters }: ReturnType<typeof training>) {
+  const { state, ...rest } = optimizer.stateDict()
+  const numbers = JSON.stringify(rest)
+  const copy = async (t: Tensor | null) => t && ([await values(t), t.shape] as const)
+  const lists = await Promise.all(Object.values(state).map((list) => Promise.all(list.map(copy))))
+  const weights = await Promise.all(parameters.map(values))
+  return (other: ReturnType<typeof training>) => {
+    for (const [i, p] of other.parameters.entries()) gpu.write(p.storage, Float32Array.from(weights[i]!))
+    const tensors = lists.map((list) => list.map((one) => one && tensor(...one)))
+    const named = Object.fromEntries(Object.keys(state).map((name, i) => [name, tensors[i]!]))
+    other.optimizer.loadStateDict({ ...(JSON.parse(numbers) as typeof rest), state: named })
+    for (const t of tensors.flat()) t?.dispose()
+  }
+}
+
+describe('saved at any step and loaded into another optimizer, captured or not,', () => {
+  it.each(EVERY)('optim.%s goes on with the bits of one that nothing interrupted', async (_, make) => {
+    const rates = [0.1, 0.02, 0.2]
+    const whole = training(make)
+    const others: ReturnType<typeof training>[] = []
+    for (const at of rates.keys()) {
+      const load = await saved(whole)
+      const left = rates.slice(at)
+      for (const captured of [false, true]) {
+        const other = training(make, 7)
+        other.optimizer.paramGroups[0]!.lr = 9
+        load(other)
+        if (captured) {
+          const plan = capture(other.step)
+          plan.run(left.length, { lr: left })
+          plan.dispose()
+        } else other.eagerly(left)
+        others.push(other)
+      }
+      whole.eagerly([rates[at]!])
+    }
+    const expected = await whole.bits()
+    for (const other of others) {
+      other.optimizer.paramGroups[0]!.lr = rates.at(-1)!
+      expect(await other.bits()).toEqual(expected)
+    }
+  })
+
+  it('is asked of every optimizer there is', () => {
+    const others = ['Optimizer', 'EMA', 'SWA']
+    const all = Object.keys(optim).filter((name) => /^[A-Z]/.test(name) && !others.includes(name))
+    expect(EVERY.map(([name]) => name).sort()).toEqual(all.sort())
+  })
+})
+
 describe('the defaults', () => {
   it('are those of PyTorch, or of the papers', () => {
     const of = (optimizer: optim.Optimizer) => {

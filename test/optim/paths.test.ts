@@ -29,8 +29,11 @@ const NETWORKS = {
 }
 
 const MAKE: Record<string, (params: Tensor[], options: object) => optim.Optimizer[]> = {
+  SGD: (params, options) => [new optim.SGD(params, options as optim.SGDOptions)],
   Adam: (params, options) => [new optim.Adam(params, options)],
+  AdamW: (params, options) => [new optim.AdamW(params, options)],
   RMSprop: (params, options) => [new optim.RMSprop(params, options)],
+  Adagrad: (params, options) => [new optim.Adagrad(params, options)],
   Adadelta: (params, options) => [new optim.Adadelta(params, options)],
   Lion: (params, options) => [new optim.Lion(params, options)],
   ScheduleFreeSGD: (params, options) => [new optim.ScheduleFreeSGD(params, options)],
@@ -86,4 +89,15 @@ it.each(cases)('%s', async (_, { network, optimizer, options, float32_deviation 
   if (!('x' in float32_deviation)) return
   for (const each of optimizers) each.eval()
   await check('x')
+})
+
+it('every optimizer has its paths', () => {
+  // SGLD is SGD with noise, which test/optim/sgld.test.ts holds to float64.
+  const all = Object.keys(optim).filter(
+    (name) => /^[A-Z]/.test(name) && !['Optimizer', 'EMA', 'SWA', 'SGLD'].includes(name),
+  )
+  for (const network of Object.keys(NETWORKS)) {
+    const held = cases.filter(([, one]) => one.network === network).map(([, { optimizer }]) => optimizer)
+    expect(held.sort()).toEqual(all.sort())
+  }
 })

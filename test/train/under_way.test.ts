@@ -33,7 +33,7 @@ function made() {
 }
 type Made = ReturnType<typeof made>
 const sgd = (module: nn.Module) => new optim.SGD(module.parameters(), { lr: 0.25 })
-const layer = ({ net }: Made, i: number) => [...net.namedModules().values()][i]!
+const layer = ({ net }: Made, i: number) => [...net.namedModules().values()][i] as nn.Module
 
 describe('while a fit is under way another is refused that has', () => {
   it.each<[string, (first: Made) => Promise<unknown>, Error]>([

@@ -32,7 +32,7 @@ for (const run of process.argv.slice(2)) {
     noGrad(() => {
       let x = images
       for (const layer of layers) {
-        x = layer.forward(x)
+        x = (layer as nn.Module).forward(x)
         if (layer instanceof nn.ReLU) outputs.push(x)
       }
     })

@@ -147,8 +147,8 @@ const scheduleFree = [
   ...mutantsOf('src/train/loop.ts', tests.fitContinued, [
     {
       id: 'fit-saved-mode',
-      find: 'if (!checkpoint) return optimizer.eval()',
-      replace: 'if (!checkpoint) return',
+      find: "checkNotSwapped('fit: checkpoint', optimizer.paramGroups)\n    optimizer.eval()",
+      replace: "checkNotSwapped('fit: checkpoint', optimizer.paramGroups)",
       breaks: 'A checkpoint in the middle of an epoch has the parameters that are trained.',
     },
     {

@@ -11,17 +11,20 @@ from . import other_optimizers
 STEPS = 20
 STORED = [1, 5, 20]
 OPTIMIZERS = {
+    "SGD": {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
     "Adam": {"lr": 0.02, "weight_decay": 0.01},
-    "RMSprop": {"lr": 0.005, "momentum": 0.5, "centered": True},
-    "Adadelta": {"lr": 1, "eps": 1e-4},
+    "AdamW": {"lr": 0.02, "weight_decay": 0.1, "amsgrad": True},
+    "RMSprop": {"lr": 0.005, "momentum": 0.5, "centered": True, "weight_decay": 0.01},
+    "Adagrad": {"lr": 0.05, "lr_decay": 0.01, "weight_decay": 0.01},
+    "Adadelta": {"lr": 1, "eps": 1e-4, "weight_decay": 0.01},
     "Lion": {"lr": 0.01, "weight_decay": 0.1},
-    "ScheduleFreeSGD": {"lr": 0.5, "warmup_steps": 5},
+    "ScheduleFreeSGD": {"lr": 0.5, "warmup_steps": 5, "weight_decay": 0.01},
     "ScheduleFreeAdamW": {"lr": 0.05, "weight_decay": 0.01},
     "LARS": {"lr": 1, "momentum": 0.9, "weight_decay": 0.01, "trust_coefficient": 0.02},
-    "LAMB": {"lr": 0.05},
-    "Muon": {"lr": 0.05},
+    "LAMB": {"lr": 0.05, "weight_decay": 0.05},
+    "Muon": {"lr": 0.05, "weight_decay": 0.1},
 }
-SGD = {"lr": 0.1}  # of what Muon does not take
+REST = {"lr": 0.1}  # of SGD for what Muon does not take
 
 
 def networks():
@@ -38,7 +41,7 @@ def optimizers_of(name, net):
     if name != "Muon":
         return [made(parameters, **OPTIMIZERS[name])]
     matrices, rest = ([p for p in parameters if (p.dim() == 2) is is_matrix] for is_matrix in [True, False])
-    return [made(matrices, **OPTIMIZERS[name]), torch.optim.SGD(rest, **SGD)]
+    return [made(matrices, **OPTIMIZERS[name]), torch.optim.SGD(rest, **REST)]
 
 
 def path(name, net, x, labels):
