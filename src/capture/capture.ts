@@ -276,17 +276,37 @@ export function capture<T>(fn: () => T, options: { gpu?: Gpu } = {}): Plan<T> {
 export async function warmUp(fn: () => unknown, options: { gpu?: Gpu } = {}): Promise<void> {
   if (arguments.length > 2) throw tooMany(arguments, 'warmUp(fn, options)')
   const gpu = begin('warmUp', fn, options)
-  const memory = gpu.newPlanMemory()
-  const recording = new Recording(memory, 'warmUp')
+  const recording = noteKernels(gpu, fn)
+  await gpu.compile(recording.kernels)
+}
+
+/**
+ * What `fn` throws when it is run without doing what it dispatches, such as a ShapeError; null where nothing. Nothing is known
+ * of a function that reads values back, or while anomalies are looked for: then it is null too.
+ */
+export function rehearse(fn: () => unknown, gpu: Gpu): Error | null {
+  if (observing().some(({ refusesCapture }) => refusesCapture !== undefined)) return null
+  gpu.flush()
+  const recording = new Recording(gpu.newPlanMemory(), 'warmUp')
+  try {
+    noteKernels(gpu, fn, recording)
+    return null
+  } catch (error) {
+    return recording.refused || !(error instanceof Error) ? null : error
+  }
+}
+
+/** Runs `fn` once and notes the kernels that it dispatches, with memory that is given back at the end. */
+function noteKernels(gpu: Gpu, fn: () => unknown, recording = new Recording(gpu.newPlanMemory(), 'warmUp')): Recording {
   const leaves = new Set<Tensor>()
   try {
     const { returned } = record(gpu, recording, leaves, fn)
     for (const tensor of returned) tensor.release('it was the result of a warm-up, which computes nothing')
   } finally {
     forgetGradients(leaves, 'it was made in a warm-up, which computes nothing')
-    gpu.dropPlanMemory(memory)
+    gpu.dropPlanMemory(recording.memory)
   }
-  await gpu.compile(recording.kernels)
+  return recording
 }
 
 /** Checks what `capture` and `warmUp` are called with, and returns the device, with nothing left to be sent to it. */

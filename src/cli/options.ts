@@ -103,6 +103,34 @@ function refusing(schedule: Schedule, given: string): Schedule {
   })
 }
 
+/**
+ * Throws UsageError where `--lr` or `--momentum` is given and would count for nothing, since the schedule has its own; the same
+ * number twice is let pass. With `--lr-timing after-epoch` the first epoch runs at them.
+ */
+export function checkOwnRate(
+  given: { readonly schedule: string; readonly lr: number; readonly momentum: number; readonly lrTiming: string },
+  isGiven: (option: 'lr' | 'momentum') => boolean,
+): void {
+  const { lr, momentum, lrTiming } = given
+  if (lrTiming === 'after-epoch') return
+  const schedule = parseSchedule(given.schedule, lr)
+  const { spec = given.schedule } = schedule
+  // With another --lr another rate comes of it, unless the schedule has its own.
+  const hasOwn = parseSchedule(given.schedule, lr === 1 ? 2 : 1).spec === spec
+  const isSame = [...spec.matchAll(/\b(?:lr|baseLr)=([^,)]+)/g)].some(([, own]) => Number(own) === lr)
+  if (isGiven('lr') && hasOwn && !isSame) {
+    throw new UsageError(
+      `option '--lr': the schedule ${spec} has its own rates, and ${lr} would count for nothing; leave one of the two out`,
+    )
+  }
+  if (isGiven('momentum') && momentum > 0 && schedule.momentum) {
+    throw new UsageError(
+      `option '--momentum': the schedule ${spec} has its own, and ${momentum} would count for nothing; leave it out, or give the ` +
+        'schedule cycleMomentum=false',
+    )
+  }
+}
+
 /** More t than a run in sight has; a later one is refused when the run gets there. */
 const MOST_CHECKED = 100_000
 

@@ -8,7 +8,7 @@ import { isFolder, readWhole } from '../node/files.ts'
 import type { HeldFolder } from '../node/held_folder.ts'
 import { CHECKPOINTS, HISTORY, notedOptions, OPTIONS, RESULT } from '../node/run_folder.ts'
 import { checkOptimizer } from './optimizer.ts'
-import { ratesOf, UsageError } from './options.ts'
+import { checkOwnRate, ratesOf, UsageError } from './options.ts'
 import { takeResumed } from './run_place.ts'
 import { type Change, changes, restored, type TrainOptions } from './train_options.ts'
 import { type TrainRun, trainRun } from './train_run.ts'
@@ -55,6 +55,7 @@ async function continueIn(folder: HeldFolder, given: Partial<TrainOptions>, how:
   }
   const rates = ratesOf(options)
   checkOptimizer(options, rates.schedule)
+  if (!how.held) checkOwnRate(options, (name) => given[name] !== undefined && given[name] !== before[name])
   await trainRun({ options, rates, folder, load, tuning, going: { found, changed, allowChanges } })
 }
 

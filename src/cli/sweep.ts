@@ -18,7 +18,7 @@ import { groupsOf, type Outcome, sweepFigure, tableLines } from '../node/sweep_t
 import { isNoise } from '../provision/probe.ts'
 import { DivergedError } from '../train/index.ts'
 import { checkOptimizer, withRate } from './optimizer.ts'
-import { pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
+import { checkOwnRate, pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
 import { exitCodeOf } from './signals.ts'
 import { trainCommand } from './train.ts'
 import { DECIDING, recorded, SAVING, type TrainOptions } from './train_options.ts'
@@ -119,9 +119,9 @@ function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep & { re
   const defaults = Object.fromEntries(DECIDING.map((one) => [one.attributeName(), one.defaultValue ?? null]))
   const points = pointsIn(axes).map((point, index): SweepPoint => {
     const varied = [...point].map(([name, value]) => [named.get(name)!.attributeName(), value] as const)
-    const isGiven = point.has('lr') || command.getOptionValueSource('lr') === 'cli'
-    const options: TrainOptions = withRate({ ...given, ...Object.fromEntries(varied) }, isGiven)
-    checkRates(options, point)
+    const isGiven = (name: string) => point.has(name) || command.getOptionValueSource(name) === 'cli'
+    const options: TrainOptions = withRate({ ...given, ...Object.fromEntries(varied) }, isGiven('lr'))
+    checkRates(options, point, isGiven)
     return { index, point, options, folder: join(out, nameOf(recorded(options, DECIDING), defaults)) }
   })
   return { out, axes, points }
@@ -137,14 +137,15 @@ function pointsIn(axes: readonly Axis[]): Point[] {
 }
 
 /** Throws UsageError for a wrong schedule, plateau or momentum, and names the option that contains it. */
-function checkRates(options: TrainOptions, point: Point): void {
+function checkRates(options: TrainOptions, point: Point, isGiven: (name: string) => boolean): void {
   try {
     checkOptimizer(options, ratesOf(options).schedule)
+    checkOwnRate(options, isGiven)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     const of = (name: string) => (point.has(name) ? `option '--grid': ${name}` : `option '--${name}'`)
     throw new UsageError(
-      error.message.replace(/^option '--(schedule|plateau|momentum)'/, (_, name: string) => of(name)),
+      error.message.replace(/^option '--(schedule|plateau|momentum|lr)'/, (_, name: string) => of(name)),
     )
   }
 }

@@ -3,7 +3,7 @@ import { Command, type Command as Commander, Option } from 'commander'
 import type { HeldFolder } from '../node/held_folder.ts'
 import { loadFashionMnist } from '../node/index.ts'
 import { checkOptimizer, withRate } from './optimizer.ts'
-import { ratesOf, UsageError, wholeNumber } from './options.ts'
+import { checkOwnRate, ratesOf, UsageError, wholeNumber } from './options.ts'
 import { resume } from './resume.ts'
 import { takeDefault, takeOut } from './run_place.ts'
 import { DECIDING, SAVING, type TrainOptions } from './train_options.ts'
@@ -49,6 +49,8 @@ export function trainCommand(load = loadFashionMnist, held?: HeldFolder): Comman
       if (allowChanges) throw new UsageError("option '--allow-changes' needs '--resume'")
       const rates = ratesOf(options)
       checkOptimizer(options, rates.schedule)
+      // A sweep gives all options, and has asked itself.
+      if (!held) checkOwnRate(options, (name) => command.getOptionValueSource(name) === 'cli')
       const folder = held ?? (await (out === undefined ? takeDefault(new Date()) : takeOut(out)))
       try {
         await trainRun({ options, rates, folder, load, tuning })

@@ -7,6 +7,7 @@ import { kindOf } from '../kernels/support.ts'
 import { tensor } from '../tensor/create.ts'
 import { defaultGpu } from '../tensor/default.ts'
 import { requireOptions, shown, tooMany } from '../tensor/options.ts'
+import { sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkDataset } from './check_dataset.ts'
 import type { ImageDataset } from './fashion_mnist.ts'
@@ -197,6 +198,12 @@ export class ImageBatches {
           `${this.batchSize} images: take(set, ${this.size - rows})`,
       )
     }
+  }
+
+  /** Whether its images have the sizes of the other's. @internal */
+  isLike(other: ImageBatches): boolean {
+    const [own, its] = [this.#images[0]!, other.#images[0]!]
+    return sameShape(own.shape.slice(1), its.shape.slice(1))
   }
 
   /** Releases the memory of the set. */

@@ -60,8 +60,8 @@ export function attend(q: Tensor, k: Tensor, v: Tensor, { masks, isCausal, scale
   return matmul(dropoutP > 0 ? dropout(weights, { p: dropoutP }) : weights, v)
 }
 
-/** Throws ShapeError for a mask that is not of the scores' shape nor broadcasts to it. @internal */
-export function requireMask(operation: string, role: string, mask: Tensor, scores: Shape): void {
+/** Throws ShapeError for a mask that is not of the scores' shape nor broadcasts to it. */
+function requireMask(operation: string, role: string, mask: Tensor, scores: Shape): void {
   requireType(operation, role, mask, ['uint8', 'float32'])
   const lines: readonly ShapeLine[] = [
     [role, mask.shape],

@@ -21,7 +21,7 @@ import { Tensor } from '../tensor/tensor.ts'
 import { copyOf } from './copy.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { sumTo } from './reduce.ts'
-import { groupsForElements, kindOf, requireType } from './support.ts'
+import { divided, kindOf, requireType } from './support.ts'
 import { neg } from './unary.ts'
 
 /** Entry points, by what they compute. */
@@ -70,7 +70,8 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
     const { abc, dy, out } = storages
     const [a = null, b = null, c = null] = abc
     const operands = { params, a, b, c, ...(dy && { dy }), [entry === 'compare' ? 'bytes' : 'out']: out }
-    gpu.emit(file.entry(entry, { OP, RANK: sizes.length, NUMBER }), operands, groupsForElements(sizeOf(shape)))
+    const { PER, groups } = divided(gpu, sizeOf(shape))
+    gpu.emit(file.entry(entry, { OP, RANK: sizes.length, NUMBER, PER }), operands, groups)
   }
 
   return {

@@ -22,7 +22,7 @@ import type { DType, Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { sumTo } from './reduce.ts'
-import { groupsFor, groupsForElements, kindOf, requireTensors, requireType, WORKGROUP } from './support.ts'
+import { divided, groupsFor, groupsForElements, kindOf, requireTensors, requireType, WORKGROUP } from './support.ts'
 
 const file = new KernelFile('copy', wgsl.copy)
 
@@ -82,7 +82,7 @@ function emitStrided(
   if (sizeOf(sizes) === 0) return
   const { sizes: counts, strides } = joined(sizes, [from.strides, to.strides])
   const coordinates = counts.map((size, d): Coordinate => ({ size, a: strides[0]![d]!, b: strides[1]![d]!, e: 1 }))
-  const groups = groupsForElements(sizeOf(sizes))
+  const { PER, groups } = divided(gpu, sizeOf(sizes))
   const last = coordinates.at(-1)
   const rest = coordinates.slice(0, -1)
   const fours =
@@ -90,10 +90,10 @@ function emitStrided(
   if (fours) {
     const counted = [...rest.map((c) => ({ ...c, a: c.a / 4, b: c.b / 4 })), { ...last, size: last.size / 4 }]
     const { params, RANK } = paramsOf(counted, { base: from.base / 4, out_base: to.base / 4 })
-    gpu.emit(file.entry('strided_4', { RANK }), { params, x_4: x, out_4: out }, groups)
+    gpu.emit(file.entry('strided_4', { RANK, PER }), { params, x_4: x, out_4: out }, groups)
   } else {
     const { params, RANK } = paramsOf(coordinates, { base: from.base, out_base: to.base })
-    gpu.emit(file.entry('strided', { RANK }), { params, x, out }, groups)
+    gpu.emit(file.entry('strided', { RANK, PER }), { params, x, out }, groups)
   }
 }
 
@@ -169,7 +169,7 @@ function emitPadded(
     else counted.push(own)
   })
   const strides = stridesOf(counted.map(({ e }) => e))
-  const groups = groupsForElements(sizeOf(sizes))
+  const { PER, groups } = divided(gpu, sizeOf(sizes))
   const last = counted.length - 1
   const fours = last >= 0 && inFours(counted[last]!.size, counted[last]!.b, counted[last]!.e)
   const coordinates = counted.map(({ size, b, e }, d): Coordinate => {
@@ -177,8 +177,8 @@ function emitPadded(
     return d < last ? { size, a: strides[d]! / 4, b, e } : { size: size / 4, a: 1, b: b / 4, e: e / 4 }
   })
   const { params, RANK } = paramsOf(coordinates, { word })
-  if (fours) gpu.emit(file.entry('padded_4', { RANK }), { params, x_4: x, out_4: out }, groups)
-  else gpu.emit(file.entry('padded', { RANK }), { params, x, out }, groups)
+  if (fours) gpu.emit(file.entry('padded_4', { RANK, PER }), { params, x_4: x, out_4: out }, groups)
+  else gpu.emit(file.entry('padded', { RANK, PER }), { params, x, out }, groups)
 }
 
 /** Throws unless the tensor is of one of these types and has no more dimensions than a kernel counts. */

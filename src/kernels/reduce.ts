@@ -7,7 +7,7 @@ import { dimensionOf, LARGEST_RANK, type Shape, ShapeError, sameShape, sizeOf } 
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { groupsFor, groupsForElements, kindOf, withScratch } from './support.ts'
+import { divided, groupsFor, kindOf, withScratch } from './support.ts'
 import type { AdapterClass } from './tuning.ts'
 
 const file = new KernelFile('reduce', wgsl.reduce)
@@ -232,7 +232,8 @@ export function gradient(
     dy: dy.storage,
     out_vectors: dx.storage,
   }
-  dy.gpu.emit(file.entry('gradient', { OF: GRADIENTS[of] }), bindings, groupsForElements(dx.size))
+  const { PER, groups } = divided(dy.gpu, dx.size)
+  dy.gpu.emit(file.entry('gradient', { OF: GRADIENTS[of], PER }), bindings, groups)
   return dx
 }
 

@@ -27,6 +27,13 @@ export function groupsForElements(elements: number): number {
   return Math.ceil(elements / ELEMENTS_A_WORKGROUP)
 }
 
+/** The constant PER of an elementwise kernel that is made for a number of elements, and its workgroups. */
+export function divided({ info }: Gpu, elements: number): { readonly PER: number; readonly groups: number } {
+  const { many, PER, PER_OF_MANY } = TUNING.elementwise[info.adapterClass]
+  const own = elements < many ? PER : PER_OF_MANY
+  return { PER: own, groups: Math.ceil(elements / (WORKGROUP * own)) }
+}
+
 /** Strips of elements that one thread packs for matmul and linear, as their `const STRIP` says. */
 export function stripsOf(elements: number): number {
   return Math.ceil(elements / 16)

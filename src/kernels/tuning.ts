@@ -14,9 +14,13 @@ export type Numbers = Readonly<Record<string, number>>
 export const TUNING = {
   /**
    * add, fill, finite, gather, max_pool2d, relu, sgd. PER: elements a thread, as the shaders' own lines say. A thread costs
-   * 8 ns on lavapipe. One number for both classes: these kernels are made before a device is known.
+   * 8 ns on lavapipe. One number for both classes: these kernels are made before a device is known. Kernels that are made for
+   * each use, as those of add, exp and permute, take PER_OF_MANY from `many` elements on.
    */
-  elementwise: { cpu: { WG: 64, PER: 16 }, gpu: { WG: 64, PER: 16 } },
+  elementwise: {
+    cpu: { WG: 64, PER: 16, PER_OF_MANY: 128, many: 2 ** 18 },
+    gpu: { WG: 64, PER: 16, PER_OF_MANY: 16, many: 2 ** 18 },
+  },
 
   /**
    * conv2d.forward and conv2d.backward_input. PX by OCB sums a thread; of the PX the one is taken that computes least past

@@ -5,7 +5,7 @@ import { empty } from '../tensor/create.ts'
 import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { groupsForElements, requireNumber, requireTensors, requireType } from './support.ts'
+import { divided, requireNumber, requireTensors, requireType } from './support.ts'
 
 /** The numbers that a function has beside its input: what each is says the shader. */
 interface Numbers {
@@ -19,8 +19,6 @@ const NONE: Numbers = { a: 0, b: 0 }
 function operation(name: string, OP: number): Op<readonly [Tensor], Numbers> {
   // By the operation's own name, which profiles and errors show.
   const file = new KernelFile(name, wgsl.unary)
-  const forward = file.entry('forward', { OP })
-  const backward = file.entry('backward', { OP })
   return {
     name,
 
@@ -32,7 +30,8 @@ function operation(name: string, OP: number): Op<readonly [Tensor], Numbers> {
     forward(gpu, [x], { a, b }, shape) {
       const out = empty(gpu, shape, 'float32', name)
       const params = { size: x.size, a, b }
-      gpu.emit(forward, { params, x: x.storage, out: out.storage }, groupsForElements(x.size))
+      const { PER, groups } = divided(gpu, x.size)
+      gpu.emit(file.entry('forward', { OP, PER }), { params, x: x.storage, out: out.storage }, groups)
       return { out, saved: [x] }
     },
 
@@ -40,7 +39,8 @@ function operation(name: string, OP: number): Op<readonly [Tensor], Numbers> {
       const dx = grad(0)
       const params = { size: dy.size, a, b }
       const bindings = { params, x: x!.storage, dy: dy.storage, dx: dx.storage }
-      gpu.emit(backward, bindings, groupsForElements(dy.size))
+      const { PER, groups } = divided(gpu, dy.size)
+      gpu.emit(file.entry('backward', { OP, PER }), bindings, groups)
       return [dx]
     },
   }

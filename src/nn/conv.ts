@@ -117,10 +117,9 @@ export class ConvTranspose2d extends Module {
     kernelSize: number | readonly number[],
     options: ConvTranspose2dLayerOptions = {},
   ) {
-    if (arguments.length > 4)
-      throw tooMany(arguments, 'nn.ConvTranspose2d(inChannels, outChannels, kernelSize, options)')
-    super()
     const name = 'nn.ConvTranspose2d'
+    if (arguments.length > 4) throw tooMany(arguments, `${name}(inChannels, outChannels, kernelSize, options)`)
+    super()
     requireOptions(name, options, ['stride', 'padding', 'outputPadding', 'dilation', 'groups', 'bias'])
     requireFlags(name, options, ['bias'])
     requireCount(name, 'inChannels', inChannels)

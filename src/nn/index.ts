@@ -11,6 +11,11 @@ export {
   Softplus,
   Tanh,
 } from './activations.ts'
+export {
+  type AttentionMasks,
+  MultiheadAttention,
+  type MultiheadAttentionOptions,
+} from './attention.ts'
 export { BatchNorm1d, BatchNorm2d, type BatchNormLayerOptions } from './batch_norm.ts'
 export {
   Conv1d,
@@ -20,6 +25,8 @@ export {
   ConvTranspose2d,
   type ConvTranspose2dLayerOptions,
 } from './conv.ts'
+export { Embedding } from './embedding.ts'
+export { GPT, type GPTOptions, gpt } from './gpt.ts'
 export * as init from './initializers.ts'
 export {
   AdaptiveAvgPool2d,
@@ -66,5 +73,12 @@ export {
   type RNNCellOptions,
   type RNNOptions,
 } from './recurrent.ts'
+export { type ResNetOptions, resnet } from './resnet.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'
+export {
+  type EncoderMasks,
+  TransformerEncoderLayer,
+  type TransformerEncoderLayerOptions,
+} from './transformer.ts'
+export { VisionTransformer, type VitOptions, vit } from './vit.ts'

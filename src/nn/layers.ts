@@ -2,7 +2,7 @@
 import { dependingOn } from '../capture/current.ts'
 import { type AvgPool2dOptions, adaptiveAvgPool2d, avgPool2d, readAvgPool2d } from '../kernels/avg_pool2d.ts'
 import { dropout } from '../kernels/dropout.ts'
-import { type InterpolateOptions, type Interpolation, interpolate, readInterpolation } from '../kernels/interpolate.ts'
+import { type InterpolateOptions, interpolate, readInterpolation } from '../kernels/interpolate.ts'
 import { linear } from '../kernels/linear.ts'
 import { type MaxPool2dOptions, maxPool2d } from '../kernels/max_pool2d.ts'
 import { pixelShuffle } from '../kernels/pixel_shuffle.ts'
@@ -124,17 +124,17 @@ export class AdaptiveAvgPool2d extends Module {
 
 /** interpolate to a size or by a scale. */
 export class Upsample extends Module {
-  readonly options: Interpolation
+  readonly options: InterpolateOptions
 
   constructor(options: InterpolateOptions) {
     if (arguments.length > 1) throw tooMany(arguments, 'nn.Upsample(options)')
     super()
-    this.options = readInterpolation('nn.Upsample', options)
+    const { scale, size, mode } = readInterpolation('nn.Upsample', options)
+    this.options = scale === null ? { size: size!, mode } : { scale, mode }
   }
 
   override forward(x: Tensor): Tensor {
-    const { scale, size, mode } = this.options
-    return interpolate(x, scale === null ? { size: size!, mode } : { scale, mode })
+    return interpolate(x, this.options)
   }
 }
 

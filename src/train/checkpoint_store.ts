@@ -1,4 +1,5 @@
 // Where `fit` keeps its checkpoints, and how it names them.
+import { DataError } from '../errors.ts'
 import { requireOptions, shown } from '../tensor/options.ts'
 import type { SavedState } from './saved_state.ts'
 
@@ -6,7 +7,7 @@ import type { SavedState } from './saved_state.ts'
 export interface CheckpointStore {
   /** Keeps a state whole or not at all, in place of one of the same name. */
   save(name: string, state: SavedState): Promise<void>
-  /** Gives back a state that was saved under this name. Rejects if there is none, or if it is damaged. */
+  /** Gives back a state that was saved under this name. Rejects if there is none; with DataError if it is damaged. */
   load(name: string): Promise<SavedState>
   /** The names of all that are kept, in any order. */
   list(): Promise<readonly string[]>
@@ -41,18 +42,43 @@ async function stepsIn(store: CheckpointStore): Promise<number[]> {
   return steps.sort((a, b) => b - a)
 }
 
-/** The newest state of a store; null if it is empty. */
-export async function lastState(store: CheckpointStore): Promise<SavedState | null> {
-  const [newest] = await stepsIn(store)
-  return newest === undefined ? null : await store.load(checkpointName(newest))
+/** Where a run continues: the newest state that is whole, and the names of newer ones, which are damaged. */
+interface LastState {
+  readonly state: SavedState | null
+  readonly passedOver: readonly string[]
+}
+
+/**
+ * The newest state of a store that is whole; null if the store is empty. Damaged ones are passed over, each with a warning, and
+ * stay where they are. Throws DataError that says what is wrong with each if none is whole.
+ */
+export async function lastState(store: CheckpointStore): Promise<LastState> {
+  const wrong = new Map<string, string>()
+  for (const step of await stepsIn(store)) {
+    const name = checkpointName(step)
+    try {
+      const state = await store.load(name)
+      const { step: inside } = state.position
+      if (inside !== step)
+        throw new DataError(`${name}: its name does not match its content, which is of step ${inside}`)
+      for (const why of wrong.values()) console.warn(`fit: ${why}; the run continues from ${name}, which is whole`)
+      return { state, passedOver: [...wrong.keys()] }
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error
+      wrong.set(name, error.message)
+    }
+  }
+  if (wrong.size === 0) return { state: null, passedOver: [] }
+  const reasons = [...wrong.values()].map((why) => `  ${why}`)
+  throw new DataError(['fit: from: no checkpoint of the store is usable:', ...reasons].join('\n'))
 }
 
 /**
  * Throws an Error where a run that begins at `state`, or at the start, would find checkpoints of later steps, those of another
- * run: it would leave them the newest, and remove or replace some of the others.
+ * run, except those that were passed over: it would leave them the newest, and remove or replace some of the others.
  */
-export async function refuseOthers(store: CheckpointStore, state: SavedState | null): Promise<void> {
-  const [newest] = await stepsIn(store)
+export async function refuseOthers(store: CheckpointStore, { state, passedOver }: LastState): Promise<void> {
+  const newest = (await stepsIn(store)).find((step) => !passedOver.includes(checkpointName(step)))
   const step = state?.position.step ?? 0
   if (newest === undefined || newest <= step) return
   throw new Error(

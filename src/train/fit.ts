@@ -43,8 +43,8 @@ export interface FitOptions {
   /** Where states are saved, and how often. */
   readonly checkpoint?: CheckpointOptions | undefined
   /**
-   * Where to continue: a state that was saved, or 'last' for the newest in `checkpoint.store`, and the beginning if it has
-   * none. Network and optimizer take over the state; data, seed and `accumulate` must be those of the saved run. It ends with
+   * Where to continue: a state that was saved, or 'last' for the newest in `checkpoint.store` that is whole, and the beginning if
+   * it has none; a damaged one is named by `console.warn`. Network and optimizer take over the state; data, seed and `accumulate` must be those of the saved run. It ends with
    * the bits of a run that nothing interrupted.
    */
   readonly from?: SavedState | 'last' | undefined
@@ -92,9 +92,9 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
   try {
     release = await checked.checkpoint?.store.hold?.()
     const store = checked.checkpoint?.store
-    const state = from === 'last' ? await lastState(store!) : (from ?? null)
-    if (store) await refuseOthers(store, state)
-    result = await fitFrom(state, checked)
+    const found = from === 'last' ? await lastState(store!) : { state: from ?? null, passedOver: [] }
+    if (store) await refuseOthers(store, found)
+    result = await fitFrom(found.state, checked)
   } catch (error) {
     errors.push(error)
   }

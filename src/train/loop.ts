@@ -1,8 +1,10 @@
 // The loop of `fit`: submits, records, evaluations, checkpoints, and where it continues.
 import type { ImageBatches } from '../data/batches.ts'
+import { BatchNorm } from '../nn/batch_norm.ts'
 import { setMode } from '../nn/module.ts'
 import { checkNotSwapped } from '../optim/average.ts'
 import { defaultGenerator, permutation } from '../tensor/random.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import type { FitCallback, FitEpoch, FitProgress, FitResult, FitRun } from './callbacks.ts'
 import { type CheckpointOptions, saveState } from './checkpoint_store.ts'
 import { batchOf, divergedInTraining } from './diverged.ts'
@@ -10,6 +12,7 @@ import { evaluateBy, evaluationStepper } from './evaluate.ts'
 import { type HistoryRecord, isRecorded } from './history.ts'
 import { METER_WORDS, Meter, type Totals } from './meter.ts'
 import { momentumAt, type RateOptions, rateAt } from './rates.ts'
+import { checkLastBatch, checkTestSet } from './rehearsal.ts'
 import {
   type Figures,
   type Position,
@@ -85,6 +88,7 @@ export class Loop {
     const putBack = setMode(net, true)
     try {
       if (this.#from) restoreModes(net, this.#from)
+      if (!stopped && this.#epoch < epochs) this.#checkBatches()
       if (this.#from === null && !stopped) await this.#save(this.#position())
       while (!stopped && this.#epoch < epochs) stopped = await this.#runEpoch()
     } finally {
@@ -101,6 +105,19 @@ export class Loop {
     }
     await this.#each((callback) => callback.onEnd?.(result, this.#about))
     return result
+  }
+
+  /**
+   * Refuses batches that would be refused late. A network that is not captured is called once more for it, where there is
+   * reason to: it may count its calls.
+   */
+  #checkBatches(): void {
+    const { net, train, test, capture } = this.#options
+    const rehearsed = { net, loss: (logits: Tensor, labels: Tensor) => this.#meter.loss(logits, labels) }
+    const isOneRow = train.sizeOf(train.length - 1) === 1
+    const hasNorm = [...net.namedModules().values()].some((module) => module instanceof BatchNorm)
+    if (capture || (isOneRow && hasNorm)) checkLastBatch('fit', train, rehearsed)
+    if (test && (capture || !test.isLike(train))) checkTestSet('fit', test, rehearsed)
   }
 
   dispose(): void {

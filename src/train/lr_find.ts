@@ -13,6 +13,7 @@ import { defaultGenerator, keepDraws, type StreamName } from '../tensor/random.t
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
 import { withoutMissing } from './missing_parameters.ts'
+import { checkLastBatch } from './rehearsal.ts'
 import { zeroGradients } from './training_step.ts'
 import { beginRun, checkFree } from './under_way.ts'
 
@@ -94,6 +95,7 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   const restore = snapshot(net, optimizer, train)
   optimizer.train()
   try {
+    if (steps >= train.length) checkLastBatch('lrFind', train, { net, loss: crossEntropy })
     const sweep = await sweepBy(rates, { net, optimizer, train, smoothing })
     return { ...sweep, ...suggest(sweep.points, steps) }
   } finally {

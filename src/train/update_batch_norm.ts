@@ -8,6 +8,7 @@ import { tooMany } from '../tensor/options.ts'
 import { keepDraws } from '../tensor/random.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkBatches, checkNet } from './check.ts'
+import { checkLastBatch } from './rehearsal.ts'
 
 /**
  * Takes the running statistics of every batch norm in a network anew, as the equal average over these batches, in training
@@ -30,6 +31,7 @@ export function updateBatchNorm(net: Module, data: ImageBatches): void {
   const restoreDraws = keepDraws()
   const restoreModes = setMode(net, true)
   try {
+    if (layers.length > 0) checkLastBatch('updateBatchNorm', data, { net, loss: () => undefined })
     for (const layer of layers) {
       layer.resetRunningStats()
       layer.momentum = null

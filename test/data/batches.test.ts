@@ -206,6 +206,8 @@ describe('ImageBatches', () => {
     const batches = new ImageBatches(dataset(7, [1, 2, 2]), { batchSize: 3 })
     manualSeed(1)
     const layer = new nn.Linear(4, 10)
+    const vit = nn.vit({ imageSize: 2, patchSize: 1, channels: 1, width: 4, layers: 1, heads: 2, classes: 10 })
+    const trained = [...layer.parameters(), ...vit.parameters()]
     const [weight, ones, row, order] = [
       tensor(fill(10, 3, 'normal').map(Math.abs)),
       tensor(new Float32Array(9).fill(1), [3, 3]),
@@ -242,7 +244,7 @@ describe('ImageBatches', () => {
       ['a gradient given to backward', (batch) => each(batch).mul(2).backward(row)],
     ]
     const clear = () => {
-      for (const p of layer.parameters()) p.grad = null
+      for (const p of trained) p.grad = null
     }
     for (const [name, fn] of mixed) {
       const plan = capture(() => {
@@ -270,6 +272,7 @@ describe('ImageBatches', () => {
           crossEntropy(matmul(x, y, { transposeB: true }).flatten(), batch.labels).backward()
         },
       ],
+      ['of a transformer', (batch) => crossEntropy(vit.forward(batch.images), batch.labels).backward()],
       ['a gradient for each loss', (batch) => each(batch).backward(row.slice(0, 0, batch.size))],
     ]
     for (const [name, fn] of apart) {
@@ -282,11 +285,11 @@ describe('ImageBatches', () => {
         }
         if (captured) capture(step).run(3)
         else for (let i = 0; i < 3; i++) step()
-        seen.push(await Promise.all(layer.parameters().map((p) => p.grad!.data())))
+        seen.push(await Promise.all(trained.map((p) => p.grad?.data())))
       }
       expect([name, seen[0]]).toEqual([name, seen[1]])
     }
-    for (const part of [batches, layer]) part.dispose()
+    for (const part of [batches, layer, vit]) part.dispose()
   })
 
   it('takes a batch size above the size of the set as that size', async () => {

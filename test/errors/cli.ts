@@ -138,6 +138,32 @@ export const cli: Area = {
       args: ['train', '--plateau', 'factor=0.5', '--schedule', 'cosine(20)'],
     },
     {
+      title: 'train, sweep: a rate beside a schedule that has its own',
+      error,
+      text: "error: option '--lr': the schedule cosine(maxUpdate=20, baseLr=0.3) has its own rates, and 0.1 would count for nothing; leave one of the two out",
+      args: ['train', '--lr', '0.1', '--schedule', 'cosine(20, baseLr=0.3)'],
+    },
+    {
+      title: 'train, sweep: a momentum beside a schedule that has its own',
+      error,
+      text: "error: option '--momentum': the schedule oneCycleLR(maxLr=0.5, totalSteps=30) has its own, and 0.9 would count for nothing; leave it out, or give the schedule cycleMomentum=false",
+      args: ['train', '--momentum', '0.9', '--schedule', 'oneCycleLR(0.5, 30)'],
+    },
+    {
+      title: 'a sweep over rates beside a schedule that has its own',
+      error,
+      text: "error: option '--grid': lr: the schedule warmup(cosine(maxUpdate=5, baseLr=0.3), steps=2) has its own rates, and 0.1 would count for nothing; leave one of the two out",
+      args: [
+        'sweep',
+        '--grid',
+        'lr=0.1,0.3',
+        '--out',
+        'runs/own',
+        '--schedule',
+        'warmup(cosine(5, baseLr=0.3), steps=2)',
+      ],
+    },
+    {
       title: "train --momentum: more than schedule-free SGD's may be",
       error: 'exit code 2',
       text: "error: option '--momentum': that of schedulefreesgd must be below 1, it is 1",

@@ -17,6 +17,18 @@ export const layers: Area = {
       run: () => new nn.Linear(3, 10, { bias: loose('no') }),
     },
     {
+      title: 'nn.resnet: blocks that are not whole numbers',
+      error: 'ShapeError',
+      text: 'nn.resnet: blocks must be whole numbers, 1 or more, such as [2, 2, 2, 2], not [2, 0]',
+      run: () => nn.resnet({ blocks: [2, 0] }),
+    },
+    {
+      title: 'nn.resnet: an unknown stem',
+      error: 'TypeError',
+      text: "nn.resnet: stem must be 'small' or 'imagenet', not 'large'",
+      run: () => nn.resnet({ stem: loose('large') }),
+    },
+    {
       title: 'nn.Sequential: a function where a module belongs',
       error: 'TypeError',
       text: 'nn.Sequential: argument 1 is not a module',

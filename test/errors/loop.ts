@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is provoked
 import {
+  DataError,
   earlyStopping,
   evaluate,
   type FitOptions,
@@ -14,9 +15,10 @@ import {
 import { METER_WORDS } from '../../src/train/meter.ts'
 import { type Area, loose } from './refusal.ts'
 
-function batches(): ImageBatches {
-  const set = { count: 1, channels: 1, height: 28, width: 28, classes: [] } as const
-  return new ImageBatches({ ...set, images: new Uint8Array(784), labels: new Uint8Array(1) }, { batchSize: 1 })
+function batches(count = 1, side = 28, batchSize = 1): ImageBatches {
+  const set = { count, channels: 1, height: side, width: side, classes: [] } as const
+  const [images, labels] = [new Uint8Array(count * side * side), new Uint8Array(count)]
+  return new ImageBatches({ ...set, images, labels }, { batchSize })
 }
 
 const network = () => new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 2))
@@ -94,6 +96,26 @@ export const loop: Area = {
           fit(net, { data: batches(), optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }), epochs: 1 })
         const first = start()
         await start().finally(() => first)
+      },
+    },
+    {
+      title: 'fit: a test set that does not fit the network',
+      error: 'Error',
+      text: `fit: the test set does not fit the network: linear: weight takes 784 input features, input has 4
+  input  [1, 4]    N I
+  weight [2, 784]  O I`,
+      run: () => run({}, { train: batches(), test: batches(1, 2) }),
+    },
+    {
+      title: 'fit, lrFind, updateBatchNorm: a last batch that can not be trained on',
+      error: 'Error',
+      text: `fit: the last batch, of 1 of 2 rows, can't be trained on; leave it out by take(set, 2), or take another batchSize: batchNorm: in training every channel needs more than one value; the input has one
+  input [1, 2]  N C
+Take larger batches, or net.eval() to use the running ones.`,
+      run: () => {
+        const net = new nn.Sequential(network(), new nn.BatchNorm1d(2))
+        const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
+        return fit(net, { data: batches(3, 28, 2), optimizer, epochs: 1 })
       },
     },
     {
@@ -295,6 +317,28 @@ export const loop: Area = {
       error: 'TypeError',
       text: "fit: from 'last' needs a checkpoint: { store } to look in",
       run: () => run({ from: 'last' }),
+    },
+    {
+      title: "fit: from 'last' where the only checkpoint is damaged",
+      error: 'DataError',
+      text: `fit: from: no checkpoint of the store is usable:
+  step-00000005: it is damaged`,
+      cure: 'The second line is what the store says. Begin the run again in another store.',
+      run: () => {
+        const load = () => Promise.reject(new DataError('step-00000005: it is damaged'))
+        return run({ checkpoint: { store: { ...noStore, list: async () => ['step-00000005'], load } }, from: 'last' })
+      },
+    },
+    {
+      title: "fit: from 'last' where no checkpoint of the store is whole",
+      error: 'DataError',
+      text: `fit: from: no checkpoint of the store is usable:
+  step-00000005: its name does not match its content, which is of step 2`,
+      cure: 'The newest one that is whole is taken, with a warning for each newer one. Without any begin the run again in another store.',
+      run: () => {
+        const store = { ...noStore, list: async () => ['step-00000005'], load: async () => saved({}) }
+        return run({ checkpoint: { store }, from: 'last' })
+      },
     },
     {
       title: 'fit: from something that is not a saved state',

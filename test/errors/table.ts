@@ -23,6 +23,7 @@ import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
 import { setups } from './setup.ts'
 import { tensors } from './tensors.ts'
+import { transformers } from './transformers.ts'
 import { tunings } from './tuning.ts'
 
 export const AREAS: readonly Area[] = [
@@ -34,6 +35,7 @@ export const AREAS: readonly Area[] = [
   autograd,
   gradchecks,
   layers,
+  transformers,
   initialValues,
   recurrent,
   optimizers,

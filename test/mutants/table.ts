@@ -24,6 +24,7 @@ import { reductions } from './table/reductions.ts'
 import { schedules } from './table/schedules.ts'
 import { tensors } from './table/tensors.ts'
 import { training } from './table/training.ts'
+import { transformers } from './table/transformers.ts'
 import { tuning } from './table/tuning.ts'
 
 export const areas: readonly Area[] = [
@@ -34,6 +35,7 @@ export const areas: readonly Area[] = [
   interpolation,
   losses,
   norm,
+  transformers,
   elementwise,
   moving,
   reductions,

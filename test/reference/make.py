@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     sys.exit(f"{error}: apt-get install python3-torch python3-numpy, then /usr/bin/python3 {sys.argv[0]}")
 
-from makers import attention, avg_pool2d, batch_norm, conv, copy, curves, files, first_steps, lenet, losses, norms, ops, optimizer_paths, optimizers, recurrent, reduce, schedules, take  # noqa: E402
+from makers import attention, avg_pool2d, batch_norm, conv, copy, curves, files, first_steps, lenet, losses, norms, ops, optimizer_paths, optimizers, recurrent, reduce, resnet, schedules, take, transformers  # noqa: E402
 
 MAKERS = {
     "ops": ops.make,
@@ -26,7 +26,9 @@ MAKERS = {
     "avg_pool2d": avg_pool2d.make,
     "losses": losses.make,
     "attention": attention.make,
+    "transformers": transformers.make,
     "conv": conv.make,
+    "resnet": resnet.make,
     "recurrent": recurrent.make,
     "first_steps": first_steps.make,
     "lenet": lenet.make_lenet,
@@ -51,7 +53,9 @@ BOUNDS = {
     "avg_pool2d": {"stored": 4e-6},
     "losses": {"stored": 4e-6},
     "attention": {"stored": 4e-6},
+    "transformers": {"stored": 4e-6},
     "conv": {"stored": 4e-6},
+    "resnet": {"stored": 4e-6, "float32": 2e-2, "float64": 1e-6},
     "recurrent": {"stored": 4e-6},
     "first_steps": {"stored": 0},
     "lenet": {"stored": 4e-6},
@@ -101,7 +105,7 @@ def compare_tensors(name, made, committed):
             del one[0]["largest_float32_deviation"]
         for one in [tensors, others]:
             one["losses_float32"] = one["losses_float32"][:50]
-    if name in ["optimizer_paths", "recurrent", "first_steps"]:
+    if name in ["optimizer_paths", "recurrent", "first_steps", "transformers"]:
         for one in [*cases, *other_cases]:
             one.pop("float32_deviation", None)  # rounding is the CPU's
     wrong = compare_json(cases, other_cases, "cases")

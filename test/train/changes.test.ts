@@ -178,11 +178,12 @@ const ofSgd: readonly Change[] = [
     ({ net }) => Object.assign(net.last.weight, { grad: tensor(fill(18, 1, 'normal'), [3, 6]) }),
   ],
   [
-    'averages are swapped in',
+    'averages are swapped in and back',
     ({ net }) => {
       const average = new optim.EMA(net.parameters(), { decay: 0.5 })
       average.update()
       net.loadStateDict(others(net))
+      average.swap()
       average.swap()
     },
   ],

@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is tested
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   checkpointFolder,
   earlyStopping,
@@ -335,7 +335,7 @@ it('a run takes no store in which another went further: ‘last’ would continu
   for (const part of [first.optimizer, first.net, optimizer, net]) part.dispose()
 })
 
-it('a folder of checkpoints holds every bit, and names a damaged one', async () => {
+it('a folder of checkpoints holds every bit', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'dawngrad-store-'))
   try {
     const [memory, store] = [memoryStore(), checkpointFolder(join(folder, 'made', 'here'))]
@@ -358,14 +358,76 @@ it('a folder of checkpoints holds every bit, and names a damaged one', async () 
     expect(readdirSync(join(folder, 'made', 'here')).sort()).toEqual(
       [0, 12].map((n) => `${checkpointName(n)}.safetensors`),
     )
-    const path = join(folder, 'made', 'here', `${checkpointName(12)}.safetensors`)
-    writeFileSync(path, readFileSync(path).fill(7, 1000))
-    await expect(fit(net, { data: data.train, optimizer, epochs: 2, checkpoint, from: 'last' })).rejects.toThrow(
-      `${path}: damaged: the SHA-256`,
-    )
   } finally {
     rmSync(folder, { recursive: true })
   }
+})
+
+describe('‘last’ where the newest checkpoint is damaged', () => {
+  let folder: string
+  const warnings: string[] = []
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'dawngrad-damaged-'))
+    warnings.length = 0
+    vi.spyOn(console, 'warn').mockImplementation((line: string) => void warnings.push(line))
+  })
+  afterEach(() => {
+    vi.restoreAllMocks()
+    rmSync(folder, { recursive: true })
+  })
+
+  const pathOf = (step: number) => join(folder, `${checkpointName(step)}.safetensors`)
+  /** A run of two epochs, or of as many as are asked for, that keeps every checkpoint. */
+  const run = async (epochs: number, from?: 'last') => {
+    const { net, optimizer } = start({ make: sgd })
+    const checkpoint = { store: checkpointFolder(folder), keep: 9 }
+    const { history } = await fit(net, { data: data.train, optimizer, epochs, checkpoint, ...(from && { from }) })
+    return { history, values: await valuesOf(net, optimizer, 12) }
+  }
+  const damage = (step: number) => writeFileSync(pathOf(step), readFileSync(pathOf(step)).fill(7, 1000))
+
+  it('is that before, with a warning, to the same bits', async () => {
+    const whole = await run(2)
+    damage(12)
+    const bytes = readFileSync(pathOf(6))
+    expect(await run(2, 'last')).toEqual(whole)
+    const why =
+      /^fit: .*step-00000012\.safetensors: damaged: the SHA-256 .*; the run continues from step-00000006, which is whole$/
+    expect(warnings).toEqual([expect.stringMatching(why)])
+    expect(readFileSync(pathOf(6))).toEqual(bytes)
+    // The damaged one is replaced by what the run saves there.
+    expect(await run(2, 'last')).toEqual(whole)
+    expect(warnings).toHaveLength(1)
+  })
+
+  it('and where several are, the first one that is whole; a cut one, one under the name of another', async () => {
+    const whole = await run(2)
+    writeFileSync(pathOf(12), readFileSync(pathOf(12)).subarray(0, 500))
+    copyFileSync(pathOf(0), pathOf(6))
+    expect(await run(2, 'last')).toEqual(whole)
+    expect(warnings).toHaveLength(2)
+    expect(warnings[1]).toBe(
+      'fit: step-00000006: its name does not match its content, which is of step 0; the run continues from step-00000000, which is whole',
+    )
+  })
+
+  it('is an error where none is whole, and where a store fails otherwise', async () => {
+    await run(1)
+    for (const step of [0, 6]) damage(step)
+    await expect(run(2, 'last')).rejects.toThrow(
+      /^fit: from: no checkpoint of the store is usable:\n {2}.*step-00000006.safetensors: damaged.*\n {2}.*step-00000000.safetensors: damaged/,
+    )
+    const { net, optimizer } = start({ make: sgd })
+    const store = {
+      ...memoryStore(),
+      list: async () => [checkpointName(6)],
+      load: () => Promise.reject(new Error('no network')),
+    }
+    await expect(
+      fit(net, { data: data.train, optimizer, epochs: 1, checkpoint: { store }, from: 'last' }),
+    ).rejects.toThrow(new Error('no network'))
+    expect(warnings).toEqual([])
+  })
 })
 
 it('early stopping continues its count, and a run that it ended trains no more', async () => {

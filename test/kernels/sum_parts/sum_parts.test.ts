@@ -8,7 +8,17 @@ import {
   sumOfParts,
   TERMS,
 } from '../../../src/kernels/sum_parts.ts'
-import { add, conv2d, conv2dReluMaxPool2d, crossEntropy, linear, linearRelu, matmul } from '../../../src/node/index.ts'
+import {
+  add,
+  type Conv2dOptions,
+  conv2d,
+  conv2dReluMaxPool2d,
+  convTranspose2d,
+  crossEntropy,
+  linear,
+  linearRelu,
+  matmul,
+} from '../../../src/node/index.ts'
 import type { Row, Seeded } from '../../operations/row.ts'
 import { checkAgainstReference, drawn } from '../../operations/run.ts'
 import { fill } from '../../support/arbitraries.ts'
@@ -143,12 +153,17 @@ async function gradientsOf(out: Tensor, inputs: readonly Tensor[]): Promise<Uint
   return bits
 }
 
+const inGroupsOfTwo = (x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions) =>
+  conv2d(x, w, b, { ...options, groups: 3 })
+
 describe('with hardly any scratch memory the bits stay', () => {
   it.each([
     ['conv2d', conv2d, [70, 3, 5, 6], [5, 3, 3, 3]],
     ['conv2d, images of one pixel', conv2d, [300, 4, 1, 1], [9, 4, 3, 3]],
     ['conv2d, more products than an accumulator adds', conv2d, [2, 90, 3, 3], [2, 90, 7, 7]],
     ['conv2d, rows longer than that', conv2d, [33, 1, 1, 4099], [2, 1, 1, 3]],
+    ['conv2d in groups', inGroupsOfTwo, [70, 6, 5, 6], [9, 2, 3, 3]],
+    ['convTranspose2d', convTranspose2d, [40, 5, 5, 6], [5, 5, 3, 3]],
     ['conv2dReluMaxPool2d', conv2dReluMaxPool2d, [70, 3, 8, 6], [5, 3, 3, 3]],
     ['conv2dReluMaxPool2d, a long row', conv2dReluMaxPool2d, [2, 1, 2, 8205], [2, 1, 3, 3]],
   ] as const)('%s', async (_, operation, x, w) => {

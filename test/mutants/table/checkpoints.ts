@@ -183,6 +183,20 @@ const loop = [
 ]
 
 const command = [
+  ...mutantsOf('src/train/checkpoint_store.ts', tests.damagedStates, [
+    {
+      id: 'last-passed-over',
+      find: 'passedOver: [...wrong.keys()]',
+      replace: 'passedOver: []',
+      breaks: 'A damaged checkpoint is taken for that of a run that went further.',
+    },
+    {
+      id: 'last-other-errors',
+      find: 'if (!(error instanceof DataError)) throw error',
+      replace: '',
+      breaks: 'A store that fails is taken for one of damaged checkpoints.',
+    },
+  ]),
   ...mutantsOf('src/cli/saver.ts', tests.saving, [
     {
       id: 'saver-options',

@@ -61,6 +61,9 @@ export const drawn = only(
   files('operations/operations', 'kernels/random/random'),
 )
 export const draws = files('train/draws')
+export const damagedStates = only('damaged', files('train/continue'))
+export const rehearsal = files('train/rehearsal')
+export const ownRate = files('cli/own_rate')
 export const underWay = files('train/under_way')
 export const swapped = files('optim/swapped')
 export const tooMany = files('operations/arguments')
@@ -142,6 +145,8 @@ export const recurrentLayers = files('nn/recurrent')
 export const initializers = files('nn/initializers')
 export const fusion = files('nn/fusion')
 export const layers = files('nn/layers')
+export const resnet = files('nn/resnet')
+export const transformers = files('nn/transformers')
 export const modules = files('nn/module')
 
 export const batches = files('data/batches')

@@ -144,6 +144,32 @@ const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
   },
 ])
 
+const rehearsals = [
+  ...mutantsOf('src/train/rehearsal.ts', tests.rehearsal, [
+    {
+      id: 'rehearsal-last-test-batch',
+      find: 'new Set([0, test.length - 1])',
+      replace: 'new Set([0])',
+      breaks: 'A last test batch that does not fit is found after an epoch.',
+    },
+    {
+      id: 'rehearsal-evaluates',
+      find: 'setMode(rehearsed.net, false)',
+      replace: 'setMode(rehearsed.net, true)',
+      breaks: 'A last test batch of one row is refused, though it is evaluated only.',
+    },
+  ]),
+]
+
+const commandLine = mutantsOf('src/cli/options.ts', tests.ownRate, [
+  {
+    id: 'own-rate-given',
+    find: "isGiven('lr') && hasOwn && !isSame",
+    replace: "isGiven('lr') && hasOwn && isSame",
+    breaks: 'A rate on the command line is overridden in silence.',
+  },
+])
+
 const together = mutantsOf('src/train/under_way.ts', tests.underWay, [
   {
     id: 'under-way-trained',
@@ -367,6 +393,26 @@ const network = [
       breaks: 'Convolutions are initialised by their number of outputs.',
     },
   ]),
+  ...mutantsOf('src/nn/resnet.ts', tests.resnet, [
+    {
+      id: 'resnet-skip',
+      find: 'relu(add(y, this.downsample?.forward(x) ?? x))',
+      replace: 'relu(y)',
+      breaks: 'Blocks have nothing beside them.',
+    },
+    {
+      id: 'resnet-stride',
+      find: 'i === 0 && stage > 0 ? 2 : 1',
+      replace: 'stage > 0 ? 2 : 1',
+      breaks: 'Every block of a later stage halves the image.',
+    },
+    {
+      id: 'resnet-fan-out',
+      find: "mode: 'fanOut'",
+      replace: "mode: 'fanIn'",
+      breaks: 'Weights begin too large where channels become more.',
+    },
+  ]),
   ...mutantsOf('src/nn/lenet.ts', tests.layers, [
     {
       id: 'lenet-padding',
@@ -405,6 +451,8 @@ export const training: Area = {
     ...runHooks,
     ...updates,
     ...together,
+    ...commandLine,
+    ...rehearsals,
     ...steppers,
     ...evaluation,
     ...stopping,

@@ -1,11 +1,12 @@
 import { type Area, mutantsOf } from '../mutant.ts'
 import * as tests from './tests.ts'
 
-const table = mutantsOf('src/kernels/tuning.ts', tests.unary, [
+const table = mutantsOf('src/kernels/support.ts', tests.unary, [
   {
     id: 'tuning-elementwise',
-    find: 'cpu: { WG: 64, PER: 16 }',
-    replace: 'cpu: { WG: 64, PER: 32 }',
+    in: 'divided',
+    find: '(WORKGROUP * own)',
+    replace: '(2 * WORKGROUP * own)',
     breaks: 'Elementwise kernels leave half of the elements as they are.',
   },
 ])
