@@ -6,7 +6,7 @@ import { tensor } from '../../src/tensor/create.ts'
 import { Training } from '../training.ts'
 import type { Trainer } from './contestant.ts'
 import type { Values } from './kernels.ts'
-import type { Description, Problem, ProblemName, Update } from './problems.ts'
+import { type Description, GPT, type Problem, type ProblemName, type Update } from './problems.ts'
 
 /** The last output of an LSTM decides. */
 class Classifier extends nn.Module {
@@ -30,6 +30,8 @@ const NETWORKS: Readonly<Record<ProblemName, () => nn.Module>> = {
       new nn.Linear(512, 10),
     ),
   lstm: () => new Classifier(),
+  resnet: () => nn.resnet({ width: 16 }),
+  gpt: () => nn.gpt(GPT),
 }
 
 /** The same weights at every call. */
@@ -55,13 +57,13 @@ function optimizerOf(net: nn.Module, update: Update): optim.SGD | optim.AdamW {
 }
 
 /** A step as a captured function. `Gpu.read` sleeps by itself: the rest that the others are given is not needed. */
-export function trainer(gpu: Gpu, { name, input, labels, update }: Problem): Trainer {
+export function trainer(gpu: Gpu, { name, input, labels, classes, update }: Problem): Trainer {
   const net = network(name)
   const optimizer = optimizerOf(net, update)
   const x = tensor(input.data, [...input.shape], { gpu })
   const target = tensor(labels, [labels.length], { gpu })
   const plan = capture(() => {
-    const loss = crossEntropy(net.forward(x), target)
+    const loss = crossEntropy(net.forward(x).reshape([-1, classes]), target)
     optimizer.zeroGrad()
     loss.backward()
     optimizer.step()

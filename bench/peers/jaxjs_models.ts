@@ -3,7 +3,7 @@ import { jit, lax, nn, numpy as np, valueAndGrad } from '@jax-js/jax'
 import type { Trainer } from './contestant.ts'
 import { arrayOf, maxPool, send } from './jaxjs_kernels.ts'
 import { oneHot } from './kernels.ts'
-import type { Problem, ProblemName, Update } from './problems.ts'
+import { GPT, type Problem, type ProblemName, RESNET_BLOCKS, type Update } from './problems.ts'
 
 type Weights = Record<string, np.Array>
 
@@ -30,33 +30,85 @@ const lenet: Forward = (x, w) => {
 
 const mlp: Forward = (x, w) => layer(nn.relu(layer(nn.relu(layer(x, w, 0)), w, 2)), w, 4)
 
+/** One step of an LSTM. Compiled for itself: in one `jit` of many steps c would be worked out again and again from its beginning. */
+const cell = jit((ofInput: np.Array, h: np.Array, c: np.Array, weight: np.Array, bias: np.Array) => {
+  const gates = ofInput.add(np.matmul(h, weight.transpose())).add(bias)
+  const [i, f, g, o] = np.split(gates, 4, 1) as [np.Array, np.Array, np.Array, np.Array]
+  const next = nn
+    .sigmoid(f)
+    .mul(c)
+    .add(nn.sigmoid(i).mul(np.tanh(g)))
+  return { h: nn.sigmoid(o).mul(np.tanh(next.ref)), c: next }
+})
+
 /** There is no `lax.scan`: the steps are written out. */
 const lstm: Forward = (x, w) => {
   const [steps, N, features] = x.shape as [number, number, number]
   // The products with the inputs at once, as dawngrad has them.
   const ofInput = linear(x.reshape([steps * N, features]), w, 'lstm.weight_ih_l0', 'lstm.bias_ih_l0')
-  const parts = np.unstack(ofInput.reshape([steps, N, -1]), 0)
   const [weight, bias] = [w['lstm.weight_hh_l0']!, w['lstm.bias_hh_l0']!]
-  const kept = { weight: weight.transpose(), bias }
-  let [h, c]: (np.Array | null)[] = [null, null]
-  for (const part of parts) {
-    const H = part.shape[1]! / 4
-    const before: np.Array = h ?? np.zeros([N, H])
-    const gates = part.add(np.matmul(before, kept.weight.ref).add(kept.bias.ref))
-    const [i, f, g, o] = np.split(gates, 4, 1) as [np.Array, np.Array, np.Array, np.Array]
-    const added = nn.sigmoid(i).mul(np.tanh(g))
-    if (c) c = nn.sigmoid(f).mul(c).add(added)
-    else {
-      f.dispose()
-      c = added
-    }
-    h = nn.sigmoid(o).mul(np.tanh(c!.ref))
+  const H = bias.shape[0]! / 4
+  let [h, c] = [np.zeros([N, H]), np.zeros([N, H])]
+  for (const part of np.unstack(ofInput.reshape([steps, N, -1]), 0)) {
+    const next = cell(part, h, c, weight.ref, bias.ref)
+    h = next.h
+    c = next.c
   }
-  for (const array of [c!, kept.weight, kept.bias]) array.dispose()
-  return layer(h!, w, 'fc')
+  for (const array of [c, weight, bias]) array.dispose()
+  return layer(h, w, 'fc')
 }
 
-const MODELS: Readonly<Record<ProblemName, Forward>> = { lenet, mlp, lstm }
+/** Over these dimensions a mean of 0 and a variance of 1, then a weight and a bias by the layer's name, in this shape. */
+function normed(x: np.Array, w: Weights, axis: number | number[], name: string, shape: number[]): np.Array {
+  const standard = nn.standardize(x, axis, { epsilon: 1e-5 })
+  return standard.mul(w[`${name}.weight`]!.reshape(shape)).add(w[`${name}.bias`]!.reshape(shape))
+}
+
+const resnet: Forward = (x, w) => {
+  const unit = (input: np.Array, conv: string, norm: string, stride: number, padding: number) => {
+    const around: [number, number] = [padding, padding]
+    const y = lax.convGeneralDilated(input, w[`${conv}.weight`]!, [stride, stride], [around, around])
+    return normed(y, w, [0, 2, 3], norm, [-1, 1, 1])
+  }
+  let y = nn.relu(unit(x, 'conv1', 'bn1', 1, 1))
+  for (const [stage, block] of RESNET_BLOCKS) {
+    const name = `layer${stage}.${block}`
+    const stride = stage > 1 && block === 0 ? 2 : 1
+    const hidden = nn.relu(unit(y.ref, `${name}.conv1`, `${name}.bn1`, stride, 1))
+    const around = stride === 1 ? y : unit(y, `${name}.downsample.0`, `${name}.downsample.1`, stride, 0)
+    y = nn.relu(unit(hidden, `${name}.conv2`, `${name}.bn2`, 1, 1).add(around))
+  }
+  return layer(np.mean(y, [2, 3]), w, 'fc')
+}
+
+const gpt: Forward = (x, w) => {
+  const [N, T] = x.shape as [number, number]
+  const { layers, heads, width } = GPT
+  const tokens = w['tokens.weight']!
+  let y = np.take(tokens.ref, x, 0).add(w['positions.weight']!)
+  for (let i = 0; i < layers; i++) {
+    const name = `blocks.${i}`
+    const attention = `${name}.self_attn`
+    const before = normed(y.ref, w, -1, `${name}.norm1`, [-1])
+    const all = linear(before, w, `${attention}.in_proj_weight`, `${attention}.in_proj_bias`)
+    const [q, k, value] = np.split(all, 3, -1).map((part) => part.reshape([N, T, heads, -1])) as [
+      np.Array,
+      np.Array,
+      np.Array,
+    ]
+    const mixed = nn.dotProductAttention(q, k, value, { isCausal: true }).reshape([N, T, width])
+    y = y.add(layer(mixed, w, `${attention}.out_proj`))
+    const after = normed(y.ref, w, -1, `${name}.norm2`, [-1])
+    const hidden = nn.gelu(layer(after, w, `${name}.linear1`), { approximate: false })
+    y = y.add(layer(hidden, w, `${name}.linear2`))
+  }
+  return np.matmul(normed(y, w, -1, 'norm', [-1]), tokens.transpose()).reshape([N * T, -1])
+}
+
+/** Networks that are too much for one `jit` with all the rest of the step. */
+const IN_PARTS: readonly ProblemName[] = ['lstm']
+
+const MODELS: Readonly<Record<ProblemName, Forward>> = { lenet, mlp, lstm, resnet, gpt }
 
 /** Weights and what the update keeps of the steps before; `powers` are those of the betas, scalars. */
 type State = Record<'weights' | 'first' | 'second' | 'powers', Weights>
@@ -115,11 +167,15 @@ export function trainer(problem: Problem): Trainer {
       .mul(target)
       .sum()
       .mul(-1 / labels.length)
-  const step = jit((state: State, x: np.Array, target: np.Array) => {
+  const isWhole = !IN_PARTS.includes(name)
+  const apply = jit((state: State, gradients: Weights) => updated(state, gradients, update))
+  const once = (state: State, x: np.Array, target: np.Array) => {
     const kept = Object.fromEntries(Object.entries(state.weights).map(([key, value]) => [key, value.ref]))
     const [loss, gradients] = valueAndGrad(lossOf)(state.weights, x, target) as [np.Array, Weights]
-    return { loss, next: updated({ ...state, weights: kept }, gradients, update) }
-  })
+    return { loss, next: apply({ ...state, weights: kept }, gradients) as State }
+  }
+  const whole = jit(once)
+  const step = isWhole ? whole : once
   let state = firstState(problem)
   return {
     async run(n, rest) {
@@ -129,7 +185,8 @@ export function trainer(problem: Problem): Trainer {
         const { loss, next } = step(state, x.ref, target.ref)
         state = next as State
         last = loss
-        await send([loss])
+        // The update is part of the same program, or else must be asked for.
+        await send(isWhole ? [loss] : [loss, ...Object.values(state.weights).slice(0, 1)])
       }
       const reading = last!.data()
       await rest()
@@ -138,7 +195,7 @@ export function trainer(problem: Problem): Trainer {
     },
     dispose() {
       for (const array of [x, target, ...Object.values(state).flatMap((part) => Object.values(part))]) array.dispose()
-      step.dispose()
+      for (const compiled of [apply, whole]) compiled.dispose()
     },
   }
 }

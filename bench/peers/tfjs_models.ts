@@ -1,7 +1,7 @@
 // TensorFlow.js as a contestant: the training steps.
 import * as tf from '@tensorflow/tfjs'
 import type { Trainer } from './contestant.ts'
-import type { Problem, ProblemName, Update } from './problems.ts'
+import { GPT, type Problem, type ProblemName, RESNET_BLOCKS, type Update } from './problems.ts'
 
 type Variables = ReadonlyMap<string, tf.Variable>
 
@@ -61,7 +61,63 @@ const lstm: Model = {
   },
 }
 
-const MODELS: Readonly<Record<ProblemName, Model>> = { lenet, mlp, lstm }
+/** Over these dimensions a mean of 0 and a variance of 1, then a weight and a bias by the layer's name. */
+function normed(x: tf.Tensor, v: Variables, axis: number | number[], name: string): tf.Tensor {
+  const { mean, variance } = tf.moments(x, axis, true)
+  const standard = tf.mul(tf.sub(x, mean), tf.rsqrt(tf.add(variance, 1e-5)))
+  return tf.add(tf.mul(standard, v.get(`${name}.weight`)!), v.get(`${name}.bias`)!)
+}
+
+const resnet: Model = {
+  forward(x, v) {
+    const unit = (input: tf.Tensor, conv: string, norm: string, stride: number, pad: number) => {
+      const filter = v.get(`${conv}.weight`) as unknown as tf.Tensor4D
+      return normed(tf.conv2d(input as tf.Tensor4D, filter, stride, pad), v, [0, 1, 2], norm)
+    }
+    let y: tf.Tensor = tf.relu(unit(x, 'conv1', 'bn1', 1, 1))
+    for (const [stage, block] of RESNET_BLOCKS) {
+      const name = `layer${stage}.${block}`
+      const stride = stage > 1 && block === 0 ? 2 : 1
+      const hidden = tf.relu(unit(y, `${name}.conv1`, `${name}.bn1`, stride, 1))
+      const around = stride === 1 ? y : unit(y, `${name}.downsample.0`, `${name}.downsample.1`, stride, 0)
+      y = tf.relu(tf.add(unit(hidden, `${name}.conv2`, `${name}.bn2`, 1, 1), around))
+    }
+    return layer(tf.mean(y, [1, 2]), v, 'fc')
+  },
+}
+
+const gelu = (x: tf.Tensor) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))
+
+const gpt: Model = {
+  forward(x, v) {
+    const [N, T] = x.shape as [number, number]
+    const { layers, heads, width } = GPT
+    const mask = tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones([T, T]), -1, 0)), -1e9)
+    const tokens = v.get('tokens.weight')!
+    let y: tf.Tensor = tf.add(tf.gather(tokens, tf.cast(x, 'int32')), v.get('positions.weight')!)
+    y = tf.reshape(y, [N * T, width])
+    for (let i = 0; i < layers; i++) {
+      const name = `blocks.${i}`
+      const attention = `${name}.self_attn`
+      const before = normed(y, v, 1, `${name}.norm1`)
+      const all = linear(before, v, `${attention}.in_proj_weight`, `${attention}.in_proj_bias`)
+      const parts = tf.transpose(tf.reshape(all, [N, T, 3, heads, -1]), [2, 0, 3, 1, 4])
+      const [q, k, value] = tf.unstack(parts) as [tf.Tensor, tf.Tensor, tf.Tensor]
+      const scores = tf.mul(tf.matMul(q, k, false, true), Math.sqrt(heads / width))
+      const mixed = tf.matMul(tf.softmax(tf.add(scores, mask)), value)
+      const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [N * T, width])
+      y = tf.add(y, layer(joined, v, `${attention}.out_proj`))
+      const hidden = gelu(layer(normed(y, v, 1, `${name}.norm2`), v, `${name}.linear1`))
+      y = tf.add(y, layer(hidden, v, `${name}.linear2`))
+    }
+    const last = normed(y, v, 1, 'norm') as tf.Tensor2D
+    return tf.matMul(last, tokens as unknown as tf.Tensor2D, false, true)
+  },
+  // Tables stay as they are.
+  convert: (name, given) => (name === 'tokens.weight' || name === 'positions.weight' ? given : null),
+}
+
+const MODELS: Readonly<Record<ProblemName, Model>> = { lenet, mlp, lstm, resnet, gpt }
 
 function variables({ weights }: Problem, { convert }: Model): Map<string, tf.Variable> {
   const result = new Map<string, tf.Variable>()

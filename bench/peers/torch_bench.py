@@ -69,6 +69,8 @@ def optimizer_of(net, device, rule, lr, eps=None, betas=None, weightDecay=None, 
 
 def make(problem, device):
     """The network, its optimizer and the batch, as bench/peers/problems.ts describes them."""
+    if problem["name"] not in NETWORKS:
+        raise NotImplementedError("torch_bench.py does not describe this network")
     net = NETWORKS[problem["name"]]()
     state = {k: torch.tensor(v["data"]).reshape(v["shape"]) for k, v in problem["weights"].items()}
     # Buffers, such as running means, begin with PyTorch's own values.
