@@ -67,4 +67,5 @@ export const cases: readonly Case[] = [
   ...embeddings('large', [50_000, 128], 16_384),
   ...embeddings('large', [2, 768], 4096),
   ...labels('large', 2048, 1000),
+  ...labels('large', 4096, 1024),
 ]

@@ -2,6 +2,7 @@
 //
 //   forward     out[i] = f(a[i], b[i])            where: c[i] != 0 ? a[i] : b[i]
 //   compare     out[i] = 1 or 0, in bytes
+//   compare_integers  as compare, of int32 or bytes
 //   backward_a  out[i] = dy[i] * df/da
 //   backward_b  out[i] = dy[i] * df/db
 //
@@ -9,13 +10,15 @@
 //   a, b, c  RANK 0: as out, flat, the same shape. RANK 1 to 8: the element at i is found by the sizes n0 (the last
 //            dimension), n1, … and a stride for each, 0 where the tensor is broadcast
 //   bytes    as words of four; c, the condition of where, has bytes too
+//   left, right  a and b of compare_integers: int32, or bytes as words of four where BYTES_LEFT, BYTES_RIGHT is 1
 //
-// NUMBER 1: a is params.number; 2: b is. One thread computes PER elements. NaN in a or b gives a NaN of the same bits; a
+// NUMBER 1: a is params.number, of integers params.whole; 2: b is. One thread computes PER elements. NaN in a or b gives a NaN of the same bits; a
 // comparison with it is false, `ne` true. Equal elements share the gradient of maximum and minimum by halves.
 
 struct Params {
   size: u32,
   number: f32,
+  whole: i32,
   n0: u32,
   n1: u32,
   n2: u32,
@@ -57,12 +60,16 @@ struct Params {
 @group(0) @binding(4) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> bytes: array<u32>;
+@group(0) @binding(7) var<storage, read> left: array<u32>;
+@group(0) @binding(8) var<storage, read> right: array<u32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const OP: u32 = 0u; // tune
 const RANK: u32 = 0u; // tune
 const NUMBER: u32 = 0u; // tune
+const BYTES_LEFT: u32 = 0u; // tune
+const BYTES_RIGHT: u32 = 0u; // tune
 
 const ADD: u32 = 0u;
 const SUB: u32 = 1u;
@@ -189,6 +196,17 @@ fn value(v: f32, w: f32, chosen: bool) -> f32 {
 
 fn holds(v: f32, w: f32) -> bool {
   if (is_nan(v) || is_nan(w)) { return OP == NE; }
+  switch OP {
+    case EQ: { return v == w; }
+    case NE: { return v != w; }
+    case LT: { return v < w; }
+    case LE: { return v <= w; }
+    case GT: { return v > w; }
+    default: { return v >= w; }
+  }
+}
+
+fn holds_of_integers(v: i32, w: i32) -> bool {
   switch OP {
     case EQ: { return v == w; }
     case NE: { return v != w; }
@@ -333,6 +351,39 @@ fn compare(
       holds(v.a.x, v.b.x), holds(v.a.y, v.b.y), holds(v.a.z, v.b.z), holds(v.a.w, v.b.w),
     ));
     bytes[i] = truth.x | (truth.y << 8u) | (truth.z << 16u) | (truth.w << 24u);
+  }
+}
+
+fn left_at(j: u32) -> i32 {
+  if (BYTES_LEFT == 1u) { return i32((left[j >> 2u] >> (8u * (j & 3u))) & 0xffu); }
+  return bitcast<i32>(left[j]);
+}
+
+fn right_at(j: u32) -> i32 {
+  if (BYTES_RIGHT == 1u) { return i32((right[j >> 2u] >> (8u * (j & 3u))) & 0xffu); }
+  return bitcast<i32>(right[j]);
+}
+
+@compute @workgroup_size(WG)
+fn compare_integers(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
+    var word = 0u;
+    for (var k = 0u; k < 4u; k++) {
+      let e = min(4u * i + k, params.size - 1u);
+      var at = vec3u(e);
+      if (RANK > 0u) { at = places(e); }
+      var v = params.whole;
+      var w = params.whole;
+      if (NUMBER != 1u) { v = left_at(at.x); }
+      if (NUMBER != 2u) { w = right_at(at.y); }
+      word |= select(0u, 1u, holds_of_integers(v, w)) << (8u * k);
+    }
+    bytes[i] = word;
   }
 }
 

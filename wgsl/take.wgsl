@@ -7,6 +7,7 @@
 //   rows_4, rows_back_4     the same of vectors of four: I is counted in these
 //   elements       out[o, j, i] = x[o, index[o, j, i], i]                  out and index [O, J, I]
 //   elements_back  dx[o, r, i]  = Σ dy[o, j, i] over index[o, j, i] = r    in the order of j, 32 terms at a time
+//   scatter        the same, bit for bit, in a time that does not depend on R
 //   one_hot        out[j, i] = 1 where index[j] = i, else 0                out [J, I]: R is I
 //
 //   rows_back needs the index in order. Each entry of an order is a pair: an index, NONE where it counts for nothing, and its j.
@@ -165,6 +166,37 @@ fn elements_back(
     sum += part;
   }
   dx[e] = sum;
+}
+
+// Into dx, which is full of zeros.
+@compute @workgroup_size(WG)
+fn scatter(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let line = first_element(group, groups, local, 1);
+  if (line >= params.size) { return; }
+  let o = line / params.I;
+  let i = line - o * params.I;
+  let start = o * params.J * params.I + i;
+  for (var block = 0u; block < params.J; block += TERMS_PER_BLOCK) {
+    let end = min(block + TERMS_PER_BLOCK, params.J);
+    for (var j = block; j < end; j++) {
+      let r = index_at(start + j * params.I);
+      if (r >= params.R || is_skipped(r)) { continue; }
+      // The first of a block with an index adds up those of the others.
+      var before = block;
+      while (before < j && index_at(start + before * params.I) != r) { before++; }
+      if (before < j) { continue; }
+      var part = 0.0;
+      for (var k = j; k < end; k++) {
+        let at = start + k * params.I;
+        if (index_at(at) == r) { part += dy[at]; }
+      }
+      dx[(o * params.R + r) * params.I + i] += part;
+    }
+  }
 }
 
 @compute @workgroup_size(WG)

@@ -1,16 +1,19 @@
-// avgPool2d and adaptiveAvgPool2d: means of windows, composed of other operations.
-import { requireTogether } from '../tensor/autograd.ts'
+// avgPool2d and adaptiveAvgPool2d: means of windows, in a kernel where they lie side by side, else composed of other operations.
+import { KernelFile } from '../gpu/kernel.ts'
+import { apply, type Op, requireTogether } from '../tensor/autograd.ts'
+import { empty } from '../tensor/create.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
-import { pair, ShapeError, type ShapeLine } from '../tensor/shape.ts'
+import { pair, type Shape, ShapeError, type ShapeLine } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { div } from './binary.ts'
 import { conv2d } from './conv2d.ts'
 import { cat, slice } from './copy.ts'
 import { full } from './fill.ts'
+import * as wgsl from './generated/wgsl.ts'
 import { mean } from './reductions.ts'
-import { outputSize, requireRank, requireTensors, requireType } from './support.ts'
+import { groupsFor, outputSize, requireRank, requireTensors, requireType } from './support.ts'
 
 /** Options of {@link avgPool2d}; sizes are a number or [height, width]. */
 export interface AvgPool2dOptions {
@@ -50,6 +53,51 @@ export function readAvgPool2d(name: string, options: AvgPool2dOptions) {
   return { kernel, stride, padding, countIncludePad }
 }
 
+const file = new KernelFile('avg_pool2d', wgsl.avg_pool2d)
+const forward = file.entry('forward')
+const forwardPairs = file.entry('forward_pairs')
+const backward = file.entry('backward')
+const backwardPairs = file.entry('backward_pairs')
+
+/** Windows that one thread takes, as the shader's STRIP says. */
+const STRIP = 8
+
+/** Windows side by side: their size, and how many there are, in height and width. */
+interface SideBySide {
+  readonly input: Shape
+  readonly kernel: readonly [number, number]
+  readonly windows: readonly [number, number]
+}
+
+function paramsOf({ input, kernel, windows }: SideBySide) {
+  const [N, C, H, W] = input as [number, number, number, number]
+  const [[KH, KW], [OH, OW]] = [kernel, windows]
+  const params = { planes: N * C, H, W, OH, OW, KH, KW }
+  return { params, pairs: KH === 2 && KW === 2 && W === 2 * OW, groups: groupsFor(N * C * OH * Math.ceil(OW / STRIP)) }
+}
+
+const sideBySideOp: Op<readonly [Tensor], SideBySide> = {
+  name: 'avgPool2d',
+
+  shape: (_, { input: [N, C], windows }) => [N!, C!, ...windows],
+
+  forward(gpu, [x], attributes, shape) {
+    const out = empty(gpu, shape, 'float32', 'avgPool2d')
+    const { params, pairs, groups } = paramsOf(attributes)
+    if (pairs) gpu.emit(forwardPairs, { params, x_pairs: x.storage, out: out.storage }, groups)
+    else gpu.emit(forward, { params, x: x.storage, out: out.storage }, groups)
+    return { out, saved: [] }
+  },
+
+  backward(gpu, dy, _, attributes, __, grad) {
+    const dx = grad(0)
+    const { params, pairs, groups } = paramsOf(attributes)
+    if (pairs) gpu.emit(backwardPairs, { params, dy: dy.storage, dx_pairs: dx.storage }, groups)
+    else gpu.emit(backward, { params, dy: dy.storage, dx: dx.storage }, groups)
+    return [dx]
+  },
+}
+
 /**
  * The mean of each window of an image: [N, C, H, W] → [N, C, OH, OW], where OH = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1.
  * Padding counts as zeros, unless `countIncludePad` is false. PyTorch's avg_pool2d.
@@ -61,15 +109,18 @@ export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
   const { kernel, stride, padding, countIncludePad } = readAvgPool2d('avgPool2d', options)
   const [, C, H, W] = check('avgPool2d', x)
   const lines: ShapeLine[] = [['input', x.shape, 'N C H W']]
-  for (const [i, input] of [H, W].entries()) {
+  const [OH, OW] = [H, W].map((input, i) => {
     const window = { input, kernel: kernel[i]!, stride: stride[i]!, padding: padding[i]!, dilation: 1 }
-    outputSize('avgPool2d', { ...window, axis: i === 0 ? 'height' : 'width' }, lines)
+    return outputSize('avgPool2d', { ...window, axis: i === 0 ? 'height' : 'width' }, lines)
+  }) as [number, number]
+  const padded = padding[0] > 0 || padding[1] > 0
+  if (!padded && kernel[0] === stride[0] && kernel[1] === stride[1]) {
+    return apply(sideBySideOp, [x], { input: x.shape, kernel, windows: [OH, OW] })
   }
   return scope(() => {
     // A convolution of each channel by itself with ones.
     const weight = full(x.gpu, [C, Math.min(C, 1), ...kernel], 1)
     const sums = conv2d(x, weight, null, { stride, padding, groups: Math.max(C, 1) })
-    const padded = padding[0] > 0 || padding[1] > 0
     const counts =
       countIncludePad || !padded
         ? kernel[0] * kernel[1]

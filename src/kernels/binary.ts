@@ -17,7 +17,7 @@ import {
   sameShape,
   sizeOf,
 } from '../tensor/shape.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import { type DType, Tensor } from '../tensor/tensor.ts'
 import { copyOf } from './copy.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { sumTo } from './reduce.ts'
@@ -51,36 +51,56 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
   // By the operation's own name, which profiles and errors show.
   const file = new KernelFile(name, wgsl.binary)
 
+  /** The numbers of a dispatch over the output's shape, and what its kernel is made for. */
+  function plan(gpu: Gpu, shape: Shape, { shapes, number }: Attributes) {
+    const flat = shapes.every((own) => own === null || sameShape(own, shape))
+    const { sizes, strides } = flat ? { sizes: [], strides: [] } : layoutOf(shapes, shape)
+    const NUMBER = shapes[0] === null ? 1 : shapes[1] === null ? 2 : 0
+    const params: Record<string, number> = { size: sizeOf(shape), number, whole: 0 }
+    for (let k = 0; k < LARGEST_RANK; k++) {
+      params[`n${k}`] = sizes[k] ?? 1
+      for (const [i, role] of ['a', 'b', 'c'].entries()) params[`${role}${k}`] = strides[i]?.[k] ?? 0
+    }
+    const { PER, groups } = divided(gpu, sizeOf(shape))
+    return { params, tune: { OP, RANK: sizes.length, NUMBER, PER }, groups }
+  }
+
   /** Computes an entry point over the output's shape. */
   function emit(
     gpu: Gpu,
     entry: Entry,
     shape: Shape,
-    { shapes, number }: Attributes,
+    attributes: Attributes,
     storages: { readonly abc: readonly (Storage | null)[]; readonly dy?: Storage; readonly out: Storage },
   ): void {
-    const flat = shapes.every((own) => own === null || sameShape(own, shape))
-    const { sizes, strides } = flat ? { sizes: [], strides: [] } : layoutOf(shapes, shape)
-    const NUMBER = shapes[0] === null ? 1 : shapes[1] === null ? 2 : 0
-    const params: Record<string, number> = { size: sizeOf(shape), number }
-    for (let k = 0; k < LARGEST_RANK; k++) {
-      params[`n${k}`] = sizes[k] ?? 1
-      for (const [i, role] of ['a', 'b', 'c'].entries()) params[`${role}${k}`] = strides[i]?.[k] ?? 0
-    }
+    const { params, tune, groups } = plan(gpu, shape, attributes)
     const { abc, dy, out } = storages
     const [a = null, b = null, c = null] = abc
     const operands = { params, a, b, c, ...(dy && { dy }), [entry === 'compare' ? 'bytes' : 'out']: out }
-    const { PER, groups } = divided(gpu, sizeOf(shape))
-    gpu.emit(file.entry(entry, { OP, RANK: sizes.length, NUMBER, PER }), operands, groups)
+    gpu.emit(file.entry(entry, tune), operands, groups)
+  }
+
+  /** Compares integers over the output's shape. */
+  function compareIntegers(gpu: Gpu, [a, b]: Operands, attributes: Attributes, out: Tensor): void {
+    const { params, tune, groups } = plan(gpu, out.shape, attributes)
+    const [BYTES_LEFT, BYTES_RIGHT] = [a, b].map((t) => (t?.dtype === 'uint8' ? 1 : 0)) as [number, number]
+    const entry = file.entry('compare_integers', { ...tune, BYTES_LEFT, BYTES_RIGHT })
+    const whole = { ...params, number: 0, whole: attributes.number }
+    const [left, right] = [a?.storage ?? null, b?.storage ?? null]
+    gpu.emit(entry, { params: whole, left, right, bytes: out.storage }, groups)
   }
 
   return {
     name,
 
-    shape(operands) {
+    shape(operands, { number }) {
       const [a, b, c] = operands
-      if (a) requireType(name, 'a', a)
-      if (b) requireType(name, 'b', b)
+      const own: DType[] = gradients === 'none' && holdsIntegers(operands) ? ['int32', 'uint8'] : ['float32']
+      if (a) requireType(name, 'a', a, own)
+      if (b) requireType(name, 'b', b, own)
+      if (own.length > 1 && number !== (number | 0)) {
+        throw new RangeError(`${name}: the number beside integers must be a whole one of 32 bits, not ${number}`)
+      }
       if (c) requireType(name, 'condition', c, ['uint8'])
       const lines = operands.flatMap((t, i) => (t ? [[ROLES[i]!, t.shape] as const] : []))
       return broadcast(name, lines)
@@ -88,6 +108,10 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
 
     forward(gpu, operands, attributes, shape) {
       const out = empty(gpu, shape, gradients === 'none' ? 'uint8' : 'float32', name)
+      if (gradients === 'none' && holdsIntegers(operands)) {
+        compareIntegers(gpu, operands, attributes, out)
+        return { out, saved: [] }
+      }
       const abc = operands.map((t) => t?.storage ?? null)
       emit(gpu, gradients === 'none' ? 'compare' : 'forward', shape, attributes, { abc, out: out.storage })
       return { out, saved: gradients === 'computed' ? operands.filter((t) => t !== null) : [] }
@@ -113,6 +137,11 @@ function operation(name: string, OP: number, gradients: Gradients = 'computed'):
 }
 
 const ROLES = ['a', 'b', 'condition'] as const
+
+/** Whether what is compared is of integers. */
+function holdsIntegers([a, b]: Operands): boolean {
+  return [a, b].some((t) => t !== null && t.dtype !== 'float32')
+}
 
 /** The shape that all broadcast to, without the last dimensions if so many are `apart`. Throws ShapeError where they do not. @internal */
 export function broadcast(name: string, lines: readonly ShapeLine[], apart = 0): Shape {
@@ -197,7 +226,11 @@ export const maximum = binary('maximum', 5)
 /** The smaller of a and b, as `add`; NaN if one is NaN. Equal elements share the gradient by halves. */
 export const minimum = binary('minimum', 6)
 
-/** 1 where a = b, else 0, as a uint8 tensor; shapes broadcast, a number may stand for a tensor. NaN is equal to nothing. */
+/**
+ * 1 where a = b, else 0, as a uint8 tensor; shapes broadcast, a number may stand for a tensor. NaN is equal to nothing. Both are
+ * float32, or both of integers, int32 or uint8, which are compared exactly, such as `eq(argmax(logits, 1), labels)`. Throws
+ * TypeError for one of each, RangeError for a number beside integers that is not one of 32 bits.
+ */
 export const eq = comparison('eq', 8)
 
 /** 1 where a ≠ b, else 0, as `eq`; NaN differs from everything. */

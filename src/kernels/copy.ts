@@ -402,6 +402,7 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
       ['input', x.shape],
     ])
   }
+  if (own === 0) looksAcross('select along dim 0', x)
   return apply(selectOp, [x], { dim: own, start, count: 1, step: 1, drop: true, from: x.shape })
 }
 

@@ -12,6 +12,11 @@ const forward = new KernelFile('fill', wgsl.fill).entry('forward')
 /** A float32 tensor with every element set to `value`. */
 export function full(gpu: Gpu, shape: Shape, value: number): Tensor {
   const out = empty(gpu, shape, 'float32', 'fill')
-  gpu.emit(forward, { params: { size: out.size, value }, out: out.storage }, groupsForElements(out.size))
+  emitFill(out, value)
   return out
+}
+
+/** Emits `value` for every element of a float32 tensor. */
+export function emitFill(out: Tensor, value: number): void {
+  out.gpu.emit(forward, { params: { size: out.size, value }, out: out.storage }, groupsForElements(out.size))
 }

@@ -1,14 +1,20 @@
-// Losses of numbers: how far an input is from its target, element by element, composed of other operations.
+// Losses of numbers: how far an input is from its target, element by element, in kernels or composed of other operations.
+import { looksAcross } from '../capture/current.ts'
+import { KernelFile } from '../gpu/kernel.ts'
 import { apply, type Op, requireTogether } from '../tensor/autograd.ts'
+import { empty } from '../tensor/create.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { scope } from '../tensor/scope.ts'
 import { ShapeError, type ShapeLine, sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { add, broadcast, div, eq, lt, mul, sub, where } from './binary.ts'
+import { full } from './fill.ts'
+import * as wgsl from './generated/wgsl.ts'
+import { fold, lending } from './reduce.ts'
 import { mean, sum } from './reductions.ts'
-import { requireTensors, requireType } from './support.ts'
-import { abs, clamp, exp, log, log1p, neg, softplus, square } from './unary.ts'
+import { groupsFor, groupsForElements, requireTensors, requireType, WORKGROUP } from './support.ts'
+import { clamp, exp, log, log1p, neg, softplus } from './unary.ts'
 
 /** What becomes of the losses: their mean, their sum, or all of them. */
 export type Reduction = 'mean' | 'sum' | 'none'
@@ -169,6 +175,71 @@ function requirePair(name: string, input: Tensor, target: Tensor, weights: Weigh
   }
 }
 
+const file = new KernelFile('losses', wgsl.losses)
+
+/** As the shader's constants of these names, and the vectors that one thread adds up. */
+const OPS = { mseLoss: 0, l1Loss: 1, smoothL1Loss: 2, huberLoss: 3, bceWithLogitsLoss: 4 } as const
+const TERMS = 16
+
+interface Attributes {
+  readonly reduction: Reduction
+  /** The beta of smoothL1Loss, the delta of huberLoss. */
+  readonly option: number
+}
+
+function fusedOp(name: keyof typeof OPS): Op<readonly [Tensor, Tensor], Attributes> {
+  const OP = OPS[name]
+  const paramsOf = (size: number, { reduction, option }: Attributes) => {
+    return { size, each: reduction === 'none' ? 1 : 0, by: reduction === 'mean' ? size : 1, option }
+  }
+  return {
+    name,
+
+    shape: ([input], { reduction }) => (reduction === 'none' ? input.shape : []),
+
+    forward(gpu, [input, target], attributes, shape) {
+      const saved = [input, target]
+      const { size } = input
+      const { reduction } = attributes
+      const bindings = { params: paramsOf(size, attributes), x: input.storage, t: target.storage }
+      if (reduction === 'none') {
+        const out = empty(gpu, shape, 'float32', name)
+        gpu.emit(file.entry('terms', { OP }), { ...bindings, out: out.storage }, groupsForElements(size))
+        return { out, saved }
+      }
+      if (size === 0) return { out: full(gpu, shape, reduction === 'mean' ? Number.NaN : 0), saved }
+      // The last workgroup's threads may have no vector.
+      const vectors = Math.ceil(size / 4)
+      const before = Math.floor(vectors / (TERMS * WORKGROUP))
+      const threads = WORKGROUP * before + Math.min(WORKGROUP, vectors - TERMS * WORKGROUP * before)
+      const partial = empty(gpu, [threads], 'float32', name)
+      gpu.emit(file.entry('sums', { OP }), { ...bindings, partial: partial.storage }, groupsFor(threads))
+      const last = reduction === 'mean' ? ({ finish: 'divide', by: size } as const) : {}
+      const out = lending([partial], () => fold(partial, [0], shape, name, { op: 'sum', ...last }))
+      return { out, saved }
+    },
+
+    backward(gpu, dy, [input, target], attributes, needs, grad) {
+      const { size } = input!
+      const bindings = { params: paramsOf(size, attributes), x: input!.storage, t: target!.storage, dy: dy.storage }
+      return [0, 1].map((OF_TARGET) => {
+        if (!needs[OF_TARGET]) return null
+        const out = grad(OF_TARGET)
+        gpu.emit(file.entry('gradients', { OP, OF_TARGET }), { ...bindings, out: out.storage }, groupsForElements(size))
+        return out
+      })
+    },
+  }
+}
+
+const fused = Object.fromEntries((Object.keys(OPS) as (keyof typeof OPS)[]).map((name) => [name, fusedOp(name)]))
+
+/** A loss by its kernels. */
+function lossOf(name: keyof typeof OPS, input: Tensor, target: Tensor, reduction: Reduction, option = 0): Tensor {
+  if (reduction !== 'none' && (input.shape[0] ?? 1) > 1) looksAcross(`${reduction} along dim 0`, input, target)
+  return apply(fused[name]!, [input, target], { reduction, option })
+}
+
 const weighted = (losses: Tensor, weight: Tensor | undefined) => (weight ? mul(losses, weight) : losses)
 
 /**
@@ -179,7 +250,7 @@ export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}
   if (arguments.length > 3) throw tooMany(arguments, 'mseLoss(input, target, options)')
   const { reduction } = readLoss('mseLoss', options)
   requirePair('mseLoss', input, target)
-  return scope(() => reduced(square(sub(input, target)), reduction))
+  return lossOf('mseLoss', input, target, reduction)
 }
 
 /** |input − target|, as `mseLoss`; the gradient where they are equal is 0. */
@@ -187,7 +258,7 @@ export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {})
   if (arguments.length > 3) throw tooMany(arguments, 'l1Loss(input, target, options)')
   const { reduction } = readLoss('l1Loss', options)
   requirePair('l1Loss', input, target)
-  return scope(() => reduced(abs(sub(input, target)), reduction))
+  return lossOf('l1Loss', input, target, reduction)
 }
 
 /**
@@ -198,13 +269,8 @@ export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Los
   if (arguments.length > 3) throw tooMany(arguments, 'smoothL1Loss(input, target, options)')
   const { reduction, beta } = readSmoothL1('smoothL1Loss', options)
   requirePair('smoothL1Loss', input, target)
-  return scope(() => {
-    const d = sub(input, target)
-    if (beta < SMALLEST_NORMAL) return reduced(abs(d), reduction)
-    // The loss is the largest s·d − beta·s²/2 of all |s| ≤ 1: at this s, which is its derivative too.
-    const s = noGrad(() => clamp(div(d, beta), { min: -1, max: 1 }))
-    return reduced(mul(s, sub(d, mul(s, beta / 2))), reduction)
-  })
+  if (beta < SMALLEST_NORMAL) return lossOf('l1Loss', input, target, reduction)
+  return lossOf('smoothL1Loss', input, target, reduction, beta)
 }
 
 /**
@@ -215,12 +281,7 @@ export function huberLoss(input: Tensor, target: Tensor, options: HuberLossOptio
   if (arguments.length > 3) throw tooMany(arguments, 'huberLoss(input, target, options)')
   const { reduction, delta } = readHuber('huberLoss', options)
   requirePair('huberLoss', input, target)
-  return scope(() => {
-    const d = sub(input, target)
-    // The largest s·d − s²/2 of all |s| ≤ delta, as above.
-    const s = noGrad(() => clamp(d, { min: -delta, max: delta }))
-    return reduced(mul(s, sub(d, mul(s, 0.5))), reduction)
-  })
+  return lossOf('huberLoss', input, target, reduction, delta)
 }
 
 /** The least that a logarithm counts for, and the least that a gradient is divided by, as in PyTorch. */
@@ -269,6 +330,7 @@ export function bceWithLogitsLoss(input: Tensor, target: Tensor, options: BCEWit
   if (arguments.length > 3) throw tooMany(arguments, 'bceWithLogitsLoss(input, target, options)')
   const { reduction, weight, posWeight } = readBCEWithLogits('bceWithLogitsLoss', options)
   requirePair('bceWithLogitsLoss', input, target, { weight, posWeight })
+  if (!weight && !posWeight) return lossOf('bceWithLogitsLoss', input, target, reduction)
   return scope(() => {
     // Neither term is negative: nothing cancels.
     const zero = mul(sub(1, target), softplus(input))

@@ -1,4 +1,5 @@
-// Norms of each example by itself: layer, group, instance and root-mean-square norm, composed of other operations.
+// Norms of each example by itself: layer, group, instance and root-mean-square norm. Where there is no kernel for the rows,
+// they are composed of other operations.
 import { requireTogether } from '../tensor/autograd.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { requireOptions, shown, tooMany } from '../tensor/options.ts'
@@ -7,6 +8,7 @@ import { formatShape, type Shape, ShapeError, type ShapeLine, sameShape, sizeOf 
 import type { Tensor } from '../tensor/tensor.ts'
 import { channelLine, checkChannels, checkNormNumbers, requireChannels } from './batch_norm.ts'
 import { add, mul, sub } from './binary.ts'
+import { isFused, type NormLayout, type NormName, normalised } from './norm.ts'
 import { mean } from './reductions.ts'
 import { requireTensors, requireType } from './support.ts'
 import { rsqrt, square } from './unary.ts'
@@ -89,9 +91,24 @@ export function requireGroups(name: string, groups: number, channels: number, li
 
 type Groups = readonly [groups: number, channels: number]
 
+/** How the last `dims` dimensions are normalised. */
+function lastLayout({ shape }: Tensor, dims: number, eps: number): NormLayout {
+  const from = shape.length - dims
+  return { N: sizeOf(shape.slice(0, from)), G: 1, K: sizeOf(shape.slice(from)), S: 1, eps }
+}
+
 /** Normalises the groups that the channels of each example make, then scales each channel. */
-function byGroups(x: Tensor, [groups, channels]: Groups, weight: Optional, bias: Optional, eps: number): Tensor {
+function byGroups(
+  name: NormName,
+  x: Tensor,
+  [groups, channels]: Groups,
+  weight: Optional,
+  bias: Optional,
+  eps: number,
+): Tensor {
   const [N = 0, C = 0, ...rest] = x.shape
+  const layout = { N, G: groups, K: channels, S: sizeOf(rest), eps }
+  if (isFused(layout)) return normalised(name, [x, weight ?? null, bias ?? null], layout)
   const perChannel = [C, ...rest.map(() => 1)]
   const grouped = x.reshape([N, groups, channels * sizeOf(rest)])
   const normal = standardise(grouped, [2], eps).reshape(x.shape)
@@ -115,6 +132,8 @@ export function layerNorm(
   if (arguments.length > 5) throw tooMany(arguments, 'layerNorm(x, normalizedShape, weight, bias, eps)')
   check('layerNorm', x, weight, bias, eps)
   const dims = lastDims('layerNorm', x, readNormalizedShape('layerNorm', normalizedShape), weight, bias)
+  const layout = lastLayout(x, dims.length, eps)
+  if (isFused(layout)) return normalised('layerNorm', [x, weight ?? null, bias ?? null], layout)
   return scope(() => scaled(standardise(x, dims, eps), weight, bias))
 }
 
@@ -129,6 +148,8 @@ export function rmsNorm(x: Tensor, normalizedShape: number | Shape, weight?: Ten
   if (arguments.length > 4) throw tooMany(arguments, 'rmsNorm(x, normalizedShape, weight, eps)')
   check('rmsNorm', x, weight, null, eps)
   const dims = lastDims('rmsNorm', x, readNormalizedShape('rmsNorm', normalizedShape), weight, null)
+  const layout = lastLayout(x, dims.length, eps)
+  if (isFused(layout)) return normalised('rmsNorm', [x, weight ?? null, null], layout)
   return scope(() => scaled(mul(x, inverseLength(x, dims, eps)), weight, null))
 }
 
@@ -149,7 +170,7 @@ export function groupNorm(x: Tensor, groups: number, weight?: Tensor | null, bia
   if (((N * C) / groups) * sizeOf(x.shape.slice(2)) === 1) {
     throw new ShapeError('groupNorm', 'a group needs more than one value; those of the input have one', [input])
   }
-  return scope(() => byGroups(x, [groups, C / groups], weight, bias, eps))
+  return scope(() => byGroups('groupNorm', x, [groups, C / groups], weight, bias, eps))
 }
 
 /**
@@ -169,5 +190,5 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
   if (sizeOf(x.shape.slice(2)) === 1) {
     throw new ShapeError('instanceNorm', 'a channel needs more than one value; those of the input have one', [input])
   }
-  return scope(() => byGroups(x, [C, 1], weight, bias, eps))
+  return scope(() => byGroups('instanceNorm', x, [C, 1], weight, bias, eps))
 }

@@ -10,6 +10,7 @@ import { scope } from '../tensor/scope.ts'
 import { dimensionOf, type Shape, ShapeError, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { slice } from './copy.ts'
+import { emitFill } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
 import {
   groupsFor,
@@ -28,6 +29,7 @@ const rowsBack = file.entry('rows_back')
 const rowsBackInFours = file.entry('rows_back_4')
 const elements = file.entry('elements')
 const elementsBack = file.entry('elements_back')
+const scatter = file.entry('scatter')
 const oneHotRows = file.entry('one_hot')
 const sortBlocks = file.entry('sort_blocks')
 const merge = file.entry('merge')
@@ -38,6 +40,10 @@ const BLOCK = 256
 const NAN_BITS = 0x7fc00000
 /** What an int32 tensor has in the place of NaN: an index that no tensor has. */
 const LEAST = 0x80000000
+/** Rows from which on a gradient is worth two dispatches: zeros everywhere, then what the index names. */
+const WORTH_A_FILL = 16
+/** Indices that one thread goes through, at most. */
+const LONGEST_SCATTER = 4096
 /** No index counts for nothing. */
 const NO_PADDING = -1
 
@@ -234,13 +240,14 @@ const gatherOp: Op<readonly [Tensor, Tensor], Gathered> = {
     // In a list, every element is a row: there may be many of them, and as many indices.
     if (sizes.O === 1 && sizes.I === 1) emitRowsBack(gpu, dy, index!, sizes, skipped ?? NO_PADDING, dx)
     else if (dx.size > 0) {
-      const bindings = {
-        params: paramsOf(dx.size, sizes, index!, skipping(skipped)),
-        index: index!.storage,
-        dy: dy.storage,
-        dx: dx.storage,
-      }
-      gpu.emit(elementsBack, bindings, groupsFor(dx.size))
+      const { O, R, J, I } = sizes
+      // The one looks through all indices for each element, the other goes through them once, with a thread for each o and i.
+      const once = R > WORTH_A_FILL && J <= LONGEST_SCATTER
+      const threads = once ? O * I : dx.size
+      const params = paramsOf(threads, sizes, index!, skipping(skipped))
+      const bindings = { params, index: index!.storage, dy: dy.storage, dx: dx.storage }
+      if (once) emitFill(dx, 0)
+      gpu.emit(once ? scatter : elementsBack, bindings, groupsFor(threads))
     }
     return [dx]
   },

@@ -235,6 +235,7 @@ describe('ImageBatches', () => {
       ['linear', (batch) => linear(logits(batch), logits(batch))],
       ['linear', (batch) => linear(each(batch), ones)],
       ['sub', (batch) => sub(ones, each(batch))],
+      ['select along dim 0', (batch) => three(batch).select(0, 1)],
       ['flip along dim 0', (batch) => logits(batch).flip(0)],
       ['indexSelect along dim 0', (batch) => logits(batch).indexSelect(0, order)],
       ['gather along dim 0', (batch) => three(batch).gather(0, order.reshape([3, 1]))],

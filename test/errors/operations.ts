@@ -8,6 +8,7 @@ import {
   conv2d,
   conv2dReluMaxPool2d,
   convTranspose2d,
+  eq,
   gelu,
   groupNorm,
   instanceNorm,
@@ -38,6 +39,12 @@ const zeros = (...shape: Shape) => tensor(new Float32Array(sizeOf(shape)), shape
 export const operations: Area = {
   title: 'Operations',
   refusals: [
+    {
+      title: 'eq, ne, lt, le, gt, ge: a number beside integers that they can not be',
+      error: 'RangeError',
+      text: 'eq: the number beside integers must be a whole one of 32 bits, not 0.5',
+      run: () => eq(tensor(Int32Array.of(1)), 0.5),
+    },
     {
       title: 'operations, methods, layers, optimizers, fit and others: an argument too many',
       error: 'TypeError',

@@ -474,6 +474,137 @@ fn update(
 }
 `
 
+export const avg_pool2d = `// avg_pool2d: the mean of each window, where windows lie side by side without gaps or padding.
+//
+//   out[p, oh, ow] = Σ x[p, oh·KH + ky, ow·KW + kx] / (KH·KW)
+//   dx[p, h, w] = dy[p, h / KH, w / KW] / (KH·KW), or 0 beyond the last window
+//
+//   x, dx    [planes, H, W]
+//   out, dy  [planes, OH, OW]
+//
+// Sums are of rows, and of these. Windows are taken in strips: STRIP neighbours of a row, fewer at its end; a strip costs two
+// divisions.
+//
+// forward, backward    One thread takes a strip of windows; the last of a row, and those of the last row, take what is beyond.
+// forward_pairs, backward_pairs  The same of windows of 2 x 2, where W is even: cells are taken by twos.
+
+struct Params {
+  planes: u32,
+  H: u32, W: u32,
+  OH: u32, OW: u32,
+  KH: u32, KW: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> x_pairs: array<vec2f>; // x
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx_pairs: array<vec2f>; // dx
+
+override WG: u32 = 64u;
+const STRIP: u32 = 8u;
+
+// The windows of one thread.
+struct Strip {
+  row: u32, // of windows, counted over all planes; none if beyond the last
+  plane: u32,
+  oh: u32,
+  first: u32, end: u32, // ow
+}
+
+fn strip_of(group: vec3u, groups: vec3u, local: u32) -> Strip {
+  let strips = (params.OW + STRIP - 1u) / STRIP; // of a row
+  let i = (group.y * groups.x + group.x) * WG + local;
+  let row = i / strips;
+  let first = (i - row * strips) * STRIP;
+  let plane = row / params.OH;
+  let in_range = row < params.planes * params.OH;
+  return Strip(row, plane, row - plane * params.OH, first, select(first, min(first + STRIP, params.OW), in_range));
+}
+
+fn count() -> f32 { return f32(params.KH * params.KW); }
+
+@compute @workgroup_size(WG)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = strip_of(group, groups, local);
+  let top = (s.plane * params.H + s.oh * params.KH) * params.W;
+  for (var ow = s.first; ow < s.end; ow++) {
+    var sum = 0.0;
+    for (var ky = 0u; ky < params.KH; ky++) {
+      let first = top + ky * params.W + ow * params.KW;
+      var of_row = 0.0;
+      for (var i = first; i < first + params.KW; i++) { of_row += x[i]; }
+      sum += of_row;
+    }
+    out[s.row * params.OW + ow] = sum / count();
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forward_pairs(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = strip_of(group, groups, local);
+  let upper = (s.plane * params.H + 2 * s.oh) * params.OW; // W is 2·OW
+  for (var ow = s.first; ow < s.end; ow++) {
+    let both = x_pairs[upper + ow] + x_pairs[upper + params.OW + ow];
+    out[s.row * params.OW + ow] = (both.x + both.y) / 4.0;
+  }
+}
+
+// After the last row of windows a strip takes the rows below, too.
+fn last_row(s: Strip) -> u32 {
+  return select((s.oh + 1u) * params.KH, params.H, s.oh + 1u == params.OH);
+}
+
+@compute @workgroup_size(WG)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = strip_of(group, groups, local);
+  let plane = s.plane * params.H;
+  for (var ow = s.first; ow < s.end; ow++) {
+    let g = dy[s.row * params.OW + ow] / count();
+    let right = (ow + 1u) * params.KW;
+    let end = select(right, params.W, ow + 1u == params.OW);
+    for (var h = s.oh * params.KH; h < last_row(s); h++) {
+      let below = h >= params.OH * params.KH;
+      for (var w = ow * params.KW; w < end; w++) {
+        dx[(plane + h) * params.W + w] = select(g, 0.0, below || w >= right);
+      }
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward_pairs(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let s = strip_of(group, groups, local);
+  let upper = (s.plane * params.H + 2 * s.oh) * params.OW;
+  for (var ow = s.first; ow < s.end; ow++) {
+    let g = vec2f(dy[s.row * params.OW + ow] / 4.0);
+    dx_pairs[upper + ow] = g;
+    dx_pairs[upper + params.OW + ow] = g;
+  }
+  // Below the last window there may be one row.
+  if (params.H == 2 * params.OH || s.oh + 1 < params.OH) { return; }
+  for (var ow = s.first; ow < s.end; ow++) { dx_pairs[upper + 2 * params.OW + ow] = vec2f(); }
+}
+`
+
 export const batch_norm = `// batch_norm: normalises each channel by the mean and the variance of its values, those of the batch or running ones.
 //
 //   out[n, c, s] = (x[n, c, s] - mean[c]) * scale[c] * weight[c] + bias[c],   scale[c] = 1 / sqrt(var[c] + eps)
@@ -862,6 +993,7 @@ export const binary = `// binary: one function of two tensors, element by elemen
 //
 //   forward     out[i] = f(a[i], b[i])            where: c[i] != 0 ? a[i] : b[i]
 //   compare     out[i] = 1 or 0, in bytes
+//   compare_integers  as compare, of int32 or bytes
 //   backward_a  out[i] = dy[i] * df/da
 //   backward_b  out[i] = dy[i] * df/db
 //
@@ -869,13 +1001,15 @@ export const binary = `// binary: one function of two tensors, element by elemen
 //   a, b, c  RANK 0: as out, flat, the same shape. RANK 1 to 8: the element at i is found by the sizes n0 (the last
 //            dimension), n1, … and a stride for each, 0 where the tensor is broadcast
 //   bytes    as words of four; c, the condition of where, has bytes too
+//   left, right  a and b of compare_integers: int32, or bytes as words of four where BYTES_LEFT, BYTES_RIGHT is 1
 //
-// NUMBER 1: a is params.number; 2: b is. One thread computes PER elements. NaN in a or b gives a NaN of the same bits; a
+// NUMBER 1: a is params.number, of integers params.whole; 2: b is. One thread computes PER elements. NaN in a or b gives a NaN of the same bits; a
 // comparison with it is false, \`ne\` true. Equal elements share the gradient of maximum and minimum by halves.
 
 struct Params {
   size: u32,
   number: f32,
+  whole: i32,
   n0: u32,
   n1: u32,
   n2: u32,
@@ -917,12 +1051,16 @@ struct Params {
 @group(0) @binding(4) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> bytes: array<u32>;
+@group(0) @binding(7) var<storage, read> left: array<u32>;
+@group(0) @binding(8) var<storage, read> right: array<u32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const OP: u32 = 0u; // tune
 const RANK: u32 = 0u; // tune
 const NUMBER: u32 = 0u; // tune
+const BYTES_LEFT: u32 = 0u; // tune
+const BYTES_RIGHT: u32 = 0u; // tune
 
 const ADD: u32 = 0u;
 const SUB: u32 = 1u;
@@ -1049,6 +1187,17 @@ fn value(v: f32, w: f32, chosen: bool) -> f32 {
 
 fn holds(v: f32, w: f32) -> bool {
   if (is_nan(v) || is_nan(w)) { return OP == NE; }
+  switch OP {
+    case EQ: { return v == w; }
+    case NE: { return v != w; }
+    case LT: { return v < w; }
+    case LE: { return v <= w; }
+    case GT: { return v > w; }
+    default: { return v >= w; }
+  }
+}
+
+fn holds_of_integers(v: i32, w: i32) -> bool {
   switch OP {
     case EQ: { return v == w; }
     case NE: { return v != w; }
@@ -1193,6 +1342,39 @@ fn compare(
       holds(v.a.x, v.b.x), holds(v.a.y, v.b.y), holds(v.a.z, v.b.z), holds(v.a.w, v.b.w),
     ));
     bytes[i] = truth.x | (truth.y << 8u) | (truth.z << 16u) | (truth.w << 24u);
+  }
+}
+
+fn left_at(j: u32) -> i32 {
+  if (BYTES_LEFT == 1u) { return i32((left[j >> 2u] >> (8u * (j & 3u))) & 0xffu); }
+  return bitcast<i32>(left[j]);
+}
+
+fn right_at(j: u32) -> i32 {
+  if (BYTES_RIGHT == 1u) { return i32((right[j >> 2u] >> (8u * (j & 3u))) & 0xffu); }
+  return bitcast<i32>(right[j]);
+}
+
+@compute @workgroup_size(WG)
+fn compare_integers(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = first_vector(group, groups, local);
+  for (var i = start; i < min(start + WG * (PER / 4), (params.size + 3) / 4); i += WG) {
+    var word = 0u;
+    for (var k = 0u; k < 4u; k++) {
+      let e = min(4u * i + k, params.size - 1u);
+      var at = vec3u(e);
+      if (RANK > 0u) { at = places(e); }
+      var v = params.whole;
+      var w = params.whole;
+      if (NUMBER != 1u) { v = left_at(at.x); }
+      if (NUMBER != 2u) { w = right_at(at.y); }
+      word |= select(0u, 1u, holds_of_integers(v, w)) << (8u * k);
+    }
+    bytes[i] = word;
   }
 }
 
@@ -4671,6 +4853,194 @@ fn step(
 }
 `
 
+export const losses = `// losses: how far each number of an input x is from its target t, chosen by OP; sums of these, and their gradients.
+//
+//   d = x - t                                              the loss, and its derivative by x
+//   MSE              d²                                    2·d
+//   L1               |d|                                   the sign of d
+//   SMOOTH_L1        s·(d - s·option/2)                    s = d / option, from -1 to 1
+//   HUBER            s·(d - s/2)                           s = d, from -option to option
+//   BCE_WITH_LOGITS  (1-t)·softplus(x) + t·softplus(-x)    (1-t)·sigmoid(x) - t·sigmoid(-x);  by t: softplus(-x) - softplus(x)
+//
+//   terms      out[i] = loss(x[i], t[i])
+//   sums       partial[k] = Σ loss over TERMS vectors, WG apart; what adds them up is not here
+//   gradients  out[i] = g · derivative, by x or, where OF_TARGET = 1, by t;  g = dy[i], or dy[0] / by where each = 0
+//
+//   x, t, dy, out  [size], any shape, flat, as vectors of four; a tensor's memory ends with a whole vector
+//   partial        [threads]
+//
+// terms, gradients: one thread takes PER elements. A change of TERMS changes bits. NaN gives NaN; nothing depends on how an adapter
+// compares it.
+
+struct Params {
+  size: u32,
+  each: u32,
+  by: f32,
+  option: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> t: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> partial: array<f32>;
+
+override WG: u32 = 64u;
+const PER: u32 = 16u; // tune
+const TERMS: u32 = 16u;
+const OF_TARGET: u32 = 0u; // tune
+
+const OP: u32 = 0u; // tune
+const MSE: u32 = 0u;
+const L1: u32 = 1u;
+const SMOOTH_L1: u32 = 2u;
+const HUBER: u32 = 3u;
+
+const INFINITY_BITS: u32 = 0x7f800000u;
+const SIGN: u32 = 0x80000000u;
+// exp(-VANISHED) is 0 in float32: no driver meets a larger argument.
+const VANISHED: f32 = 128.0;
+
+fn size_bits(v: vec4f) -> vec4u {
+  return bitcast<vec4u>(v) & vec4u(~SIGN);
+}
+
+// v, from -most to most.
+fn within(v: vec4f, most: f32) -> vec4f {
+  return select(clamp(v, vec4f(-most), vec4f(most)), v, size_bits(v) > vec4u(INFINITY_BITS));
+}
+
+// 1 with the sign of v; 0 where v is 0, NaN where it is NaN.
+fn sign_of(v: vec4f) -> vec4f {
+  let bits = size_bits(v);
+  let ones = bitcast<vec4f>(bitcast<vec4u>(vec4f(1.0)) | (bitcast<vec4u>(v) & vec4u(SIGN)));
+  return select(ones, v, (bits == vec4u()) | (bits > vec4u(INFINITY_BITS)));
+}
+
+// exp(-|v|)
+fn decay(v: vec4f) -> vec4f {
+  return exp(-min(abs(v), vec4f(VANISHED)));
+}
+
+// log(1 + e) for e from 0 to 1; near 0 by 2 artanh(e / (2 + e)), whose series is cut at 2^-28 of the sum.
+fn log_of_one_and(e: vec4f) -> vec4f {
+  let s = e / (2.0 + e);
+  let q = s * s;
+  let near = 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q / 9.0))));
+  return select(log(1.0 + e), near, e < vec4f(0.4142135));
+}
+
+// made, or v where that is NaN.
+fn or_nan(made: vec4f, v: vec4f) -> vec4f {
+  return select(made, v, size_bits(v) > vec4u(INFINITY_BITS));
+}
+
+fn distance_at(i: u32) -> vec4f {
+  return x[i] - t[i];
+}
+
+// What a loss of the distance changes by with it.
+fn slope(d: vec4f) -> vec4f {
+  switch OP {
+    case MSE: { return 2.0 * d; }
+    case L1: { return sign_of(d); }
+    case SMOOTH_L1: { return within(d / params.option, 1.0); }
+    default: { return within(d, params.option); }
+  }
+}
+
+fn loss_at(i: u32) -> vec4f {
+  if (OP > HUBER) {
+    let v = x[i];
+    let l = log_of_one_and(decay(v));
+    return (1.0 - t[i]) * or_nan(max(v, vec4f()) + l, v) + t[i] * or_nan(max(-v, vec4f()) + l, v);
+  }
+  let d = distance_at(i);
+  let s = slope(d);
+  switch OP {
+    case MSE: { return d * d; }
+    case L1: { return bitcast<vec4f>(size_bits(d)); }
+    case SMOOTH_L1: { return s * (d - s * (params.option / 2.0)); }
+    default: { return s * (d - s * 0.5); }
+  }
+}
+
+fn gradient_at(i: u32, g: vec4f) -> vec4f {
+  if (OP > HUBER) {
+    let v = x[i];
+    let e = decay(v);
+    if (OF_TARGET == 1) {
+      let l = log_of_one_and(e);
+      return g * or_nan(max(-v, vec4f()) + l, v) - g * or_nan(max(v, vec4f()) + l, v);
+    }
+    let large = 1.0 / (1.0 + e);
+    let small = e / (1.0 + e);
+    let right = v >= vec4f();
+    let up = or_nan(select(small, large, right), v);
+    let down = or_nan(select(large, small, right), v);
+    return g * ((1.0 - t[i]) * up) - g * (t[i] * down);
+  }
+  let made = g * slope(distance_at(i));
+  return select(made, -made, OF_TARGET == 1);
+}
+
+fn vectors() -> u32 { return (params.size + 3u) / 4u; }
+
+// Which of four elements there are.
+fn inside(i: u32) -> vec4<bool> { return 4 * i + vec4u(0, 1, 2, 3) < vec4u(params.size); }
+
+fn thread(group: vec3u, groups: vec3u) -> u32 { return (group.y * groups.x + group.x) * WG; }
+
+@compute @workgroup_size(WG)
+fn terms(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let start = thread(group, groups) * (PER / 4) + local;
+  for (var i = start; i < min(start + WG * (PER / 4), vectors()); i += WG) {
+    let made = loss_at(i);
+    if (4 * i + 4 <= params.size) { out[i] = made; } else { out[i] = select(out[i], made, inside(i)); }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn sums(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let first = thread(group, groups);
+  let start = first * TERMS + local;
+  if (start >= vectors()) { return; }
+  var sum = vec4f();
+  for (var i = start; i < min(start + WG * TERMS, vectors()); i += WG) {
+    var made = loss_at(i);
+    if (4 * i + 4 > params.size) { made = select(vec4f(), made, inside(i)); }
+    sum += made;
+  }
+  let pairs = sum.xy + sum.zw;
+  partial[first + local] = pairs.x + pairs.y;
+}
+
+@compute @workgroup_size(WG)
+fn gradients(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  var g = vec4f(dy[0].x);
+  if (params.by != 1.0) { g /= params.by; }
+  let start = thread(group, groups) * (PER / 4) + local;
+  for (var i = start; i < min(start + WG * (PER / 4), vectors()); i += WG) {
+    if (params.each == 1) { g = dy[i]; }
+    let made = gradient_at(i, g);
+    if (4 * i + 4 <= params.size) { out[i] = made; } else { out[i] = select(out[i], made, inside(i)); }
+  }
+}
+`
+
 export const matmul = `// matmul: out = op(a) * op(b), row-major, k in ascending order.
 // A dispatch adds up \`count\` k from k0 on; with more = 1 their sums are added to what out holds.
 //
@@ -5278,6 +5648,392 @@ fn step(
     bad_p = bad_p || not_finite(parameter);
   }
   note_row(row, false, bad_p);
+}
+`
+
+export const norm = `// norm: each row normalised by its own mean and variance, or by its own mean square, and then scaled by channels.
+//
+//   x [N, G, K, S]: a row is the D = K·S elements of an n and a g, of K channels; there are G·K channels c
+//   mean = Σ x / D,  scale = 1 / sqrt(Σ (x - mean)² / D + eps);  where CENTRED = 0 the mean is 0
+//   xhat = (x - mean) · scale                                     out = xhat · weight[c] + bias[c]
+//   with h = dy · weight[c]:  dx = scale · (h - Σ h / D - xhat · Σ h·xhat / D);  where CENTRED = 0 without Σ h / D
+//   dbias[c] = Σ dy,  dweight[c] = Σ dy · xhat
+//
+//   x, out, dy, dx         [N, G, K, S]
+//   weight, bias, dweight, dbias  [G, K]
+//   stats                  [N, G]
+//   partial                [blocks of 32 n, G, K, lanes]
+//
+// A large mean has a large rounding error. So it is two numbers: a mean, and the mean of the distances from it.
+// A change of GROUP, ROWS_PER_BLOCK or BLOCKS changes bits.
+//
+// thread_forward, thread_backward  One thread takes one row, in order.
+// forward, backward  One workgroup takes one row of whole vectors of four: each thread every GROUP-th of them, in order, then the
+//                    threads' sums in order.
+// lane_sums          partial. A thread takes one lane of a channel in a block: every lanes-th place of a row, row by row.
+// column_sums        The same of four channels that are neighbours, where S = 1.
+// add_up             dweight, dbias. One thread takes one channel: the lanes in order, BLOCKS blocks in order, and these sums.
+
+struct Params {
+  N: u32,
+  G: u32,
+  K: u32,
+  S: u32,
+  D: u32,
+  lanes: u32,
+  hasWeight: u32, // 0 for a weight of 1
+  hasBias: u32,   // 0 for a bias of 0
+  eps: f32,
+}
+
+struct Stats {
+  mean: f32,
+  rest: f32, // mean + rest is the mean
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> x_4: array<vec4f>; // x
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read> dy_4: array<vec4f>; // dy
+@group(0) @binding(5) var<storage, read> weight: array<f32>;
+@group(0) @binding(6) var<storage, read> weight_4: array<vec4f>; // weight
+@group(0) @binding(7) var<storage, read> bias: array<f32>;
+@group(0) @binding(8) var<storage, read> bias_4: array<vec4f>; // bias
+@group(0) @binding(9) var<storage, read_write> out: array<f32>;
+@group(0) @binding(10) var<storage, read_write> out_4: array<vec4f>; // out
+@group(0) @binding(11) var<storage, read_write> stats_out: array<Stats>;
+@group(0) @binding(12) var<storage, read> stats: array<Stats>;
+@group(0) @binding(13) var<storage, read_write> partial_out: array<vec2f>; // of dbias, of dweight
+@group(0) @binding(14) var<storage, read_write> partial_4: array<vec4f>; // partial_out
+@group(0) @binding(15) var<storage, read> partial: array<vec2f>;
+@group(0) @binding(16) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(17) var<storage, read_write> dbias: array<f32>;
+
+override WG: u32 = 64u;
+const GROUP: u32 = 16u; // on drivers for the processor a barrier costs something for every eight threads
+const ROWS_PER_BLOCK: u32 = 32u;
+const BLOCKS: u32 = 256u;
+
+const CENTRED: u32 = 1u; // tune
+
+// How weights lie along a row: a vector of four for a vector, one for a vector (S is a multiple of four), or anyhow.
+const WEIGHTS: u32 = 0u; // tune
+const IN_ORDER: u32 = 0u;
+const TOGETHER: u32 = 1u;
+
+const INFINITY_BITS: u32 = 0x7f800000u;
+const NAN_BITS: u32 = 0x7fc00000u;
+const SIGN: u32 = 0x80000000u;
+
+var<workgroup> sums: array<f32, GROUP>;
+var<workgroup> sums_2: array<f32, GROUP>;
+
+// What the compiler cannot see coming: constants may be neither infinite nor NaN. D is below 2^31.
+fn of_bits(bits: u32) -> f32 {
+  return bitcast<f32>(bits | (params.D & SIGN));
+}
+
+// 1 / sqrt(v) of numbers from 0 on: an adapter may make that of 0, of an infinity and of NaN anything.
+fn inverse_root(v: f32) -> f32 {
+  let bits = bitcast<u32>(v) & ~SIGN;
+  if (bits > INFINITY_BITS) { return v; }
+  if (bits == INFINITY_BITS) { return 0.0; }
+  if (bits == 0u) { return of_bits(INFINITY_BITS); }
+  return inverseSqrt(v);
+}
+
+fn scale_of(squares: f32) -> f32 {
+  return inverse_root(squares / f32(params.D) + params.eps);
+}
+
+// Σ h / D and Σ h·xhat / D. An infinity in the one would leave some of a centred row finite: all of it has no number.
+fn means_of(total: vec2f) -> vec2f {
+  if (CENTRED == 0) { return vec2f(0.0, total.y / f32(params.D)); }
+  let bits = bitcast<vec2u>(total) & vec2u(~SIGN);
+  if (any(bits >= vec2u(INFINITY_BITS))) { return vec2f(of_bits(NAN_BITS)); }
+  return total / f32(params.D);
+}
+
+fn thread(group: vec3u, groups: vec3u, local: u32) -> u32 {
+  return (group.y * groups.x + group.x) * WG + local;
+}
+
+// What a channel's elements are multiplied with.
+fn factor(c: u32) -> f32 {
+  if (params.hasWeight == 1) { return weight[c]; }
+  return 1.0;
+}
+
+fn shift(c: u32) -> f32 {
+  if (params.hasBias == 1) { return bias[c]; }
+  return 0.0;
+}
+
+@compute @workgroup_size(WG)
+fn thread_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = thread(group, groups, local);
+  if (row >= params.N * params.G) { return; }
+  let start = row * params.D;
+  let end = start + params.D;
+  var stat = Stats();
+  if (CENTRED == 1) {
+    for (var i = start; i < end; i++) { stat.mean += x[i]; }
+    stat.mean /= f32(params.D);
+    for (var i = start; i < end; i++) { stat.rest += x[i] - stat.mean; }
+    stat.rest /= f32(params.D);
+  }
+  var squares = 0.0;
+  for (var i = start; i < end; i++) {
+    let d = x[i] - stat.mean - stat.rest;
+    squares += d * d;
+  }
+  stat.scale = scale_of(squares);
+  stats_out[row] = stat;
+  let c = row % params.G * params.K;
+  for (var k = 0u; k < params.K; k++) {
+    let by = factor(c + k);
+    let more = shift(c + k);
+    for (var i = start + k * params.S; i < start + (k + 1u) * params.S; i++) {
+      out[i] = (x[i] - stat.mean - stat.rest) * stat.scale * by + more;
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn thread_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = thread(group, groups, local);
+  if (row >= params.N * params.G) { return; }
+  let start = row * params.D;
+  let stat = stats[row];
+  let c = row % params.G * params.K;
+  var total = vec2f();
+  for (var k = 0u; k < params.K; k++) {
+    let by = factor(c + k);
+    for (var i = start + k * params.S; i < start + (k + 1u) * params.S; i++) {
+      let h = dy[i] * by;
+      total += vec2f(h, h * ((x[i] - stat.mean - stat.rest) * stat.scale));
+    }
+  }
+  let means = means_of(total);
+  for (var k = 0u; k < params.K; k++) {
+    let by = factor(c + k);
+    for (var i = start + k * params.S; i < start + (k + 1u) * params.S; i++) {
+      let xhat = (x[i] - stat.mean - stat.rest) * stat.scale;
+      out[i] = stat.scale * (dy[i] * by - means.x - xhat * means.y);
+    }
+  }
+}
+
+fn sum_of_four(v: vec4f) -> f32 {
+  let pairs = v.xy + v.zw;
+  return pairs.x + pairs.y;
+}
+
+// The sum of what all threads have, for all of them: on drivers for the processor a barrier costs as much as many loads from
+// constant places.
+fn total_of(own: vec4f, local: u32) -> f32 {
+  sums[local] = sum_of_four(own);
+  workgroupBarrier();
+  var all = vec4f();
+  for (var i = 0u; i < GROUP; i += 4) { all += vec4f(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]); }
+  workgroupBarrier(); // every thread has read them
+  return sum_of_four(all);
+}
+
+fn totals_of(h: vec4f, products: vec4f, local: u32) -> vec2f {
+  sums[local] = sum_of_four(h);
+  sums_2[local] = sum_of_four(products);
+  workgroupBarrier();
+  var all = vec4f();
+  var all_2 = vec4f();
+  for (var i = 0u; i < GROUP; i += 4) {
+    all += vec4f(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]);
+    all_2 += vec4f(sums_2[i], sums_2[i + 1], sums_2[i + 2], sums_2[i + 3]);
+  }
+  workgroupBarrier();
+  return vec2f(sum_of_four(all), sum_of_four(all_2));
+}
+
+// The channels of vector v of a row, the first of which is c.
+fn channels_of(c: u32, v: u32) -> vec4u {
+  if (WEIGHTS == TOGETHER) { return vec4u(c + 4 * v / params.S); }
+  return c + (4 * v + vec4u(0, 1, 2, 3)) / params.S;
+}
+
+fn factors(c: u32, v: u32) -> vec4f {
+  if (params.hasWeight == 0) { return vec4f(1.0); }
+  if (WEIGHTS == IN_ORDER) { return weight_4[c / 4 + v]; }
+  let at = channels_of(c, v);
+  if (WEIGHTS == TOGETHER) { return vec4f(weight[at.x]); }
+  return vec4f(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
+}
+
+fn shifts(c: u32, v: u32) -> vec4f {
+  if (params.hasBias == 0) { return vec4f(); }
+  if (WEIGHTS == IN_ORDER) { return bias_4[c / 4 + v]; }
+  let at = channels_of(c, v);
+  if (WEIGHTS == TOGETHER) { return vec4f(bias[at.x]); }
+  return vec4f(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+}
+
+// Where a row's vectors begin, and how many it has.
+struct Row {
+  first: u32,
+  count: u32,
+  c: u32,
+}
+
+fn row_at(row: u32) -> Row {
+  let vectors = params.D / 4;
+  return Row(row * vectors, vectors, row % params.G * params.K);
+}
+
+@compute @workgroup_size(GROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let number = group.y * groups.x + group.x;
+  if (number >= params.N * params.G) { return; }
+  let row = row_at(number);
+  let end = row.first + row.count;
+  var stat = Stats();
+  if (CENTRED == 1) {
+    var own = vec4f();
+    for (var i = row.first + local; i < end; i += GROUP) { own += x_4[i]; }
+    stat.mean = total_of(own, local) / f32(params.D);
+    own = vec4f();
+    for (var i = row.first + local; i < end; i += GROUP) { own += x_4[i] - stat.mean; }
+    stat.rest = total_of(own, local) / f32(params.D);
+  }
+  var own = vec4f();
+  for (var i = row.first + local; i < end; i += GROUP) {
+    let d = x_4[i] - stat.mean - stat.rest;
+    own += d * d;
+  }
+  stat.scale = scale_of(total_of(own, local));
+  if (local == 0) { stats_out[number] = stat; }
+  for (var v = local; v < row.count; v += GROUP) {
+    out_4[row.first + v] = xhat_at(row.first + v, stat) * factors(row.c, v) + shifts(row.c, v);
+  }
+}
+
+fn xhat_at(i: u32, stat: Stats) -> vec4f {
+  return (x_4[i] - stat.mean - stat.rest) * stat.scale;
+}
+
+@compute @workgroup_size(GROUP)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let number = group.y * groups.x + group.x;
+  if (number >= params.N * params.G) { return; }
+  let row = row_at(number);
+  let stat = stats[number];
+  var own = vec4f();
+  var products = vec4f();
+  for (var v = local; v < row.count; v += GROUP) {
+    let h = dy_4[row.first + v] * factors(row.c, v);
+    own += h;
+    products += h * xhat_at(row.first + v, stat);
+  }
+  let means = means_of(totals_of(own, products, local));
+  for (var v = local; v < row.count; v += GROUP) {
+    let h = dy_4[row.first + v] * factors(row.c, v);
+    out_4[row.first + v] = stat.scale * (h - means.x - xhat_at(row.first + v, stat) * means.y);
+  }
+}
+
+fn blocks() -> u32 {
+  return (params.N + ROWS_PER_BLOCK - 1u) / ROWS_PER_BLOCK;
+}
+
+@compute @workgroup_size(WG)
+fn lane_sums(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = thread(group, groups, local);
+  let channels = params.G * params.K;
+  if (i >= blocks() * channels * params.lanes) { return; }
+  let before = i / params.lanes;
+  let block = before / channels;
+  let c = before - block * channels;
+  let lane = i - before * params.lanes;
+  let g = c / params.K;
+  let first = block * ROWS_PER_BLOCK;
+  var sum = vec2f();
+  for (var n = first; n < min(first + ROWS_PER_BLOCK, params.N); n++) {
+    let stat = stats[n * params.G + g];
+    let row = (n * channels + c) * params.S;
+    for (var s = row + lane; s < row + params.S; s += params.lanes) {
+      let xhat = (x[s] - stat.mean - stat.rest) * stat.scale;
+      sum += vec2f(dy[s], dy[s] * xhat);
+    }
+  }
+  partial_out[i] = sum;
+}
+
+@compute @workgroup_size(WG)
+fn column_sums(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = thread(group, groups, local);
+  let columns = params.G * params.K / 4;
+  if (i >= blocks() * columns) { return; }
+  let block = i / columns;
+  let column = i - block * columns;
+  let g = 4 * column / params.K;
+  let first = block * ROWS_PER_BLOCK;
+  var of_bias = vec4f();
+  var of_weight = vec4f();
+  for (var n = first; n < min(first + ROWS_PER_BLOCK, params.N); n++) {
+    let at = n * columns + column;
+    of_bias += dy_4[at];
+    of_weight += dy_4[at] * xhat_at(at, stats[n * params.G + g]);
+  }
+  partial_4[2 * i] = vec4f(of_bias.x, of_weight.x, of_bias.y, of_weight.y);
+  partial_4[2 * i + 1] = vec4f(of_bias.z, of_weight.z, of_bias.w, of_weight.w);
+}
+
+@compute @workgroup_size(WG)
+fn add_up(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let c = thread(group, groups, local);
+  let channels = params.G * params.K;
+  if (c >= channels) { return; }
+  var total = vec2f();
+  for (var block = 0u; block < blocks(); ) {
+    var some = vec2f();
+    for (let stop = min(block + BLOCKS, blocks()); block < stop; block++) {
+      let first = (block * channels + c) * params.lanes;
+      var sum = vec2f();
+      for (var i = first; i < first + params.lanes; i++) { sum += partial[i]; }
+      some += sum;
+    }
+    total += some;
+  }
+  dbias[c] = total.x;
+  dweight[c] = total.y;
 }
 `
 
@@ -7466,6 +8222,7 @@ export const take = `// take: elements of a tensor at places that another tensor
 //   rows_4, rows_back_4     the same of vectors of four: I is counted in these
 //   elements       out[o, j, i] = x[o, index[o, j, i], i]                  out and index [O, J, I]
 //   elements_back  dx[o, r, i]  = Σ dy[o, j, i] over index[o, j, i] = r    in the order of j, 32 terms at a time
+//   scatter        the same, bit for bit, in a time that does not depend on R
 //   one_hot        out[j, i] = 1 where index[j] = i, else 0                out [J, I]: R is I
 //
 //   rows_back needs the index in order. Each entry of an order is a pair: an index, NONE where it counts for nothing, and its j.
@@ -7624,6 +8381,37 @@ fn elements_back(
     sum += part;
   }
   dx[e] = sum;
+}
+
+// Into dx, which is full of zeros.
+@compute @workgroup_size(WG)
+fn scatter(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let line = first_element(group, groups, local, 1);
+  if (line >= params.size) { return; }
+  let o = line / params.I;
+  let i = line - o * params.I;
+  let start = o * params.J * params.I + i;
+  for (var block = 0u; block < params.J; block += TERMS_PER_BLOCK) {
+    let end = min(block + TERMS_PER_BLOCK, params.J);
+    for (var j = block; j < end; j++) {
+      let r = index_at(start + j * params.I);
+      if (r >= params.R || is_skipped(r)) { continue; }
+      // The first of a block with an index adds up those of the others.
+      var before = block;
+      while (before < j && index_at(start + before * params.I) != r) { before++; }
+      if (before < j) { continue; }
+      var part = 0.0;
+      for (var k = j; k < end; k++) {
+        let at = start + k * params.I;
+        if (index_at(at) == r) { part += dy[at]; }
+      }
+      dx[(o * params.R + r) * params.I + i] += part;
+    }
+  }
 }
 
 @compute @workgroup_size(WG)

@@ -39,6 +39,7 @@ const CONFIGS = [
   { kernelSize: [3, 2], stride: [1, 2], padding: [1, 0] },
   { kernelSize: [3, 3], stride: [2, 2], padding: [1, 1] },
   { kernelSize: [1, 3], stride: [2, 4], padding: [0, 1] },
+  { kernelSize: [3, 2], stride: [3, 2], padding: [0, 0] },
 ] as const
 
 const of = (shape: number[], config: (typeof CONFIGS)[number], countIncludePad = true): PoolCase => {
@@ -100,6 +101,8 @@ const avgPool2dRow: Row<PoolCase> = {
   tiny: poolCases(5),
   fixed: {
     'windows side by side': of([3, 2, 7, 8], CONFIGS[0]),
+    'more windows than a strip': of([1, 2, 4, 38], CONFIGS[0]),
+    'cells left over': of([2, 2, 8, 19], CONFIGS[4]),
     'windows that overlap, into the padding': of([2, 3, 9, 8], CONFIGS[2]),
     'padding that does not count': of([2, 3, 9, 8], CONFIGS[2], false),
     'windows apart': of([1, 2, 5, 11], CONFIGS[3], false),

@@ -96,6 +96,74 @@ describe('pow', () => {
   })
 })
 
+describe('comparisons of integers', () => {
+  const OPERATIONS = [
+    ['eq', library.eq, (a: number, b: number) => a === b],
+    ['ne', library.ne, (a: number, b: number) => a !== b],
+    ['lt', library.lt, (a: number, b: number) => a < b],
+    ['le', library.le, (a: number, b: number) => a <= b],
+    ['gt', library.gt, (a: number, b: number) => a > b],
+    ['ge', library.ge, (a: number, b: number) => a >= b],
+  ] as const
+  /** Among them pairs that float32 does not tell apart, and the bits of NaN, infinities and the smallest numbers of float32. */
+  const WHOLE = [0, 1, -1, 2, 255, 2 ** 24, 2 ** 24 + 1, 0x7fc00000, 0x7f800000, -0x800000, 2 ** 31 - 1, -(2 ** 31)]
+  const whole = Int32Array.from(WHOLE.flatMap((a) => WHOLE.map(() => a)))
+  const others = Int32Array.from(WHOLE.flatMap(() => WHOLE))
+  const bytes = (list: Int32Array) => Uint8Array.from(list, (n) => n & 0xff)
+  const bits = async (t: library.Tensor) => [t.dtype, ...t.shape, ...(await t.data())]
+
+  it.each(OPERATIONS)('%s is exact: int32, bytes, one of each, a number', async (_, compare, holds) => {
+    for (const [a, b] of [
+      [whole, others],
+      [bytes(whole), bytes(others)],
+      [whole, bytes(others)],
+      [bytes(whole), others],
+    ] as const) {
+      for (const n of [1, 2, 3, 5, 144]) {
+        const [x, y] = [a.subarray(0, n), b.subarray(0, n)]
+        const want = [...x].map((v, i) => Number(holds(v, y[i]!)))
+        expect(await bits(compare(tensor(x), tensor(y)))).toEqual(['uint8', n, ...want])
+      }
+    }
+    for (const n of WHOLE) {
+      const own = Int32Array.from(WHOLE)
+      expect(await bits(compare(tensor(own), n))).toEqual(['uint8', 12, ...WHOLE.map((v) => Number(holds(v, n)))])
+      expect(await bits(compare(n, tensor(own)))).toEqual(['uint8', 12, ...WHOLE.map((v) => Number(holds(n, v)))])
+    }
+  })
+
+  it('broadcast, and have the same bits captured', async () => {
+    const [a, b] = [Int32Array.from([0, 1, 2, 3, 4, 5]), Uint8Array.of(0, 4)]
+    const [x, y] = [tensor(a, [2, 3]), tensor(b, [2, 1])]
+    const want = ['uint8', 2, 3, 1, 0, 0, 0, 1, 0]
+    expect(await bits(library.eq(x, y))).toEqual(want)
+    const plan = library.capture(() => library.eq(x, y))
+    plan.run()
+    expect(await bits(plan.result)).toEqual(want)
+    plan.dispose()
+    expect(await bits(library.ne(tensor(new Int32Array(0), [0]), tensor(new Uint8Array(1))))).toEqual(['uint8', 0])
+  })
+
+  it('tell which predictions are right', async () => {
+    const logits = tensor([1, 3, 2, 5, 4, 0, 0, 0, 1], [3, 3])
+    const right = library.eq(library.argmax(logits, 1), tensor(Uint8Array.of(1, 2, 2)))
+    expect([...(await right.data())]).toEqual([1, 0, 1])
+  })
+
+  it('refuse floats beside integers, and numbers that are not integers of 32 bits', () => {
+    const [x, y] = [tensor(Int32Array.of(1, 2)), tensor([1, 2])]
+    expect(() => library.eq(x, y)).toThrow(new TypeError('eq: b must be int32 or uint8, it is float32'))
+    expect(() => library.lt(y, tensor(Uint8Array.of(1, 2)))).toThrow(
+      new TypeError('lt: a must be int32 or uint8, it is float32'),
+    )
+    for (const n of [0.5, 2 ** 31, Number.NaN]) {
+      const text = `eq: the number beside integers must be a whole one of 32 bits, not ${n}`
+      expect(() => library.eq(x, n)).toThrow(new RangeError(text))
+    }
+    expect(() => library.add(x, y)).toThrow('add: a must be float32, it is int32')
+  })
+})
+
 it('a tensor beside itself gets both gradients', async () => {
   const x = parameter([1, 2, 3], [3])
   library.mul(x, x).backward(tensor([1, 10, 100]))

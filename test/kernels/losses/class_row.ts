@@ -163,6 +163,12 @@ const labelTensor = (x: Tensor, given: ClassCase) => tensor(labelsOf(given), lab
 const fixedOf = (smoothing: number) => ({
   'weights, some labels ignored': of([70, 5], { weight: drawnWeight(5, 3), ignored: 3, smoothing }),
   'images of labels': of([3, 4, 5, 7], { ignored: 3, ignoreIndex: 2, smoothing, weight: [1, 0.5, 2, 1.5] }),
+  'many classes, some labels ignored': of([9, 20], {
+    ignored: 3,
+    ignoreIndex: 0,
+    smoothing,
+    weight: drawnWeight(20, 4),
+  }),
   'all ignored': of([4, 3], { ignored: 10, weight: [1, 2, 0.5], smoothing }),
   'no rows': of([0, 3], { weight: [1, 2, 0.5], smoothing, reduction: 'none' }),
 })

@@ -41,6 +41,14 @@ async function run(loss: (x: Tensor, t: Tensor) => Tensor, x: readonly number[],
 
 const none = { reduction: 'none' } as const
 
+describe('a sum of losses', () => {
+  it.each([4096, 4097, 9001])('is exact for integers, of %i elements', async (size) => {
+    const [x, t] = [fill(size, 1, 'smallInts'), fill(size, 2, 'smallInts')]
+    const loss = mseLoss(tensor(x, [size]), tensor(t, [size]), { reduction: 'sum' })
+    expect(await loss.item()).toBe(x.reduce((sum, v, i) => sum + (v - t[i]!) ** 2, 0))
+  })
+})
+
 describe('bceLoss', () => {
   it('cuts off its logarithms at −100, and its gradient at 1e12, as PyTorch does', async () => {
     const { out, dx, dt } = await run((x, t) => bceLoss(x, t, none), [0, 1, 1e-13, 0.25, 0, 1], [1, 0, 1, 1, 0, 1])

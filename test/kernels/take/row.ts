@@ -271,6 +271,7 @@ const gatherRow = rowOf({
   fixed: {
     'the logarithm of each label': { shape: [40, 10], dim: 1, of: [40, 1] },
     'in the middle': { shape: [3, 5, 4], dim: 1, of: [3, 70, 4] },
+    'in the middle of many rows': { shape: [3, 20, 4], dim: 1, of: [3, 70, 4] },
     'a smaller index': { shape: [4, 5, 3], dim: -2, of: [2, 7, 2], bytes: true },
     'a list': { shape: [9], dim: 0, of: [700] },
     none: { shape: [3, 4], dim: 1, of: [3, 0] },

@@ -89,6 +89,19 @@ describe('a gradient', () => {
     expect(first).toBe(inBlocks([...dy.slice(0, 150)].map((g, j) => (index[j] === 0 ? g : 0))))
   })
 
+  it('of gather has the same bits, however many rows there are', async () => {
+    const next = mulberry32(8)
+    const index = Int32Array.from({ length: 3 * 70 * 2 }, () => (next() % 9 === 0 ? -1 : next() % 13))
+    const dy = tensor(fill(index.length, 9, 'normal'), [3, 70, 2])
+    const bits = (R: number) => {
+      const x = parameter(new Float32Array(3 * R * 2), [3, R, 2])
+      gather(x, 1, unknown(...index).reshape([3, 70, 2])).backward(dy)
+      return bitsOf(slice(x.grad!, 1, 0, 13))
+    }
+    // Up to 16 rows, all indices are looked through for each element.
+    expect(await bits(17)).toEqual(await bits(16))
+  })
+
   it('has the same bits when other indices stand between', async () => {
     const dy = fill(40 * 4, 7, 'normal')
     const run = async (index: number[], gradient: Float32Array) => {

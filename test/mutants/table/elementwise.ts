@@ -10,6 +10,13 @@ const binary = mutantsOf('wgsl/binary.wgsl', tests.binary, [
     breaks: 'A comparison with NaN holds on some adapters.',
   },
   {
+    id: 'binary-integer-bytes',
+    in: 'right_at',
+    find: 'BYTES_RIGHT == 1u',
+    replace: 'BYTES_LEFT == 1u',
+    breaks: 'Labels in bytes are compared with int32 as if they were int32.',
+  },
+  {
     id: 'binary-together',
     find: '(params.n0 & 3u) == 0u',
     replace: '(params.n0 & 1u) == 0u',

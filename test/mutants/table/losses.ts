@@ -29,6 +29,85 @@ const taken = mutantsOf('wgsl/take.wgsl', tests.losses, [
     replace: 'index_at(at) == r',
     breaks: 'Labels that do not count have a gradient.',
   },
+  {
+    id: 'take-skip-scatter',
+    find: 'r >= params.R || is_skipped(r)',
+    replace: 'r >= params.R',
+    breaks: 'Labels that do not count have a gradient where there are many classes.',
+  },
+])
+
+const kernels = mutantsOf('wgsl/losses.wgsl', tests.losses, [
+  {
+    id: 'losses-huber-line',
+    in: 'loss_at',
+    find: 'd - s * 0.5',
+    replace: 'd',
+    breaks: 'The line does not meet the parabola.',
+  },
+  {
+    id: 'losses-smooth-line',
+    in: 'loss_at',
+    find: 's * (d - s * (params.option / 2.0))',
+    replace: 's * d',
+    breaks: 'The line does not meet the parabola.',
+  },
+  {
+    id: 'losses-clamp-nan',
+    in: 'within',
+    find: 'select(clamp(v, vec4f(-most), vec4f(most)), v, size_bits(v) > vec4u(INFINITY_BITS))',
+    replace: 'clamp(v, vec4f(-most), vec4f(most))',
+    breaks: 'A gradient that is NaN becomes a number on adapters whose min and max drop it.',
+  },
+  {
+    id: 'losses-sign-zero',
+    in: 'sign_of',
+    find: '(bits == vec4u()) | (bits > vec4u(INFINITY_BITS))',
+    replace: 'bits > vec4u(INFINITY_BITS)',
+    breaks: 'l1Loss has a slope where both are equal.',
+  },
+  {
+    id: 'losses-near',
+    in: 'log_of_one_and',
+    find: 'select(log(1.0 + e), near, e < vec4f(0.4142135))',
+    replace: 'log(1.0 + e)',
+    breaks: 'The loss of a logit far from 0 has few digits.',
+  },
+  {
+    id: 'losses-past-end',
+    in: 'sums',
+    find: 'if (4 * i + 4 > params.size) { made = select(vec4f(), made, inside(i)); }',
+    replace: '',
+    breaks: 'What lies behind the end is added.',
+  },
+  {
+    id: 'losses-later',
+    in: 'sums',
+    find: 'i += WG',
+    replace: 'i += WG * TERMS',
+    breaks: 'A thread adds one vector.',
+  },
+  {
+    id: 'losses-of-target',
+    in: 'gradient_at',
+    find: 'select(made, -made, OF_TARGET == 1)',
+    replace: 'made',
+    breaks: 'The target has the gradient of the input.',
+  },
+  {
+    id: 'losses-mean',
+    in: 'gradients',
+    find: 'if (params.by != 1.0) { g /= params.by; }',
+    replace: '',
+    breaks: 'The gradient of a mean is that of a sum.',
+  },
+  {
+    id: 'losses-each',
+    in: 'gradients',
+    find: 'if (params.each == 1) { g = dy[i]; }',
+    replace: '',
+    breaks: 'All elements have the gradient of the first.',
+  },
 ])
 
 const numbers = mutantsOf('src/kernels/losses.ts', tests.losses, [
@@ -37,13 +116,6 @@ const numbers = mutantsOf('src/kernels/losses.ts', tests.losses, [
     find: '!sameShape(input.shape, target.shape)',
     replace: 'input.shape.length > target.shape.length + 1',
     breaks: 'An input is compared with a target of another shape.',
-  },
-  {
-    id: 'losses-huber-line',
-    in: 'huberLoss',
-    find: 'sub(d, mul(s, 0.5))',
-    replace: 'd',
-    breaks: 'The line does not meet the parabola.',
   },
   {
     id: 'losses-bce-range',
@@ -92,4 +164,4 @@ const classes = mutantsOf('src/kernels/class_losses.ts', tests.losses, [
   },
 ])
 
-export const losses: Area = { title: 'Losses', mutants: [...labels, ...taken, ...numbers, ...classes] }
+export const losses: Area = { title: 'Losses', mutants: [...labels, ...taken, ...kernels, ...numbers, ...classes] }

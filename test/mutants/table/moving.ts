@@ -151,6 +151,27 @@ const joinedHost = mutantsOf('src/tensor/shape.ts', tests.copy, [
 
 const take = mutantsOf('wgsl/take.wgsl', tests.take, [
   {
+    id: 'take-scatter-first',
+    in: 'scatter',
+    find: 'if (before < j) { continue; }',
+    replace: '',
+    breaks: 'What several elements of a block are added to is added to once more for each.',
+  },
+  {
+    id: 'take-scatter-block',
+    in: 'scatter',
+    find: 'dx[(o * params.R + r) * params.I + i] += part;',
+    replace: 'dx[(o * params.R + r) * params.I + i] = part;',
+    breaks: 'Of several blocks the last counts.',
+  },
+  {
+    id: 'take-scatter-wrong',
+    in: 'scatter',
+    find: 'r >= params.R || is_skipped(r)',
+    replace: 'is_skipped(r)',
+    breaks: 'An index that is not there writes to another row, or behind the end.',
+  },
+  {
     id: 'take-index-byte',
     find: '(8 * (at % 4))',
     replace: '(24 - 8 * (at % 4))',
@@ -186,6 +207,7 @@ const take = mutantsOf('wgsl/take.wgsl', tests.take, [
   },
   {
     id: 'take-elements-back-row',
+    in: 'elements_back',
     find: 'index_at(at) == r',
     replace: 'index_at(at) <= r',
     breaks: 'Gradients of other rows are added.',

@@ -89,6 +89,79 @@ const rows = mutantsOf('wgsl/batch_norm.wgsl', tests.batchNorm, [
   },
 ])
 
+const fused = mutantsOf('wgsl/norm.wgsl', tests.norms, [
+  {
+    id: 'norm-near',
+    in: 'forward',
+    find: 'own += x_4[i] - stat.mean;',
+    replace: 'own += x_4[i] - x_4[i];',
+    breaks: 'The mean has the rounding errors of a long sum.',
+  },
+  {
+    id: 'norm-rest',
+    in: 'xhat_at',
+    find: 'x_4[i] - stat.mean - stat.rest',
+    replace: 'x_4[i] - stat.mean',
+    breaks: 'The mean has the rounding errors of a long sum where the elements are normalised.',
+  },
+  {
+    id: 'norm-last-thread',
+    in: 'total_of',
+    find: 'i < GROUP',
+    replace: 'i < GROUP - 4',
+    breaks: 'The last four threads do not count.',
+  },
+  {
+    id: 'norm-groups',
+    in: 'row_at',
+    find: 'row % params.G * params.K',
+    replace: '0u',
+    breaks: 'All groups have the weights of the first.',
+  },
+  {
+    id: 'norm-next-channel',
+    in: 'channels_of',
+    find: 'c + (4 * v + vec4u(0, 1, 2, 3)) / params.S',
+    replace: 'vec4u(c + 4 * v / params.S)',
+    breaks: 'A channel that begins within a vector has the weight of the one before.',
+  },
+  {
+    id: 'norm-last-block',
+    in: 'column_sums',
+    find: 'n < min(first + ROWS_PER_BLOCK, params.N)',
+    replace: 'n < first + ROWS_PER_BLOCK',
+    breaks: 'The last block reads rows that do not exist.',
+  },
+  {
+    id: 'norm-group-of-column',
+    in: 'column_sums',
+    find: 'let g = 4 * column / params.K;',
+    replace: 'let g = 0u;',
+    breaks: 'Every channel is normalised as those of the first group.',
+  },
+  {
+    id: 'norm-group-of-lane',
+    in: 'lane_sums',
+    find: 'let g = c / params.K;',
+    replace: 'let g = 0u;',
+    breaks: 'Every channel is normalised as those of the first group.',
+  },
+  {
+    id: 'norm-lanes',
+    in: 'add_up',
+    find: 'i < first + params.lanes',
+    replace: 'i < first + 1u',
+    breaks: 'One lane of each block counts in the gradients.',
+  },
+  {
+    id: 'norm-not-finite',
+    in: 'means_of',
+    find: 'any(bits >= vec2u(INFINITY_BITS))',
+    replace: 'false',
+    breaks: 'An infinity in the gradient leaves some of a row finite.',
+  },
+])
+
 const composed = mutantsOf('src/kernels/norms.ts', tests.norms, [
   {
     id: 'norms-near',
@@ -116,4 +189,7 @@ const composed = mutantsOf('src/kernels/norms.ts', tests.norms, [
   },
 ])
 
-export const norm: Area = { title: 'batchNorm and the other norms', mutants: [...kernel, ...rows, ...composed] }
+export const norm: Area = {
+  title: 'batchNorm and the other norms',
+  mutants: [...kernel, ...rows, ...fused, ...composed],
+}

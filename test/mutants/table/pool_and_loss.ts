@@ -109,6 +109,44 @@ const maxPool2d = mutantsOf('wgsl/max_pool2d.wgsl', tests.maxPool2d, [
   },
 ])
 
+const avgPool2d = mutantsOf('wgsl/avg_pool2d.wgsl', tests.avgPool2d, [
+  {
+    id: 'avg-pool-rows',
+    in: 'forward',
+    find: 'top + ky * params.W',
+    replace: 'top + ky * params.OW',
+    breaks: 'A window takes cells of other columns.',
+  },
+  {
+    id: 'avg-pool-beyond',
+    in: 'backward',
+    find: 'below || w >= right',
+    replace: 'below',
+    breaks: 'Cells to the right of the last window have a gradient.',
+  },
+  {
+    id: 'avg-pool-below',
+    in: 'backward',
+    find: 'below || w >= right',
+    replace: 'w >= right',
+    breaks: 'Cells below the last window have a gradient.',
+  },
+  {
+    id: 'avg-pool-pairs-below',
+    in: 'backward_pairs',
+    find: 'params.H == 2 * params.OH || s.oh + 1 < params.OH',
+    replace: 'true',
+    breaks: 'The row below the last window is not written.',
+  },
+  {
+    id: 'avg-pool-strip',
+    in: 'strip_of',
+    find: 'params.OH, first, select',
+    replace: 'params.OH, 0u, select',
+    breaks: 'Every strip begins with the first window.',
+  },
+])
+
 const maxPool2dHost = mutantsOf('src/kernels/max_pool2d.ts', tests.maxPool2d, [
   {
     id: 'max-pool2d-host-disjoint',
@@ -388,5 +426,5 @@ const crossEntropyHost = mutantsOf('src/kernels/cross_entropy.ts', tests.crossEn
 
 export const poolAndLoss: Area = {
   title: 'maxPool2d and crossEntropy',
-  mutants: [...maxPool2d, ...maxPool2dHost, ...crossEntropy, ...totals, ...crossEntropyHost],
+  mutants: [...maxPool2d, ...maxPool2dHost, ...avgPool2d, ...crossEntropy, ...totals, ...crossEntropyHost],
 }

@@ -17,7 +17,6 @@ export interface Layout {
 
 const plainSum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)
 const finite = (values: readonly number[]) => values.every(Number.isFinite)
-const doubled = ({ value, error }: Approx): Approx => ({ value: 2 * value, error: 2 * error })
 const meanOf = (terms: readonly Approx[], depth: number) => over(sumOf(terms, depth), exactly(terms.length))
 
 /**
@@ -68,25 +67,17 @@ function normalise(values: readonly number[], depth: number, { eps, centred }: L
 }
 
 /** The gradients of a group, from those of what its normalised values are. */
-function gradients({ centred: c, r }: Normalised, g: readonly Approx[], depth: number, subtracts: boolean): Approx[] {
-  const n = c.length
-  const values = [...c, r, ...g].map((a) => a.value)
-  if (!finite(values)) {
-    if (subtracts) return c.map(() => exactly(Number.NaN))
-    const inner = plainSum(g.map((a, i) => a.value * c[i]!.value))
-    const share = (inner * (-0.5 * r.value ** 3)) / n
-    return c.map((d, i) => exactly(g[i]!.value * r.value + share * 2 * d.value))
+function gradients({ out: xhat, r }: Normalised, h: readonly Approx[], depth: number, subtracts: boolean): Approx[] {
+  const n = xhat.length
+  if (!finite([...xhat, r, ...h].map((a) => a.value))) {
+    if (subtracts) return xhat.map(() => exactly(Number.NaN))
+    const share = plainSum(h.map((a, i) => a.value * xhat[i]!.value)) / n
+    return h.map((a, i) => exactly(r.value * (a.value - xhat[i]!.value * share)))
   }
-  const ofR = sumOf(
-    g.map((a, i) => times(a, c[i]!)),
-    depth,
-  )
-  const slope = times({ value: -0.5 * r.value, error: 0.5 * r.error }, times(r, r))
-  const share = over(times(ofR, slope), exactly(n))
-  const ofCentred = g.map((a, i) => plus(times(a, r), times(share, doubled(c[i]!))))
-  if (!subtracts) return ofCentred
-  const mean = meanOf(ofCentred, depth)
-  return ofCentred.map((a) => minus(a, mean))
+  const products = h.map((a, i) => times(a, xhat[i]!))
+  const share = meanOf(products, depth)
+  const mean = subtracts ? meanOf(h, depth) : exactly(0)
+  return h.map((a, i) => times(r, minus(minus(a, mean), times(xhat[i]!, share))))
 }
 
 function resultOf(shape: readonly number[], approx: readonly Approx[], magnitude: Float64Array): Result {

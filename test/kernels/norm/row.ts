@@ -106,10 +106,14 @@ const fixedLast = {
   'rows that begin within a vector, in two passes': of([3, 131]),
   'the last two of four': of([2, 3, 5, 7], 2),
   'a mean of a million': of([3, 70], 1, { offset: 1e6 }),
+  'a mean of a million, in a row of whole vectors': of([3, 72], 1, { offset: 1e6 }),
+  'a mean of a million, in a short row': of([3, 41], 1, { offset: 1e6 }),
   'no weight': of([4, 9], 1, { weight: false, bias: false }),
   'rows of one value': of([4, 1]),
   'no rows': of([0, 3]),
   'rows without elements': of([3, 0]),
+  'a row longer than a workgroup keeps': of([2, 1092]),
+  'more rows than a block': of([33, 68]),
 }
 
 const refusedLast = (name: string, run: (x: Tensor, shape: number | readonly number[], w?: Tensor) => Tensor) =>
@@ -214,6 +218,9 @@ const groupNormRow = row({
   run: ([x, weight, bias], { option, eps }) => groupNorm(x!, option, weight, bias, eps),
   fixed: {
     'two groups of two channels': of([3, 4, 5], 2),
+    'groups of channels, more rows than a block': of([34, 136], 2),
+    'four places of a channel in a vector': of([2, 4, 6, 6], 2),
+    'two channels in a vector': of([2, 16, 3, 3], 2),
     'one group of images': of([2, 3, 5, 7], 1),
     'as many groups as channels': of([2, 5, 3, 3], 5),
     'no images': of([3, 6], 2, { weight: false }),

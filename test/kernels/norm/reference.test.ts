@@ -48,7 +48,7 @@ describe('backward', () => {
 
   it('is 0 along the input and along a constant', () => {
     const x = ref([1, 3], [1, 2, 6])
-    expect(round(backward(ref([1, 3], [5, 5, 5]), x, null, rows(1, 3))[0].data)).toEqual([0, 0, 0])
+    expect(round(backward(ref([1, 3], [5, 5, 5]), x, null, rows(1, 3))[0].data).map(Math.abs)).toEqual([0, 0, 0])
     expect(round(backward(x, x, null, rows(1, 3))[0].data).map(Math.abs)).toEqual([0, 0, 0])
     expect(round(backward(x, x, null, rows(1, 3, { centred: false }))[0].data).map(Math.abs)).toEqual([0, 0, 0])
   })
