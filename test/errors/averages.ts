@@ -96,6 +96,19 @@ export const averages: Area = {
       run: () => swa().loadStateDict({ count: 2, averages: [tensor([1, 2])] }),
     },
     {
+      title: "optim.SWA, optim.EMA: swap() or update() while other averages stand in the parameters' place",
+      error: 'Error',
+      text: 'optim.EMA: swap(): the averages of optim.SWA stand in the place of weight [3], and would be exchanged; swap() them back first',
+      cure: 'Evaluate with one after the other: await withAverages(fn) of the first before the second.',
+      run: () => {
+        const w = weight()
+        const [average, other] = [new optim.SWA([w]), new optim.EMA([w])]
+        for (const each of [average, other]) each.update()
+        average.swap()
+        other.swap()
+      },
+    },
+    {
       title: 'an update, fit or lrFind while averages are swapped in',
       error: 'Error',
       text: 'optim.SGD: the averages of optim.SWA stand in the place of weight [3], and would be trained; swap() them back first',
