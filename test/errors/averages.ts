@@ -1,4 +1,4 @@
-import { capture, optim, tensor } from '../../src/index.ts'
+import { capture, nn, optim, tensor } from '../../src/index.ts'
 import { type Area, loose } from './refusal.ts'
 
 const weight = () => tensor(new Float32Array(3), [3], { requiresGrad: true, name: 'weight' })
@@ -106,6 +106,18 @@ export const averages: Area = {
         for (const each of [average, other]) each.update()
         average.swap()
         other.swap()
+      },
+    },
+    {
+      title: 'Module.loadStateDict, or a function of nn.init, while averages are swapped in',
+      error: 'Error',
+      text: 'loadStateDict: the averages of optim.SWA stand in the place of weight [1, 3], and would be overwritten; swap() them back first',
+      run: () => {
+        const net = new nn.Linear(3, 1)
+        const average = new optim.SWA([net.weight])
+        average.update()
+        average.swap()
+        net.loadStateDict(net.stateDict())
       },
     },
     {

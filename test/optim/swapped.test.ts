@@ -82,6 +82,25 @@ describe('by hand', () => {
     plan.dispose()
   })
 
+  it('no state is loaded into the network, and no parameter initialised', async () => {
+    const [net, other] = [new nn.Linear(2, 1), new nn.Linear(2, 1)]
+    const weight = await bitsOf(net.weight)
+    const ema = new optim.EMA([net.weight])
+    ema.update()
+    const overwritten = (who: string) => {
+      return `${who}: the averages of optim.EMA stand in the place of weight [1, 2], and would be overwritten; swap() them back first`
+    }
+    ema.withAverages(() => {
+      expect(messageOf(() => net.loadStateDict(other.stateDict()))).toBe(overwritten('loadStateDict'))
+      expect(messageOf(() => nn.init.zeros(net.weight))).toBe(overwritten('nn.init.zeros'))
+      nn.init.zeros(net.bias!)
+      other.loadStateDict(net.stateDict())
+    })
+    expect(await bitsOf(net.weight)).toEqual(weight)
+    expect([...(await values(net.bias!))]).toEqual([0])
+    net.loadStateDict(other.stateDict())
+  })
+
   it('a schedule-free optimizer does not change its mode', () => {
     const p = parameter([1, 2], [2])
     const optimizer = new optim.ScheduleFreeSGD([p])
