@@ -117,7 +117,8 @@ abstract class Average {
 
   /**
    * What `fn` returns, run with the averages in the parameters' place. They are exchanged back when it is done: when it
-   * returns, or the promise that it returns is settled, also where it fails.
+   * returns, or the promise that it returns is settled, also where it fails. Await the promise before anything else reads the
+   * parameters: an `evaluate` beside it would be given the averages.
    */
   withAverages<T>(fn: () => T): T {
     this.#check('withAverages')
