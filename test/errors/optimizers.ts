@@ -212,6 +212,15 @@ export const optimizers: Area = {
       },
     },
     {
+      title: 'optim.Adam, AdamW, LAMB, Adagrad.loadStateDict: steps without the state that they made',
+      error: 'Error',
+      text: 'optim.Adagrad: the state counts steps, but has no sum of any parameter; give all that stateDict() gave, or step 0',
+      run: () => {
+        const optimizer = new optim.Adagrad([weight()])
+        optimizer.loadStateDict({ ...optimizer.stateDict(), step: 5 })
+      },
+    },
+    {
       title: 'optim.SGD.loadStateDict: no state',
       error: 'TypeError',
       text: 'optim.SGD: a state is { step, paramGroups, state }, as stateDict() gives it',
