@@ -255,6 +255,16 @@ Take larger batches, or net.eval() to use the running ones.`,
       run: () => run({ checkpoint: { store: { ...noStore, list: async () => ['step-00000235'] } } }),
     },
     {
+      title: 'fit: a value of a callback that a checkpoint would not give back',
+      error: 'TypeError',
+      text: "fit: callback 1: its stateDict() gives values.best: Infinity, which a checkpoint can't hold; give { values } of null, booleans, finite numbers, texts, arrays and plain objects of these, and keep arrays of numbers in its tensors",
+      cure: 'Nothing has been trained yet where the value is there from the start. Keep null for a best that there is not yet.',
+      run: () => {
+        const stateDict = () => ({ values: { best: Number.POSITIVE_INFINITY } })
+        return run({ callbacks: [{}, { stateDict }], checkpoint: { store: noStore } })
+      },
+    },
+    {
       title: 'fit: a switch that is neither true nor false',
       error: 'TypeError',
       text: "fit: capture must be true or false, not 'no'",
