@@ -45,6 +45,8 @@ export function encodeSafetensors(
   const entries = [...tensors].sort(
     ([a, { dtype: s }], [b, { dtype: t }]) => ORDER.indexOf(s) - ORDER.indexOf(t) || byCodePoints(a, b),
   )
+  // A text takes as many bytes as it has characters, or more: one that is far too long is not encoded first.
+  checkHeaderLength([...metadata.values()].reduce((sum, { length }) => sum + length, 0))
   const header: string[] = []
   if (metadata.size > 0) {
     const pairs = [...metadata].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
@@ -60,13 +62,7 @@ export function encodeSafetensors(
   }
   const text = new TextEncoder().encode(`{${header.join(',')}}`)
   const padded = Math.ceil(text.length / 8) * 8
-  if (padded > MAX_HEADER_BYTES) {
-    throw new RangeError(
-      `safetensors: the header would have ${padded} bytes, and could not be read again: it must have at most ${MAX_HEADER_BYTES}, for ` +
-        'the names of the tensors and the metadata; those of a checkpoint are the history, about 130 bytes for every 50 updates, ' +
-        'and the values that callbacks keep',
-    )
-  }
+  checkHeaderLength(padded)
   const bytes = new Uint8Array(8 + padded + end).fill(0x20, 8, 8 + padded)
   new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true)
   bytes.set(text, 8)
@@ -223,6 +219,15 @@ function checkHostTensor(name: string, dtype: DType, shape: Shape, data: TypedAr
     const given = `a ${Object.prototype.toString.call(data).slice(8, -1)} of ${data?.length}`
     throw new TypeError(`safetensors: tensor ${shown(name)}: ${dtype} [${sizesOf(shape)}] can't hold ${given}`)
   }
+}
+
+function checkHeaderLength(bytes: number): void {
+  if (bytes <= MAX_HEADER_BYTES) return
+  throw new RangeError(
+    `safetensors: the header would have at least ${bytes} bytes, and could not be read again: it must have at most ${MAX_HEADER_BYTES}, ` +
+      'for the names of the tensors and the metadata; those of a checkpoint are the history, about 130 bytes for every 50 updates, ' +
+      'and the values that callbacks keep',
+  )
 }
 
 /** A text as messages show it. */
