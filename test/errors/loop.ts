@@ -370,6 +370,31 @@ Take larger batches, or net.eval() to use the running ones.`,
       run: () => run({ from: saved({}) }),
     },
     {
+      title: 'fit: a saved state that went further than the epochs of the run',
+      error: 'RangeError',
+      text: 'fit: from: the saved run has had 2 updates, of 1 an epoch, and epochs is 1; give epochs: 2 or more',
+      run: () => run({ from: saved({ position: { ...saved({}).position, epoch: 2 } }) }),
+    },
+    {
+      title: 'fit: a saved state of more callbacks',
+      error: 'RangeError',
+      text: 'fit: from: callback 1 of the saved run kept a state, and there is no callback 1 that could take it; give the callbacks of the saved run, in their order',
+      cure: 'Further callbacks may follow them.',
+      run: () => {
+        const from = saved({ position: { ...saved({}).position, step: 1 }, callbacks: [null, { values: 1 }, null] })
+        return run({ from, callbacks: [{ onBegin: () => undefined }] })
+      },
+    },
+    {
+      title: 'earlyStopping: the saved state of one that watched another metric',
+      error: 'TypeError',
+      text: 'earlyStopping: the saved state is of trainLoss, this one watches trainAcc; give the callbacks in their order, each with the metric of the saved run',
+      run: () => {
+        const values = { metric: 'trainLoss', best: 1, bestEpoch: 0, bad: 0 }
+        return earlyStopping({ metric: 'trainAcc' }).onBegin?.(loose(undefined), { values })
+      },
+    },
+    {
       title: 'earlyStopping: the saved state of another callback',
       error: 'TypeError',
       text: 'earlyStopping: the saved state belongs to another callback; give the callbacks in their order',
