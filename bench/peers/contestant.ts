@@ -1,16 +1,6 @@
 // What a library must be able to do to be measured: train a step, and run a kernel.
-import type { KernelCase, Values } from './kernels.ts'
-
-/** The problem of the step, the same for all: LeNet's weights by PyTorch's names and in its layouts, and one batch. */
-export interface Problem {
-  readonly batchSize: number
-  readonly lr: number
-  readonly weights: ReadonlyMap<string, Values>
-  /** [batchSize, 1, 28, 28], in [0, 1]. */
-  readonly images: Float32Array<ArrayBuffer>
-  /** [batchSize], each from 0 to 9. */
-  readonly labels: Int32Array<ArrayBuffer>
-}
+import type { KernelCase } from './kernels.ts'
+import type { Problem } from './problems.ts'
 
 /**
  * Called when all work has been sent to the device and its result been asked for, before that is awaited: on an adapter
@@ -18,7 +8,7 @@ export interface Problem {
  */
 export type Rest = () => Promise<void>
 
-/** LeNet in training on one batch. */
+/** A network in training on one batch. */
 export interface Trainer {
   /** Takes n steps and waits for them by reading the loss of the last one, from before its update. */
   run(n: number, rest: Rest): Promise<number>

@@ -29,10 +29,10 @@ import {
 import { packageVersion } from '../../src/node/version.ts'
 import { tensor } from '../../src/tensor/create.ts'
 import { openFence } from '../timing.ts'
-import { LR, Training } from '../training.ts'
 import { type Algebra, type AlgebraCase, functionOf, indicesOf } from './algebra.ts'
-import type { Contestant, Execution, Problem, Trainer } from './contestant.ts'
-import { convOutput, input, type KernelCase, labelsOf, type Values } from './kernels.ts'
+import type { Contestant, Execution } from './contestant.ts'
+import { lenetTrainer, trainer } from './dawngrad_models.ts'
+import { convOutput, input, type KernelCase, labelsOf } from './kernels.ts'
 
 export async function contestant(gpu: Gpu, dataset: ImageDataset): Promise<Contestant> {
   const version = packageVersion()
@@ -40,39 +40,11 @@ export async function contestant(gpu: Gpu, dataset: ImageDataset): Promise<Conte
   return {
     title: `dawngrad ${version}`,
     version,
-    note: 'gathers its batch from the bytes of a data set, adds up loss and accuracy and looks for NaN in every step',
-    trainer: async ({ batchSize }) => trainer(new Training(gpu, dataset, { batchSize })),
+    note: "in LeNet's step gathers its batch from the bytes of a data set, adds up loss and accuracy and looks for NaN",
+    trainer: async (problem) =>
+      problem.name === 'lenet' ? lenetTrainer(gpu, dataset, problem) : trainer(gpu, problem),
     kernel: async (item) => execution(operation(gpu, item), fence.wait),
     close: () => gpu.close(),
-  }
-}
-
-/** `Gpu.read` sleeps by itself: the rest that the others are given is not needed. */
-function trainer(training: Training): Trainer {
-  return {
-    async run(n) {
-      training.run(n)
-      return training.meanLoss()
-    },
-    dispose: () => training.dispose(),
-  }
-}
-
-/** The problem that all get: the weights with which dawngrad begins, and the whole of a data set as one batch. */
-export async function problemOf(gpu: Gpu, dataset: ImageDataset): Promise<Problem> {
-  const { count, images, labels } = dataset
-  const training = new Training(gpu, dataset, { batchSize: count })
-  const weights = new Map<string, Values>()
-  for (const [name, parameter] of training.net.namedParameters()) {
-    weights.set(name, { shape: parameter.shape, data: (await parameter.data()) as Float32Array<ArrayBuffer> })
-  }
-  training.dispose()
-  return {
-    batchSize: count,
-    lr: LR,
-    weights,
-    images: Float32Array.from(images, (byte) => byte / 255),
-    labels: Int32Array.from(labels),
   }
 }
 

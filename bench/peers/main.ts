@@ -19,13 +19,15 @@ import {
 import { openFence } from '../timing.ts'
 import { sampleImages } from '../training.ts'
 import type { Contestant } from './contestant.ts'
-import { contestant, problemOf } from './dawngrad.ts'
+import { contestant } from './dawngrad.ts'
+import { problemOf } from './dawngrad_models.ts'
 import { lendNavigator } from './host.ts'
 import { ensurePeers } from './install.ts'
 import { chosen, type KernelRow, kernel } from './measure_kernels.ts'
-import { type Contestants, type Key, type StepResult, type StepRow, step } from './step.ts'
+import { type Contestants, chosenSteps, type Key, type StepResult, type StepRow, step } from './step.ts'
 
-const BATCH = 256
+/** The data set has LeNet's batch, no more. */
+const IMAGES = 256
 const METHOD =
   'wall clock of several executions and one read-back of a small value, the libraries in alternating rounds of one run; ' +
   'of the kernels, and of what is called rested, the waiting thread sleeps where the adapter computes on the processor'
@@ -35,10 +37,10 @@ interface Options extends CommonOptions {
 }
 
 const program = command('bench:peers', 'time dawngrad beside TensorFlow.js, jax-js and PyTorch, on one adapter', 12)
-  .option('--filter <text>', "only what contains this: 'step', or a kernel's name and shape", '')
+  .option('--filter <text>', "only what contains this: 'step', 'step lstm', or a kernel's name and shape", '')
   .action(async (options: Options) => {
     checkJson(options.json)
-    if (!'step'.includes(options.filter) && chosen(options.filter).length === 0) {
+    if (chosenSteps(options.filter).length === 0 && chosen(options.filter).length === 0) {
       throw new UsageError(`option '--filter': nothing contains '${options.filter}'`)
     }
     lendNavigator()
@@ -55,17 +57,18 @@ async function bench(gpu: Gpu, { filter, runs, json }: Options): Promise<void> {
   const fence = await openFence(gpu)
   const env = { ...environment(gpu, fence), method: METHOD, webgpu: webgpuVersion() }
   print(`${shortHeading(env)}\n`)
-  const dataset = take((await sampleImages()).dataset, BATCH)
-  const problem = await problemOf(gpu, dataset)
+  const dataset = take((await sampleImages()).dataset, IMAGES)
   const contestants = new Map<Key, Contestant>([['dawngrad', await contestant(gpu, dataset)]])
   await openPeers(contestants, failed)
   print('')
   for (const { title, note } of contestants.values()) print(`${title} ${note}.`)
   const rests = gpu.info.adapterClass === 'cpu'
-  let result: StepResult | null = null
-  if ('step'.includes(filter)) {
-    result = await step(contestants, problem, runs, rests, failed)
+  const steps: StepResult[] = []
+  for (const description of chosenSteps(filter)) {
+    const result = await step(contestants, await problemOf(description, dataset), runs, rests, failed)
+    steps.push(result)
     printStep(result, contestants)
+    gpu.pool.trim()
   }
   const rows: KernelRow[] = []
   const items = chosen(filter)
@@ -77,7 +80,7 @@ async function bench(gpu: Gpu, { filter, runs, json }: Options): Promise<void> {
     gpu.pool.trim()
   }
   const versions = Object.fromEntries([...contestants].map(([key, { version }]) => [key, version]))
-  const record = { ...env, versions, step: result && stepRecord(result), kernels: rows.map(kernelRecord), failures }
+  const record = { ...env, versions, ...stepRecords(steps), kernels: rows.map(kernelRecord), failures }
   writeJson(json, record)
   for (const { close } of contestants.values()) await close().catch(() => undefined)
   // The peers' devices would keep the process alive.
@@ -107,12 +110,12 @@ const line = (label: string, widths: readonly number[], texts: readonly string[]
 
 const times = (ms: number, own: number | undefined) => (own === undefined ? '-' : `${digits(ms / own)}×`)
 
-function printStep({ rows, torch }: StepResult, contestants: Contestants): void {
+function printStep({ problem, rows, torch }: StepResult, contestants: Contestants): void {
   const widths = [10, 11, 9, 12, 12]
   const own = rows.find(({ key }) => key === 'dawngrad')?.medianMs
   const row = (label: string, minMs: number, medianMs: number, more: readonly string[]) =>
     print(line(label.padEnd(38), widths, [digits(minMs), digits(medianMs), times(medianMs, own), ...more]))
-  print(`\nLeNet's training step, batch ${BATCH}; the losses of the first steps agree.\n`)
+  print(`\n${problem.title}: a training step, batch ${problem.batchSize}; the losses of the first steps agree.\n`)
   print(line(''.padEnd(38), widths, ['min ms', 'median ms', '', 'dispatches', 'first, s']))
   for (const { key, minMs, medianMs, dispatches, firstMs, rested } of rows) {
     const { title } = contestants.get(key)!
@@ -150,12 +153,23 @@ function printKernel({ name, shape, times: found }: KernelRow): void {
   print(line(name.padEnd(24) + shape.padEnd(39), KERNEL_WIDTHS, cells))
 }
 
+/** LeNet's is `step`, which the page draws; the others are in `steps`. */
+function stepRecords(results: readonly StepResult[]) {
+  const records = results.map(stepRecord)
+  return {
+    step: records.find(({ name }) => name === 'lenet') ?? null,
+    steps: records.filter(({ name }) => name !== 'lenet'),
+  }
+}
+
 /** `dawngradMs`, `tfjsMs`, `jaxjsMs`: the medians; with `Rested`, while the waiting thread sleeps. */
-function stepRecord({ rows, torch }: StepResult) {
+function stepRecord({ problem, rows, torch }: StepResult) {
   const cuda = (torch?.runs ?? []).filter(({ name }) => name !== 'torchCpu')
   const cpu = torch?.runs.find(({ name }) => name === 'torchCpu')
   return {
-    batch: BATCH,
+    name: problem.name,
+    title: problem.title,
+    batch: problem.batchSize,
     ...Object.fromEntries(rows.map(({ key, medianMs }) => [`${key}Ms`, medianMs])),
     ...Object.fromEntries(rows.flatMap(({ key, rested }) => (rested ? [[`${key}RestedMs`, rested.medianMs]] : []))),
     ...(cpu ? { torchCpuMs: cpu.medianMs } : {}),

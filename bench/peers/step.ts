@@ -1,7 +1,8 @@
-// Measures the training step of all contestants, and compares their losses.
+// Measures a training step of all contestants, and compares their losses.
 import { compare, type Lane, type Timed } from './compare.ts'
-import type { Contestant, Problem, Rest, Trainer } from './contestant.ts'
+import type { Contestant, Rest, Trainer } from './contestant.ts'
 import { countDispatches } from './host.ts'
+import { type Description, PROBLEMS, type Problem } from './problems.ts'
 import { type Torch, torch } from './torch.ts'
 
 export type Key = 'dawngrad' | 'tfjs' | 'jaxjs'
@@ -20,22 +21,25 @@ export interface StepRow extends Timed {
 }
 
 export interface StepResult {
+  readonly problem: Problem
   readonly rows: readonly StepRow[]
   readonly torch: Torch | null
 }
 
+/** What `--filter` looks at, and what a failure names. */
+export const titleOf = ({ name }: Pick<Description, 'name'>): string => `step ${name}`
+
+/** The steps whose title contains a text. */
+export const chosenSteps = (filter: string): Description[] =>
+  PROBLEMS.filter((description) => titleOf(description).includes(filter))
+
 const CHECKED_STEPS = 4
-/**
- * How far losses may lie apart, as a share: 67 unit roundoffs. A step lowers the loss by 0.012 % of it; a gradient that is
- * off by a tenth shows in the third step.
- */
-const TOLERANCE = 4e-6
 const SAMPLE_MS = 250
-const TOTAL_MS = 110_000
+const TOTAL_MS = 60_000
 
 const awake: Rest = async () => undefined
 
-/** Trains LeNet with every contestant from the same weights on the same batch; the first losses must agree. */
+/** Trains a problem's network with every contestant from the same weights on the same batch; the first losses must agree. */
 export async function step(
   contestants: Contestants,
   problem: Problem,
@@ -43,6 +47,7 @@ export async function step(
   rests: boolean,
   failed: Failed,
 ): Promise<StepResult> {
+  const what = titleOf(problem)
   const started = new Map<Key, { trainer: Trainer; losses: number[]; dispatches: number; firstMs: number }>()
   let wanted: readonly number[] | null = null
   for (const [key, contestant] of contestants) {
@@ -53,11 +58,11 @@ export async function step(
       const firstMs = performance.now() - start
       while (losses.length < CHECKED_STEPS) losses.push(await trainer.run(1, awake))
       wanted ??= losses
-      checkLosses(losses, wanted)
+      checkLosses(losses, wanted, problem)
       const dispatches = await countDispatches(() => trainer.run(1, awake))
       started.set(key, { trainer, losses, dispatches, firstMs })
     } catch (error) {
-      failed(`step, ${contestant.title}`, error)
+      failed(`${what}, ${contestant.title}`, error)
     }
   }
   const lanes = [...started].flatMap(([key, { trainer }]): Lane[] => {
@@ -66,19 +71,19 @@ export async function step(
     return rests && key !== 'dawngrad' ? [lane, { key: `${key} rested`, rests: true, run }] : [lane]
   })
   const options = { rounds, sampleMs: SAMPLE_MS, fewest: 2, totalMs: TOTAL_MS }
-  const times = await compare(lanes, options, (key, error) => failed(`step, ${key}`, error))
+  const times = await compare(lanes, options, (key, error) => failed(`${what}, ${key}`, error))
   const rows = [...started].flatMap(([key, { trainer, ...about }]): StepRow[] => {
     trainer.dispose()
     const timed = times.get(key)
     return timed ? [{ key, ...about, ...timed, rested: times.get(`${key} rested`) ?? null }] : []
   })
-  return { rows, torch: measureTorch(problem, rounds, wanted, failed) }
+  return { problem, rows, torch: measureTorch(problem, rounds, wanted, failed) }
 }
 
-/** Throws an Error unless these losses are those of dawngrad, whose own step bench:step checks against its gradient. */
-function checkLosses(losses: readonly number[], wanted: readonly number[]): void {
+/** Throws an Error unless these losses are those of dawngrad, within the problem's bound. */
+function checkLosses(losses: readonly number[], wanted: readonly number[], { tolerance }: Problem): void {
   for (const [i, loss] of losses.entries()) {
-    if (Math.abs(loss - wanted[i]!) <= TOLERANCE * wanted[i]!) continue
+    if (Math.abs(loss - wanted[i]!) <= tolerance * wanted[i]!) continue
     throw new Error(`the losses of the first steps are ${losses.join(', ')}, they must be ${wanted.join(', ')}`)
   }
 }
@@ -95,16 +100,16 @@ function measureTorch(
     const right = found.runs.filter(({ name, losses, error }) => {
       try {
         if (!losses) throw new Error(error)
-        if (wanted) checkLosses(losses, wanted)
+        if (wanted) checkLosses(losses, wanted, problem)
         return true
       } catch (reason) {
-        failed(`step, PyTorch ${name}`, reason)
+        failed(`${titleOf(problem)}, PyTorch ${name}`, reason)
         return false
       }
     })
     return { ...found, runs: right }
   } catch (error) {
-    failed('step, PyTorch', error)
+    failed(`${titleOf(problem)}, PyTorch`, error)
     return null
   }
 }

@@ -1,7 +1,7 @@
-// Runs PyTorch's training step in Python, where PyTorch is installed.
+// Runs PyTorch's training steps in Python, where PyTorch is installed.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Problem } from './contestant.ts'
+import type { Problem } from './problems.ts'
 
 export interface TorchRun {
   /** 'torchCpu', or on CUDA 'eager', 'graphs' (the whole step as one CUDA graph) and 'compile' (torch.compile). */
@@ -24,8 +24,9 @@ export function torch(problem: Problem, samples: number): Torch | null {
   const weights = Object.fromEntries(
     [...problem.weights].map(([name, { shape, data }]) => [name, { shape, data: [...data] }]),
   )
-  const { images, labels } = problem
-  const input = JSON.stringify({ ...problem, weights, images: [...images], labels: [...labels], samples })
+  const { name, update, input: batch, labels } = problem
+  const x = { shape: batch.shape, data: [...batch.data] }
+  const input = JSON.stringify({ name, update, weights, input: x, labels: [...labels], samples })
   const script = fileURLToPath(new URL('torch_bench.py', import.meta.url))
   const options = { input, encoding: 'utf8', timeout: 300_000, maxBuffer: 2 ** 24 } as const
   const { status, stdout, stderr, error } = spawnSync('python3', [script], options)

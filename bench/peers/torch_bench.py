@@ -1,9 +1,9 @@
-"""LeNet's training step in PyTorch, for bench:peers: on the processor, and on CUDA where there is a device.
+"""The training steps in PyTorch, for bench:peers: on the processor, and on CUDA where there is a device.
 
-Reads the problem from stdin as JSON: {"batchSize", "lr", "weights": {name: {"shape", "data"}}, "images", "labels",
-"samples"}. Writes one JSON object to stdout: {"version", "runs": [{"name", "device", "losses", "minMs", "medianMs",
-"samples", "executionsPerSample"} or {"name", "device", "error"}]}; `losses` are those of the first steps, from before
-each update.
+Reads the problem from stdin as JSON: {"name", "update", "weights": {name: {"shape", "data"}}, "input": {"shape", "data"},
+"labels", "samples"}. Writes one JSON object to stdout: {"version", "runs": [{"name", "device", "losses", "minMs",
+"medianMs", "samples", "executionsPerSample"} or {"name", "device", "error"}]}; `losses` are those of the first steps,
+from before each update.
 """
 
 import json
@@ -18,9 +18,8 @@ from torch import nn
 CHECKED_STEPS = 4
 
 
-def make(problem, device):
-    """The network, its optimizer and the batch, as bench/peers/contestant.ts describes them."""
-    net = nn.Sequential(
+def lenet():
+    return nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2),
         nn.ReLU(),
         nn.MaxPool2d(2),
@@ -34,13 +33,52 @@ def make(problem, device):
         nn.ReLU(),
         nn.Linear(84, 10),
     )
+
+
+def mlp():
+    return nn.Sequential(
+        nn.Linear(784, 512),
+        nn.ReLU(),
+        nn.Linear(512, 512),
+        nn.ReLU(),
+        nn.Linear(512, 10),
+    )
+
+
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(64, 128)
+        self.fc = nn.Linear(128, 10)
+
+    def forward(self, x):
+        out, _ = self.lstm(x)
+        return self.fc(out[-1])
+
+
+NETWORKS = {"lenet": lenet, "mlp": mlp, "lstm": Classifier}
+
+
+def optimizer_of(net, device, rule, lr, eps=None, betas=None, weightDecay=None, momentum=None):
+    if rule == "sgd":
+        return torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
+    # On CUDA its count of steps lies on the device too, which a graph demands.
+    options = {"betas": tuple(betas), "eps": eps, "weight_decay": weightDecay, "capturable": device == "cuda"}
+    return torch.optim.AdamW(net.parameters(), lr=lr, **options)
+
+
+def make(problem, device):
+    """The network, its optimizer and the batch, as bench/peers/problems.ts describes them."""
+    if problem["name"] not in NETWORKS:
+        raise NotImplementedError("torch_bench.py does not describe this network")
+    net = NETWORKS[problem["name"]]()
     state = {k: torch.tensor(v["data"]).reshape(v["shape"]) for k, v in problem["weights"].items()}
-    net.load_state_dict(state)
+    # Buffers, such as running means, begin with PyTorch's own values.
+    net.load_state_dict({**net.state_dict(), **state})
     net.to(device)
-    n = problem["batchSize"]
-    x = torch.tensor(problem["images"]).reshape(n, 1, 28, 28).to(device)
+    x = torch.tensor(problem["input"]["data"]).reshape(problem["input"]["shape"]).to(device)
     target = torch.tensor(problem["labels"], dtype=torch.int64).to(device)
-    return net, torch.optim.SGD(net.parameters(), lr=problem["lr"]), x, target
+    return net, optimizer_of(net, device, **problem["update"]), x, target
 
 
 def stepper(net, optimizer, x, target):
@@ -69,7 +107,7 @@ def graphs(problem, device):
     """The whole step as one CUDA graph, captured after a warm-up on a stream of its own, as PyTorch's notes have it."""
     net, optimizer, x, target = make(problem, device)
     step = stepper(net, optimizer, x, target)
-    start = [p.detach().clone() for p in net.parameters()]
+    start = {name: value.clone() for name, value in net.state_dict().items()}
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -79,9 +117,13 @@ def graphs(problem, device):
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         loss = step()
-    with torch.no_grad():
-        for p, value in zip(net.parameters(), start):
-            p.copy_(value)
+    # Both are copied into the memory that the graph uses. An optimizer's state is 0 at first.
+    net.load_state_dict(start)
+    for state in optimizer.state.values():
+        for value in state.values():
+            if torch.is_tensor(value):
+                value.zero_()
+
 
     def replay():
         graph.replay()

@@ -1,5 +1,6 @@
 // Operations as methods of Tensor: x.mul(y) is mul(x, y).
 import { Tensor } from '../tensor/tensor.ts'
+import { refuseUnknownNames } from '../tensor/unknown_names.ts'
 import { argmax, argmin } from './argmax.ts'
 import { add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub } from './binary.ts'
 import { expand, flip, permute, repeat, select, slice, split, transpose, tril, triu } from './copy.ts'
@@ -41,3 +42,5 @@ for (const [name, fn] of Object.entries(functions)) {
     writable: true,
   })
 }
+
+refuseUnknownNames(Tensor.prototype, 'Tensor')

@@ -22,6 +22,13 @@ export const tensors: Area = {
       run: () => tensor([1, 2, 3, 4, 5], [2, 3]),
     },
     {
+      title: 'a method that tensors do not have, by its name in PyTorch',
+      error: 'TypeError',
+      text: 'Tensor has no log_softmax; the nearest is logSoftmax',
+      cure: '[All operations](operations.md) with their names in PyTorch.',
+      run: () => (six() as unknown as { log_softmax(): void }).log_softmax(),
+    },
+    {
       title: 'tensor: a size that is none',
       error: 'ShapeError',
       text: `tensor: a size must be a whole number, 0 or more, not -1
