@@ -28,14 +28,15 @@ const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } a
 const ORDER: readonly DType[] = ['float32', 'int32', 'uint8']
 
 const METADATA = '__metadata__'
-/** Enough for about 100,000 tensors. The format allows 100 MB, which would take many times that to parse. */
-const MAX_HEADER_BYTES = 1 << 24
+/** Of a header that is read or written: enough for 400,000 tensors, or a history of 25 million updates. The format allows 100 MB. */
+const MAX_HEADER_BYTES = 1 << 26
 
 /**
  * The bytes of a safetensors file, laid out as by the format's own writer: tensors sorted by alignment and name, the
  * header padded with spaces to a multiple of 8. Metadata keeps its order.
  *
- * @throws TypeError if a name is refused, or `data` does not have the dtype and shape given
+ * @throws TypeError if a name is refused, or `data` does not have the dtype and shape given; RangeError for a header that
+ *   would be too long to be read again
  */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, HostTensor>,
@@ -44,6 +45,8 @@ export function encodeSafetensors(
   const entries = [...tensors].sort(
     ([a, { dtype: s }], [b, { dtype: t }]) => ORDER.indexOf(s) - ORDER.indexOf(t) || byCodePoints(a, b),
   )
+  // A text takes as many bytes as it has characters, or more: one that is far too long is not encoded first.
+  checkHeaderLength([...metadata.values()].reduce((sum, { length }) => sum + length, 0))
   const header: string[] = []
   if (metadata.size > 0) {
     const pairs = [...metadata].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
@@ -59,6 +62,7 @@ export function encodeSafetensors(
   }
   const text = new TextEncoder().encode(`{${header.join(',')}}`)
   const padded = Math.ceil(text.length / 8) * 8
+  checkHeaderLength(padded)
   const bytes = new Uint8Array(8 + padded + end).fill(0x20, 8, 8 + padded)
   new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true)
   bytes.set(text, 8)
@@ -215,6 +219,15 @@ function checkHostTensor(name: string, dtype: DType, shape: Shape, data: TypedAr
     const given = `a ${Object.prototype.toString.call(data).slice(8, -1)} of ${data?.length}`
     throw new TypeError(`safetensors: tensor ${shown(name)}: ${dtype} [${sizesOf(shape)}] can't hold ${given}`)
   }
+}
+
+function checkHeaderLength(bytes: number): void {
+  if (bytes <= MAX_HEADER_BYTES) return
+  throw new RangeError(
+    `safetensors: the header would have at least ${bytes} bytes, and could not be read again: it must have at most ${MAX_HEADER_BYTES}, ` +
+      'for the names of the tensors and the metadata; those of a checkpoint are the history, about 130 bytes for every 50 updates, ' +
+      'and the values that callbacks keep',
+  )
 }
 
 /** A text as messages show it. */

@@ -5,6 +5,7 @@ import { elu, type GeluOptions, gelu, leakyRelu, relu, sigmoid, silu, softplus, 
 import { requireOptions, shown, tooMany } from '../tensor/options.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
+import { setting } from './setting.ts'
 
 /** A function of each element as a layer, without options. */
 abstract class Plain extends Module {
@@ -24,35 +25,37 @@ export class ReLU extends Plain {
 
 /** leakyRelu as a layer, of the given slope on the left. */
 export class LeakyReLU extends Module {
-  readonly #negativeSlope: number
+  /** What negative elements are multiplied by. */
+  negativeSlope: number
 
   /** Throws TypeError for a slope that is not a number. */
   constructor(negativeSlope = 0.01) {
     if (arguments.length > 1) throw tooMany(arguments, 'nn.LeakyReLU(negativeSlope)')
     super()
     requireNumber('nn.LeakyReLU', 'negativeSlope', negativeSlope)
-    this.#negativeSlope = negativeSlope
+    this.negativeSlope = negativeSlope
   }
 
   override forward(x: Tensor): Tensor {
-    return leakyRelu(x, this.#negativeSlope)
+    return leakyRelu(x, setting('nn.LeakyReLU', this, 'negativeSlope'))
   }
 }
 
 /** elu as a layer. */
 export class ELU extends Module {
-  readonly #alpha: number
+  /** Minus what elements far below 0 become. */
+  alpha: number
 
   /** Throws TypeError for an alpha that is not a number. */
   constructor(alpha = 1) {
     if (arguments.length > 1) throw tooMany(arguments, 'nn.ELU(alpha)')
     super()
     requireNumber('nn.ELU', 'alpha', alpha)
-    this.#alpha = alpha
+    this.alpha = alpha
   }
 
   override forward(x: Tensor): Tensor {
-    return elu(x, this.#alpha)
+    return elu(x, setting('nn.ELU', this, 'alpha'))
   }
 }
 

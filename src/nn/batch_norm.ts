@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { filledParameter } from './init.ts'
 import { requireCount, requireOwnChannels } from './layers.ts'
 import { Module } from './module.ts'
+import { setting } from './setting.ts'
 import { buffer } from './state.ts'
 
 /** Options of {@link BatchNorm1d} and {@link BatchNorm2d}. */
@@ -60,7 +61,8 @@ export abstract class BatchNorm extends Module {
 
   override forward(x: Tensor): Tensor {
     this.#check(x.shape)
-    const { weight, bias, runningMean, runningVar, numBatchesTracked, eps } = this
+    const { weight, bias, runningMean, runningVar, numBatchesTracked } = this
+    const eps = setting(this.#name, this, 'eps')
     const momentum = dependingOn(
       () => this.momentum,
       (then) => `the momentum of a ${this.#name} is ${this.momentum} now, and was ${then}`,

@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { filledParameter } from './init.ts'
 import { requireCount, requireOwnChannels } from './layers.ts'
 import { Module } from './module.ts'
+import { setting } from './setting.ts'
 
 /** Options of {@link LayerNorm}. */
 export interface LayerNormLayerOptions {
@@ -42,7 +43,7 @@ export class LayerNorm extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return layerNorm(x, this.normalizedShape, this.weight, this.bias, this.eps)
+    return layerNorm(x, this.normalizedShape, this.weight, this.bias, setting('nn.LayerNorm', this, 'eps'))
   }
 }
 
@@ -73,7 +74,7 @@ export class RMSNorm extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return rmsNorm(x, this.normalizedShape, this.weight, this.eps)
+    return rmsNorm(x, this.normalizedShape, this.weight, setting('nn.RMSNorm', this, 'eps'))
   }
 }
 
@@ -111,7 +112,7 @@ export class GroupNorm extends Module {
 
   override forward(x: Tensor): Tensor {
     requireOwnChannels('nn.GroupNorm', this.#channels, x.shape)
-    return groupNorm(x, this.numGroups, this.weight, this.bias, this.eps)
+    return groupNorm(x, this.numGroups, this.weight, this.bias, setting('nn.GroupNorm', this, 'eps'))
   }
 }
 
@@ -142,6 +143,6 @@ export class InstanceNorm2d extends Module {
   override forward(x: Tensor): Tensor {
     requireRank('nn.InstanceNorm2d', 'input', x.shape, 4, 'N C H W')
     requireOwnChannels('nn.InstanceNorm2d', this.#channels, x.shape, 'N C H W')
-    return instanceNorm(x, { weight: this.weight, bias: this.bias, eps: this.eps })
+    return instanceNorm(x, { weight: this.weight, bias: this.bias, eps: setting('nn.InstanceNorm2d', this, 'eps') })
   }
 }

@@ -200,8 +200,14 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
 
   /** What a captured step depends on: it must be captured again when this changes. @internal */
   get variants(): string {
-    const trained = this.parameters().map((p) => p.requiresGrad)
-    return [...this.paramGroups.map((group) => this.#rule.variant(group).name), this.#listing(), ...trained].join()
+    const parameters = this.parameters()
+    const trained = parameters.map((p) => p.requiresGrad)
+    // Which have had as many steps as another: those that are not trained fall behind, which changes no update.
+    const counted = this.#rule.countsSteps ? parameters.filter((p) => p.requiresGrad) : []
+    const steps = counted.map((p) => this.#held.get(p)?.steps ?? 0)
+    const alike = steps.map((n) => steps.indexOf(n))
+    const variants = this.paramGroups.map((group) => this.#rule.variant(group).name)
+    return [...variants, this.#listing(), ...trained, ...alike].join()
   }
 
   /** Steps, options and state; the tensors are the optimizer's own, not copies. */

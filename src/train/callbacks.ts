@@ -75,7 +75,10 @@ export interface FitCallback {
   onEpoch?(epoch: FitEpoch, run: FitRun): unknown
   /** After a run that went through its epochs or was stopped; not after an error. */
   onEnd?(result: FitResult, run: FitRun): unknown
-  /** What belongs into a checkpoint, for `onBegin` of the run that continues; called whenever one is saved. */
+  /**
+   * What belongs into a checkpoint, for `onBegin` of the run that continues; called before the first update and whenever one is
+   * saved. `fit` rejects with TypeError for values that a checkpoint can't hold.
+   */
   stateDict?(): CallbackState | Promise<CallbackState>
   /** Last of all, however the run ended: releases what the callback holds. If it throws, `fit` does, once all are disposed
    * and if nothing else went wrong. */

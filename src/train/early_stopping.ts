@@ -60,10 +60,16 @@ interface Counts {
   readonly bad: number
 }
 
-/** What a saved run had counted; nothing without one. */
-function countsOf(state: CallbackState | null): Counts {
+/** What a saved run had counted by this metric; nothing without one. Older checkpoints do not say which metric it was. */
+function countsOf(state: CallbackState | null, metric: string): Counts {
   if (state === null) return { best: null, bestEpoch: null, bad: 0 }
-  const { best, bestEpoch, bad } = state.values as Partial<Counts>
+  const { best, bestEpoch, bad, metric: saved = metric } = state.values as Partial<Counts & { metric: unknown }>
+  if (saved !== metric) {
+    throw new TypeError(
+      `earlyStopping: the saved state is of ${String(saved)}, this one watches ${metric}; give the callbacks in their order, each with the ` +
+        'metric of the saved run',
+    )
+  }
   const isNumber = (value: unknown) => value === null || Number.isFinite(value)
   if (isNumber(best) && isNumber(bestEpoch) && Number.isSafeInteger(bad)) return state.values as Counts
   throw new TypeError('earlyStopping: the saved state belongs to another callback; give the callbacks in their order')
@@ -91,8 +97,8 @@ class Stopper implements EarlyStopping {
 
   onBegin(run: FitRun, state: CallbackState | null): 'stop' | undefined {
     this.dispose()
-    const { best, bestEpoch, bad } = countsOf(state)
     const { metric } = this.#options
+    const { best, bestEpoch, bad } = countsOf(state, metric)
     if (metric.startsWith('test') && run.test === null) {
       throw new Error(`earlyStopping: there is no ${metric}: fit was given no data.test`)
     }
@@ -105,7 +111,7 @@ class Stopper implements EarlyStopping {
   }
 
   async stateDict(): Promise<CallbackState> {
-    const values: Counts = { best: this.#best, bestEpoch: this.#bestEpoch, bad: this.#bad }
+    const values = { metric: this.#options.metric, best: this.#best, bestEpoch: this.#bestEpoch, bad: this.#bad }
     return { values, ...(this.#kept && { tensors: await toHost(this.#kept) }) }
   }
 

@@ -129,8 +129,11 @@ async function fitFrom(state: SavedState | null, options: LoopOptions): Promise<
   }
 }
 
-/** Throws RangeError for a state of another data set or order, or one that is between no two updates. */
-function checkState({ position, settings }: SavedState, options: LoopOptions): void {
+/**
+ * Throws RangeError for a state of another data set or order, one that is between no two updates, one of more updates than the
+ * run is to have, or one with the state of a callback that nothing would take.
+ */
+function checkState({ position, settings, callbacks = [] }: SavedState, options: LoopOptions): void {
   for (const [name, value] of Object.entries(settings ?? {})) {
     const own = options.settings[name as keyof SavedSettings]
     if (name === 'lr' || own === value) continue
@@ -140,8 +143,24 @@ function checkState({ position, settings }: SavedState, options: LoopOptions): v
   const updates = updatesOf(options)
   const done = step - epoch * updates
   const isPlace = Number.isSafeInteger(epoch) && epoch >= 0 && Number.isSafeInteger(step) && done >= 0
-  if (isPlace && done <= updates) return
-  throw new RangeError(`fit: from: a run of ${updates} steps an epoch can't be at epoch ${epoch}, step ${step}`)
+  if (!isPlace || done > updates) {
+    throw new RangeError(`fit: from: a run of ${updates} steps an epoch can't be at epoch ${epoch}, step ${step}`)
+  }
+  const least = Math.max(epoch, Math.ceil(step / updates))
+  if (least > options.epochs) {
+    throw new RangeError(
+      `fit: from: the saved run has had ${step} updates, of ${updates} an epoch, and epochs is ${options.epochs}; give epochs: ${least} or more`,
+    )
+  }
+  const lost = callbacks.findIndex((kept, i) => {
+    const { onBegin, stateDict } = options.callbacks[i] ?? {}
+    return kept !== null && onBegin === undefined && stateDict === undefined
+  })
+  if (lost < 0) return
+  throw new RangeError(
+    `fit: from: callback ${lost} of the saved run kept a state, and there is no callback ${lost} that could take it; give the callbacks ` +
+      'of the saved run, in their order',
+  )
 }
 
 /** The options, complete. */

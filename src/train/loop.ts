@@ -10,10 +10,12 @@ import { type CheckpointOptions, saveState } from './checkpoint_store.ts'
 import { batchOf, divergedInTraining } from './diverged.ts'
 import { evaluateBy, evaluationStepper } from './evaluate.ts'
 import { type HistoryRecord, isRecorded } from './history.ts'
+import { checkKept } from './kept_values.ts'
 import { METER_WORDS, Meter, type Totals } from './meter.ts'
 import { momentumAt, type RateOptions, rateAt } from './rates.ts'
 import { checkLastBatch, checkTestSet } from './rehearsal.ts'
 import {
+  type CallbackState,
   type Figures,
   type Position,
   restoreModes,
@@ -90,6 +92,7 @@ export class Loop {
       if (this.#from) restoreModes(net, this.#from)
       if (!stopped && this.#epoch < epochs) this.#checkBatches()
       if (this.#from === null && !stopped) await this.#save(this.#position())
+      else if (this.#options.checkpoint && !stopped) await this.#kept() // what can't be saved is refused now
       while (!stopped && this.#epoch < epochs) stopped = await this.#runEpoch()
     } finally {
       this.#options.optimizer.eval()
@@ -294,16 +297,26 @@ export class Loop {
   }
 
   async #save(position: Position): Promise<void> {
-    const { checkpoint, net, optimizer, settings, callbacks } = this.#options
+    const { checkpoint, net, optimizer, settings } = this.#options
     if (!checkpoint) return
     checkNotSwapped('fit: checkpoint', optimizer.paramGroups)
     optimizer.eval()
     const { seed, draws } = defaultGenerator() // before anything else may draw
     const values = await valuesOf(net, optimizer, position.step)
-    const states = []
-    for (const callback of callbacks) states.push((await callback.stateDict?.()) ?? null)
+    const states = await this.#kept()
     const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws } }
     await saveState(checkpoint, { position, ...values, ...about, callbacks: states })
+  }
+
+  /** What every callback keeps in a checkpoint; null for one that keeps nothing. */
+  async #kept(): Promise<(CallbackState | null)[]> {
+    const states = []
+    for (const [i, callback] of this.#options.callbacks.entries()) {
+      const state = (await callback.stateDict?.()) ?? null
+      checkKept(state, i)
+      states.push(state)
+    }
+    return states
   }
 }
 

@@ -60,7 +60,7 @@ export interface SavedOptimizer {
 
 /** What a callback keeps from update to update. */
 export interface CallbackState {
-  /** Anything that JSON can hold. */
+  /** null, booleans, finite numbers (−0 becomes 0), texts, and arrays and plain objects of these. */
   readonly values: unknown
   readonly tensors?: ReadonlyMap<string, HostTensor>
 }

@@ -383,6 +383,17 @@ export const captures: Area = {
       },
     },
     {
+      title: 'plan.run: the eps of a norm, or the slope or alpha of an activation, has changed since the capture',
+      error: 'Error',
+      text: 'plan.run: the negativeSlope of an nn.LeakyReLU is 0.5 now, and was 0.01 when the plan was captured; capture again, or put it back',
+      run: () => {
+        const [layer, x] = [new nn.LeakyReLU(), tensor([-1, 2])]
+        const made = capture(() => layer.forward(x))
+        layer.negativeSlope = 0.5
+        made.run()
+      },
+    },
+    {
       title: 'plan.run: the momentum of a layer has changed since the capture',
       error: 'Error',
       text: 'plan.run: the momentum of a nn.BatchNorm1d is 0.5 now, and was 0.1 when the plan was captured; capture again, or put it back',

@@ -255,6 +255,16 @@ Take larger batches, or net.eval() to use the running ones.`,
       run: () => run({ checkpoint: { store: { ...noStore, list: async () => ['step-00000235'] } } }),
     },
     {
+      title: 'fit: a value of a callback that a checkpoint would not give back',
+      error: 'TypeError',
+      text: "fit: callback 1: its stateDict() gives values.best: Infinity, which a checkpoint can't hold; give { values } of null, booleans, finite numbers, texts, arrays and plain objects of these, and keep arrays of numbers in its tensors",
+      cure: 'Nothing has been trained yet where the value is there from the start. Keep null for a best that there is not yet.',
+      run: () => {
+        const stateDict = () => ({ values: { best: Number.POSITIVE_INFINITY } })
+        return run({ callbacks: [{}, { stateDict }], checkpoint: { store: noStore } })
+      },
+    },
+    {
       title: 'fit: a switch that is neither true nor false',
       error: 'TypeError',
       text: "fit: capture must be true or false, not 'no'",
@@ -358,6 +368,31 @@ Take larger batches, or net.eval() to use the running ones.`,
       text: "fit: from: a run of 1 steps an epoch can't be at epoch 0, step 2",
       cure: 'Give the data set, batch size and accumulate of the saved run.',
       run: () => run({ from: saved({}) }),
+    },
+    {
+      title: 'fit: a saved state that went further than the epochs of the run',
+      error: 'RangeError',
+      text: 'fit: from: the saved run has had 2 updates, of 1 an epoch, and epochs is 1; give epochs: 2 or more',
+      run: () => run({ from: saved({ position: { ...saved({}).position, epoch: 2 } }) }),
+    },
+    {
+      title: 'fit: a saved state of more callbacks',
+      error: 'RangeError',
+      text: 'fit: from: callback 1 of the saved run kept a state, and there is no callback 1 that could take it; give the callbacks of the saved run, in their order',
+      cure: 'Further callbacks may follow them.',
+      run: () => {
+        const from = saved({ position: { ...saved({}).position, step: 1 }, callbacks: [null, { values: 1 }, null] })
+        return run({ from, callbacks: [{ onBegin: () => undefined }] })
+      },
+    },
+    {
+      title: 'earlyStopping: the saved state of one that watched another metric',
+      error: 'TypeError',
+      text: 'earlyStopping: the saved state is of trainLoss, this one watches trainAcc; give the callbacks in their order, each with the metric of the saved run',
+      run: () => {
+        const values = { metric: 'trainLoss', best: 1, bestEpoch: 0, bad: 0 }
+        return earlyStopping({ metric: 'trainAcc' }).onBegin?.(loose(undefined), { values })
+      },
     },
     {
       title: 'earlyStopping: the saved state of another callback',

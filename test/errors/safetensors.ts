@@ -44,15 +44,22 @@ export const safetensors: Area = {
     {
       title: 'safetensors: a header that is too long',
       error: 'DataError',
-      text: 'weights.safetensors: its header has 16777217 bytes, it must have at most 16777216',
+      text: 'weights.safetensors: its header has 67108865 bytes, it must have at most 67108864',
       cure: 'Split the file: no network that runs here has as many tensors.',
       run: () =>
         decodeSafetensors(
-          file('', (1 << 24) + 1)
-            .fill(1, 3, 4)
+          file('', (1 << 26) + 1)
+            .fill(4, 3, 4)
             .fill(1, 0, 1),
           NAME,
         ),
+    },
+    {
+      title: 'safetensors: a header that would be too long, such as that of a checkpoint with a long log of a callback',
+      error: 'RangeError',
+      text: 'safetensors: the header would have at least 67108865 bytes, and could not be read again: it must have at most 67108864, for the names of the tensors and the metadata; those of a checkpoint are the history, about 130 bytes for every 50 updates, and the values that callbacks keep',
+      cure: 'Keep long lists of numbers in the tensors of a callback, or write them to a file of their own.',
+      run: () => encodeSafetensors(new Map(), new Map([['a', 'x'.repeat((1 << 26) + 1)]])),
     },
     {
       title: 'safetensors: a header that is no UTF-8',

@@ -39,6 +39,15 @@ describe('layers compute what their functions do:', () => {
   })
 })
 
+it('a slope or an alpha that is changed is that of the next forward', async () => {
+  const x = tensor([-1, 2])
+  const [leaky, elu] = [new nn.LeakyReLU(), new nn.ELU()]
+  leaky.negativeSlope = 0.25
+  elu.alpha = 0.5
+  expect(await bitsOf(leaky.forward(x))).toEqual(await bitsOf(library.leakyRelu(x, 0.25)))
+  expect(await bitsOf(elu.forward(x))).toEqual(await bitsOf(library.elu(x, 0.5)))
+})
+
 it.each<[string, () => unknown, string]>([
   ['LeakyReLU', () => new nn.LeakyReLU('0.1' as never), 'nn.LeakyReLU: negativeSlope must be a number, not a string'],
   ['ELU', () => new nn.ELU(Number.NaN), 'nn.ELU: alpha must be a number, not NaN'],

@@ -206,6 +206,13 @@ const ofAdamw: readonly Change[] = [
   ['amsgrad ends', (made) => Object.assign(group(made, 1), { amsgrad: false })],
 ]
 
+/** The last update of an epoch has a plan of its own: that of the others does not see that a parameter missed it. */
+const ofLastUpdate: readonly Change[] = [
+  ['nothing', () => undefined],
+  ['a parameter is frozen for the last update', ({ net }) => freeze([net.last.weight])],
+  ['and unfrozen', ({ net }) => freeze([net.last.weight], false)],
+]
+
 const ofSchedule: readonly Change[] = [
   ['one group is frozen', ({ net }) => freeze(own(net))],
   ['and unfrozen', ({ net }) => freeze(own(net), false)],
@@ -228,6 +235,7 @@ describe('a change after every update: captured has the bits of not captured', (
     ['SGD', sgd, ofSgd, {}],
     ['SGD, clipped', sgd, ofSgd.slice(0, 4), clipped],
     ['AdamW', adamw, ofAdamw, {}],
+    ['AdamW, of another number of steps', adamw, ofLastUpdate, {}],
     ['SGD by a schedule', grouped, ofSchedule, { schedule, schedulePer: 'step' }],
     ['SGLD', (net) => new optim.SGLD(net.parameters(), { lr: 0.125, temperature: 0, seed: 1 }), ofSgld, {}],
   ])('%s', async (_, make, changes, options) => {

@@ -364,6 +364,19 @@ it('a run takes no store in which another went further: ‘last’ would continu
   for (const part of [first.optimizer, first.net, optimizer, net]) part.dispose()
 })
 
+it('a value that a checkpoint would not give back is refused before a run continues, too', async () => {
+  const { net, optimizer } = start({ make: sgd })
+  const [store, kept] = [memoryStore(), { values: { best: 1 } }]
+  const run = (epochs: number) =>
+    fit(net, { data, optimizer, epochs, checkpoint: { store }, from: 'last', callbacks: [{ stateDict: () => kept }] })
+  await run(1)
+  const values = await valuesOf(net, optimizer, 0)
+  kept.values.best = Number.NaN
+  await expect(run(2)).rejects.toThrow('fit: callback 0: its stateDict() gives values.best: NaN, which')
+  expect(await valuesOf(net, optimizer, 0)).toEqual(values)
+  for (const part of [optimizer, net]) part.dispose()
+})
+
 it('a folder of checkpoints holds every bit', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'dawngrad-store-'))
   try {

@@ -128,6 +128,12 @@ describe('in a fit', () => {
     }
   })
 
+  it('continues what a version before saved, which did not name the metric', () => {
+    const stopping = earlyStopping({ metric: 'trainLoss' })
+    stopping.onBegin?.({} as FitRun, { values: { best: 0.5, bestEpoch: 2, bad: 1 } })
+    expect([stopping.best, stopping.bestEpoch]).toEqual([0.5, 2])
+  })
+
   it('of a network that has grown since the best epoch before', async () => {
     manualSeed(3)
     const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 3))
