@@ -47,8 +47,8 @@ const averages = [
   ...mutantsOf('src/optim/average.ts', tests.averages, [
     {
       id: 'average-standing-in',
-      find: 'if (this.#swapped) standingIn.set(p, those.add(this))',
-      replace: 'if (!this.#swapped) standingIn.set(p, those.add(this))',
+      find: 'standIn(this.#swapped ? this.#name : null, this.#parameters())',
+      replace: 'standIn(this.#swapped ? null : this.#name, this.#parameters())',
       tests: tests.swapped,
       breaks: 'Averages that stand in the place of the parameters are trained.',
     },
@@ -96,9 +96,9 @@ const averages = [
     },
     {
       id: 'average-swapped-plan',
-      find: "check: () => this.#check('plan.run')",
-      replace: 'check: () => undefined',
-      breaks: 'A plan averages averages.',
+      find: "this.#check('plan.run')",
+      replace: '',
+      breaks: 'A plan updates an average that was disposed.',
     },
     {
       id: 'average-load',
