@@ -80,6 +80,7 @@ override WG: u32 = 64u;
 const GROUP: u32 = 256u; // threads of a kernel that has one workgroup; blocks of rows that are added before others
 const ROWS_PER_BLOCK: u32 = 32u; // a change of it, or of the next, changes the bits of the loss
 const BLOCKS_PER_SUM: u32 = 16u;
+const CLASSES: u32 = 64u; // of a sum of exponentials, and how many such sums one of the next level has; a change changes bits
 // Sums of these over a block of rows stay apart.
 const COUNTS: u32 = 0x1u;
 const RIGHT: u32 = 0x100u;
@@ -133,8 +134,16 @@ fn forward_row(n: u32) {
     size = max(size, size_bits(v));
   }
   var z = 0.0;
-  for (var c = 0u; c < params.C; c++) {
-    z += exp(x[first + c] - m);
+  for (var begin = 0u; begin < params.C; begin += CLASSES * CLASSES) {
+    var upper = 0.0;
+    for (var start = begin; start < min(begin + CLASSES * CLASSES, params.C); start += CLASSES) {
+      var lower = 0.0;
+      for (var c = start; c < min(start + CLASSES, params.C); c++) {
+        lower += exp(x[first + c] - m);
+      }
+      upper += lower;
+    }
+    z += upper;
   }
   let t = label(params.n0 + n);
   var loss = nan();

@@ -4,6 +4,7 @@ import { requireNumber, requireRank, requireTensors, requireType } from '../kern
 import { requireOptions, shown } from '../tensor/options.ts'
 import { defaultGenerator, type Stream } from '../tensor/random.ts'
 import { ShapeError, sizeOf } from '../tensor/shape.ts'
+import { checkInPlace } from '../tensor/standing_in.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 /** What follows a layer, for {@link calculateGain}. */
@@ -63,6 +64,7 @@ function requireTarget(name: string, t: Tensor): void {
   requireTensors(name, { tensor: t })
   requireType(name, 'tensor', t)
   t.checkUsable(name)
+  checkInPlace(name, [t], 'overwritten')
   refuseInCapture(name, 'call it before the capture')
 }
 

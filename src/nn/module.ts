@@ -3,6 +3,7 @@ import { dependingOn } from '../capture/current.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { shown } from '../tensor/options.ts'
 import { formatShape, sameShape } from '../tensor/shape.ts'
+import { checkInPlace } from '../tensor/standing_in.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { noteClass } from './running.ts'
 import { isBuffer, isParameter, partsOf, tensorsOf } from './state.ts'
@@ -97,7 +98,8 @@ export abstract class Module<Out = Tensor> {
 
   /**
    * Copies values into parameters and buffers. Of a tensor used in two places one name is enough; the last one given counts.
-   * Throws an Error that lists everything that is missing, unknown or of another shape or type; nothing is changed then.
+   * Throws an Error that lists everything that is missing, unknown or of another shape or type, and where averages are swapped
+   * in; nothing is changed then.
    */
   loadStateDict(state: StateDict): void {
     if (typeof state !== 'object' || state === null)
@@ -131,6 +133,7 @@ export abstract class Module<Out = Tensor> {
     if (problems.length > 0) {
       throw new Error(`loadStateDict: the state does not fit this module\n${problems.map((p) => `  ${p}`).join('\n')}`)
     }
+    checkInPlace('loadStateDict', [...own.values()], 'overwritten')
     copyInto(pairs)
   }
 

@@ -6,6 +6,7 @@ import { grouped } from '../kernels/rows.ts'
 import { TableCache } from '../kernels/table_cache.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { requireOptions, requireShare, shown, tooMany } from '../tensor/options.ts'
+import { checkInPlace, standIn } from '../tensor/standing_in.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkParameters, checkValue } from './check.ts'
 import { sideBySide } from './flat_parameters.ts'
@@ -18,18 +19,9 @@ export interface AverageState {
   readonly averages: readonly Tensor[]
 }
 
-/** The averages that stand in the place of parameters now. */
-const standingIn = new WeakMap<Tensor, Set<Average>>()
-
 /** Throws an Error where averages stand in the place of a parameter: an update would train them. */
 export function checkNotSwapped(operation: string, groups: readonly { readonly params: readonly Tensor[] }[]): void {
-  for (const p of groups.flatMap(({ params }) => params)) {
-    for (const average of standingIn.get(p) ?? []) {
-      throw new Error(
-        `${operation}: the averages of ${average.label} stand in the place of ${p.label}, and would be trained; swap() them back first`,
-      )
-    }
-  }
+  for (const { params } of groups) checkInPlace(operation, params, 'trained')
 }
 
 /**
@@ -73,11 +65,6 @@ abstract class Average {
     return this.#count
   }
 
-  /** As errors name it: 'optim.EMA'. @internal */
-  get label(): string {
-    return this.#name
-  }
-
   /** Whether the averages stand in the parameters' place. */
   get swapped(): boolean {
     return this.#swapped
@@ -85,11 +72,13 @@ abstract class Average {
 
   /**
    * Adds the present parameters to the average, in one dispatch if an optimizer holds them. In a captured
-   * function every run continues where the last one ended; call it only once there. Throws an Error while swapped.
+   * function every run continues where the last one ended; call it only once there. Throws an Error while swapped, and while
+   * other averages stand in the place of a parameter.
    */
   update(): void {
     this.#check('update')
-    for (const [, p] of this.#pairs) p.checkUsable(this.#name)
+    for (const p of this.#parameters()) p.checkUsable(this.#name)
+    checkInPlace(`${this.#name}: update()`, this.#parameters(), 'averaged')
     if (this.#weights.use(this.#source) > 0) {
       throw new Error(`${this.#name}: update() is called twice in a captured function; capture one step at a time`)
     }
@@ -108,13 +97,14 @@ abstract class Average {
 
   /**
    * Exchanges the averages and the parameters; a second call exchanges them back, bit for bit. Until then every update of
-   * the parameters is refused: the averages would be trained. Throws an Error where there was no update yet, and in a
-   * captured function.
+   * the parameters is refused: the averages would be trained. Throws an Error where there was no update yet, where other
+   * averages stand in the place of a parameter, and in a captured function.
    */
   swap(): void {
     this.#checkAlive('swap')
     if (this.#count === 0) throw new Error(`${this.#name}: there are no averages yet; update() makes them`)
-    for (const [, p] of this.#pairs) p.checkUsable(this.#name)
+    for (const p of this.#parameters()) p.checkUsable(this.#name)
+    if (!this.#swapped) checkInPlace(`${this.#name}: swap()`, this.#parameters(), 'exchanged')
     for (const [a, p] of this.#pairs) {
       copyInto([
         [a, p],
@@ -122,16 +112,13 @@ abstract class Average {
       ])
     }
     this.#swapped = !this.#swapped
-    for (const [, p] of this.#pairs) {
-      const those = standingIn.get(p) ?? new Set()
-      if (this.#swapped) standingIn.set(p, those.add(this))
-      else those.delete(this)
-    }
+    standIn(this.#swapped ? this.#name : null, this.#parameters())
   }
 
   /**
    * What `fn` returns, run with the averages in the parameters' place. They are exchanged back when it is done: when it
-   * returns, or the promise that it returns is settled, also where it fails.
+   * returns, or the promise that it returns is settled, also where it fails. Await the promise before anything else reads the
+   * parameters: an `evaluate` beside it would be given the averages.
    */
   withAverages<T>(fn: () => T): T {
     this.#check('withAverages')
@@ -184,6 +171,10 @@ abstract class Average {
     for (const part of [...this.#averages, this.#weights, this.#tables]) part.dispose()
   }
 
+  #parameters(): Tensor[] {
+    return this.#pairs.map(([, p]) => p)
+  }
+
   #check(what: string): void {
     this.#checkAlive(what)
     if (!this.#swapped) return
@@ -198,7 +189,10 @@ abstract class Average {
   /** The weight of each update; in a plan they are worked out before every run. */
   readonly #source: RowSource = {
     row: (use) => Float32Array.of(this.#count + use === 0 ? 1 : this.weight(this.#count + use)),
-    check: () => this.#check('plan.run'),
+    check: () => {
+      this.#check('plan.run')
+      checkInPlace(`${this.#name}: plan.run()`, this.#parameters(), 'averaged')
+    },
     advance: (uses) => {
       this.#count += uses
     },

@@ -110,7 +110,7 @@ export function checkValue(name: string, what: string, value: unknown, p: Tensor
 
 /** Throws for a state that an optimizer of this rule and these groups can't take over. */
 export function checkState<G extends ParamGroup>(rule: Rule<G>, given: OptimizerState<G>, groups: readonly G[]): void {
-  const { name, defaults, states } = rule
+  const { name, defaults, states, countsSteps } = rule
   const parameters = groups.flatMap(({ params }) => params)
   const isState = Array.isArray(given?.paramGroups) && typeof given.state === 'object' && given.state !== null
   if (!isState) throw new TypeError(`${name}: a state is { step, paramGroups, state }, as stateDict() gives it`)
@@ -135,6 +135,13 @@ export function checkState<G extends ParamGroup>(rule: Rule<G>, given: Optimizer
       throw new Error(`${name}: the state has ${key}, this optimizer has ${right}`)
     }
     for (const [i, p] of parameters.entries()) if (list[i]) checkValue(name, `${key} ${i}`, list[i], p)
+  }
+  // Every step of a parameter gives it state; one that has had none counts them as skipped.
+  const counted = parameters.some((_, i) => step > (skipped[i] ?? 0))
+  if (countsSteps && counted && !lists.some(([, list]) => list.some((value) => value))) {
+    throw new Error(
+      `${name}: the state counts steps, but has no ${states.join(', ')} of any parameter; give all that stateDict() gave, or step 0`,
+    )
   }
   paramGroups.forEach((options, i) => void rule.check({ ...groups[i]!, ...options }))
 }

@@ -195,6 +195,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
   /** Makes the parameters those to evaluate and to keep: the same, except in a schedule-free optimizer. */
   eval(): void {}
 
+  /** Says that the parameters are those that belong to the state, whichever was loaded first. @internal */
+  settle(): void {}
+
   /** What a captured step depends on: it must be captured again when this changes. @internal */
   get variants(): string {
     const parameters = this.parameters()

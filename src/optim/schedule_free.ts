@@ -8,6 +8,7 @@ import { UNSET } from '../kernels/update.ts'
 import { copyInto } from '../tensor/copy_into.ts'
 import { tensor } from '../tensor/create.ts'
 import { shown, tooMany } from '../tensor/options.ts'
+import { timesWritten } from '../tensor/standing_in.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkNotSwapped } from './average.ts'
 import { checkBetas, checkOptions } from './check.ts'
@@ -144,15 +145,24 @@ const adamw: Rule<ScheduleFreeAdamWGroup> = {
 /** What both have in common: the two modes. */
 abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
   #training = true
+  /** In evaluation mode: how often each parameter had been written when its y was kept. */
+  readonly #writes = new WeakMap<Tensor, number>()
+  /** Whether y is from a state that was loaded: what is loaded into the network after it may belong to it or not. */
+  #isLoaded = false
 
   /** β of a group. */
   protected abstract betaOf(group: G): number
 
-  /** Puts y in the parameters' place, to train: the bits that it had at `eval()`. It is there from the start. */
+  /**
+   * Puts y in the parameters' place, to train: the bits that it had at `eval()`. It is there from the start. A parameter that
+   * was written since, as by the network's `loadStateDict`, is trained from its new values: they become x, y and z. Throws an
+   * Error where the optimizer's state was loaded in between, before that: it may belong to the new values or not.
+   */
   override train(): void {
     if (this.#training) return
     checkNotSwapped(`optim.${this.name}: train()`, this.paramGroups)
-    const { y } = this.stateDict().state
+    this.#startAtWritten('train')
+    const { y } = super.stateDict().state
     const stepped = this.parameters().flatMap((p, i) => (y![i] ? [[y![i], p] as [Tensor, Tensor]] : []))
     copyInto(stepped)
     for (const [, p] of stepped) this.clearState('y', p)
@@ -163,7 +173,7 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
   override eval(): void {
     if (!this.#training) return
     checkNotSwapped(`optim.${this.name}: eval()`, this.paramGroups)
-    const { z } = this.stateDict().state
+    const { z } = super.stateDict().state
     const places = new Map(this.parameters().map((p, i) => [p, z![i]]))
     for (const group of this.paramGroups) {
       const stepped = group.params.filter((p) => places.get(p))
@@ -180,12 +190,43 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
       weights.dispose()
     }
     this.#training = false
+    this.settle()
+  }
+
+  /** As of every optimizer. In evaluation mode, parameters that were written since `eval()` are y and z as well, as `train()` says. */
+  override stateDict(): OptimizerState<G> {
+    if (!this.#training) this.#startAtWritten('stateDict')
+    return super.stateDict()
   }
 
   /** Takes over steps, options, state and mode: that of evaluation where the state has y. */
   override loadStateDict(state: OptimizerState<G>): void {
     super.loadStateDict(state)
     this.#training = !state.state.y?.some((y) => y !== null)
+    this.settle()
+    this.#isLoaded = true
+  }
+
+  /** @internal */
+  override settle(): void {
+    for (const p of this.parameters()) this.#writes.set(p, timesWritten(p))
+    this.#isLoaded = false
+  }
+
+  /** Makes the values of parameters that were written since `eval()` also those of y and z: the mean goes on from them. */
+  #startAtWritten(what: string): void {
+    const { y } = super.stateDict().state
+    const written = this.parameters().filter((p, i) => y![i] && timesWritten(p) !== this.#writes.get(p))
+    if (written.length === 0) return
+    checkNotSwapped(`optim.${this.name}: ${what}()`, [{ params: written }])
+    if (this.#isLoaded) {
+      throw new Error(
+        `optim.${this.name}: ${what}(): ${written[0]!.label} was written after the optimizer's state was loaded, which may belong ` +
+          "to it or not; load the network's state first, and the optimizer's after it",
+      )
+    }
+    copyInto(written.flatMap((p) => ['y', 'z'].map((name): [Tensor, Tensor] => [p, this.giveState(name, p)])))
+    this.settle()
   }
 
   protected override checkReady(): void {
@@ -204,7 +245,8 @@ abstract class ScheduleFree<G extends Group> extends Optimizer<G> {
  *
  * While it trains, the parameters are y; `eval()` makes them x, which is what to evaluate and to keep, and `train()` makes
  * them y again, bit for bit. `fit` calls both and ends with x. Save in evaluation mode: then the network's file has x, the
- * optimizer's state y. A group counts the steps in which any of its parameters has a gradient.
+ * optimizer's state y; load the network's first. What is loaded into the network alone in evaluation mode takes the place of x
+ * and y and z, and weighs in the mean as the steps so far did. A group counts the steps in which any of its parameters has a gradient.
  */
 export class ScheduleFreeSGD extends ScheduleFree<ScheduleFreeSGDGroup> {
   /** Throws TypeError or RangeError for options that do not fit, and for a parameter that is listed twice. */

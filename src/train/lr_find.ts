@@ -237,6 +237,7 @@ function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () =>
     try {
       net.loadStateDict(parts)
       optimizer.loadStateDict(kept)
+      optimizer.settle()
     } finally {
       for (const copy of [...parts.values(), ...copies.flatMap(([, list]) => list)]) copy?.dispose()
     }

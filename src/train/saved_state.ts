@@ -185,6 +185,7 @@ export function restoreValues(net: Module, optimizer: Optimizer, saved: Values, 
     }
     optimizer.loadStateDict(given as unknown as OptimizerState)
     net.loadStateDict(tensors)
+    optimizer.settle()
     if (frozen) for (const [name, p] of parameters) p.requiresGrad = !frozen.includes(name)
   } catch (error) {
     undo()

@@ -1,4 +1,4 @@
-import { capture, optim, tensor } from '../../src/index.ts'
+import { capture, nn, optim, tensor } from '../../src/index.ts'
 import { type Area, loose } from './refusal.ts'
 
 const weight = () => tensor(new Float32Array(3), [3], { requiresGrad: true, name: 'weight' })
@@ -94,6 +94,31 @@ export const averages: Area = {
       text: 'optim.SWA: average 0 is [2], its parameter weight [3]',
       cure: 'The parameters must come in the order in which they were when the state was taken. Nothing was changed.',
       run: () => swa().loadStateDict({ count: 2, averages: [tensor([1, 2])] }),
+    },
+    {
+      title: "optim.SWA, optim.EMA: swap() or update() while other averages stand in the parameters' place",
+      error: 'Error',
+      text: 'optim.EMA: swap(): the averages of optim.SWA stand in the place of weight [3], and would be exchanged; swap() them back first',
+      cure: 'Evaluate with one after the other: await withAverages(fn) of the first before the second.',
+      run: () => {
+        const w = weight()
+        const [average, other] = [new optim.SWA([w]), new optim.EMA([w])]
+        for (const each of [average, other]) each.update()
+        average.swap()
+        other.swap()
+      },
+    },
+    {
+      title: 'Module.loadStateDict, or a function of nn.init, while averages are swapped in',
+      error: 'Error',
+      text: 'loadStateDict: the averages of optim.SWA stand in the place of weight [1, 3], and would be overwritten; swap() them back first',
+      run: () => {
+        const net = new nn.Linear(3, 1)
+        const average = new optim.SWA([net.weight])
+        average.update()
+        average.swap()
+        net.loadStateDict(net.stateDict())
+      },
     },
     {
       title: 'an update, fit or lrFind while averages are swapped in',

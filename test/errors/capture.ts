@@ -323,7 +323,8 @@ export const captures: Area = {
           linear(x, w, bias).backward(ones)
           optimizer.step()
         })
-        optimizer.loadStateDict({ ...optimizer.stateDict(), step: 1, skipped: [1, 0] })
+        made.run()
+        optimizer.loadStateDict({ ...optimizer.stateDict(), skipped: [1, 0] })
         made.run()
       },
     },

@@ -1,4 +1,4 @@
-import { optim, relu, tensor } from '../../src/index.ts'
+import { nn, optim, relu, tensor } from '../../src/index.ts'
 import { type Area, loose } from './refusal.ts'
 
 const weight = (n = 3) => tensor(new Float32Array(n), [n], { requiresGrad: true, name: 'weight' })
@@ -192,6 +192,32 @@ export const optimizers: Area = {
         const optimizer = new optim.ScheduleFreeSGD([weight()])
         optimizer.eval()
         optimizer.step()
+      },
+    },
+    {
+      title: "optim.ScheduleFreeSGD: train() or stateDict() where the network's state was loaded after the optimizer's",
+      error: 'Error',
+      text:
+        "optim.ScheduleFreeSGD: train(): weight [3] was written after the optimizer's state was loaded, which may belong to it or " +
+        "not; load the network's state first, and the optimizer's after it",
+      run: () => {
+        const w = weight()
+        const optimizer = new optim.ScheduleFreeSGD([w])
+        w.backward(tensor([1, 2, 3]))
+        optimizer.step()
+        optimizer.eval()
+        optimizer.loadStateDict(optimizer.stateDict())
+        nn.init.zeros(w)
+        optimizer.train()
+      },
+    },
+    {
+      title: 'optim.Adam, AdamW, LAMB, Adagrad.loadStateDict: steps without the state that they made',
+      error: 'Error',
+      text: 'optim.Adagrad: the state counts steps, but has no sum of any parameter; give all that stateDict() gave, or step 0',
+      run: () => {
+        const optimizer = new optim.Adagrad([weight()])
+        optimizer.loadStateDict({ ...optimizer.stateDict(), step: 5 })
       },
     },
     {

@@ -350,6 +350,10 @@ describe('the state', () => {
       ],
       [{ ...good, step: -1 }, 'optim.AdamW: steps must be whole numbers, 0 or more, not -1'],
       [{ ...good, step: 1.5 }, 'optim.AdamW: steps must be whole numbers, 0 or more, not 1.5'],
+      [
+        { ...good, state: {} },
+        'optim.AdamW: the state counts steps, but has no expAvg, expAvgSq, maxExpAvgSq of any parameter; give all that stateDict() gave, or step 0',
+      ],
       [{ ...good, skipped: [0, 0, 3] }, 'optim.AdamW: steps must be whole numbers, 0 or more, not 3'],
       [
         { ...good, paramGroups: [loose({ ...group, momentum: 0.9 })] },
@@ -362,6 +366,18 @@ describe('the state', () => {
     ]
     for (const [state, message] of cases) expect(messageOf(() => optimizer.loadStateDict(state))).toBe(message)
     expect(await bits()).toEqual(before)
+  })
+
+  it('has no moments where no parameter has had a step: the steps were those of others, which have left the group', () => {
+    const [p, q] = [parameter([1], [1]), parameter([2], [1])]
+    const optimizer = new optim.AdamW([p])
+    p.backward(tensor([1]))
+    optimizer.step()
+    optimizer.paramGroups[0]!.params = [q]
+    const state = optimizer.stateDict()
+    expect([state.step, state.skipped, state.state.expAvg]).toEqual([1, [1], [null]])
+    optimizer.loadStateDict(state)
+    expect(messageOf(() => optimizer.loadStateDict({ ...state, skipped: [0] }))).toContain('the state counts steps')
   })
 
   it('goes with dispose, and all other memory that the optimizer took', () => {

@@ -289,6 +289,54 @@ describe('a schedule-free optimizer', () => {
     plan.dispose()
   })
 
+  it('trains on from what was loaded into parameters in evaluation mode, and from y in the others', async () => {
+    const { eagerly, optimizer, parameters } = training(make)
+    const [p, q] = parameters as [Tensor, Tensor]
+    const fives = Float32Array.from({ length: 15 }, () => 5)
+    eagerly([0.1, 0.1])
+    const trained = await bitsOf(q)
+    optimizer.eval()
+    const kept = await bitsOf(optimizer.stateDict().state.z![1]!)
+    const ema = new optim.EMA(parameters)
+    nn.init.constant(p, 5)
+    ema.update()
+    ema.withAverages(() => undefined) // no write: all is as it was
+    const { y, z } = optimizer.stateDict().state
+    for (const t of [y![0]!, z![0]!]) expect(await values(t)).toEqual(fives)
+    expect(await bitsOf(y![1]!)).toEqual(trained)
+    nn.init.constant(p, 4)
+    nn.init.constant(p, 5)
+    optimizer.train()
+    for (const t of [p, optimizer.stateDict().state.z![0]!]) expect(await values(t)).toEqual(fives)
+    expect(await bitsOf(q)).toEqual(trained)
+    expect(await bitsOf(optimizer.stateDict().state.z![1]!)).toEqual(kept)
+    optimizer.eval()
+    expect(await values(p)).toEqual(fives)
+  })
+
+  it('does not guess whether what was loaded after its state belongs to it', async () => {
+    const { eagerly, optimizer, parameters } = training(make)
+    eagerly([0.1])
+    optimizer.eval()
+    const refusal = (who: string) =>
+      `optim.ScheduleFreeAdamW: ${who}(): tensor [3, 5] was written after the optimizer's state was loaded, which may belong to it ` +
+      "or not; load the network's state first, and the optimizer's after it"
+    const state = optimizer.stateDict()
+    optimizer.loadStateDict(state)
+    nn.init.constant(parameters[1]!, 5)
+    for (const what of ['train', 'stateDict'] as const) expect(messageOf(() => optimizer[what]())).toBe(refusal(what))
+    optimizer.loadStateDict(state)
+    optimizer.train()
+    expect(await values(parameters[1]!)).not.toContain(5)
+    optimizer.eval()
+    const ema = new optim.EMA(parameters)
+    ema.update()
+    nn.init.constant(parameters[1]!, 5)
+    const swapped =
+      'optim.ScheduleFreeAdamW: stateDict(): the averages of optim.EMA stand in the place of tensor [3, 5], and would be trained; swap() them back first'
+    ema.withAverages(() => expect(messageOf(() => optimizer.stateDict())).toBe(swapped))
+  })
+
   it('leaves parameters alone that have had no step', async () => {
     const [p, q] = [parameter([1, 2], [2]), parameter([3], [1])]
     const optimizer = new optim.ScheduleFreeSGD([p, q], { lr: 0.5 })

@@ -49,22 +49,56 @@ describe('by hand', () => {
     plan.dispose()
   })
 
-  it('of several averages each must be back; parameters that are not averaged are trained', () => {
+  it('parameters that are not averaged are trained', () => {
     const [p, q] = [parameter([1, 2], [2]), parameter([3], [1])]
-    const [first, second] = [new optim.SGD([p], { lr: 1 }), new optim.SGD([q], { lr: 1 })]
-    const [ema, swa] = [new optim.EMA([p]), new optim.SWA([p])]
-    for (const average of [ema, swa]) {
-      average.update()
-      average.swap()
+    const ema = new optim.EMA([p])
+    ema.update()
+    ema.withAverages(() => new optim.SGD([q], { lr: 1 }).step())
+  })
+
+  it('other averages of a parameter are neither swapped in nor updated', async () => {
+    const [p, q] = [parameter([1, 2], [2]), parameter([3], [1])]
+    const [ema, swa, apart] = [new optim.EMA([p]), new optim.SWA([q, p]), new optim.SWA([q])]
+    for (const average of [ema, swa, apart]) average.update()
+    const plan = capture(() => swa.update())
+    nn.init.constant(p, 5)
+    const others = (who: string, fate: string) => {
+      return `optim.SWA: ${who}: the averages of optim.EMA stand in the place of tensor [2], and would be ${fate}; swap() them back first`
     }
-    second.step()
-    expect(messageOf(() => first.step())).toBe(text('optim.SGD'))
-    swa.swap()
-    expect(messageOf(() => first.step())).toBe(text('optim.SGD'))
     ema.swap()
-    first.step()
-    swa.withAverages(() => expect(messageOf(() => first.step())).toBe(text('optim.SGD', 'optim.SWA')))
-    first.step()
+    expect(messageOf(() => swa.swap())).toBe(others('swap()', 'exchanged'))
+    expect(messageOf(() => swa.withAverages(() => 0))).toBe(others('swap()', 'exchanged'))
+    expect(messageOf(() => swa.update())).toBe(others('update()', 'averaged'))
+    expect(messageOf(() => plan.run())).toBe(others('plan.run()', 'averaged'))
+    expect([swa.swapped, swa.count]).toEqual([false, 1])
+    apart.withAverages(() => undefined)
+    ema.swap()
+    expect([...(await values(p))]).toEqual([5, 5])
+    const beside = ema.withAverages(async () => await values(p))
+    expect(messageOf(() => swa.withAverages(() => 0))).toBe(others('swap()', 'exchanged'))
+    expect([...(await beside)]).toEqual([1, 2])
+    expect([...(await swa.withAverages(() => values(p)))]).toEqual([1, 2])
+    expect([...(await values(p))]).toEqual([5, 5])
+    plan.dispose()
+  })
+
+  it('no state is loaded into the network, and no parameter initialised', async () => {
+    const [net, other] = [new nn.Linear(2, 1), new nn.Linear(2, 1)]
+    const weight = await bitsOf(net.weight)
+    const ema = new optim.EMA([net.weight])
+    ema.update()
+    const overwritten = (who: string) => {
+      return `${who}: the averages of optim.EMA stand in the place of weight [1, 2], and would be overwritten; swap() them back first`
+    }
+    ema.withAverages(() => {
+      expect(messageOf(() => net.loadStateDict(other.stateDict()))).toBe(overwritten('loadStateDict'))
+      expect(messageOf(() => nn.init.zeros(net.weight))).toBe(overwritten('nn.init.zeros'))
+      nn.init.zeros(net.bias!)
+      other.loadStateDict(net.stateDict())
+    })
+    expect(await bitsOf(net.weight)).toEqual(weight)
+    expect([...(await values(net.bias!))]).toEqual([0])
+    net.loadStateDict(other.stateDict())
   })
 
   it('a schedule-free optimizer does not change its mode', () => {

@@ -203,6 +203,35 @@ it('a schedule-free optimizer is saved with the means, which are evaluated, and 
   for (const part of [optimizer, net]) part.dispose()
 })
 
+it('a schedule-free optimizer trains on from what a callback has loaded, also from its checkpoint', async () => {
+  const made = () => start({ make: (one) => new optim.ScheduleFreeSGD(one.parameters()) })
+  const other = new Plain()
+  for (const p of other.parameters()) nn.init.constant(p, 0.125)
+  const want = [...(await other.hidden.weight.data())]
+  const store = memoryStore()
+  const first = made()
+  const load: FitCallback = {
+    onEpoch: ({ epoch }) => {
+      if (epoch > 0) return
+      first.net.loadStateDict(other.stateDict())
+      first.optimizer.paramGroups[0]!.lr = 0 // what is trained then stays
+    },
+  }
+  await fit(first.net, {
+    data,
+    optimizer: first.optimizer,
+    epochs: 2,
+    callbacks: [load],
+    checkpoint: { store, keep: 9 },
+  })
+  expect([...(await first.net.parameters()[0]!.data())]).toEqual(want)
+  const second = made()
+  const from = store.states.get(checkpointName(6))!
+  await fit(second.net, { data, optimizer: second.optimizer, epochs: 2, from })
+  expect([...(await second.net.parameters()[0]!.data())]).toEqual(want)
+  for (const part of [first.net, first.optimizer, second.net, second.optimizer, other]) part.dispose()
+})
+
 describe('what ends a run early leaves a checkpoint, and ‘last’ continues there', () => {
   const plain: Case = { make: sgd }
   const uninterrupted = async () => {

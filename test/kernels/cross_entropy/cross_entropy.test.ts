@@ -66,6 +66,24 @@ describe('crossEntropy', () => {
     expect((await values(logits.grad)).every((v) => v === 0)).toBe(true)
   })
 
+  it('adds up the exponentials of many classes without losing them in the sum', async () => {
+    const C = 100_000
+    const next = mulberry32(7)
+    const x = parameter(
+      Float32Array.from({ length: C }, () => Math.fround((10 * next()) / 2 ** 32)),
+      [1, C],
+    )
+    const given = await values(x)
+    const loss = crossEntropy(x, Int32Array.of(17))
+    loss.backward()
+    const most = given.reduce((a, b) => Math.max(a, b))
+    const z = given.reduce((sum, v) => sum + Math.exp(v - most), 0)
+    // Each sum has at most 64 terms, and an exponential is right to 4 units at its argument's size.
+    expect(Math.abs((await values(loss))[0]! - (Math.log(z) + most - given[17]!))).toBeLessThan(4e-6)
+    const total = (await values(x.grad)).reduce((sum, v) => sum + v, 0)
+    expect(Math.abs(total)).toBeLessThan(4e-6)
+  })
+
   it('is NaN as the mean of no rows, else 0 or nothing', async () => {
     for (const [reduction, expected] of [
       ['mean', [nan]],
