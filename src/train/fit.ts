@@ -143,7 +143,7 @@ function checkState({ position, settings, callbacks = [] }: SavedState, options:
   const updates = updatesOf(options)
   const done = step - epoch * updates
   const isPlace = Number.isSafeInteger(epoch) && epoch >= 0 && Number.isSafeInteger(step) && done >= 0
-  if (!isPlace || done > updates) {
+  if (!(isPlace && done <= updates)) {
     throw new RangeError(`fit: from: a run of ${updates} steps an epoch can't be at epoch ${epoch}, step ${step}`)
   }
   const least = Math.max(epoch, Math.ceil(step / updates))

@@ -5,32 +5,37 @@ import type { CallbackState } from './saved_state.ts'
 /** Throws TypeError for a state of callback `index` with values that JSON would not give back; null is one that keeps nothing. */
 export function checkKept(state: CallbackState | null | undefined, index: number): void {
   if (state === null || state === undefined) return
-  const problem = problemOf(state.values, 'values', [])
-  if (problem === null) return
+  const lost = firstLost(state.values, 'values', [])
+  if (lost === null) return
   throw new TypeError(
-    `fit: callback ${index}: its stateDict() gives ${problem}, which a checkpoint can't hold; give { values } of null, booleans, finite ` +
+    `fit: callback ${index}: its stateDict() gives ${lost.place}: ${lost.kind}, which a checkpoint can't hold; give { values } of null, booleans, finite ` +
       'numbers, texts, arrays and plain objects of these, and keep arrays of numbers in its tensors',
   )
 }
 
-/** The first value that JSON would change, with its place; null if there is none. */
-function problemOf(value: unknown, place: string, around: readonly unknown[]): string | null {
+interface Lost {
+  readonly place: string
+  readonly kind: string
+}
+
+/** The first value that JSON would change, with its place; null if there is none. `around` are the objects that it lies in. */
+function firstLost(value: unknown, place: string, around: readonly unknown[]): Lost | null {
   if (value === null || typeof value === 'boolean' || typeof value === 'string' || Number.isFinite(value)) return null
-  if (around.includes(value)) return `${place}: an object that holds itself`
+  if (around.includes(value)) return { place, kind: 'an object that holds itself' }
   const inside = [...around, value]
   if (Array.isArray(value)) {
     for (const [i, one] of value.entries()) {
-      const problem = problemOf(one, `${place}[${i}]`, inside)
-      if (problem !== null) return problem
+      const lost = firstLost(one, `${place}[${i}]`, inside)
+      if (lost !== null) return lost
     }
     return null
   }
-  if (!isPlain(value)) return `${place}: ${shown(value)}`
+  if (!isPlain(value)) return { place, kind: shown(value) }
   for (const [name, one] of Object.entries(value)) {
     if (one === undefined) continue // absent afterwards, which reads the same
     const at = /^[\w$]+$/.test(name) ? `${place}.${name}` : `${place}[${JSON.stringify(name)}]`
-    const problem = problemOf(one, at, inside)
-    if (problem !== null) return problem
+    const lost = firstLost(one, at, inside)
+    if (lost !== null) return lost
   }
   return null
 }
