@@ -8,6 +8,9 @@ import { Tensor } from '../tensor/tensor.ts'
 import { noteClass } from './running.ts'
 import { isBuffer, isParameter, partsOf, tensorsOf } from './state.ts'
 
+/** Modules whose mode was asked for since they were taken out of here. @internal */
+export const modeRead = new WeakSet<object>()
+
 /** Tensors by the names of parameters and buffers, as `stateDict` gives them. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>
 
@@ -31,6 +34,7 @@ export abstract class Module<Out = Tensor> {
 
   /** Whether the module is in training mode, as it is until `eval()`. Layers such as batch norm compute differently in each. */
   get training(): boolean {
+    modeRead.add(this)
     const mode = (training: boolean) => `${training ? 'training' : 'evaluation'} mode`
     return dependingOn(
       () => this.#training,

@@ -8,13 +8,15 @@ import { keepDraws } from '../tensor/random.ts'
 import { checkBatches, checkNet } from './check.ts'
 import { divergedInEvaluation } from './diverged.ts'
 import { Meter, type Totals } from './meter.ts'
+import { withoutForeign } from './missing_parameters.ts'
 import { type Stepper, stepperOf, stepperOver } from './stepper.ts'
 
 /** The next batch of an evaluation. */
 export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter): void {
   noGrad(() => {
     const { images, labels } = batches.next()
-    meter.loss(net.forward(images), labels)
+    const logits = withoutForeign('evaluate', net, () => net.forward(images))
+    meter.loss(logits, labels)
   })
 }
 

@@ -1,5 +1,6 @@
-// Finds what a network computes with and does not have among its parameters: it would silently not be trained.
-import { type Module, setMode } from '../nn/module.ts'
+// Finds what a network computes with and does not have: parameters that would silently not be trained, and modules whose mode
+// nobody would set.
+import { type Module, modeRead, setMode } from '../nn/module.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { type Observer, observe } from '../tensor/observe.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -24,7 +25,27 @@ export function withoutMissing<T>(operation: string, net: Module, step: (forward
     const what = `${found.label}${input ? placeOf(found, net, input) : ''}`
     throw new Error(`${operation}: ${what} is not a parameter of the network, so it would not be trained: ${CURE}`)
   }
-  return observe({ leaf }, () => step(forward))
+  return withoutForeign(operation, net, () => observe({ leaf }, () => step(forward)))
+}
+
+/**
+ * Takes a step. Throws an Error afterwards that names a module which ran in it, depends on its mode, and is not part of the
+ * network: it would stay in the mode that it is in.
+ */
+export function withoutForeign<T>(operation: string, net: Module, step: () => T): T {
+  const own = new Set<object>(net.namedModules().values())
+  const foreign: object[] = []
+  const module = (found: object) => {
+    modeRead.delete(found)
+    return () => {
+      if (!own.has(found) && modeRead.has(found)) foreign.push(found)
+    }
+  }
+  const made = observe({ module }, step)
+  const [first] = foreign
+  if (!first) return made
+  const what = `a ${first.constructor.name} that it computes with is not part of the network`
+  throw new Error(`${operation}: ${what}, so its mode would not be set, nor its buffers be saved: ${CURE}`)
 }
 
 /** Where a tensor is used, in words: found by one forward more, in evaluation mode, so that nothing changes. */

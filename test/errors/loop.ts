@@ -180,6 +180,21 @@ Take larger batches, or net.eval() to use the running ones.`,
       },
     },
     {
+      title: 'fit, lrFind, evaluate: a module that depends on its mode and that the network does not have',
+      error: 'Error',
+      text: 'evaluate: a Dropout that it computes with is not part of the network, so its mode would not be set, nor its buffers be saved: a module must be in a property of the module that uses it, or in an array, a plain object, a Map or a Set that is one, not in a private field (#name) or a variable',
+      run: () => {
+        class Dropping extends nn.Module {
+          readonly last = new nn.Linear(784, 2)
+          readonly #drop = new nn.Dropout()
+          override forward(x: Tensor): Tensor {
+            return this.last.forward(this.#drop.forward(x.flatten()))
+          }
+        }
+        return evaluate(new Dropping(), batches())
+      },
+    },
+    {
       title: 'fit, lrFind: a layer that the network does not have',
       error: 'Error',
       text: 'fit: weight [2, 784] in a Linear in the network (Hiding) is not a parameter of the network, so it would not be trained: a module must be in a property of the module that uses it, or in an array, a plain object, a Map or a Set that is one, not in a private field (#name) or a variable',

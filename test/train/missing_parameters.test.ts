@@ -1,7 +1,18 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is tested
 // Layers wherever a module may keep them: they are trained, or an error names them.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { add, fit, ImageBatches, lrFind, manualSeed, nn, optim, relu, type Tensor } from '../../src/node/index.ts'
+import {
+  add,
+  evaluate,
+  fit,
+  ImageBatches,
+  lrFind,
+  manualSeed,
+  nn,
+  optim,
+  relu,
+  type Tensor,
+} from '../../src/node/index.ts'
 import { bitsOf } from '../support/check.ts'
 import { parameter, testGpu } from '../support/gpu.ts'
 
@@ -187,5 +198,53 @@ describe('a layer that the network does not have', () => {
       'fit: the optimizer has weight [4, 16], which is not a parameter of the network',
     )
     await expect(lrFind({ net, optimizer, train })).rejects.toThrow('lrFind: the optimizer has weight [4, 16]')
+  })
+})
+
+describe('a module that depends on its mode and is not part of the network', () => {
+  class Dropping extends nn.Module {
+    readonly last = new nn.Linear(16, 3)
+    readonly #drop = new nn.Dropout(0.5)
+    override forward(x: Tensor): Tensor {
+      return this.last.forward(this.#drop.forward(x.flatten()))
+    }
+  }
+  const symbol = Symbol('norm')
+  class Normalising extends nn.Module {
+    readonly last = new nn.Linear(16, 3)
+    readonly [symbol] = new nn.BatchNorm1d(16, { affine: false })
+    override forward(x: Tensor): Tensor {
+      return this.last.forward(this[symbol].forward(x.flatten()))
+    }
+  }
+  class Activating extends nn.Module {
+    readonly last = new nn.Linear(16, 3)
+    readonly #act = new nn.Sequential(new nn.ReLU(), new nn.Tanh())
+    override forward(x: Tensor): Tensor {
+      return this.last.forward(this.#act.forward(x.flatten()))
+    }
+  }
+  const text = (operation: string, kind: string) =>
+    `${operation}: a ${kind} that it computes with is not part of the network, so its mode would not be set, nor its buffers be ` +
+    'saved: a module must be in a property'
+
+  it.each<[string, new () => nn.Module]>([
+    ['Dropout', Dropping],
+    ['BatchNorm1d', Normalising],
+  ])('%s is refused before anything is updated', async (kind, Kind) => {
+    const { net, optimizer } = made(Kind)
+    const before = await Promise.all(net.parameters().map(bitsOf))
+    for (const capture of [true, false]) {
+      await expect(fit(net, { data: train, optimizer, epochs: 1, capture })).rejects.toThrow(text('fit', kind))
+    }
+    await expect(lrFind({ net, optimizer, train })).rejects.toThrow(text('lrFind', kind))
+    await expect(evaluate(net, train)).rejects.toThrow(text('evaluate', kind))
+    expect(await Promise.all(net.parameters().map(bitsOf))).toEqual(before)
+  })
+
+  it('others may be anywhere', async () => {
+    const { net, optimizer } = made(Activating)
+    await fit(net, { data: train, optimizer, epochs: 1 })
+    expect((await evaluate(net, train)).count).toBe(6)
   })
 })
