@@ -46,10 +46,15 @@ async function continueIn(folder: HeldFolder, given: Partial<TrainOptions>, how:
   const found = noted ? null : await newestCheckpoint(join(path, CHECKPOINTS), join(path, HISTORY))
   const before = restored(noted ?? found!.checkpoint.options)
   if (typeof before === 'string') throw new DataError(`${found?.path ?? join(path, OPTIONS)}: ${before}`)
-  const position = found?.checkpoint.position ?? { epoch: 0 }
+  const position = found?.checkpoint.position ?? { epoch: 0, step: 0 }
   const changed = changes(before, given)
   refuseFixed(path, changed)
   const options = { ...before, ...given }
+  const { images = 0, batchSize = 1 } = found?.checkpoint.settings ?? {}
+  const inEpoch = images > 0 ? Math.ceil(position.step / Math.ceil(images / batchSize)) : position.epoch
+  if (inEpoch > position.epoch && inEpoch > options.epochs) {
+    throw new UsageError(`option '--epochs': the run in ${path} is in epoch ${inEpoch} already`)
+  }
   if (position.epoch > options.epochs) {
     throw new UsageError(`option '--epochs': the run in ${path} has had ${position.epoch} epochs already`)
   }

@@ -327,6 +327,20 @@ export const checkpoints: Area = {
       run: goOn(checkpoint({ position: { ...checkpoint().position, epoch: 2 } }), { epochs: 1 }),
     },
     {
+      title: '--resume: fewer epochs than the one that the run is in',
+      error: 'UsageError',
+      text: "option '--epochs': the run in <folder> is in epoch 2 already",
+      varies: folder,
+      cure: 'Give more epochs, or leave the option out.',
+      run: goOn(
+        checkpoint({
+          position: { ...checkpoint().position, epoch: 1 },
+          settings: { images: 256, batchSize: 256, accumulate: 1, seed: 0, lr: 0.3 },
+        }),
+        { epochs: 1 },
+      ),
+    },
+    {
       title: '--resume: an option that cannot change',
       error: 'UsageError',
       text: "option '--batch-size': the run in <folder> has 256, which can't change to 7 within a run",
