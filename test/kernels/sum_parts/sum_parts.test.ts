@@ -21,6 +21,7 @@ import {
 } from '../../../src/node/index.ts'
 import type { Row, Seeded } from '../../operations/row.ts'
 import { checkAgainstReference, drawn } from '../../operations/run.ts'
+import { inBothClasses } from '../../support/adapter_class.ts'
 import { fill } from '../../support/arbitraries.ts'
 import { bitsOf } from '../../support/check.ts'
 import { UNIT_ROUNDOFF } from '../../support/close.ts'
@@ -119,21 +120,15 @@ describe('sumOfParts', () => {
 
 /** Runs `fn` with little scratch memory and on the other class of adapter, and demands the bits of each class. */
 async function expectSameBits(fn: () => Promise<readonly Uint32Array[]>): Promise<void> {
-  const { adapterClass } = gpu.info
-  try {
-    for (const as of ['cpu', 'gpu'] as const) {
-      Object.assign(gpu.info, { adapterClass: as })
-      scratchLimit.floats = floats
-      const whole = await fn()
-      for (const less of [5000, 1]) {
-        scratchLimit.floats = less
-        const cut = await fn()
-        expect(cut.map((bits, i) => bits.findIndex((b, j) => b !== whole[i]![j]))).toEqual(whole.map(() => -1))
-      }
+  await inBothClasses(async () => {
+    scratchLimit.floats = floats
+    const whole = await fn()
+    for (const less of [5000, 1]) {
+      scratchLimit.floats = less
+      const cut = await fn()
+      expect(cut.map((bits, i) => bits.findIndex((b, j) => b !== whole[i]![j]))).toEqual(whole.map(() => -1))
     }
-  } finally {
-    Object.assign(gpu.info, { adapterClass })
-  }
+  })
 }
 
 const random = (seed: number, ...shape: number[]) =>
