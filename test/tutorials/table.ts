@@ -41,22 +41,22 @@ export const programs: readonly Program[] = [
     program: 'Forward-forward',
     original: ['pytorch/examples', 'mnist_forward_forward/main.py'],
     lines: 152,
-    missing: 'a port',
+    port: 'forward_forward',
   },
   {
     number: 5,
     program: 'Variational autoencoder',
     original: ['pytorch/examples', 'vae/main.py'],
     lines: 106,
-    missing: 'a port',
+    port: 'vae',
   },
-  { number: 6, program: 'DCGAN', original: ['pytorch/examples', 'dcgan/main.py'], lines: 216, missing: 'a port' },
+  { number: 6, program: 'DCGAN', original: ['pytorch/examples', 'dcgan/main.py'], lines: 216, port: 'dcgan' },
   {
     number: 7,
     program: 'Siamese network',
     original: ['pytorch/examples', 'siamese_network/main.py'],
     lines: 161,
-    missing: 'a port',
+    port: 'siamese',
   },
   {
     number: 8,
@@ -84,7 +84,7 @@ export const programs: readonly Program[] = [
     program: 'Super-resolution',
     original: ['pytorch/examples', 'super_resolution/main.py, model.py, data.py, dataset.py'],
     lines: 162,
-    missing: 'a port',
+    port: 'super_resolution',
   },
   {
     number: 12,
@@ -105,7 +105,7 @@ export const programs: readonly Program[] = [
     program: 'Polynomial regression',
     original: ['pytorch/examples', 'regression/main.py'],
     lines: 37,
-    missing: 'a port',
+    port: 'regression',
   },
   {
     number: 15,
@@ -396,6 +396,6 @@ export const programs: readonly Program[] = [
     program: 'Fashion-MNIST VAE',
     original: ['tensorflow/tfjs-examples', 'fashion-mnist-vae/model.js, train.js, data.js'],
     lines: 305,
-    missing: 'a port',
+    port: 'fashion_vae',
   },
 ]
