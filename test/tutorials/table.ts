@@ -112,7 +112,7 @@ export const programs: readonly Program[] = [
     program: 'Sines continued',
     original: ['pytorch/examples', 'time_sequence_prediction/train.py'],
     lines: 88,
-    missing: 'a port',
+    port: 'sines',
   },
   {
     number: 16,
