@@ -182,6 +182,16 @@ export class Generator {
     return stream
   }
 
+  /** Where its streams stand. @internal */
+  get positions(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#streams].map(([name, { position }]) => [name, position]))
+  }
+
+  /** Moves the streams there; those that are not named to their start. @internal */
+  moveTo(positions: Readonly<Record<string, number>>): void {
+    for (const name of Object.keys(STREAMS) as StreamName[]) this.stream(name).position = positions[name] ?? 0
+  }
+
   /**
    * How many draws were made on the device: calls of `rand`, `randn`, `bernoulli` and `dropout`, 0 … 2⁵³ − 1. Setting it, as when
    * a loop of your own resumes, decides what the next one gives (RangeError if not such; Error in a function that is captured).
@@ -216,12 +226,28 @@ export function manualSeed(seed: number): Generator {
   return current
 }
 
-/** What is returned puts the number of draws back to what it is now, for what looks at a network without training it. */
-export function keepDraws(): () => void {
+/** What is returned puts the default generator back to where it is now, for what looks at a network without training it. */
+export function keepRandom(): () => void {
   const generator = current
-  const { draws } = generator
+  const { draws, positions } = generator
   return () => {
     generator.draws = draws
+    generator.moveTo(positions)
+  }
+}
+
+/** What is returned calls functions that draw as if nothing else drew between them, and leaves the default generator where it stood. */
+export function drawAside(): <T>(fn: () => T) => T {
+  let restoreOwn = keepRandom()
+  return (fn) => {
+    const restore = keepRandom()
+    restoreOwn()
+    try {
+      return fn()
+    } finally {
+      restoreOwn = keepRandom()
+      restore()
+    }
   }
 }
 
