@@ -5,12 +5,21 @@ import './kernels/methods.ts'
 
 export { capture, Plan, type PlanRunOptions, warmUp } from './capture/capture.ts'
 export { type Batch, ImageBatches } from './data/batches.ts'
+export { type CsvOptions, parseCsv, readCsv } from './data/csv.ts'
 export { type ImageDataset, take } from './data/fashion_mnist.ts'
 export type { HostArray } from './data/host_array.ts'
 export { encodeNpy, parseNpy, readNpy } from './data/npy.ts'
 export { type NpzOptions, parseNpz, readNpz } from './data/npz.ts'
 export { decodeSafetensors, encodeSafetensors, type HostTensor, type SafetensorsFile } from './data/safetensors.ts'
 export { type BytesOptions, bytesOf, type Source } from './data/sources.ts'
+export { type Statistics, standardize } from './data/standardize.ts'
+export {
+  type CategoryOptions,
+  type Fill,
+  type MatrixOptions,
+  Table,
+  type TableSplitOptions,
+} from './data/table.ts'
 export { AnomalyError, type Direction, detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from './debug/anomaly.ts'
 export { GradcheckError, type GradcheckMismatch, type GradcheckOptions, gradcheck } from './debug/gradcheck.ts'
 export { DataError } from './errors.ts'

@@ -5,6 +5,7 @@ import { captures } from './capture.ts'
 import { checkpoints } from './checkpoints.ts'
 import { cli } from './cli.ts'
 import { data } from './data.ts'
+import { dataTables } from './data_tables.ts'
 import { device } from './device.ts'
 import { exercises } from './exercises.ts'
 import { gradchecks } from './gradcheck.ts'
@@ -46,6 +47,7 @@ export const AREAS: readonly Area[] = [
   schedules,
   data,
   sources,
+  dataTables,
   safetensors,
   checkpoints,
   device,
