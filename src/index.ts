@@ -4,13 +4,22 @@
 import './kernels/methods.ts'
 
 export { capture, Plan, type PlanRunOptions, warmUp } from './capture/capture.ts'
-export { type Batch, ImageBatches } from './data/batches.ts'
+export {
+  type Batch,
+  Batches,
+  type BatchesOptions,
+  type BatchOf,
+  ImageBatches,
+  type SomeFields,
+} from './data/batches.ts'
+export type { BatchField, BatchFields } from './data/check_fields.ts'
 export { type CsvOptions, parseCsv, readCsv } from './data/csv.ts'
 export { type ImageDataset, take } from './data/fashion_mnist.ts'
 export type { HostArray } from './data/host_array.ts'
 export { encodeNpy, parseNpy, readNpy } from './data/npy.ts'
 export { type NpzOptions, parseNpz, readNpz } from './data/npz.ts'
 export { decodeSafetensors, encodeSafetensors, type HostTensor, type SafetensorsFile } from './data/safetensors.ts'
+export { type Sampler, type WeightedSamplerOptions, weightedSampler } from './data/sampler.ts'
 export { type BytesOptions, bytesOf, type Source } from './data/sources.ts'
 export { type Statistics, standardize } from './data/standardize.ts'
 export {

@@ -11,12 +11,12 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
   {
     file: 'src/kernels/gather.ts',
     code: 'new RangeError(`gather: row ',
-    why: 'only ImageBatches gathers, and its setOrder refuses such an order',
+    why: 'only Batches gathers, and its setOrder refuses such an order',
   },
   {
     file: 'src/kernels/gather.ts',
     code: 'new RangeError(`gather: entries ',
-    why: 'only ImageBatches gathers, and its batch() refuses such a number',
+    why: 'only Batches gathers, and its batch() refuses such a number',
   },
   {
     file: 'src/gpu/pipelines.ts',
