@@ -21,8 +21,9 @@ export { type NpzOptions, parseNpz, readNpz } from './data/npz.ts'
 export { decodeSafetensors, encodeSafetensors, type HostTensor, type SafetensorsFile } from './data/safetensors.ts'
 export { type Sampler, type WeightedSamplerOptions, weightedSampler } from './data/sampler.ts'
 export { type BytesOptions, bytesOf, type Source } from './data/sources.ts'
-export { type Statistics, standardize } from './data/standardize.ts'
+export { type Standardized, type Statistics, standardize } from './data/standardize.ts'
 export {
+  type Categories,
   type CategoryOptions,
   type Fill,
   type MatrixOptions,

@@ -13,12 +13,18 @@ export interface Statistics {
   readonly std: readonly number[]
 }
 
+/** What {@link standardize} gives. */
+export interface Standardized extends Statistics {
+  /** Of the shape of what was given. */
+  readonly array: HostArray<Float32Array>
+}
+
 /**
  * An array with rows [N, …] as float32 whose columns have mean 0 and standard deviation 1, and the statistics that it was brought
  * there by. Give the test part those of the training part:
  *
- *     const x = standardize(train.matrix(columns))
- *     const xTest = standardize(test.matrix(columns), x)
+ *     const { array: x, ...statistics } = standardize(train.matrix(columns))
+ *     const { array: xTest } = standardize(test.matrix(columns), statistics)
  *
  * (x − mean) / std, in float64, where std² is the mean of the squares of x − mean over the N rows, as scikit-learn's StandardScaler
  * has it. A column whose values are all the same gets std 1, and so becomes 0.
@@ -26,7 +32,7 @@ export interface Statistics {
  * @throws TypeError for what is not an array with rows, or not statistics; RangeError for an array without rows, for a number that is
  *   not finite, and for statistics of another number of columns
  */
-export function standardize(array: HostArray, by?: Statistics): HostArray<Float32Array> & Statistics {
+export function standardize(array: HostArray, by?: Statistics): Standardized {
   const { data, shape } = checkedArray(array)
   const rows = shape[0]!
   const width = data.length / rows
@@ -40,7 +46,7 @@ export function standardize(array: HostArray, by?: Statistics): HostArray<Float3
     data as ArrayLike<number>,
     (value, i) => (value - mean[i % width]!) / std[i % width]!,
   )
-  return { data: scaled, shape, mean, std }
+  return { array: { data: scaled, shape }, mean, std }
 }
 
 function checkedArray(array: HostArray): HostArray {
@@ -59,7 +65,7 @@ function checkedArray(array: HostArray): HostArray {
 }
 
 function checkedStatistics(by: Statistics, width: number): Statistics {
-  requireOptions('standardize', by, ['mean', 'std', 'data', 'shape'])
+  requireOptions('standardize', by, ['mean', 'std', 'array'])
   const { mean, std } = by
   for (const [key, list] of Object.entries({ mean, std })) {
     const isList = Array.isArray(list) && list.length === width

@@ -26,6 +26,14 @@ export interface CategoryOptions {
   readonly fill?: string
 }
 
+/** A column as categories. */
+export interface Categories {
+  /** The number of each row's category, int32 [rows]. */
+  readonly data: Int32Array
+  /** The category of every number. */
+  readonly names: readonly string[]
+}
+
 /** Options of {@link Table.split}. */
 export interface TableSplitOptions {
   /** The part of the rows that becomes the test part, above 0 and below 1. */
@@ -141,25 +149,21 @@ export class Table {
    * A column as the numbers of its categories, int32 [rows], with their names: category k is `names[k]`. The names are the sorted
    * values of the whole file; numbers are sorted by size.
    *
+   *     const { data: y, names } = table.categories('species')
+   *
    * @throws DataError for a column that is not there, for a missing value without `fill`, and for one that is not among `names`, with
    *   its line; TypeError for an option that it does not have, and for names that are not texts or not different
    */
-  categories(
-    column: string,
-    options: CategoryOptions = {},
-  ): HostArray<Int32Array> & { readonly names: readonly string[] } {
+  categories(column: string, options: CategoryOptions = {}): Categories {
     return this.#categories('categories', column, options)
   }
 
-  /** A column as float32 [rows, categories]: 1 at the row's category, 0 elsewhere. Names and errors as `categories`. */
-  oneHot(
-    column: string,
-    options: CategoryOptions = {},
-  ): HostArray<Float32Array> & { readonly names: readonly string[] } {
+  /** A column as float32 [rows, categories]: 1 at the row's category, 0 elsewhere. Their order and errors as `categories`. */
+  oneHot(column: string, options: CategoryOptions = {}): HostArray<Float32Array> {
     const { data: codes, names } = this.#categories('oneHot', column, options)
     const data = new Float32Array(this.rows * names.length)
     for (let i = 0; i < this.rows; i++) data[i * names.length + codes[i]!] = 1
-    return { data, shape: [this.rows, names.length], names }
+    return { data, shape: [this.rows, names.length] }
   }
 
   /** The table of these rows, counted from 0, in this order. RangeError for a row that is not there. */
@@ -221,7 +225,7 @@ export class Table {
     return classes
   }
 
-  #categories(operation: string, column: string, options: CategoryOptions) {
+  #categories(operation: string, column: string, options: CategoryOptions): Categories {
     requireOptions(operation, options, ['names', 'fill'])
     const { names: given, fill } = options
     if (fill !== undefined && typeof fill !== 'string') {
@@ -247,7 +251,7 @@ export class Table {
       if (number < 0) this.#fail(i, column, `${shown(name)} is not among the names of the categories`)
       data[i] = number
     }
-    return { data, shape: [this.rows], names }
+    return { data, names }
   }
 
   #column(operation: string, column: string): Column {

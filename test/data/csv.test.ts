@@ -25,7 +25,6 @@ describe('parseCsv', () => {
     ])
     expect(table.categories('kind')).toEqual({
       data: Int32Array.of(1, 0, 2, 1),
-      shape: [4],
       names: ['a', 'b', 'say "x"\ntwice, b'],
     })
   })
