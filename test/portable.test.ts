@@ -118,7 +118,11 @@ const below: Record<string, readonly string[]> = {
 const NODE = ['node', 'provision', 'cli']
 
 /** The packages that portable files load when they are needed. */
-const LOADED = ['data/csv.ts loads papaparse']
+const LOADED = [
+  'data/csv.ts loads papaparse',
+  'data/parquet.ts loads hyparquet',
+  'data/parquet.ts loads hyparquet-compressors',
+]
 
 const portable = sources.filter(({ folder }) => !NODE.includes(folder))
 

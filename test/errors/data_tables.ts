@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { needed } from '../../src/data/packages.ts'
-import { parseCsv, readCsv, standardize, type Table } from '../../src/node/index.ts'
+import { parseCsv, readCsv, readParquet, standardize, type Table } from '../../src/node/index.ts'
+import { dataFiles, fromBase64 } from '../support/data_files.ts'
 import { type Area, loose, PATH } from './refusal.ts'
 
 const TEXT = 'age,kind,n\n20,x,1\n,y,2.5\n1e39,,3\n'
@@ -11,6 +12,19 @@ const csv = (text: string, options = {}) => {
   return () => parseCsv(text, { name: 'x.csv', ...options })
 }
 const three = { data: Float32Array.of(1, 2, 3), shape: [3, 1] }
+
+/** Reads a Parquet file of pandas. */
+const parquet = (file: string, options = {}, change: (bytes: Uint8Array) => void = () => undefined) => {
+  return () => {
+    const bytes = fromBase64(dataFiles.parquet[file]!)
+    change(bytes)
+    return readParquet(new File([bytes], 'x.parquet'), options)
+  }
+}
+/** Announces three rows where there are two: 16 is an int64 of Thrift, whose 04 is 2. */
+const threeRows = (bytes: Uint8Array) => {
+  bytes[bytes.findIndex((byte, i) => byte === 0x16 && bytes[i + 1] === 4) + 1] = 6
+}
 
 export const dataTables: Area = {
   title: 'Tables',
@@ -194,6 +208,54 @@ export const dataTables: Area = {
       error: 'DataError',
       text: "x.csv, line 2, column 'kind': only this row is 'x'; to stratify, each category needs two",
       run: table((t) => t.take([0, 1]).split({ test: 0.5, stratify: 'kind' })),
+    },
+    {
+      title: 'parquet: columns that are no list',
+      error: 'TypeError',
+      text: "readParquet: columns must be a list of names, one at least, not 'id'",
+      run: parquet('large', { columns: 'id' }),
+    },
+    {
+      title: 'parquet: a column that is not there',
+      error: 'DataError',
+      text: "x.parquet: it does not have the column 'x', only 'id'",
+      run: parquet('large', { columns: ['x'] }),
+    },
+    {
+      title: 'parquet: a column of dates',
+      error: 'DataError',
+      text: "x.parquet, row 0, column 'when': it holds a Date; only numbers, truth values and texts are read: name the columns that you want by the option columns",
+      run: parquet('snappy'),
+    },
+    {
+      title: 'parquet: an integer beyond 2^53',
+      error: 'DataError',
+      text: "x.parquet, row 1, column 'id': 1152921504606846976 is beyond 2^53, where numbers are rounded",
+      run: parquet('large'),
+    },
+    {
+      title: 'parquet: no rows',
+      error: 'DataError',
+      text: 'x.parquet: it does not have any rows',
+      run: parquet('no rows', { columns: ['id'] }),
+    },
+    {
+      title: 'parquet: more bytes than it may have',
+      error: 'DataError',
+      text: 'x.parquet: it has 102 bytes decompressed, but must have at most 10',
+      run: parquet('large', { maxBytes: 10 }),
+    },
+    {
+      title: 'parquet: another number of rows',
+      error: 'DataError',
+      text: "x.parquet: damaged: column 'id' has 2 rows, not 3",
+      run: parquet('large', {}, threeRows),
+    },
+    {
+      title: 'parquet: another file',
+      error: 'DataError',
+      text: 'x.parquet: not a Parquet file, or damaged: parquet file invalid (footer != PAR1)',
+      run: parquet('large', {}, (bytes) => bytes.fill(0, bytes.length - 4)),
     },
     {
       title: 'standardize: no array',

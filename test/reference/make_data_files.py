@@ -89,9 +89,10 @@ def parquet():
             "when": pandas.to_datetime(["2024-01-01"] * 4),
         }
     )
+    frames = {"snappy": frame, "gzip": frame, "zstd": frame, "no rows": frame[:0], "large": pandas.DataFrame({"id": [1, 2**60]})}
     return {
-        name: written(lambda buffer: frame.to_parquet(buffer, compression=name, index=False))
-        for name in ["snappy", "gzip", "zstd"]
+        name: written(lambda buffer: of.to_parquet(buffer, compression=name if name in ["gzip", "zstd"] else "snappy", index=False))
+        for name, of in frames.items()
     }
 
 
