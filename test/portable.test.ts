@@ -120,6 +120,8 @@ const NODE = ['node', 'provision', 'cli']
 /** The packages that portable files load when they are needed. */
 const LOADED = [
   'data/csv.ts loads papaparse',
+  'data/decode_image.ts loads fast-png',
+  'data/decode_image.ts loads jpeg-js',
   'data/parquet.ts loads hyparquet',
   'data/parquet.ts loads hyparquet-compressors',
 ]

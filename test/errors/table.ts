@@ -9,6 +9,7 @@ import { dataTables } from './data_tables.ts'
 import { device } from './device.ts'
 import { exercises } from './exercises.ts'
 import { gradchecks } from './gradcheck.ts'
+import { images } from './images.ts'
 import { initialValues } from './initial_values.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
@@ -48,6 +49,7 @@ export const AREAS: readonly Area[] = [
   data,
   sources,
   dataTables,
+  images,
   safetensors,
   checkpoints,
   device,
