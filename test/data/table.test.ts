@@ -17,6 +17,12 @@ describe('a table', () => {
     expect(Array.from(part.matrix(['a'], { fill: table.mean(['a']) }).data)).toEqual([1, 3])
   })
 
+  test('gives a part its own rows, in its order', async () => {
+    const part = (await parseCsv('a,b\n1,10\n2,20\n3,30\n')).take([2, 0])
+    expect(part.matrix(['b', 'a'])).toEqual({ data: Float32Array.of(30, 3, 10, 1), shape: [2, 2] })
+    expect([part.rows, part.integers('a').data]).toEqual([2, Int32Array.of(3, 1)])
+  })
+
   test('gives categories the same numbers in all its parts', async () => {
     const table = await small()
     const names = ['x', 'y', 'none']
