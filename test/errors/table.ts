@@ -5,9 +5,11 @@ import { captures } from './capture.ts'
 import { checkpoints } from './checkpoints.ts'
 import { cli } from './cli.ts'
 import { data } from './data.ts'
+import { dataTables } from './data_tables.ts'
 import { device } from './device.ts'
 import { exercises } from './exercises.ts'
 import { gradchecks } from './gradcheck.ts'
+import { images } from './images.ts'
 import { initialValues } from './initial_values.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
@@ -46,6 +48,8 @@ export const AREAS: readonly Area[] = [
   schedules,
   data,
   sources,
+  dataTables,
+  images,
   safetensors,
   checkpoints,
   device,

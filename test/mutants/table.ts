@@ -22,6 +22,7 @@ import { random } from './table/random.ts'
 import { recurrent } from './table/recurrent.ts'
 import { reductions } from './table/reductions.ts'
 import { schedules } from './table/schedules.ts'
+import { sources } from './table/sources.ts'
 import { tensors } from './table/tensors.ts'
 import { training } from './table/training.ts'
 import { transformers } from './table/transformers.ts'
@@ -50,6 +51,7 @@ export const areas: readonly Area[] = [
   schedules,
   exercises,
   data,
+  sources,
   device,
   training,
   checkpoints,
