@@ -16,10 +16,10 @@ import { shown, tooMany } from './options.ts'
  */
 
 /** The named streams and their counter words. The numbers are part of every seed's meaning: never renumber them. */
-const STREAMS = { init: 1, shuffle: 2, noise: 3, draw: 4 } as const satisfies Record<StreamName, number>
+const STREAMS = { init: 1, shuffle: 2, noise: 3, draw: 4, augment: 5 } as const satisfies Record<StreamName, number>
 
 /** Initialisation, the order of an epoch, the noise of Langevin dynamics, what is drawn on the device: none disturbs another. */
-export type StreamName = 'init' | 'shuffle' | 'noise' | 'draw'
+export type StreamName = 'init' | 'shuffle' | 'noise' | 'draw' | 'augment'
 
 const TWO_32 = 2 ** 32
 /** 2^−24: the step of `uniform` on [0, 1), the finest with which every multiple is a float32. */
