@@ -36,6 +36,7 @@ export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_
 export function conv2dReluMaxPool2dCases(names: string): Witness {
   return only(`conv2dReluMaxPool2d .*: (${names})`, files('operations/operations'))
 }
+export const depthwise = files('kernels/depthwise/depthwise')
 export const conv2dBits = files('kernels/conv2d/bits')
 export const crossEntropy = operation('crossEntropy', 'kernels/cross_entropy/cross_entropy')
 export const losses = only('(Loss|crossEntropy)\\b', files('operations/operations', 'kernels/losses/losses'))
@@ -150,7 +151,7 @@ export const resnet = files('nn/resnet')
 export const transformers = files('nn/transformers')
 export const modules = files('nn/module')
 
-export const batches = files('data/batches')
+export const batches = files('data/batches', 'data/any_batches')
 export const fashionMnist = files('data/fashion_mnist')
 export const idx = files('data/idx')
 export const fashionMnistFiles = files('node/fashion_mnist', 'node/fashion_mnist_damage')
