@@ -5,15 +5,18 @@ import { empty } from '../tensor/create.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Selection } from './gather.ts'
 import * as wgsl from './generated/wgsl.ts'
-import { requireRank, requireType, withScratch } from './support.ts'
+import { requireType, withScratch } from './support.ts'
 
 const file = new KernelFile('augment', wgsl.augment)
 
 /** Words that say what is drawn: the epoch, and the seed's low and high word. */
 export const EPOCH_WORDS = 3
 
-/** Threads of a workgroup and places that a thread takes, as the kernel's `const GROUP` and `const PER` say. */
-const PLACES = 64 * 16
+/** Places of an image that a workgroup takes, as the kernel's `const PLACES` says. */
+const PLACES = 1024
+
+/** Threads of a workgroup: each of them draws, so that a processor does best with few. No result depends on it. */
+const THREADS = { cpu: 16, gpu: 64 } as const
 
 /** What is drawn for an image, as the kernel's params have it. */
 export interface Draws {
@@ -49,6 +52,17 @@ export const NO_DRAWS: Draws = {
   contrast_span: 0,
 }
 
+/** A bit for each block of words that the kernel needs. */
+export function blocksOf(draws: Draws): number {
+  const isDrawn = (...names: readonly (keyof Draws)[]) => names.some((name) => draws[name] !== NO_DRAWS[name])
+  const blocks = [
+    isDrawn('padding', 'flip', 'rotate'),
+    isDrawn('zoom', 'zoom_span', 'shift_y', 'shift_x'),
+    isDrawn('cutout', 'brightness', 'brightness_span', 'contrast', 'contrast_span'),
+  ]
+  return blocks.reduce((bits, needed, i) => bits + (needed ? 2 ** i : 0), 0)
+}
+
 /** How the images of a batch are changed. */
 export interface Change {
   readonly draws: Draws
@@ -60,15 +74,13 @@ export interface Change {
   readonly contrast: boolean
   /** float32 [C, 2]: the mean of each channel, and what the difference is multiplied by. */
   readonly channels: Tensor | null
-  /** The word outside of the image, 0 unless given. */
-  readonly fill?: number
 }
 
 const SAMPLING = { whole: 0, bilinear: 1, nearest: 2 } as const
 
 /**
- * The images [N, C, H, W], whose numbers in the data set the selection of `index` has, changed. wgsl/augment.wgsl has the
- * formulas. What lies past the end of the list becomes 0.
+ * The images [N, C, H, W] or [N, H, W], whose numbers in the data set the selection of `index` has, changed. wgsl/augment.wgsl
+ * has the formulas. What lies past the end of the list becomes 0. int32 may only be moved.
  */
 export function augmentBatch(
   x: Tensor,
@@ -77,10 +89,11 @@ export function augmentBatch(
 ): Tensor {
   const { draws, epochs, brightness, contrast, channels } = change
   for (const t of [x, index, channels]) t?.checkUsable('augment')
-  requireRank('augment', 'input', x.shape, 4, 'N C H W')
+  requireType('augment', 'input', x, ['float32', 'int32'])
   requireType('augment', 'index', index, ['int32'])
   const { gpu } = x
-  const [N, C, H, W] = x.shape as [number, number, number, number]
+  const [N, H, W] = [x.shape[0]!, ...x.shape.slice(-2)] as [number, number, number]
+  const C = x.shape.length === 4 ? x.shape[1]! : 1
   const out = empty(gpu, x.shape, x.dtype, 'augment')
   if (out.size === 0) return out
   const chunks = Math.ceil((H * W) / PLACES)
@@ -91,12 +104,11 @@ export function augmentBatch(
     stride: batches ? N : 0,
     which: batches?.use ?? 0,
     which_epoch: epochs?.use ?? 0,
-    is_random: epochs ? 1 : 0,
+    blocks: blocksOf(draws),
     ...draws,
     jitter: (brightness ? 1 : 0) + (contrast ? 2 : 0),
     is_normal: channels ? 1 : 0,
     inverse: 1 / (H * W),
-    fill: change.fill ?? 0,
     reflect: change.reflect ? 1 : 0,
   }
   const tune = { SAMPLING: SAMPLING[change.sampling] }
@@ -109,7 +121,7 @@ export function augmentBatch(
   }
   const emit = (means: Storage | null) => {
     const bindings = { ...picked, channels: channels?.storage ?? null, means, out: out.storage }
-    gpu.emit(file.entry('forward', tune), bindings, N * chunks)
+    gpu.emit(file.entry('forward', tune, { WG: THREADS[gpu.info.adapterClass] }), bindings, N * chunks)
   }
   if (!contrast) emit(null)
   else {

@@ -194,6 +194,11 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
       throw new TypeError(`fit: ${name} must be '${known.join("' or '")}', not ${shown(value)}`)
     }
   }
+  if (test?.isAugmented) {
+    throw new TypeError(
+      'fit: the test batches have augment, and their figures would be of other images each epoch; leave it out there',
+    )
+  }
   checkCallbacks(callbacks)
   checkFree('fit', { net, optimizer, train, callbacks })
   checkMomentum('fit', schedule, optimizer)

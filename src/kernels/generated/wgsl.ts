@@ -433,7 +433,7 @@ export const augment = `// augment: images changed at random, each by draws of i
 //            mirrored, W - 1 - qx; and moved by the crop's offset, -padding to padding on both axes.
 //   image    SAMPLING 0: places are whole, words are copied   1: between the nearest four, a pixel of weight 0 left out
 //            2: the nearest, words are copied
-//            Outside of the image there is \`fill\`, or with \`reflect\` the image mirrored at its outermost pixels.
+//            Outside of the image there are zeros, or with \`reflect\` the image mirrored at its outermost pixels.
 //   jitter   v = clamp(v * b), v = clamp(k * v + (1 - k) * mean), both clamped to [0, 1]; mean is the mean over the image's
 //            pixels after b, of three channels as 0.2989 r + 0.587 g + 0.114 b
 //   normal   (v - channels[c].mean) * channels[c].factor
@@ -446,7 +446,9 @@ export const augment = `// augment: images changed at random, each by draws of i
 //   channels  [C, 2]  mean and factor of each
 //   means, means_out  [N]
 //
-// forward  A workgroup takes GROUP * PER places of one image, a thread every GROUP-th of them, in all channels.
+// Every thread draws for itself: it waits for no other.
+//
+// forward  A workgroup takes PLACES places of one image, a thread every WG-th of them, in all channels.
 // brightness_mean
 //          means_out[n]. A workgroup takes an image; a thread adds up every GROUP-th pixel, in blocks of BLOCK, and the sums of
 //          the threads are added pair by pair.
@@ -459,7 +461,7 @@ struct Params {
   stride: u32,      // entries in a batch
   which: u32,       // which one it is of several batches in a step of a run
   which_epoch: u32, // and of several epochs
-  is_random: u32,   // 0: nothing is drawn, whatever follows up to contrast_span
+  blocks: u32,      // one bit for each block that is drawn
   padding: u32,
   flip: u32,        // 2^31 times the probability
   rotate: f32,      // turns at most
@@ -471,8 +473,7 @@ struct Params {
   jitter: u32,      // 1: brightness, 2: contrast
   is_normal: u32,
   inverse: f32,     // 1 / (H * W)
-  fill: u32,
-  reflect: u32, // 1: the image mirrored in place of \`fill\`
+  reflect: u32, // 1: the image mirrored in place of zeros
 }
 
 struct Replay {
@@ -490,8 +491,9 @@ struct Replay {
 @group(0) @binding(8) var<storage, read_write> out: array<u32>;
 @group(0) @binding(9) var<storage, read_write> means_out: array<f32>;
 
-const GROUP: u32 = 64u;
-const PER: u32 = 16u; // tune
+override WG: u32 = 64u;
+const PLACES: u32 = 1024u;
+const GROUP: u32 = 64u; // threads of brightness_mean, which decide the order of its sum
 const SAMPLING: u32 = 0u; // tune
 const BLOCK: u32 = 256u;
 
@@ -513,7 +515,6 @@ struct Drawn {
   brightness: f32, contrast: f32,
 }
 
-var<workgroup> drawn: Drawn;
 var<workgroup> sums: array<f32, GROUP>;
 
 // The high and the low half of a product, from halves of 16 bits.
@@ -578,15 +579,19 @@ fn row_of(n: u32) -> u32 {
 }
 
 fn draw(row: u32) -> Drawn {
-  if (row == NONE || params.is_random == 0u) {
+  if (row == NONE || params.blocks == 0u) {
     return Drawn(row, 0, 0, 0u, 0, 0, vec2f(1.0, 0.0), 0, 0, 1.0, 1.0);
   }
   let at = HEAD + 3u * min(replay.step * epochs[1] + params.which_epoch, epochs[0] - 1u);
   let epoch = epochs[at];
   let seed = vec2u(epochs[at + 1u], epochs[at + 2u]);
-  let first = philox(vec4u(row, 0u, epoch, AUGMENT), seed);
-  let second = philox(vec4u(row, 1u, epoch, AUGMENT), seed);
-  let third = philox(vec4u(row, 2u, epoch, AUGMENT), seed);
+  var words: array<vec4u, 3>;
+  for (var block = 0u; block < 3u; block++) {
+    if (((params.blocks >> block) & 1u) != 0u) { words[block] = philox(vec4u(row, block, epoch, AUGMENT), seed); }
+  }
+  let first = words[0];
+  let second = words[1];
+  let third = words[2];
   let turns = params.rotate * (2.0 * uniform_of(first.w) - 1.0);
   let zoom = params.zoom + params.zoom_span * uniform_of(second.x);
   let before = i32(params.cutout / 2u);
@@ -602,7 +607,7 @@ fn draw(row: u32) -> Drawn {
   );
 }
 
-// The pixels that a place is made of: where they are in a channel, -1 for \`fill\`, and the weights of the second row and column.
+// The pixels that a place is made of: where they are in a channel, -1 outside of the image, and the weights of the second row and column.
 struct Pixels {
   at: vec4i,
   lower: f32, right: f32,
@@ -618,11 +623,9 @@ fn inside(i: i32, size: u32) -> i32 {
   return min(r, period - r);
 }
 
-fn at_of(y: i32, column: i32) -> i32 {
-  let row = inside(y, params.H);
-  let in_row = inside(column, params.W);
-  if (row < 0 || in_row < 0) { return -1; }
-  return row * i32(params.W) + in_row;
+// Where a row and a column of the image meet; -1 if one of them is.
+fn at_of(row: i32, column: i32) -> i32 {
+  return select(row * i32(params.W) + column, -1, min(row, column) < 0);
 }
 
 fn pixels_of(d: Drawn, y: u32, column: u32) -> Pixels {
@@ -630,7 +633,7 @@ fn pixels_of(d: Drawn, y: u32, column: u32) -> Pixels {
   let dx = i32(column) - d.shift_x;
   if (SAMPLING == WHOLE) {
     let sx = d.left + select(dx, i32(params.W) - 1 - dx, d.is_mirrored != 0u);
-    return Pixels(vec4i(at_of(dy + d.top, sx), -1, -1, -1), 0.0, 0.0);
+    return Pixels(vec4i(at_of(inside(dy + d.top, params.H), inside(sx, params.W)), -1, -1, -1), 0.0, 0.0);
   }
   let middle = 0.5 * vec2f(f32(params.W) - 1.0, f32(params.H) - 1.0);
   let v = vec2f(f32(dx), f32(dy)) - middle;
@@ -639,17 +642,19 @@ fn pixels_of(d: Drawn, y: u32, column: u32) -> Pixels {
   let s = along + middle + vec2f(f32(d.left), f32(d.top));
   if (SAMPLING != BILINEAR) {
     let nearest = vec2i(floor(s + 0.5));
-    return Pixels(vec4i(at_of(nearest.y, nearest.x), -1, -1, -1), 0.0, 0.0);
+    return Pixels(vec4i(at_of(inside(nearest.y, params.H), inside(nearest.x, params.W)), -1, -1, -1), 0.0, 0.0);
   }
   let corner = floor(s);
   let weight = s - corner;
   let i = vec2i(corner);
-  let at = vec4i(at_of(i.y, i.x), at_of(i.y, i.x + 1), at_of(i.y + 1, i.x), at_of(i.y + 1, i.x + 1));
-  return Pixels(at, weight.y, weight.x);
+  let rows = vec2i(inside(i.y, params.H), inside(i.y + 1, params.H));
+  let columns = vec2i(inside(i.x, params.W), inside(i.x + 1, params.W));
+  let upper = vec2i(at_of(rows.x, columns.x), at_of(rows.x, columns.y));
+  return Pixels(vec4i(upper, at_of(rows.y, columns.x), at_of(rows.y, columns.y)), weight.y, weight.x);
 }
 
 fn word_at(base: u32, at: i32) -> u32 {
-  if (at < 0) { return params.fill; }
+  if (at < 0) { return 0u; }
   return x[base + u32(at)];
 }
 
@@ -692,7 +697,7 @@ fn is_cut(d: Drawn, y: u32, column: u32) -> bool {
   return u32(i32(y) - d.cut_y) < params.cutout && u32(i32(column) - d.cut_x) < params.cutout;
 }
 
-@compute @workgroup_size(GROUP)
+@compute @workgroup_size(WG)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -701,22 +706,20 @@ fn forward(
   let number = group.y * groups.x + group.x;
   let n = number / params.chunks;
   if (n >= params.N) { return; }
-  if (local == 0u) { drawn = draw(row_of(n)); }
-  workgroupBarrier();
-  let d = drawn;
+  let d = draw(row_of(n));
   var mean = 0.0;
   if ((params.jitter & 2u) != 0u) { mean = means[n]; }
   let plane = params.H * params.W;
-  let start = (number - n * params.chunks) * GROUP * PER;
-  let end = min(start + GROUP * PER, plane);
-  let down = GROUP / params.W;
-  let over = GROUP - down * params.W;
+  let start = (number - n * params.chunks) * PLACES;
+  let end = min(start + PLACES, plane);
+  let down = WG / params.W;
+  let over = WG - down * params.W;
   var p = start + local;
   var y = p / params.W;
   var column = p - y * params.W;
-  for (; p < end; p += GROUP) {
+  for (; p < end; p += WG) {
     let base = n * params.C * plane;
-    let is_zero = d.row == NONE || (params.is_random != 0u && is_cut(d, y, column));
+    let is_zero = d.row == NONE || is_cut(d, y, column);
     let pixels = pixels_of(d, y, column);
     for (var c = 0u; c < params.C; c++) {
       var word = 0u;
@@ -740,9 +743,7 @@ fn brightness_mean(
 ) {
   let n = group.y * groups.x + group.x;
   if (n >= params.N) { return; }
-  if (local == 0u) { drawn = draw(row_of(n)); }
-  workgroupBarrier();
-  let d = drawn;
+  let d = draw(row_of(n));
   let plane = params.H * params.W;
   let base = n * params.C * plane;
   var sum = 0.0;
