@@ -94,7 +94,7 @@ export class Augmentation {
    * @param at where the data set stands when a batch is made, or when a plan with one is run
    */
   constructor(operation: string, sizes: Sizes, { augment = {}, normalize }: ImageChanges, gpu: Gpu, at: () => Epoch) {
-    const change = readAugment(`${operation}: augment`, augment, sizes)
+    const change = readAugment(operation, augment, sizes)
     const numbers = normalize === undefined ? null : readNormalization(`${operation}: normalize`, normalize, sizes[0])
     this.#epochs = blocksOf(change.draws) > 0 ? new PerStep(gpu, EPOCH_WORDS, 'epochs') : null
     const channels = numbers && tensor(numbers, [sizes[0], 2], { gpu, name: 'normalize' }).keep()
@@ -234,10 +234,11 @@ function checkMask(operation: string, name: string, mask: FieldOf | undefined, i
 }
 
 function readAugment(
-  name: string,
+  operation: string,
   options: AugmentOptions,
   [channels, height, width]: Sizes,
 ): Omit<Change, 'epochs' | 'channels'> {
+  const name = `${operation}: augment`
   requireOptions(name, options, KNOWN)
   const { crop, flip = false, rotate = 0, zoom = [1, 1], shift = 0, cutout = 0, brightness = 0, contrast = 0 } = options
   const { paddingMode = 'zeros' } = options
@@ -247,11 +248,11 @@ function readAugment(
   requireWhole(`${name}.crop.padding`, padding, side - 1, `less than the sides of an image, ${height} × ${width}`)
   requireWhole(`${name}.cutout`, cutout, side, `at most the sides of an image, ${height} × ${width}`)
   const chance = typeof flip === 'boolean' ? (flip ? 0.5 : 0) : flip
-  if (typeof flip !== 'boolean') requireRange(name, 'flip', flip, 'true, false or a probability from 0 to 1', 0, 1)
-  requireRange(name, 'rotate', rotate, 'degrees from 0 to 180', 0, 180)
-  requireRange(name, 'shift', shift, 'a share of the sides, from 0 to 1', 0, 1)
+  if (typeof flip !== 'boolean') requireRange(operation, 'flip', flip, 'true, false or a probability from 0 to 1', 0, 1)
+  requireRange(operation, 'rotate', rotate, 'degrees from 0 to 180', 0, 180)
+  requireRange(operation, 'shift', shift, 'a share of the sides, from 0 to 1', 0, 1)
   for (const [key, value] of Object.entries({ brightness, contrast })) {
-    requireRange(name, key, value, 'a finite number, 0 or more', 0, Number.MAX_VALUE)
+    requireRange(operation, key, value, 'a finite number, 0 or more', 0, Number.MAX_VALUE)
   }
   const isZoom = Array.isArray(zoom) && zoom.length === 2 && zoom.every((z) => z >= 1 / MOST_ZOOM && z <= MOST_ZOOM)
   if (!isZoom || zoom[0]! > zoom[1]!) {
@@ -311,7 +312,14 @@ function requireWhole(what: string, value: unknown, most: number, because: strin
   throw new RangeError(`${what} must be a whole number from 0 to ${most}, ${because}, not ${shown(value)}`)
 }
 
-function requireRange(name: string, key: string, given: unknown, right: string, least: number, most: number): void {
+function requireRange(
+  operation: string,
+  key: string,
+  given: unknown,
+  right: string,
+  least: number,
+  most: number,
+): void {
   if (typeof given === 'number' && given >= least && given <= most) return
-  throw new RangeError(`${name}.${key} must be ${right}, not ${shown(given)}`)
+  throw new RangeError(`${operation}: augment.${key} must be ${right}, not ${shown(given)}`)
 }

@@ -231,7 +231,7 @@ describe('mixup as the page has it', () => {
     for (const { x, y } of eager) {
       plan.run()
       expect(await bits(plan.result.x)).toEqual(await bits(x))
-      const [mixed, labels] = [await x.data(), await y.data()]
+      const [mixed, labels] = [await x.data(), [...(await y.data())]]
       // x is its own label here: the mixed label's mean is the mixed x.
       const mean = [0, 1, 2, 3].map((n) => labels.slice(4 * n, 4 * n + 4).reduce((sum, v, label) => sum + v * label, 0))
       for (const [n, v] of mean.entries()) expect(v).toBeCloseTo(mixed[n]!, 5)
