@@ -87,7 +87,7 @@ function turn(turns: Approx): readonly [Approx, Approx] {
 }
 
 /** The place of the image that (y, x) comes from. */
-function placeOf(d: Draws, isWhole: boolean, [H, W]: readonly [number, number], y: number, x: number) {
+export function placeOf(d: Draws, isWhole: boolean, [H, W]: readonly [number, number], y: number, x: number) {
   const [dy, dx] = [y - d.shift[0], x - d.shift[1]]
   if (isWhole) return [exactly(dy + d.crop[0]), exactly((d.isMirrored ? W - 1 - dx : dx) + d.crop[1])] as const
   const [my, mx] = [(H - 1) / 2, (W - 1) / 2]
