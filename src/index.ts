@@ -4,12 +4,14 @@
 import './kernels/methods.ts'
 
 export { capture, Plan, type PlanRunOptions, warmUp } from './capture/capture.ts'
+export type { AugmentOptions, ImageChanges, Normalization } from './data/augment.ts'
 export {
   type Batch,
   Batches,
   type BatchesOptions,
   type BatchOf,
   ImageBatches,
+  type ImageBatchesOptions,
   type SomeFields,
 } from './data/batches.ts'
 export type { BatchField, BatchFields } from './data/check_fields.ts'

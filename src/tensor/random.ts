@@ -9,17 +9,17 @@ import { shown, tooMany } from './options.ts'
  *
  * One block of four 32-bit words comes from
  *   counter = (block low, block high, substream, stream number)    key = (seed mod 2³², ⌊seed / 2³²⌋)
- * and the word at position p of a stream is word p mod 4 of block ⌊p / 4⌋. Substream is the epoch for shuffling, the step
+ * and the word at position p of a stream is word p mod 4 of block ⌊p / 4⌋. Substream is the epoch for shuffling and augmentation (whose block is the image's number), the step
  * plus 1 for the noise of optim.SGLD, which wgsl/sgld.wgsl draws, the number of the draw for what wgsl/random.wgsl draws (its
  * high word takes the place of the block's), and 0 otherwise; the stream numbers are those of `STREAMS`. Only 32-bit additions, multiplications, shifts and exclusive or's are used, with the high half of a product
  * put together from 16-bit halves as in `mulHigh`: the same lines in WGSL's u32 give the same bits.
  */
 
 /** The named streams and their counter words. The numbers are part of every seed's meaning: never renumber them. */
-const STREAMS = { init: 1, shuffle: 2, noise: 3, draw: 4 } as const satisfies Record<StreamName, number>
+const STREAMS = { init: 1, shuffle: 2, noise: 3, draw: 4, augment: 5 } as const satisfies Record<StreamName, number>
 
-/** Initialisation, the order of an epoch, the noise of Langevin dynamics, what is drawn on the device: none disturbs another. */
-export type StreamName = 'init' | 'shuffle' | 'noise' | 'draw'
+/** Initialisation, the order of an epoch, the noise of Langevin dynamics, what is drawn on the device, augmentation: none disturbs another. */
+export type StreamName = 'init' | 'shuffle' | 'noise' | 'draw' | 'augment'
 
 const TWO_32 = 2 ** 32
 /** 2^−24: the step of `uniform` on [0, 1), the finest with which every multiple is a float32. */

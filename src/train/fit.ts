@@ -200,6 +200,11 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
     const given = (['schedulePer', 'lrTiming'] as const).find((name) => options[name] !== undefined)
     if (given) throw new TypeError(`fit: ${given} counts for nothing without a schedule; give one, or leave it out`)
   }
+  if (test?.isAugmented) {
+    throw new TypeError(
+      'fit: the test batches have augment, and their figures would be of other images each epoch; leave it out there',
+    )
+  }
   checkCallbacks(callbacks)
   checkFree('fit', { net, optimizer, train, callbacks })
   checkMomentum('fit', schedule, optimizer)

@@ -174,7 +174,7 @@ export class Loop {
     const began = performance.now()
     const before = epoch * updates
     const continues = this.#from?.position.epoch === epoch && this.#step > before ? this.#from.position : null
-    train.setOrder(permutation(settings.seed, epoch, train.size))
+    train.setOrder(permutation(settings.seed, epoch, train.size), { seed: settings.seed, epoch })
     train.position = Math.min(train.length, (this.#step - before) * accumulate)
     if (continues) this.#meter.restore(continues.words)
     else this.#meter.reset()

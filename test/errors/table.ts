@@ -1,4 +1,5 @@
 // Every error that a user can meet. See CONTRIBUTING.md, "A new error".
+import { augmentations } from './augment.ts'
 import { autograd } from './autograd.ts'
 import { averages } from './averages.ts'
 import { captures } from './capture.ts'
@@ -47,6 +48,7 @@ export const AREAS: readonly Area[] = [
   loop,
   schedules,
   data,
+  augmentations,
   sources,
   dataTables,
   images,

@@ -1,6 +1,7 @@
 // All mutants, area by area. A new area is a file in table/ and a line here.
 
 import type { Area } from './mutant.ts'
+import { augmentation } from './table/augmentation.ts'
 import { averaging } from './table/averages.ts'
 import { checkpoints } from './table/checkpoints.ts'
 import { conv2d } from './table/conv2d.ts'
@@ -34,6 +35,7 @@ export const areas: readonly Area[] = [
   matrices,
   poolAndLoss,
   interpolation,
+  augmentation,
   losses,
   norm,
   transformers,
