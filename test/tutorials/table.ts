@@ -162,7 +162,7 @@ export const programs: readonly Program[] = [
     program: 'makemore, MLP',
     original: ['karpathy/makemore', 'makemore.py'],
     lines: 447,
-    missing: 'a port',
+    port: 'makemore_mlp',
   },
   {
     number: 24,
