@@ -169,14 +169,14 @@ export const programs: readonly Program[] = [
     program: 'makemore, MLP with batch norm',
     original: ['karpathy/nn-zero-to-hero', 'lectures/makemore, part 3'],
     lines: null,
-    missing: 'a port',
+    port: 'makemore_batch_norm',
   },
   {
     number: 25,
     program: 'makemore, Transformer',
     original: ['karpathy/makemore', 'makemore.py'],
     lines: 447,
-    missing: 'a port',
+    port: 'makemore_transformer',
   },
   {
     number: 26,
