@@ -183,7 +183,7 @@ export const programs: readonly Program[] = [
     program: 'nanoGPT on characters',
     original: ['karpathy/nanoGPT', 'model.py, train.py'],
     lines: 453,
-    missing: 'a port',
+    port: 'nanogpt',
   },
   {
     number: 27,
