@@ -190,7 +190,7 @@ export const programs: readonly Program[] = [
     program: 'MNIST convnet',
     original: ['keras.io', 'vision/mnist_convnet'],
     lines: null,
-    missing: 'a port',
+    port: 'mnist_convnet',
   },
   {
     number: 28,
@@ -211,7 +211,7 @@ export const programs: readonly Program[] = [
     program: 'MLP-Mixer',
     original: ['keras.io', 'vision/mlp_image_classification'],
     lines: null,
-    missing: 'a port',
+    port: 'mlp_mixer',
   },
   {
     number: 31,
@@ -220,7 +220,7 @@ export const programs: readonly Program[] = [
     lines: null,
     missing: 'a port',
   },
-  { number: 32, program: 'ConvMixer', original: ['keras.io', 'vision/convmixer'], lines: null, missing: 'a port' },
+  { number: 32, program: 'ConvMixer', original: ['keras.io', 'vision/convmixer'], lines: null, port: 'conv_mixer' },
   {
     number: 33,
     program: 'Knowledge distillation',
