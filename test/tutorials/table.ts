@@ -140,14 +140,14 @@ export const programs: readonly Program[] = [
     program: 'ResNet-18 on ImageNet',
     original: ['pytorch/examples', 'imagenet/main.py'],
     lines: 403,
-    missing: 'a port',
+    port: 'imagenet',
   },
   {
     number: 20,
     program: 'ResNet-18 on CIFAR-10',
     original: ['kuangliu/pytorch-cifar', 'main.py, models/resnet.py'],
-    lines: null,
-    missing: 'a port',
+    lines: 204,
+    port: 'cifar_resnet',
   },
   {
     number: 21,
@@ -204,7 +204,7 @@ export const programs: readonly Program[] = [
     program: 'Vision transformer',
     original: ['keras.io', 'vision/image_classification_with_vision_transformer'],
     lines: null,
-    missing: 'a port',
+    port: 'vit_keras',
   },
   {
     number: 30,
