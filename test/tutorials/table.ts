@@ -197,7 +197,7 @@ export const programs: readonly Program[] = [
     program: 'Denoising autoencoder',
     original: ['keras.io', 'vision/autoencoder'],
     lines: null,
-    missing: 'a port',
+    port: 'denoising_autoencoder',
   },
   {
     number: 29,
@@ -226,7 +226,7 @@ export const programs: readonly Program[] = [
     program: 'Knowledge distillation',
     original: ['keras.io', 'vision/knowledge_distillation'],
     lines: null,
-    missing: 'a port',
+    port: 'distillation',
   },
   {
     number: 34,
