@@ -218,7 +218,7 @@ export const programs: readonly Program[] = [
     program: 'Image classification from scratch',
     original: ['keras.io', 'vision/image_classification_from_scratch'],
     lines: null,
-    missing: 'a port',
+    port: 'image_from_scratch',
   },
   { number: 32, program: 'ConvMixer', original: ['keras.io', 'vision/convmixer'], lines: null, port: 'conv_mixer' },
   {
@@ -233,7 +233,7 @@ export const programs: readonly Program[] = [
     program: 'U-Net segmentation',
     original: ['keras.io', 'vision/oxford_pets_image_segmentation'],
     lines: null,
-    missing: 'a port',
+    port: 'unet',
   },
   {
     number: 35,
