@@ -240,7 +240,7 @@ export const programs: readonly Program[] = [
     program: 'Imbalanced table',
     original: ['keras.io', 'structured_data/imbalanced_classification'],
     lines: null,
-    missing: 'a port',
+    port: 'imbalanced',
   },
   {
     number: 36,
