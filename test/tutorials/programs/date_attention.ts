@@ -102,7 +102,7 @@ export function dateBatches(
 }
 
 /** Encoder, decoder, and the attention of every step of the decoder to the steps of the encoder. The LSTMs are PyTorch's. */
-export class Model extends nn.Module {
+export class Model extends nn.Module<[logits: Tensor, attention: Tensor]> {
   readonly embedIn: nn.Embedding
   readonly embedOut: nn.Embedding
   readonly encoder: nn.LSTM
@@ -125,8 +125,9 @@ export class Model extends nn.Module {
     }
   }
 
-  /** Codes [N, 12] and [N, 10] → logits [N, 10, outputs] and attention [N, 10, 12]. */
-  override forward(input: Tensor, places: Tensor, decoded: Tensor): [logits: Tensor, attention: Tensor] {
+  /** Codes [N, 12], places [N, 12] and codes [N, 10] → logits [N, 10, outputs] and attention [N, 10, 12]. */
+  override forward(input: Tensor, ...more: Tensor[]): [logits: Tensor, attention: Tensor] {
+    const [places, decoded] = more as [Tensor, Tensor]
     const [steps] = this.encoder.forward(this.embedIn.forward(input))
     const encoded = gather(steps, 1, places.unsqueeze(2).expand(steps.shape))
     const last = encoded.select(1, -1).unsqueeze(0)

@@ -3,14 +3,16 @@ import { Batches, crossEntropy, nn, noGrad, oneHot, optim, permutation, scope, t
 
 /** A text as codes of its characters, cut into examples. */
 export class TextData {
+  readonly text: string
+  readonly sampleLen: number
+  readonly sampleStep: number
   readonly characters: readonly string[]
   readonly codes: Int32Array
 
-  constructor(
-    readonly text: string,
-    readonly sampleLen = 60,
-    readonly sampleStep = 3,
-  ) {
+  constructor(text: string, sampleLen = 60, sampleStep = 3) {
+    this.text = text
+    this.sampleLen = sampleLen
+    this.sampleStep = sampleStep
     this.characters = [...new Set(text)]
     this.codes = this.encode(text)
   }
