@@ -268,7 +268,7 @@ export const programs: readonly Program[] = [
     program: 'AC-GAN',
     original: ['tensorflow/tfjs-examples', 'mnist-acgan/gan.js'],
     lines: 276,
-    missing: 'a port',
+    port: 'acgan',
   },
   {
     number: 40,
@@ -345,7 +345,7 @@ export const programs: readonly Program[] = [
     program: 'Snake by DQN',
     original: ['tensorflow/tfjs-examples', 'snake-dqn/agent.js, dqn.js, train.js, replay_memory.js, snake_game.js'],
     lines: 589,
-    missing: 'a port',
+    port: 'snake_dqn',
   },
   { number: 51, program: 'DQN', original: ['vwxyzjn/cleanrl', 'cleanrl/dqn.py'], lines: 173, port: 'dqn' },
   { number: 52, program: 'PPO', original: ['vwxyzjn/cleanrl', 'cleanrl/ppo.py'], lines: 225, port: 'ppo' },
