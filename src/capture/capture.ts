@@ -78,6 +78,7 @@ export class Plan<T = unknown> {
     const used = [...uses]
     const mostCalls = Math.max(1, ...used.map(([, { calls }]) => calls))
     const most = Math.max(1, Math.floor(MAX_STEPS / mostCalls)) // in one submit
+    if (steps > 0) for (const [, { source }] of used) source.begin?.()
     for (let done = 0; done < steps; done += most) {
       const count = Math.min(most, steps - done)
       const rates: RateOf = (step) => rateOf(done + step)

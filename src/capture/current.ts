@@ -57,6 +57,9 @@ export function recordInto<T>(recording: Current, fn: () => T): T {
   }
 }
 
+/** The cure for a state that is loaded in a captured function. */
+export const LOAD_FIRST = 'load the state before plan.run()'
+
 /** Throws an Error in a function that is being captured: what `operation` does would be done there, and not in the plan's runs. */
 export function refuseInCapture(operation: string, cure: string): void {
   if (current) throw new Error(`${operation}: a captured function is not called in the runs of its plan; ${cure}`)

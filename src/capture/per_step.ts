@@ -25,6 +25,8 @@ export interface RowSource {
   row(use: number, rate: number | undefined): Row
   /** Throws if this many uses can't follow. `acrossBatch`: the operation of the plan that looks across a batch, if one does. */
   check?(uses: number, rateOf: RateOf, acrossBatch: string | null): void
+  /** Called once before a run's first row is read, when all has been checked. */
+  begin?(): void
   /** This many uses are on their way to the device. */
   advance(uses: number, rateOf: RateOf): void
 }

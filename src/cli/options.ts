@@ -103,6 +103,11 @@ function refusing(schedule: Schedule, given: string): Schedule {
   })
 }
 
+/** Whether a schedule of this text has the same rates with every `--lr`. */
+export function hasOwnRate(text: string): boolean {
+  return parseSchedule(text, 1).spec === parseSchedule(text, 2).spec
+}
+
 /**
  * Throws UsageError where `--lr` or `--momentum` is given and would count for nothing, since the schedule has its own; the same
  * number twice is let pass. With `--lr-timing after-epoch` the first epoch runs at them.
@@ -115,10 +120,8 @@ export function checkOwnRate(
   if (lrTiming === 'after-epoch') return
   const schedule = parseSchedule(given.schedule, lr)
   const { spec = given.schedule } = schedule
-  // With another --lr another rate comes of it, unless the schedule has its own.
-  const hasOwn = parseSchedule(given.schedule, lr === 1 ? 2 : 1).spec === spec
   const isSame = [...spec.matchAll(/\b(?:lr|baseLr)=([^,)]+)/g)].some(([, own]) => Number(own) === lr)
-  if (isGiven('lr') && hasOwn && !isSame) {
+  if (isGiven('lr') && hasOwnRate(given.schedule) && !isSame) {
     throw new UsageError(
       `option '--lr': the schedule ${spec} has its own rates, and ${lr} would count for nothing; leave one of the two out`,
     )

@@ -5,7 +5,7 @@ import { scheduleFigure } from '../figures/schedules.ts'
 import { drawFigure } from '../figures/svg.ts'
 import { drawText } from '../figures/text.ts'
 import { writeWhole } from '../node/files.ts'
-import { checkFile, number, parseSchedule, wholeNumber } from './options.ts'
+import { checkFile, hasOwnRate, number, parseSchedule, UsageError, wholeNumber } from './options.ts'
 
 interface Given {
   readonly range: number
@@ -28,12 +28,16 @@ export function plotScheduleCommand(): Command {
         .default(0.3),
     )
     .addOption(new Option('--svg <file>', 'write the figure to this file as well'))
-    .action(async (specs: string[], { range, lr, svg }: Given) => {
+    .action(async (specs: string[], { range, lr, svg }: Given, command: Command) => {
       if (svg !== undefined) checkFile('--svg', svg)
       const drawn = specs.map((spec, i) => {
         const schedule = parseSchedule(spec, lr, specs.length === 1 ? 'the schedule' : `schedule ${i + 1}`)
         return { label: schedule.spec!, schedule }
       })
+      if (command.getOptionValueSource('lr') === 'cli' && specs.every((spec) => hasOwnRate(spec))) {
+        const who = drawn.length === 1 ? 'the schedule has its own rates' : 'all schedules have their own rates'
+        throw new UsageError(`option '--lr': ${who}, and ${lr} would count for nothing; leave it out`)
+      }
       const figure = scheduleFigure(drawn, range)
       const { stdout } = process
       const { columns = 80, isTTY } = stdout

@@ -1,4 +1,5 @@
 // Running averages of parameters along the path of training.
+import { LOAD_FIRST, refuseInCapture } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import { averagePieces } from '../kernels/average.ts'
@@ -146,6 +147,7 @@ abstract class Average {
 
   /** Copies a state. Throws TypeError, RangeError or Error where it does not fit; nothing is changed then. */
   loadStateDict(state: AverageState): void {
+    refuseInCapture(`${this.#name}: loadStateDict`, LOAD_FIRST)
     this.#check('loadStateDict')
     if (!Array.isArray(state?.averages)) {
       throw new TypeError(`${this.#name}: a state is { count, averages }, as stateDict() gives it`)

@@ -1,5 +1,5 @@
 // The skeleton of every optimizer: groups, flat memory, state, settings of each step. A rule says what is special about one.
-import { currentOn, dependingOn } from '../capture/current.ts'
+import { currentOn, dependingOn, LOAD_FIRST, refuseInCapture } from '../capture/current.ts'
 import { PerStep, type RowSource } from '../capture/per_step.ts'
 import { tooLarge } from '../gpu/errors.ts'
 import type { Gpu } from '../gpu/gpu.ts'
@@ -221,8 +221,9 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     return { step, ...(skipped.some((n) => n > 0) && { skipped }), paramGroups, state }
   }
 
-  /** Takes over steps and options and copies the state. Throws an Error if groups or shapes do not fit; nothing is changed then. */
+  /** Takes over steps and options and copies the state. Throws an Error if groups or shapes do not fit, and in a captured function; nothing is changed then. */
   loadStateDict(given: OptimizerState<G>): void {
+    refuseInCapture(`optim.${this.name}: loadStateDict`, LOAD_FIRST)
     checkState(this.#rule, given, this.paramGroups)
     const { step, skipped, paramGroups, state } = given
     this.#adoptNew()

@@ -1,6 +1,6 @@
 // The one schedule with a state: the rate falls where a metric has stopped getting better.
 
-import { refuseInCapture } from '../capture/current.ts'
+import { LOAD_FIRST, refuseInCapture } from '../capture/current.ts'
 import { shown } from '../tensor/options.ts'
 import { type Args, fault, type Options } from './kinds.ts'
 import { readOptions } from './options.ts'
@@ -92,6 +92,7 @@ export class ReduceLROnPlateau {
 
   /** Restores a state and sets its rates. If it throws, nothing has changed. */
   loadStateDict(state: PlateauState): void {
+    refuseInCapture('ReduceLROnPlateau.loadStateDict', LOAD_FIRST)
     const groups = this.#optimizer.paramGroups
     const problem = plateauStateProblem(state, groups.length)
     if (problem !== null) throw new TypeError(`ReduceLROnPlateau.loadStateDict: ${problem}`)

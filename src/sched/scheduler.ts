@@ -1,6 +1,6 @@
 // Drives an optimizer's rates by schedules, for loops written PyTorch's way.
 
-import { refuseInCapture } from '../capture/current.ts'
+import { LOAD_FIRST, refuseInCapture } from '../capture/current.ts'
 import { shown } from '../tensor/options.ts'
 import { check, type Schedule } from './kinds.ts'
 
@@ -56,6 +56,7 @@ export class Scheduler {
 
   /** Moves to the state's t, forwards or backwards, and sets the rates. Throws TypeError and RangeError as above. */
   loadStateDict(state: SchedulerState): void {
+    refuseInCapture('Scheduler.loadStateDict', LOAD_FIRST)
     const keys = typeof state === 'object' && state !== null ? Object.keys(state) : []
     if (keys.length !== 1 || keys[0] !== 't') {
       const got = JSON.stringify(state) ?? String(state)

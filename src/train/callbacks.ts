@@ -104,6 +104,10 @@ export function checkCallbacks(callbacks: readonly FitCallback[] | undefined): v
       if (type === 'function' || type === 'undefined') continue
       throw new TypeError(`fit: ${name} of callback ${i} must be a function, not ${type}`)
     }
+    const first = callbacks.indexOf(callback)
+    if (first < i && callback.stateDict) {
+      throw new TypeError(`fit: callback ${i} is callback ${first} again, and it keeps a state; make another one`)
+    }
     const stray = strayHook(callback)
     if (stray === null) continue
     throw new TypeError(`fit: callback ${i} has ${stray}, which is not a hook; fit knows ${HOOKS.join(', ')}`)

@@ -21,7 +21,7 @@ export function evaluationStep(net: Module, batches: ImageBatches, meter: Meter)
 }
 
 /**
- * Mean loss and accuracy of a network over a data set, in the set's own order, in evaluation mode. Changes no parameter and no
+ * Mean loss and accuracy of a network over a data set, in the order that the batches have, in evaluation mode. Changes no parameter and no
  * buffer, puts every module back into the mode that it had, and leaves batches and random numbers where they stood. A sync point.
  * Rejects with TypeError for what is not a network with parameters, or not one ImageBatches; with DivergedError when the loss or
  * the logits are not finite.

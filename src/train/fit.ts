@@ -177,7 +177,6 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
   }
   checkOptimizer('fit', net, optimizer)
   if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has its own order')
-  checkFree('fit', { net, optimizer, train })
   for (const [name, value] of Object.entries({ epochs, seed })) {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw new RangeError(`fit: ${name} must be a whole number, 0 or more, not ${shown(value)}`)
@@ -196,6 +195,7 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
     }
   }
   checkCallbacks(callbacks)
+  checkFree('fit', { net, optimizer, train, callbacks })
   checkMomentum('fit', schedule, optimizer)
   const lr = optimizer.paramGroups[0]!.lr
   const rates = schedule ? { schedule, per: schedulePer, timing: lrTiming, lr } : null

@@ -272,10 +272,10 @@ export class Loop {
     return rates ? momentumAt(rates, this.#epoch, step) : undefined
   }
 
-  /** The rate in force at an update of this epoch: without a schedule that of the first group. */
+  /** The rate in force at an update of this epoch: without a schedule that of the first group. A callback may have taken all groups out: the update says so. */
   #rateAt(step: number): number {
     const { rates, optimizer } = this.#options
-    return rates ? rateAt(rates, this.#epoch, step) : optimizer.paramGroups[0]!.lr
+    return rates ? rateAt(rates, this.#epoch, step) : (optimizer.paramGroups[0]?.lr ?? Number.NaN)
   }
 
   /** The loop runs ahead of the reading: the step is that of the batch in which the device saw it, not the last one. */

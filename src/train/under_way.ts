@@ -3,6 +3,7 @@ import type { ImageBatches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import type { FitCallback } from './callbacks.ts'
 
 /** A run of `fit` or `lrFind`. */
 interface Run {
@@ -10,16 +11,23 @@ interface Run {
   readonly optimizer: Optimizer
   /** They have one order and one position. */
   readonly train: ImageBatches
+  readonly callbacks?: readonly FitCallback[]
 }
 
 const underWay = new Map<Run, string>()
 
-/** Throws an Error where a run that is under way has the batches, or trains what this one uses, or the other way round. */
+/** Throws an Error where a run that is under way has the batches or a callback that keeps a state, or trains what this one uses, or the other way round. */
 export function checkFree(operation: string, run: Run): void {
   for (const [other, its] of underWay) {
     if (other.train === run.train) {
       throw new Error(
         `${operation}: another ${its} is training on these batches; wait for it, or make a second ImageBatches of the same data set`,
+      )
+    }
+    const place = run.callbacks?.findIndex((own) => own.stateDict && other.callbacks?.includes(own)) ?? -1
+    if (place >= 0) {
+      throw new Error(
+        `${operation}: another ${its} has callback ${place}, which keeps a state; wait for it, or make another callback`,
       )
     }
     const shared = sharedBy(run, other) ?? sharedBy(other, run)

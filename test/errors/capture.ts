@@ -209,6 +209,58 @@ export const captures: Area = {
       },
     },
     {
+      title: 'a captured step that loads the state of its optimizer',
+      error: 'Error',
+      text: 'optim.SGD: loadStateDict: a captured function is not called in the runs of its plan; load the state before plan.run()',
+      run: () => {
+        const { optimizer, step } = training()
+        const state = optimizer.stateDict()
+        capture(() => {
+          step()
+          optimizer.loadStateDict(state)
+        })
+      },
+    },
+    {
+      title: 'a captured step that loads the state of a scheduler',
+      error: 'Error',
+      text: 'Scheduler.loadStateDict: a captured function is not called in the runs of its plan; load the state before plan.run()',
+      run: () => {
+        const { optimizer, step } = training()
+        const scheduler = new sched.Scheduler(optimizer, () => 0.1)
+        capture(() => {
+          step()
+          scheduler.loadStateDict({ t: 0 })
+        })
+      },
+    },
+    {
+      title: 'a captured step that loads the state of a plateau',
+      error: 'Error',
+      text: 'ReduceLROnPlateau.loadStateDict: a captured function is not called in the runs of its plan; load the state before plan.run()',
+      run: () => {
+        const { optimizer, step } = training()
+        const plateau = new sched.ReduceLROnPlateau(optimizer)
+        capture(() => {
+          step()
+          plateau.loadStateDict(plateau.stateDict())
+        })
+      },
+    },
+    {
+      title: 'a captured step that loads the state of averages',
+      error: 'Error',
+      text: 'optim.EMA: loadStateDict: a captured function is not called in the runs of its plan; load the state before plan.run()',
+      run: () => {
+        const { optimizer, step } = training()
+        const averages = new optim.EMA(optimizer.paramGroups[0]!.params, { decay: 0.9 })
+        capture(() => {
+          step()
+          averages.loadStateDict(averages.stateDict())
+        })
+      },
+    },
+    {
       title: 'a captured step that sets the position of its batches',
       error: 'Error',
       text: 'ImageBatches: position: a captured function is not called in the runs of its plan; set it before plan.run()',

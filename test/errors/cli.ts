@@ -195,6 +195,12 @@ export const cli: Area = {
       args: ['plot-schedule', 'constant(0.1)', 'stepLR(0)'],
     },
     {
+      title: 'plot-schedule: a rate that would count for nothing',
+      error,
+      text: "error: option '--lr': all schedules have their own rates, and 0.5 would count for nothing; leave it out",
+      args: ['plot-schedule', 'constant(0.1)', 'squareRoot(0.2)', '--lr', '0.5'],
+    },
+    {
       title: 'plot-schedule: a range that is none',
       error,
       text: "error: option '--range <n>' argument '1' is invalid. It must be a whole number, 2 to 1000000.",

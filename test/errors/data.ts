@@ -4,7 +4,15 @@ import { gzipSync } from 'node:zlib'
 import { FASHION_MNIST_FILES, fashionMnistFromBytes } from '../../src/data/fashion_mnist.ts'
 import { decodeIdx } from '../../src/data/idx.ts'
 import { findFashionMnist } from '../../src/node/fashion_mnist.ts'
-import { batchNorm, capture, ImageBatches, loadFashionMnist, take } from '../../src/node/index.ts'
+import {
+  Batches,
+  batchNorm,
+  capture,
+  ImageBatches,
+  loadFashionMnist,
+  take,
+  weightedSampler,
+} from '../../src/node/index.ts'
 import { idxFile, tinyFashionMnist, writeTinyFashionMnist } from '../support/idx_files.ts'
 import { type Area, HASH, loose, PATH, type Place } from './refusal.ts'
 
@@ -277,6 +285,150 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
       error: 'TypeError',
       text: 'take: the data set must be an object { images, labels, count, channels, height, width, classes }, not a number',
       run: () => take(loose(2), loose(set())),
+    },
+    {
+      title: 'Batches: something that is not fields',
+      error: 'TypeError',
+      text: 'Batches: the fields must be an object of named arrays, such as { x: { data, shape }, y: labels }, not a Float32Array',
+      run: () => new Batches(loose(new Float32Array(3))),
+    },
+    {
+      title: 'Batches: no fields',
+      error: 'TypeError',
+      text: 'Batches: there are no fields; give at least one, such as { x: { data, shape } }',
+      run: () => new Batches({}),
+    },
+    {
+      title: 'Batches: fields with different numbers of rows',
+      error: 'RangeError',
+      text: 'Batches: y has 2 rows, but x has 3; all fields must have the same number',
+      run: () => new Batches({ x: new Float32Array(3), y: new Uint8Array(2) }),
+    },
+    {
+      title: 'Batches: a field without rows',
+      error: 'RangeError',
+      text: 'Batches: x has no rows; it must have at least one',
+      run: () => new Batches({ x: new Float32Array(0) }),
+    },
+    {
+      title: 'Batches: a field called size',
+      error: 'TypeError',
+      text: "Batches: a field can't be called size, which is the number of rows in a batch; give it another name",
+      run: () => new Batches({ size: new Float32Array(3) }),
+    },
+    {
+      title: 'Batches: a field of another kind of array',
+      error: 'TypeError',
+      text: 'Batches: x must be a Float32Array, an Int32Array or a Uint8Array, or { data, shape, scale } with one, not a Float64Array',
+      run: () => new Batches(loose({ x: { data: new Float64Array(3) } })),
+    },
+    {
+      title: 'Batches: an option that a field does not have',
+      error: 'TypeError',
+      text: 'Batches: x has offset; a field has data, shape and scale',
+      run: () => new Batches(loose({ x: { data: new Float32Array(3), offset: 1 } })),
+    },
+    {
+      title: 'Batches: a shape that is not a list',
+      error: 'TypeError',
+      text: 'Batches: the shape of x must be the shape of all of the data, the number of rows first, such as [60000, 28, 28], not 3',
+      run: () => new Batches(loose({ x: { data: new Float32Array(3), shape: 3 } })),
+    },
+    {
+      title: 'Batches: a shape without the number of rows',
+      error: 'ShapeError',
+      text: 'Batches: x has 12 numbers, which do not fill its shape\n  x [2, 2]\nThe shape is that of all rows: its first size is their number.',
+      run: () => new Batches({ x: { data: new Float32Array(12), shape: [2, 2] } }),
+    },
+    {
+      title: 'Batches: a scale for what is not bytes',
+      error: 'TypeError',
+      text: 'Batches: x has a scale, which is for bytes, and its data are a Float32Array; leave it out',
+      run: () => new Batches({ x: { data: new Float32Array(3), scale: 2 } }),
+    },
+    {
+      title: 'Batches: a scale that is not a number',
+      error: 'TypeError',
+      text: "Batches: the scale of x must be a finite float32, such as 1 / 255, not '1/255'",
+      run: () => new Batches({ x: { data: new Uint8Array(3), scale: loose('1/255') } }),
+    },
+    {
+      title: 'Batches: a sampler that is not one',
+      error: 'TypeError',
+      text: 'Batches: sampler must be an object { size, count, order(epoch) }, such as weightedSampler(weights), not an array',
+      cure: 'Of weights make one: weightedSampler([1, 2]).',
+      run: () => new Batches({ x: new Float32Array(2) }, { sampler: loose([1, 2]) }),
+    },
+    {
+      title: 'Batches: a sampler and another order',
+      error: 'TypeError',
+      text: 'Batches: shuffle is given beside a sampler, which decides the order by itself; leave it out',
+      run: () => new Batches({ x: new Float32Array(2) }, { sampler: weightedSampler([1, 2]), shuffle: true }),
+    },
+    {
+      title: 'Batches: a sampler of another number of rows',
+      error: 'RangeError',
+      text: 'Batches: the sampler chooses from 3 rows, but there are 2',
+      cure: 'Give one weight for each row.',
+      run: () => new Batches({ x: new Float32Array(2) }, { sampler: weightedSampler([1, 2, 3]) }),
+    },
+    {
+      title: 'Batches: an order of another length than an epoch',
+      error: 'RangeError',
+      text: 'Batches: the order has 2 entries, but an epoch takes 5',
+      run: () => {
+        const sampler = weightedSampler([1, 2], { count: 5 })
+        new Batches({ x: new Float32Array(2) }, { sampler }).setOrder([0, 1])
+      },
+    },
+    {
+      title: 'Batches: a smaller last batch in a plan',
+      error: 'RangeError',
+      text: 'Batches: batch 1, the last, has 1 rows, and the plan was captured for batches of 2; leave it out by dropLast: true, or capture another plan while position is 1',
+      run: () => {
+        const batches = new Batches({ x: new Float32Array(3) }, { batchSize: 2 })
+        capture(() => batches.next().x).run(2)
+      },
+    },
+    {
+      title: 'Batches: a run of a plan over the end of an epoch',
+      error: 'RangeError',
+      text: 'Batches: 3 batches are needed, but the epoch has 2 left; a run begins the next one only where it starts at its end',
+      cure: 'Run as many steps as the epoch has left, then the next.',
+      run: () => {
+        const batches = new Batches({ x: new Float32Array(4) }, { batchSize: 2 })
+        capture(() => batches.next().x).run(3)
+      },
+    },
+    {
+      title: 'weightedSampler: something that is not weights',
+      error: 'TypeError',
+      text: 'weightedSampler: the weights must be a list of numbers, one a row, not a number',
+      run: () => weightedSampler(loose(3)),
+    },
+    {
+      title: 'weightedSampler: a weight below 0',
+      error: 'RangeError',
+      text: 'weightedSampler: weight 1 must be a finite number, 0 or more, not -1',
+      run: () => weightedSampler([1, -1]),
+    },
+    {
+      title: 'weightedSampler: no weight above 0',
+      error: 'RangeError',
+      text: 'weightedSampler: the sum of the weights must be above 0 and finite, it is 0',
+      run: () => weightedSampler([0, 0]),
+    },
+    {
+      title: 'weightedSampler: a count that is none',
+      error: 'RangeError',
+      text: 'weightedSampler: count must be a whole number, 1 or more, not 0',
+      run: () => weightedSampler([1, 2], { count: 0 }),
+    },
+    {
+      title: 'weightedSampler: more rows than there are, without replacement',
+      error: 'RangeError',
+      text: "weightedSampler: 3 rows can't be drawn without replacement: 2 have a weight above 0",
+      run: () => weightedSampler([1, 0, 2], { replacement: false }),
     },
     {
       title: 'ImageBatches: an option that there is not',

@@ -11,12 +11,12 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
   {
     file: 'src/kernels/gather.ts',
     code: 'new RangeError(`gather: row ',
-    why: 'only ImageBatches gathers, and its setOrder refuses such an order',
+    why: 'only Batches gathers, and its setOrder refuses such an order',
   },
   {
     file: 'src/kernels/gather.ts',
     code: 'new RangeError(`gather: entries ',
-    why: 'only ImageBatches gathers, and its batch() refuses such a number',
+    why: 'only Batches gathers, and its batch() refuses such a number',
   },
   {
     file: 'src/gpu/pipelines.ts',
@@ -102,6 +102,10 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/node/run_folder.ts', code: `new DataError(\`\${file}: \${bytes}`, from: 'readWhole' },
   { file: 'src/data/safetensors.ts', code: `fail(\`\${tensor}: \${refused}`, from: 'nameProblem' },
   { file: 'src/data/safetensors.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
+  { file: 'src/data/npy.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
+  { file: 'src/data/npz.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
+  { file: 'src/data/sources.ts', code: `new DataError(\`\${name}: \${bytes}`, from: 'readWhole' },
+  { file: 'src/data/sources.ts', code: 'new TooLong()', from: 'bodyOf and inflate, which catch it' },
   { file: 'src/node/checkpoint_folder.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
   { file: 'src/node/safetensors.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
   { file: 'src/node/tuning_file.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },

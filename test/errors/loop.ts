@@ -77,6 +77,15 @@ export const loop: Area = {
       },
     },
     {
+      title: 'fit: one callback twice that keeps a state',
+      error: 'TypeError',
+      text: 'fit: callback 1 is callback 0 again, and it keeps a state; make another one',
+      run: () => {
+        const stop = earlyStopping({ metric: 'trainLoss' })
+        return run({ callbacks: [stop, stop] })
+      },
+    },
+    {
       title: 'fit: batches that another fit is training on',
       error: 'Error',
       text: 'fit: another fit is training on these batches; wait for it, or make a second ImageBatches of the same data set',
@@ -84,6 +93,16 @@ export const loop: Area = {
         const same = batches()
         const first = run({}, same)
         await run({}, same).finally(() => first)
+      },
+    },
+    {
+      title: 'fit: a callback that keeps a state and that another fit has',
+      error: 'Error',
+      text: 'fit: another fit has callback 0, which keeps a state; wait for it, or make another callback',
+      run: async () => {
+        const callbacks = [earlyStopping({ metric: 'trainLoss' })]
+        const first = run({ callbacks })
+        await run({ callbacks }).finally(() => first)
       },
     },
     {

@@ -281,6 +281,11 @@ describe('a change after which training would silently be another one is refused
       ({ optimizer }) => optimizer.paramGroups.map(({ params }) => params.splice(0)),
       "TypeError: fit: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)",
     ],
+    [
+      'all groups are taken out',
+      ({ optimizer }) => optimizer.paramGroups.splice(0),
+      "TypeError: fit: the optimizer has none of the network's parameters; make it of them, such as optim.SGD(net.parameters(), …)",
+    ],
     ['all is frozen', ({ net }) => freeze(net.parameters()), FROZEN],
     ['all that the optimizer has is frozen', ({ net }) => freeze(rest(net)), FROZEN],
     [

@@ -181,8 +181,8 @@ const files = mutantsOf('src/node/fashion_mnist.ts', tests.fashionMnistFiles, [
 const batches = mutantsOf('src/data/batches.ts', tests.batches, [
   {
     id: 'batches-first',
-    find: 'const first = i * this.batchSize',
-    replace: 'const first = i',
+    find: 'first: i * this.batchSize',
+    replace: 'first: i',
     breaks: 'Batches overlap.',
   },
   {
@@ -199,14 +199,14 @@ const batches = mutantsOf('src/data/batches.ts', tests.batches, [
   },
   {
     id: 'batches-order-range',
-    find: '(image as number) < this.size',
-    replace: '(image as number) <= this.size',
+    find: '(number as number) < this.size',
+    replace: '(number as number) <= this.size',
     breaks: 'An order may name the image just past the last one.',
   },
   {
     id: 'batches-order-whole',
-    find: 'Number.isInteger(image) && (image',
-    replace: '!Number.isNaN(image) && (image',
+    find: 'Number.isInteger(number) && (number',
+    replace: '!Number.isNaN(number) && (number',
     breaks: 'An order may name half an image.',
   },
   {
@@ -217,8 +217,8 @@ const batches = mutantsOf('src/data/batches.ts', tests.batches, [
   },
   {
     id: 'batches-order-length',
-    find: 'order.length !== this.size',
-    replace: 'order.length > this.size',
+    find: 'order.length !== count',
+    replace: 'order.length > count',
     breaks: 'An order that leaves images out is accepted.',
   },
   {

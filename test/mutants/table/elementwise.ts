@@ -207,8 +207,8 @@ const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
   },
   {
     id: 'gather-part-bytes',
-    find: '(row - params.part) * params.R',
-    replace: 'row * params.R',
+    find: '(row - params.part) * params.R + i',
+    replace: 'row * params.R + i',
     breaks: 'The same for images that are not whole words.',
   },
   {
@@ -222,6 +222,27 @@ const gather = mutantsOf('wgsl/gather.wgsl', tests.gather, [
     find: 'replay.step * batches[1] + params.which',
     replace: 'params.which',
     breaks: 'All steps of a run have the same batch.',
+    tests: tests.batches,
+  },
+  {
+    id: 'gather-rows-part',
+    find: 'word = bytes[before + i - n * params.R]',
+    replace: 'word = bytes[before + i]',
+    breaks: 'Rows of words after the first are looked for too far on.',
+    tests: tests.batches,
+  },
+  {
+    id: 'gather-odd-bytes-tail',
+    find: 'i < min(4u * w + 4u, size)',
+    replace: 'i < 4u * w + 4u',
+    breaks: 'Bytes behind the last row are written.',
+    tests: tests.batches,
+  },
+  {
+    id: 'gather-odd-bytes-keep',
+    find: '(word & ~(0xffu << shift)) | (byte << shift)',
+    replace: 'byte << shift',
+    breaks: 'A word keeps one of its bytes alone.',
     tests: tests.batches,
   },
   {
@@ -242,8 +263,8 @@ const gatherHost = [
     },
     {
       id: 'gather-host-row-range',
-      find: 'range[1] >= rows',
-      replace: 'range[1] > rows',
+      find: 'range[1] >= count',
+      replace: 'range[1] > count',
       breaks: 'The row just past the end of the data is accepted.',
     },
     {
@@ -262,8 +283,8 @@ const gatherHost = [
     },
     {
       id: 'batches-calls',
-      find: 'Uint32Array.of(this.#position + use)',
-      replace: 'Uint32Array.of(this.#position)',
+      find: 'Uint32Array.of(this.#start + use)',
+      replace: 'Uint32Array.of(this.#start)',
       breaks: 'The second batch of a step is the first again.',
     },
     {

@@ -151,7 +151,7 @@ export const resnet = files('nn/resnet')
 export const transformers = files('nn/transformers')
 export const modules = files('nn/module')
 
-export const batches = files('data/batches')
+export const batches = files('data/batches', 'data/any_batches')
 export const fashionMnist = files('data/fashion_mnist')
 export const idx = files('data/idx')
 export const fashionMnistFiles = files('node/fashion_mnist', 'node/fashion_mnist_damage')

@@ -164,8 +164,8 @@ const rehearsals = [
 const commandLine = mutantsOf('src/cli/options.ts', tests.ownRate, [
   {
     id: 'own-rate-given',
-    find: "isGiven('lr') && hasOwn && !isSame",
-    replace: "isGiven('lr') && hasOwn && isSame",
+    find: "isGiven('lr') && hasOwnRate(given.schedule) && !isSame",
+    replace: "isGiven('lr') && hasOwnRate(given.schedule) && isSame",
     breaks: 'A rate on the command line is overridden in silence.',
   },
 ])
