@@ -8,6 +8,7 @@ import { requireOptions, tooMany } from '../tensor/options.ts'
 import { pair, type Shape, ShapeError, type ShapeLine, sizeOf, whole } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { maySlice, planCorrelate, sizesOf, tuneCorrelate, tuneWeight, weightParts } from './conv2d_tuning.ts'
+import { correlateDepthwise, isDepthwise } from './depthwise.ts'
 import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { addPart, sumOfParts } from './sum_parts.ts'
@@ -71,6 +72,10 @@ export function correlate(
   bias: Storage | null,
   dst: Tensor,
 ) {
+  if (isDepthwise(params)) {
+    correlateDepthwise(gpu, params, direction, src, weight, bias, dst)
+    return
+  }
   const { N, F, CG, FG, KH, KW } = params
   const [inChannels, outChannels] = direction === 'forward' ? [CG, FG] : [FG, CG]
   const [OH, OW] = [dst.shape[2]!, dst.shape[3]!]

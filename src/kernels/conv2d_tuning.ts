@@ -59,7 +59,7 @@ const LARGEST_FIXED = 7
 /** A row of this many taps is in one thread's block if the table allows it. */
 const LARGEST_ROW = 5
 /** Multiply-adds an image from which a separate variant is worth the second that it takes to compile. */
-const WORTH_A_VARIANT = 100_000
+export const WORTH_A_VARIANT = 100_000
 
 /** Products per load decide on the processor: many outputs a thread, as near as can be to a divisor of the row. */
 function outputsPerThread(OW: number, OCB: number, adapterClass: AdapterClass): number {

@@ -44,6 +44,15 @@ export const TUNING = {
     gpu: { WG: 64, LANES: 32, mostSums: 32, DW_OC: 4, DW_TY: 1, DW_TX: 5, anyOC: 4, anyTY: 1, anyTX: 3 },
   },
 
+  /**
+   * depthwise. Columns and rows of a thread's strip, at most, and products of a row of the input with the kernel: on lavapipe
+   * loops of more of them are not unrolled, and take three times as long.
+   */
+  depthwise: {
+    cpu: { WG: 64, mostColumns: 8, mostProducts: 150, mostRows: 64 },
+    gpu: { WG: 64, mostColumns: 4, mostProducts: 100, mostRows: 8 },
+  },
+
   /** conv2d_relu_max_pool2d.forward: RUN windows, of four sums each, by OCB filters a thread. */
   fused_forward: { cpu: { mostSums: 84, mostRun: 8 }, gpu: { mostSums: 32, mostRun: 2 } },
 

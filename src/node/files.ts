@@ -100,7 +100,7 @@ export async function flush(path: string): Promise<void> {
 }
 
 /** The bytes of a file, or why it can't be read. Long files are refused, and pipes and devices, which may never end. */
-export async function readWhole(path: string, most: number): Promise<Buffer | string> {
+export async function readWhole(path: string | URL, most: number): Promise<Buffer | string> {
   let handle: FileHandle | undefined
   try {
     // Opening a pipe without a writer would wait for one.

@@ -1,4 +1,6 @@
 // The entry under Node: the portable one and what needs Node.
+import './paths.ts'
+
 export * from '../index.ts'
 export { checkpointFolder } from './checkpoint_store.ts'
 export { type LoadFashionMnistOptions, loadFashionMnist } from './fashion_mnist.ts'

@@ -22,6 +22,7 @@ import type { Area } from './refusal.ts'
 import { safetensors } from './safetensors.ts'
 import { schedules } from './schedules.ts'
 import { setups } from './setup.ts'
+import { sources } from './sources.ts'
 import { tensors } from './tensors.ts'
 import { transformers } from './transformers.ts'
 import { tunings } from './tuning.ts'
@@ -44,6 +45,7 @@ export const AREAS: readonly Area[] = [
   loop,
   schedules,
   data,
+  sources,
   safetensors,
   checkpoints,
   device,

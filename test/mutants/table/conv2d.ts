@@ -408,7 +408,70 @@ const shared = mutantsOf('src/kernels/support.ts', tests.conv2d, [
   },
 ])
 
+const depthwise = mutantsOf('wgsl/depthwise.wgsl', tests.depthwise, [
+  {
+    id: 'depthwise-row',
+    find: 'let ky = s + STEP_Y * j;',
+    replace: 'let ky = s + j;',
+    breaks: 'With a vertical stride, rows of the input meet the wrong rows of the kernel.',
+  },
+  {
+    id: 'depthwise-turned',
+    in: 'correlate',
+    find: 'select(k, KH * KW - 1u - k, TURNED == 1u)',
+    replace: 'k',
+    breaks: 'The kernel is not turned for the gradient of the input.',
+  },
+  {
+    id: 'depthwise-strip-begin',
+    find: 'y >= max(y0, 0) && y < y1',
+    replace: 'y >= 0 && y < y1',
+    breaks: 'A strip writes unfinished sums into the rows above it.',
+  },
+  {
+    id: 'depthwise-strip-end',
+    find: 'min(y0 + i32(params.rows), i32(params.OH))',
+    replace: 'y0 + i32(params.rows)',
+    breaks: 'The last strip writes rows that the channel does not have.',
+  },
+  {
+    id: 'depthwise-right-edge',
+    find: 'row_ok && ix >= 0 && ix < i32(params.IW)',
+    replace: 'row_ok && ix >= 0',
+    breaks: 'Taps right of the image take the beginning of the next row.',
+  },
+  {
+    id: 'depthwise-column-part',
+    in: 'correlate',
+    find: 'xs[(px * STEP_X + kx) / PART_X]',
+    replace: 'xs[px * STEP_X + kx]',
+    breaks: 'With a horizontal stride, the gradient of the input takes other columns of dy.',
+  },
+  {
+    id: 'depthwise-last-steps',
+    find: 'params.rows / PART_Y + (KEPT + PART_Y - 2u) / PART_Y',
+    replace: 'params.rows / PART_Y',
+    breaks: 'The last rows of a strip are not written.',
+  },
+  {
+    id: 'depthwise-not-finite',
+    in: 'correlate',
+    find: 'if (again) {',
+    replace: 'if (false) {',
+    breaks: 'An infinite weight makes NaN of padding.',
+  },
+])
+
+const depthwiseHost = mutantsOf('src/kernels/depthwise.ts', tests.depthwise, [
+  {
+    id: 'depthwise-lead',
+    find: '(stride - (((pad % stride) + stride) % stride)) % stride',
+    replace: '0 * (pad + stride)',
+    breaks: 'Strips of the gradient of the input begin where no window does.',
+  },
+])
+
 export const conv2d: Area = {
   title: 'conv2d',
-  mutants: [...kernel, ...host, ...sequences, ...transposed, ...tuning, ...shared],
+  mutants: [...kernel, ...host, ...sequences, ...transposed, ...tuning, ...depthwise, ...depthwiseHost, ...shared],
 }

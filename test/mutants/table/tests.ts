@@ -36,6 +36,7 @@ export const conv2dReluMaxPool2d = files('kernels/conv2d_relu_max_pool2d/conv2d_
 export function conv2dReluMaxPool2dCases(names: string): Witness {
   return only(`conv2dReluMaxPool2d .*: (${names})`, files('operations/operations'))
 }
+export const depthwise = files('kernels/depthwise/depthwise')
 export const conv2dBits = files('kernels/conv2d/bits')
 export const crossEntropy = operation('crossEntropy', 'kernels/cross_entropy/cross_entropy')
 export const losses = only('(Loss|crossEntropy)\\b', files('operations/operations', 'kernels/losses/losses'))
