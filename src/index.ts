@@ -163,6 +163,7 @@ export type { BatchRecord, EpochRecord, HistoryRecord } from './train/history.ts
 export { type LrFindOptions, type LrFindResult, type LrPoint, lrFind } from './train/lr_find.ts'
 export type { AverageOptions, Metric, MetricOptions, MetricValue } from './train/metrics.ts'
 export * as metrics from './train/metrics.ts'
+export * as checkpoint from './train/parts.ts'
 export type {
   CallbackState,
   Figures,

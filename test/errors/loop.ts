@@ -1,8 +1,11 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is provoked
 import {
   Batches,
+  checkpoint,
   DataError,
+  decodeSafetensors,
   earlyStopping,
+  encodeSafetensors,
   evaluate,
   type FitCallback,
   type FitOptions,
@@ -283,6 +286,82 @@ export const loop: Area = {
       text: "metrics.recall: average must be 'macro', 'micro' or 'none', not 'binary'",
       cure: "Of two classes take the second of average: 'none'.",
       run: () => metrics.recall(2, { average: loose('binary') }),
+    },
+    {
+      title: 'checkpoint.save: parts without names',
+      error: 'TypeError',
+      text: 'checkpoint.save: the parts must be an object of parts by names, such as { net, optimizer, data, epoch }, not a Linear',
+      run: () => checkpoint.save(loose(line())),
+    },
+    {
+      title: 'checkpoint.save, restore: a name with a dot',
+      error: 'TypeError',
+      text: 'checkpoint.save: a part can\'t be called "a.b"; a name has letters, digits and _ alone',
+      run: () => checkpoint.save({ 'a.b': 1 }),
+    },
+    {
+      title: 'checkpoint.save: a part that a file can not hold',
+      error: 'TypeError',
+      text: "checkpoint.save: when.0 is a Date, which a file can't hold; give networks, batches, what has stateDict() and loadStateDict(), or null, booleans, numbers, texts, arrays and plain objects",
+      run: () => checkpoint.save({ when: [new Date()] }),
+    },
+    {
+      title: 'checkpoint.restore: the name of a file',
+      error: 'TypeError',
+      text: 'checkpoint.restore: the bytes of a file are needed, a Uint8Array, not a string',
+      cure: 'Read it first: await readFile(path).',
+      run: () => checkpoint.restore(loose('last.safetensors'), {}),
+    },
+    {
+      title: 'checkpoint.restore: another file',
+      error: 'DataError',
+      text: 'checkpoint.restore: the bytes are not a file that checkpoint.save has made',
+      run: () => checkpoint.restore(encodeSafetensors(new Map()), {}),
+    },
+    {
+      title: 'checkpoint.restore: a part that the file does not have',
+      error: 'DataError',
+      text: 'checkpoint.restore: there is no model in the file, only net, n',
+      run: async () => checkpoint.restore(await checkpoint.save({ net: line(), n: 1 }), { model: line() }),
+    },
+    {
+      title: 'checkpoint.restore: a part that is not given',
+      error: 'DataError',
+      text: 'checkpoint.restore: the file has net, a part of the kind network; give it among the parts',
+      run: async () => checkpoint.restore(await checkpoint.save({ net: line(), n: 1 }), {}),
+    },
+    {
+      title: 'checkpoint.restore: a part of another kind',
+      error: 'DataError',
+      text: 'checkpoint.restore: net is a part of the kind network in the file, not state',
+      run: async () => checkpoint.restore(await checkpoint.save({ net: line() }), { net: sgd(line()) }),
+    },
+    {
+      title: 'checkpoint.restore: other batches',
+      error: 'DataError',
+      text: 'checkpoint.restore: the order of data was that of the data, and is shuffled; make batches like the saved ones',
+      run: async () => {
+        const other = new Batches({ x: new Float32Array(3) }, { batchSize: 2 })
+        return checkpoint.restore(await checkpoint.save({ data: pairs() }), { data: other })
+      },
+    },
+    {
+      title: 'checkpoint.restore: another network',
+      error: 'DataError',
+      text: 'checkpoint.restore: net: loadStateDict: the state does not fit this module\n  shape: weight is [2, 1], given [1, 1]\n  shape: bias is [2], given [1]',
+      run: async () => checkpoint.restore(await checkpoint.save({ net: line() }), { net: new nn.Linear(1, 2) }),
+    },
+    {
+      title: 'checkpoint.restore: a state without one of its tensors',
+      error: 'DataError',
+      text: 'checkpoint.restore: average: its tensor average.averages.0 is missing',
+      run: async () => {
+        const average = new optim.EMA(line().parameters(), { decay: 0.5 })
+        average.update()
+        const { tensors, metadata } = decodeSafetensors(await checkpoint.save({ average }), 'saved')
+        tensors.delete('average.averages.0')
+        return checkpoint.restore(encodeSafetensors(tensors, metadata), { average })
+      },
     },
     {
       title: 'fit, evaluate: a network without parameters',
