@@ -1,5 +1,15 @@
 // Cats and dogs by a small Xception, after Keras's "Image classification from scratch".
-import { type Batches, bceWithLogitsLoss, capture, nn, noGrad, optim, scope, type Tensor } from 'dawngrad'
+import {
+  type AugmentOptions,
+  Batches,
+  bceWithLogitsLoss,
+  capture,
+  nn,
+  noGrad,
+  optim,
+  scope,
+  type Tensor,
+} from 'dawngrad'
 import { batchNorm, Down, Halving, separable } from './unet.ts'
 
 /** Images [N, 3, H, W] from 0 to 1 → the logit of class 1, [N]. */
@@ -28,10 +38,20 @@ export class Xception extends nn.Module {
 }
 
 /** Pictures, and 0 for a cat or 1 for a dog. */
-export type Pictures = Batches<{ images: { data: Uint8Array; shape: number[]; scale: number }; labels: Float32Array }>
+export type Pictures = { images: { data: Uint8Array; shape: number[]; scale: number }; labels: Float32Array }
+
+/** In batches; those to train on are mirrored, and turned by up to a tenth of a circle. */
+export function datasets(train: Pictures, val: Pictures, { batchSize = 128, augment = AUGMENT } = {}) {
+  return {
+    train: new Batches(train, { batchSize, augment, dropLast: true }),
+    val: new Batches(val, { batchSize, shuffle: false }),
+  }
+}
+
+const AUGMENT: AugmentOptions = { flip: true, rotate: 36, paddingMode: 'reflect' }
 
 /** Loss and accuracy over all pictures. */
-export async function evaluate(net: nn.Module, batches: Pictures) {
+export async function evaluate(net: nn.Module, batches: Batches<Pictures>) {
   net.eval()
   let loss = 0
   let right = 0
@@ -46,7 +66,7 @@ export async function evaluate(net: nn.Module, batches: Pictures) {
 }
 
 /** Returns the loss of every epoch's last batch, with loss and accuracy of the validation after it. */
-export async function train(net: nn.Module, data: { train: Pictures; val: Pictures }, { epochs = 25 } = {}) {
+export async function train(net: nn.Module, data: ReturnType<typeof datasets>, { epochs = 25 } = {}) {
   const optimizer = new optim.Adam(net.parameters(), { lr: 1e-3, eps: 1e-7 })
   const plan = capture(() => {
     const { images, labels } = data.train.next()
