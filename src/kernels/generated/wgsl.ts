@@ -3938,6 +3938,102 @@ fn correlate(
 }
 `
 
+export const exact_sum = `// exact_sum: numbers of batches, each times a whole number, added up without rounding.
+//
+//   sums  u32. With watched = 0 [size, 11], for each element of x:
+//     words 0 … 9  the sum: a whole number of 320 bits in units of 2^-149, the lowest word first, negative ones as their
+//                  two's complement
+//     word 10      1 once an element was NaN or infinite, which is not added
+//   With watched = 1 the totals that cross_entropy.wgsl describes, of which [0] stays as it is: x has one element, a mean loss.
+//   \`rows\` rows are counted first; a loss that is not finite is noted.
+//   x     [size] f32
+//
+// add  sum += weight * x, a float32 times a whole number of 32 bits. One thread, one element.
+
+struct Params {
+  size: u32,
+  weight: u32,
+  watched: u32,
+  rows: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> sums: array<u32>;
+
+override WG: u32 = 64u;
+const SUM_WORDS: u32 = 10u;
+const FLAG: u32 = 10u;
+const STRIDE: u32 = 11u;
+const CODE_LOSS: u32 = 1u;
+
+// Where word w of the sum of an element lies.
+fn place(element: u32, w: u32) -> u32 {
+  if (params.watched == 1u) { return select(4u + w, 2u, w == 0u); }
+  return element * STRIDE + w;
+}
+
+// The 64 bits of a product of a number below 2^24 and one of 32 bits: low word, high word.
+fn product(a: u32, b: u32) -> vec2u {
+  let low = (a & 0xffffu) * (b & 0xffffu);
+  let cross = (a >> 16u) * (b & 0xffffu) + (low >> 16u); // below 2^25
+  let other = (a & 0xffffu) * (b >> 16u); // below 2^32
+  let middle = (cross & 0xffffu) + (other & 0xffffu);
+  let high = (a >> 16u) * (b >> 16u) + (cross >> 16u) + (other >> 16u) + (middle >> 16u);
+  return vec2u((middle << 16u) | (low & 0xffffu), high);
+}
+
+@compute @workgroup_size(WG)
+fn add(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let element = (group.y * groups.x + group.x) * WG + local;
+  if (element >= params.size) { return; }
+  let bits = bitcast<u32>(x[element]);
+  let exponent = (bits >> 23u) & 0xffu;
+  if (params.watched == 1u) { sums[1] += params.rows; }
+  if (exponent == 0xffu) {
+    if (params.watched == 0u) {
+      sums[element * STRIDE + FLAG] = 1u;
+      return;
+    }
+    let now = sums[1];
+    if (sums[3] >= now) {
+      sums[3] = now;
+      sums[4] = min(sums[4], CODE_LOSS);
+    }
+    return;
+  }
+  var mantissa = bits & 0x7fffffu;
+  if (exponent > 0u) { mantissa |= 0x800000u; }
+  let bit = max(exponent, 1u) - 1u; // the place of the mantissa's lowest bit
+  let first = bit / 32u;
+  let shift = bit % 32u;
+  let whole = product(mantissa, params.weight);
+  var digits = array<u32, 3>(
+    whole.x << shift,
+    (whole.y << shift) | ((whole.x >> 1u) >> (31u - shift)),
+    (whole.y >> 1u) >> (31u - shift),
+  );
+  var flip = 0u; // a negative number is the complement of its magnitude, and 1
+  if ((bits >> 31u) == 1u) { flip = 0xffffffffu; }
+  var carry = flip & 1u;
+  for (var w = first; w < SUM_WORDS; w++) {
+    var digit = 0u;
+    if (w < first + 3u) { digit = digits[w - first]; }
+    if (w >= first + 3u && flip == 0u && carry == 0u) { break; }
+    let at = place(element, w);
+    let before = sums[at];
+    let added = before + (digit ^ flip);
+    let after = added + carry;
+    carry = u32(added < before) | u32(after < added);
+    sums[at] = after;
+  }
+}
+`
+
 export const fill = `// fill: out[i] = value
 //
 //   out [size]    any shape, flat
@@ -4232,8 +4328,9 @@ export const interpolate = `// interpolate: an image of another height and width
 //
 //   table    words: of rows, then of columns: first [O], l [O] as float32, start [I + 1]
 //
-// forward   One thread computes STRIP neighbours of a row of out, fewer at its end.
-// backward  The same of dx. A sum has its terms row by row, in order; each row, and the sums of the rows, in blocks of BLOCK.
+// forward   One thread computes COLUMNS neighbours of ROWS rows of a plane of out, fewer at its ends: what it looks up of its columns
+//           serves all of its rows.
+// backward  One thread computes STRIP neighbours of a row of dx, fewer at its end. A sum has its terms row by row, in order; each row, and the sums of the rows, in blocks of BLOCK.
 
 struct Params {
   planes: u32, // N*C
@@ -4250,7 +4347,10 @@ struct Params {
 
 override WG: u32 = 64u;
 const STRIP: u32 = 8u; // tune
+const COLUMNS: u32 = 4u;
+const ROWS: u32 = 16u;
 const BLOCK: u32 = 256u;
+const NO_ROW: u32 = 0xffffffffu;
 // 1 where l may be above 0.
 const BILINEAR: u32 = 0u; // tune
 
@@ -4305,13 +4405,12 @@ fn weight_of(a: Axis, o: u32, range: vec3u) -> f32 {
   return select(1.0 - l, l, o < range.y);
 }
 
-// A row of x between its cells.
-fn between(row: u32, ix: u32, l: f32) -> f32 {
-  let v = x[row + ix];
-  if (l > 0.0) {
-    return (1.0 - l) * v + l * x[row + ix + 1u];
+// (1 - l) * v + l * next; v alone where l is 0.
+fn mixed(v: f32, next: f32, l: f32) -> f32 {
+  if (BILINEAR == 0u) {
+    return v;
   }
-  return v;
+  return select(v, (1.0 - l) * v + l * next, l > 0.0);
 }
 
 @compute @workgroup_size(WG)
@@ -4320,21 +4419,57 @@ fn forward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let s = strip_of(group, groups, lane, params.OH, params.OW);
-  if (s.first >= s.end) {
+  let tiles = (params.OW + COLUMNS - 1u) / COLUMNS; // of a row
+  let bands = (params.OH + ROWS - 1u) / ROWS;       // of a plane
+  let i = (group.y * groups.x + group.x) * WG + lane;
+  let band = i / tiles;
+  let plane = band / bands;
+  if (plane >= params.planes) {
     return;
   }
-  let ly = l_of(rows(), s.y);
-  let row = (s.plane * params.H + first_of(rows(), s.y)) * params.W;
-  let base = (s.plane * params.OH + s.y) * params.OW;
-  for (var ox = s.first; ox < s.end; ox++) {
-    let ix = first_of(columns(), ox);
-    let lx = l_of(columns(), ox);
-    var v = between(row, ix, lx);
-    if (ly > 0.0) {
-      v = (1.0 - ly) * v + ly * between(row + params.W, ix, lx);
+  let ox = (i - band * tiles) * COLUMNS;
+  let oy = (band - plane * bands) * ROWS;
+  // The cell of each column, the next one where that counts, and its weight.
+  var at: array<u32, COLUMNS>;
+  var next: array<u32, COLUMNS>;
+  var lx: array<f32, COLUMNS>;
+  for (var j = 0u; j < COLUMNS; j++) {
+    let o = min(ox + j, params.OW - 1u);
+    at[j] = first_of(columns(), o);
+    lx[j] = l_of(columns(), o);
+    next[j] = at[j] + select(0u, 1u, lx[j] > 0.0);
+  }
+  // Between the columns, two rows of x: that of the output's first cells, and the next one where that counts. The next output
+  // often has one of them, or both.
+  var upper: array<f32, COLUMNS>;
+  var lower: array<f32, COLUMNS>;
+  var upper_row = NO_ROW;
+  var lower_row = NO_ROW;
+  for (var y = oy; y < min(oy + ROWS, params.OH); y++) {
+    let ly = l_of(rows(), y);
+    let row = plane * params.H + first_of(rows(), y);
+    if (row != upper_row) {
+      if (row == lower_row) {
+        upper = lower;
+      } else {
+        for (var j = 0u; j < COLUMNS; j++) {
+          upper[j] = mixed(x[row * params.W + at[j]], x[row * params.W + next[j]], lx[j]);
+        }
+      }
+      upper_row = row;
     }
-    out[base + ox] = v;
+    if (ly > 0.0 && row + 1u != lower_row) {
+      lower_row = row + 1u;
+      for (var j = 0u; j < COLUMNS; j++) {
+        lower[j] = mixed(x[lower_row * params.W + at[j]], x[lower_row * params.W + next[j]], lx[j]);
+      }
+    }
+    let base = (plane * params.OH + y) * params.OW + ox;
+    for (var j = 0u; j < COLUMNS; j++) {
+      if (ox + j < params.OW) {
+        out[base + j] = mixed(upper[j], lower[j], ly);
+      }
+    }
   }
 }
 
@@ -5463,10 +5598,10 @@ export const losses = `// losses: how far each number of an input x is from its 
 //
 //   terms      out[i] = loss(x[i], t[i])
 //   sums       partial[k] = Σ loss over TERMS vectors, WG apart; what adds them up is not here
-//   gradients  out[i] = g · derivative, by x or, where OF_TARGET = 1, by t;  g = dy[i], or dy[0] / by where each = 0
+//   gradients  out[i] = g · derivative by x, out_t[i] = g · derivative by t;  g = dy[i], or dy[0] / by where each = 0; OF says which
 //
-//   x, t, dy, out  [size], any shape, flat, as vectors of four; a tensor's memory ends with a whole vector
-//   partial        [threads]
+//   x, t, dy, out, out_t  [size], any shape, flat, as vectors of four; a tensor's memory ends with a whole vector
+//   partial               [threads]
 //
 // terms, gradients: one thread takes PER elements. A change of TERMS changes bits. NaN gives NaN; nothing depends on how an adapter
 // compares it.
@@ -5484,11 +5619,16 @@ struct Params {
 @group(0) @binding(3) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out_t: array<vec4f>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const TERMS: u32 = 16u;
-const OF_TARGET: u32 = 0u; // tune
+
+const OF: u32 = 0u; // tune
+const OF_INPUT: u32 = 0u;
+const OF_TARGET: u32 = 1u;
+const OF_BOTH: u32 = 2u;
 
 const OP: u32 = 0u; // tune
 const MSE: u32 = 0u;
@@ -5565,14 +5705,19 @@ fn loss_at(i: u32) -> vec4f {
   }
 }
 
-fn gradient_at(i: u32, g: vec4f) -> vec4f {
+fn gradient_of_target(i: u32, g: vec4f) -> vec4f {
+  if (OP > HUBER) {
+    let v = x[i];
+    let l = log_of_one_and(decay(v));
+    return g * or_nan(max(-v, vec4f()) + l, v) - g * or_nan(max(v, vec4f()) + l, v);
+  }
+  return -(g * slope(distance_at(i)));
+}
+
+fn gradient_of_input(i: u32, g: vec4f) -> vec4f {
   if (OP > HUBER) {
     let v = x[i];
     let e = decay(v);
-    if (OF_TARGET == 1) {
-      let l = log_of_one_and(e);
-      return g * or_nan(max(-v, vec4f()) + l, v) - g * or_nan(max(v, vec4f()) + l, v);
-    }
     let large = 1.0 / (1.0 + e);
     let small = e / (1.0 + e);
     let right = v >= vec4f();
@@ -5580,8 +5725,7 @@ fn gradient_at(i: u32, g: vec4f) -> vec4f {
     let down = or_nan(select(large, small, right), v);
     return g * ((1.0 - t[i]) * up) - g * (t[i] * down);
   }
-  let made = g * slope(distance_at(i));
-  return select(made, -made, OF_TARGET == 1);
+  return g * slope(distance_at(i));
 }
 
 fn vectors() -> u32 { return (params.size + 3u) / 4u; }
@@ -5634,8 +5778,14 @@ fn gradients(
   let start = thread(group, groups) * (PER / 4) + local;
   for (var i = start; i < min(start + WG * (PER / 4), vectors()); i += WG) {
     if (params.each == 1) { g = dy[i]; }
-    let made = gradient_at(i, g);
-    if (4 * i + 4 <= params.size) { out[i] = made; } else { out[i] = select(out[i], made, inside(i)); }
+    if (OF != OF_TARGET) {
+      let made = gradient_of_input(i, g);
+      if (4 * i + 4 <= params.size) { out[i] = made; } else { out[i] = select(out[i], made, inside(i)); }
+    }
+    if (OF != OF_INPUT) {
+      let made = gradient_of_target(i, g);
+      if (4 * i + 4 <= params.size) { out_t[i] = made; } else { out_t[i] = select(out_t[i], made, inside(i)); }
+    }
   }
 }
 `
