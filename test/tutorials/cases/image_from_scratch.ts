@@ -1,7 +1,7 @@
 import { tensor } from '../../../src/node/index.ts'
 import type { Case } from '../case.ts'
 import { given, images, uniform, whole } from '../given.ts'
-import { datasets, evaluate, predict, train, Xception } from '../programs/image_from_scratch.ts'
+import { datasets, predict, score, train, Xception } from '../programs/image_from_scratch.ts'
 
 function pictures(count: number, seed: number) {
   const data = images([count, 3, 12, 12], 2, seed).images
@@ -12,11 +12,11 @@ function pictures(count: number, seed: number) {
 async function losses() {
   const net = given(new Xception({ entry: [4, 6], sizes: [6, 8], last: 8, dropout: 0 }))
   const data = datasets(pictures(6, 100), pictures(4, 110), { augment: {} })
-  const { loss, accuracy } = await evaluate(net, data.val)
-  const score = await predict(net, tensor(uniform(432, 120), [3, 12, 12]))
+  const { loss, metrics } = await score(net, data.test)
+  const probability = await predict(net, tensor(uniform(432, 120), [3, 12, 12]))
   // Later losses of the validation depend on rounding, as in unet.ts.
-  const history = await train(net, data, { epochs: 4 })
-  return [loss, accuracy, score, ...history.map(({ loss }) => loss)]
+  const { history } = await train(net, data, { epochs: 4 })
+  return [loss, metrics!.accuracy as number, probability, ...history.map(({ trainLoss }) => trainLoss)]
 }
 
 export default { losses } satisfies Case
