@@ -213,12 +213,15 @@ const isCallback: Check = (value) => value === null || shaped(value, { values: (
 const isRecords: Check = (value) =>
   value === undefined || (Array.isArray(value) && value.every((one) => isObject(one) && isRecord(withNaN(one))))
 
+const isPositions: Check = (value) => value === undefined || (isObject(value) && Object.values(value).every(isCount))
+
 const FIRST: Entries = {
   'position.epoch': isCount,
   'position.step': isCount,
   'position.words': isWords,
   'position.trainSeconds': isSeconds,
   'position.epochSeconds': isSeconds,
+  'position.lr': (value) => value === undefined || isSeconds(value),
 }
 
 const STATE: Entries = {
@@ -233,7 +236,7 @@ const STATE: Entries = {
   evaluated: (value) => value === undefined || isNames(value),
   settings: optional({ images: isCount, batchSize: isCount, accumulate: isCount, seed: isCount, lr: isSeconds }),
   figures: optional({ trainLoss: isFigure, trainAcc: isFigure, testLoss: isFigure, testAcc: isFigure }),
-  random: optional({ seed: isCount, draws: isCount }),
+  random: optional({ seed: isCount, draws: isCount, streams: isPositions }),
   history: isRecords,
   callbacks: (value) => value === undefined || (Array.isArray(value) && value.every(isCallback)),
 }

@@ -8,6 +8,7 @@ import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts
 import { checkMomentum, checkNet, checkOptimizer } from './check.ts'
 import { type CheckpointOptions, checkCheckpoint, lastState, refuseOthers } from './checkpoint_store.ts'
 import { Loop, type LoopOptions } from './loop.ts'
+import { checkRates } from './rates.ts'
 import { restoreRandom, restoreValues, type SavedSettings, type SavedState } from './saved_state.ts'
 import { checkUpdate, updatesOf } from './training_step.ts'
 import { beginRun, checkFree } from './under_way.ts'
@@ -175,6 +176,7 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
   if (!(train instanceof ImageBatches) || !(test === null || test instanceof ImageBatches)) {
     throw new TypeError('fit: data must be ImageBatches, or { train, test } of two')
   }
+  if (test !== null) requireOptions('fit: data', data, ['train', 'test'])
   checkOptimizer('fit', net, optimizer)
   if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has its own order')
   for (const [name, value] of Object.entries({ epochs, seed })) {
@@ -194,6 +196,15 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
       throw new TypeError(`fit: ${name} must be '${known.join("' or '")}', not ${shown(value)}`)
     }
   }
+  if (!schedule) {
+    const given = (['schedulePer', 'lrTiming'] as const).find((name) => options[name] !== undefined)
+    if (given) throw new TypeError(`fit: ${given} counts for nothing without a schedule; give one, or leave it out`)
+  }
+  if (test?.isAugmented) {
+    throw new TypeError(
+      'fit: the test batches have augment, and their figures would be of other images each epoch; leave it out there',
+    )
+  }
   checkCallbacks(callbacks)
   checkFree('fit', { net, optimizer, train, callbacks })
   checkMomentum('fit', schedule, optimizer)
@@ -201,6 +212,7 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
   const rates = schedule ? { schedule, per: schedulePer, timing: lrTiming, lr } : null
   const update = { net, optimizer, train, accumulate, clipGradNorm, clipGradValue }
   checkUpdate('fit', update)
+  if (rates) checkRates(rates, epochs, updatesOf(update))
   checkCheckpoint(checkpoint)
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError('fit: signal must be an AbortSignal, such as new AbortController().signal')

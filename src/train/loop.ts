@@ -25,6 +25,7 @@ import {
 } from './saved_state.ts'
 import type { Stepper } from './stepper.ts'
 import { type UpdateOptions, updateStepper, updatesOf } from './training_step.ts'
+import { checkDraws } from './under_way.ts'
 
 /**
  * How long the steps of one submit should take, in milliseconds, and how many there may be. While one is computed the next
@@ -84,15 +85,17 @@ export class Loop {
   }
 
   async run(): Promise<FitResult> {
-    const { net, epochs } = this.#options
+    const { net, epochs, signal } = this.#options
     const states = this.#from?.callbacks
-    let stopped = await this.#each((callback, i) => callback.onBegin?.(this.#about, states?.[i] ?? null))
     const putBack = setMode(net, true)
+    let stopped = false
     try {
       if (this.#from) restoreModes(net, this.#from)
+      stopped = await this.#each((callback, i) => callback.onBegin?.(this.#about, states?.[i] ?? null))
       if (!stopped && this.#epoch < epochs) this.#checkBatches()
       if (this.#from === null && !stopped) await this.#save(this.#position())
       else if (this.#options.checkpoint && !stopped) await this.#kept() // what can't be saved is refused now
+      stopped ||= signal?.aborted === true && this.#epoch < epochs
       while (!stopped && this.#epoch < epochs) stopped = await this.#runEpoch()
     } finally {
       this.#options.optimizer.eval()
@@ -171,7 +174,7 @@ export class Loop {
     const began = performance.now()
     const before = epoch * updates
     const continues = this.#from?.position.epoch === epoch && this.#step > before ? this.#from.position : null
-    train.setOrder(permutation(settings.seed, epoch, train.size))
+    train.setOrder(permutation(settings.seed, epoch, train.size), { seed: settings.seed, epoch })
     train.position = Math.min(train.length, (this.#step - before) * accumulate)
     if (continues) this.#meter.restore(continues.words)
     else this.#meter.reset()
@@ -180,7 +183,7 @@ export class Loop {
     const isWatched = callbacks.some(({ onBatch }) => onBatch !== undefined)
     let totals: Totals | null = null
     let stopped = false
-    let lr = this.#rateAt(Math.max(0, this.#step - 1))
+    let lr = continues?.lr ?? this.#rateAt(Math.max(0, this.#step - 1))
     let most = 1
     let since = performance.now()
     /** Waits for the steps of a submit and tells of them. */
@@ -216,7 +219,7 @@ export class Loop {
       const lrs = Array.from({ length: count }, (_, i) => this.#rateAt(before + first + i))
       this.#setMomentum(before + first)
       this.#options.optimizer.train()
-      this.#steps.run(count, this.#options.rates ? lrs : undefined)
+      checkDraws('fit', this.#options.net, () => this.#steps.run(count, this.#options.rates ? lrs : undefined))
       done = first + count
       const reading = this.#readFinite()
       reading.catch(() => undefined) // it is thrown where it is waited for
@@ -228,13 +231,13 @@ export class Loop {
       if (done === updates || !(isWatched || isDue || signal?.aborted)) continue
       await reported
       stopped ||= signal?.aborted === true
-      if (stopped || isDue) await this.#save(this.#position((await this.#readFinite()).words, seconds()))
+      if (stopped || isDue) await this.#save(this.#position((await this.#readFinite()).words, seconds(), lr))
       if (stopped) return { totals: null, lr, seconds: seconds() }
     }
     await reported
     totals ??= await this.#readFinite()
     if (!stopped) return { totals, lr, seconds: seconds() }
-    await this.#save(this.#position(totals.words, seconds()))
+    await this.#save(this.#position(totals.words, seconds(), lr))
     return { totals: null, lr, seconds: seconds() }
   }
 
@@ -292,8 +295,9 @@ export class Loop {
     await this.#each((callback) => callback.onRecord?.(record, this.#about))
   }
 
-  #position(words = new Int32Array(METER_WORDS), epochSeconds = 0): Position {
-    return { epoch: this.#epoch, step: this.#step, words, trainSeconds: this.#trainSeconds, epochSeconds }
+  #position(words = new Int32Array(METER_WORDS), epochSeconds = 0, lr?: number): Position {
+    const [epoch, step, trainSeconds] = [this.#epoch, this.#step, this.#trainSeconds]
+    return { epoch, step, words, trainSeconds, epochSeconds, ...(lr !== undefined && { lr }) }
   }
 
   async #save(position: Position): Promise<void> {
@@ -301,10 +305,10 @@ export class Loop {
     if (!checkpoint) return
     checkNotSwapped('fit: checkpoint', optimizer.paramGroups)
     optimizer.eval()
-    const { seed, draws } = defaultGenerator() // before anything else may draw
+    const { seed, draws, positions: streams } = defaultGenerator() // before anything else may draw
     const values = await valuesOf(net, optimizer, position.step)
     const states = await this.#kept()
-    const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws } }
+    const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws, streams } }
     await saveState(checkpoint, { position, ...values, ...about, callbacks: states })
   }
 

@@ -69,7 +69,7 @@ function given(net: Module, optimizer: Optimizer | null): unknown[] {
     return value.released ? [null] : [value, value.requiresGrad, value.storage.buffer, value.storage.offset]
   }
   const modules = [...net.namedModules().values()]
-  return [optimizer?.variants, ...modules.flatMap((m) => [m, m.training, ...contentsOf(m).flatMap(held)])]
+  return [optimizer?.variants, ...modules.flatMap((m) => [m, m.training, m.forward, ...contentsOf(m).flatMap(held)])]
 }
 
 function setRates(optimizer: Optimizer | null, lr: number | undefined): void {

@@ -77,6 +77,31 @@ export const loop: Area = {
       },
     },
     {
+      title: 'fit: a set that it does not use',
+      error: 'TypeError',
+      text: 'fit: data: unknown option valid; known: train, test',
+      run: () => run({}, { train: batches(), test: batches(), valid: batches() }),
+    },
+    {
+      title: 'fit: what a schedule counts, without one',
+      error: 'TypeError',
+      text: 'fit: schedulePer counts for nothing without a schedule; give one, or leave it out',
+      run: () => run({ schedulePer: 'step' }),
+    },
+    {
+      title: 'fit: two at once whose networks draw random numbers',
+      error: 'Error',
+      text: 'fit: this network draws random numbers, as that of another fit does, which is under way; wait for it: which of the two takes which draw would depend on the clock',
+      run: async () => {
+        const start = () => {
+          const net = new nn.Sequential(new nn.Flatten(), new nn.Dropout(), new nn.Linear(784, 2))
+          return fit(net, { data: batches(3), optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }), epochs: 2 })
+        }
+        const first = start()
+        await start().finally(() => first)
+      },
+    },
+    {
       title: 'fit: one callback twice that keeps a state',
       error: 'TypeError',
       text: 'fit: callback 1 is callback 0 again, and it keeps a state; make another one',
