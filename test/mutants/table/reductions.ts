@@ -4,14 +4,14 @@ import * as tests from './tests.ts'
 const reduce = mutantsOf('wgsl/reduce.wgsl', tests.reduce, [
   {
     id: 'reduce-keys-negative',
-    in: 'keys',
+    in: 'keys_by',
     find: 'select(bits | vec4u(SIGN), ~bits,',
     replace: 'select(bits | vec4u(SIGN), bits,',
     breaks: 'Of two negative numbers the smaller one is the largest.',
   },
   {
     id: 'reduce-keys-nan',
-    in: 'keys',
+    in: 'keys_by',
     find: '> vec4u(INFINITY_BITS)',
     replace: '> vec4u(ALL)',
     breaks: 'A negative NaN is the smallest number.',
