@@ -172,10 +172,13 @@ export type { FitBatch, FitCallback, FitEpoch, FitProgress, FitResult, FitRun } 
 export type { CheckpointOptions, CheckpointStore } from './train/checkpoint_store.ts'
 export { DivergedError, type Divergence } from './train/diverged.ts'
 export { type EarlyStopping, type EarlyStoppingOptions, earlyStopping } from './train/early_stopping.ts'
-export { evaluate } from './train/evaluate.ts'
-export { type FitOptions, fit } from './train/fit.ts'
+export { type Evaluated, evaluate } from './train/evaluate.ts'
+export { type FitOptions, fit, type ImageFields } from './train/fit.ts'
 export type { BatchRecord, EpochRecord, HistoryRecord } from './train/history.ts'
 export { type LrFindOptions, type LrFindResult, type LrPoint, lrFind } from './train/lr_find.ts'
+export type { AverageOptions, Metric, MetricOptions, MetricValue } from './train/metrics.ts'
+export * as metrics from './train/metrics.ts'
+export * as checkpoint from './train/parts.ts'
 export type {
   CallbackState,
   Figures,
@@ -185,5 +188,7 @@ export type {
   SavedSettings,
   SavedState,
 } from './train/saved_state.ts'
+export type { EvaluationOptions, MetricOf, Metrics, OutputOf } from './train/task.ts'
 export { updateBatchNorm } from './train/update_batch_norm.ts'
+export type { Network } from './train/whole.ts'
 export type { Tuning, TuningEntry } from './tune/file.ts'

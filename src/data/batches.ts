@@ -105,6 +105,8 @@ export class Batches<F extends BatchFields = SomeFields> {
   readonly #plans = new WeakMap<Current, PlanOfBatches>()
   #position = 0
   #epoch = 0
+  /** The order of this epoch if it was set. */
+  #given: Uint32Array | null = null
 
   /**
    * Uploads the fields. Throws TypeError for what is not typed arrays by names, and for options that do not fit each other;
@@ -186,6 +188,18 @@ export class Batches<F extends BatchFields = SomeFields> {
     this.#order.checkUsable('gather')
     this.#write(order)
     this.#epoch = epoch
+    this.#given = null
+  }
+
+  /** Where they stand, and the order if it was set. @internal */
+  get place(): { readonly epoch: number; readonly position: number; readonly order: ArrayLike<number> | null } {
+    return { epoch: this.#epoch, position: this.#position, order: this.#given }
+  }
+
+  set place({ epoch, position, order }: { epoch: number; position: number; order: ArrayLike<number> | null }) {
+    this.epoch = epoch
+    if (order) this.setOrder(order)
+    this.position = position
   }
 
   /**
@@ -195,6 +209,7 @@ export class Batches<F extends BatchFields = SomeFields> {
    */
   setOrder(order: ArrayLike<number>): void {
     this.#write(this.#checkOrder(order, this.#order.size))
+    this.#given = Uint32Array.from(order)
   }
 
   #write(order: ArrayLike<number>): void {

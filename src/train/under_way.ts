@@ -1,5 +1,5 @@
 // What is being trained: two runs at once would mix their updates, in an order that nobody decides.
-import type { ImageBatches } from '../data/batches.ts'
+import type { Batches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { defaultGenerator, keepRandom } from '../tensor/random.ts'
@@ -8,10 +8,10 @@ import type { FitCallback } from './callbacks.ts'
 
 /** A run of `fit` or `lrFind`. */
 interface Run {
-  readonly net: Module
-  readonly optimizer: Optimizer
+  readonly net: Module<unknown>
+  readonly optimizers: readonly Optimizer[]
   /** They have one order and one position. */
-  readonly train: ImageBatches
+  readonly train: Batches
   readonly callbacks?: readonly FitCallback[]
 }
 
@@ -42,13 +42,13 @@ export function checkFree(operation: string, run: Run): void {
 }
 
 /** The networks of runs that have drawn random numbers. */
-const drawing = new Set<Module>()
+const drawing = new Set<Module<unknown>>()
 
 /**
  * Calls `step` of a run. Throws an Error, with the random numbers where they stood, if it draws some while another run does so too:
  * which of the two takes which draw would depend on the clock.
  */
-export function checkDraws(operation: string, net: Module, step: () => void): void {
+export function checkDraws(operation: string, net: Module<unknown>, step: () => void): void {
   const restore = keepRandom()
   const { draws } = defaultGenerator()
   step()
@@ -73,7 +73,7 @@ export function beginRun(operation: string, run: Run): () => void {
 }
 
 /** A parameter that one run uses and the other trains. A layer that both use and none trains is nobody's. */
-function sharedBy({ net }: Run, { optimizer }: Run): Tensor | undefined {
-  const trained = new Set(optimizer.paramGroups.flatMap(({ params }) => params))
+function sharedBy({ net }: Run, { optimizers }: Run): Tensor | undefined {
+  const trained = new Set(optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params)))
   return net.parameters().find((p) => trained.has(p) && p.requiresGrad)
 }

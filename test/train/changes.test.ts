@@ -98,7 +98,7 @@ async function trained(make: (net: Net) => optim.Optimizer, changes: readonly Ch
   manualSeed(3)
   const net = new Net()
   const optimizer = make(net)
-  const train = options.data && 'train' in options.data ? options.data.train : data.train
+  const train = options.data && 'train' in options.data ? (options.data.train as ImageBatches) : data.train
   const seen: unknown[] = []
   let done = 'the start'
   const state = async () => {

@@ -59,6 +59,8 @@ export const maxPool2d = operation('maxPool2d', 'kernels/max_pool2d/max_pool2d')
 export const sumParts = only('sumOfParts|the bits stay', files('kernels/sum_parts/sum_parts'))
 export const longSums = only('equal the reference', files('kernels/sum_parts/sum_parts'))
 export const scratchOfShapes = files('kernels/sum_parts/scratch')
+export const anyTask = files('train/any_task')
+export const sumsOfBatches = files('kernels/exact_sum/exact_sum')
 export const exactSum = files('kernels/cross_entropy/exact_sum')
 export const drawn = only(
   '\\b(dropout|draw|rand|randn|bernoulli|manualSeed|a captured function)\\b',
