@@ -4,22 +4,37 @@
 import './kernels/methods.ts'
 
 export { capture, Plan, type PlanRunOptions, warmUp } from './capture/capture.ts'
+export type { AugmentOptions, ImageChanges, Normalization } from './data/augment.ts'
 export {
   type Batch,
   Batches,
   type BatchesOptions,
   type BatchOf,
   ImageBatches,
+  type ImageBatchesOptions,
   type SomeFields,
 } from './data/batches.ts'
 export type { BatchField, BatchFields } from './data/check_fields.ts'
+export { type CsvOptions, parseCsv, readCsv } from './data/csv.ts'
+export { type DecodeImageOptions, decodeImage, type ImageChannels } from './data/decode_image.ts'
 export { type ImageDataset, take } from './data/fashion_mnist.ts'
 export type { HostArray } from './data/host_array.ts'
+export { readIdx } from './data/idx.ts'
 export { encodeNpy, parseNpy, readNpy } from './data/npy.ts'
 export { type NpzOptions, parseNpz, readNpz } from './data/npz.ts'
+export { type ParquetOptions, readParquet } from './data/parquet.ts'
 export { decodeSafetensors, encodeSafetensors, type HostTensor, type SafetensorsFile } from './data/safetensors.ts'
 export { type Sampler, type WeightedSamplerOptions, weightedSampler } from './data/sampler.ts'
 export { type BytesOptions, bytesOf, type Source } from './data/sources.ts'
+export { type Standardized, type Statistics, standardize } from './data/standardize.ts'
+export {
+  type Categories,
+  type CategoryOptions,
+  type Fill,
+  type MatrixOptions,
+  Table,
+  type TableSplitOptions,
+} from './data/table.ts'
 export { AnomalyError, type Direction, detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from './debug/anomaly.ts'
 export { GradcheckError, type GradcheckMismatch, type GradcheckOptions, gradcheck } from './debug/gradcheck.ts'
 export { DataError } from './errors.ts'
@@ -157,10 +172,13 @@ export type { FitBatch, FitCallback, FitEpoch, FitProgress, FitResult, FitRun } 
 export type { CheckpointOptions, CheckpointStore } from './train/checkpoint_store.ts'
 export { DivergedError, type Divergence } from './train/diverged.ts'
 export { type EarlyStopping, type EarlyStoppingOptions, earlyStopping } from './train/early_stopping.ts'
-export { evaluate } from './train/evaluate.ts'
-export { type FitOptions, fit } from './train/fit.ts'
+export { type Evaluated, evaluate } from './train/evaluate.ts'
+export { type FitOptions, fit, type ImageFields } from './train/fit.ts'
 export type { BatchRecord, EpochRecord, HistoryRecord } from './train/history.ts'
 export { type LrFindOptions, type LrFindResult, type LrPoint, lrFind } from './train/lr_find.ts'
+export type { AverageOptions, Metric, MetricOptions, MetricValue } from './train/metrics.ts'
+export * as metrics from './train/metrics.ts'
+export * as checkpoint from './train/parts.ts'
 export type {
   CallbackState,
   Figures,
@@ -170,5 +188,7 @@ export type {
   SavedSettings,
   SavedState,
 } from './train/saved_state.ts'
+export type { EvaluationOptions, MetricOf, Metrics, OutputOf } from './train/task.ts'
 export { updateBatchNorm } from './train/update_batch_norm.ts'
+export type { Network } from './train/whole.ts'
 export type { Tuning, TuningEntry } from './tune/file.ts'

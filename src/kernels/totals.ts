@@ -10,8 +10,13 @@ export const newTotals = () => Int32Array.of(...newWatch(), ...Array<number>(9).
 
 /** The sum of the losses in totals, rounded once, to float64. */
 export function lossIn(totals: Int32Array): number {
-  const sum = SUM.reduceRight((above, at) => (above << 32n) | BigInt(totals[at]! >>> 0), 0n)
-  return Number(BigInt.asIntN(32 * SUM.length, sum)) * UNIT
+  return exactSum(SUM.map((at) => totals[at]!))
+}
+
+/** The number that the words of a sum stand for, the lowest first, rounded once, to float64. */
+export function exactSum(words: readonly number[]): number {
+  const sum = words.reduceRight((above, word) => (above << 32n) | BigInt(word >>> 0), 0n)
+  return Number(BigInt.asIntN(32 * words.length, sum)) * UNIT
 }
 
 /**

@@ -43,6 +43,7 @@ const MOMENTUM = 'momentum.'
 
 /** What is not the network's: `optimizer.momentum.0.weight`, `callback.0.best.0.weight`. */
 const OPTIMIZER = /^optimizer\.([^.]+)\.(.+)$/s
+const OTHER = /^others\.(0|[1-9]\d{0,3})\.([^.]+)\.(.+)$/s
 const CALLBACK = /^callback\.(0|[1-9]\d{0,3})\.(.+)$/s
 
 /**
@@ -53,11 +54,14 @@ const CALLBACK = /^callback\.(0|[1-9]\d{0,3})\.(.+)$/s
  * @throws TypeError for a network with a tensor whose name begins as those of the optimizer's state do
  */
 export function encodeCheckpoint(checkpoint: SavedState & Partial<CommandState>): Uint8Array<ArrayBuffer> {
-  const { network, optimizer, position, figures, callbacks, ...rest } = checkpoint
+  const { network, optimizer, others = [], position, figures, callbacks, ...rest } = checkpoint
   const { state, ...about } = optimizer
+  const { metrics } = position
+  const listed = metrics && Object.fromEntries(Object.entries(metrics).map(([name, words]) => [name, [...words]]))
   const json = JSON.stringify({
-    position: { ...position, words: [...position.words] },
+    position: { ...position, words: [...position.words], ...(listed && { metrics: listed }) },
     optimizer: about,
+    ...(others.length > 0 && { others: others.map(({ state: _, ...about }) => about) }),
     ...(figures && { figures }), // JSON writes NaN as null
     ...(callbacks && { callbacks: callbacks.map((one) => one && { values: one.values }) }),
     ...rest,
@@ -67,7 +71,7 @@ export function encodeCheckpoint(checkpoint: SavedState & Partial<CommandState>)
     ['format', FORMAT],
     ['state', json],
   ])
-  const taken = [...network.keys()].find((name) => OPTIMIZER.test(name) || CALLBACK.test(name))
+  const taken = [...network.keys()].find((name) => [OPTIMIZER, OTHER, CALLBACK].some((pattern) => pattern.test(name)))
   if (taken !== undefined) {
     throw new TypeError(
       `a checkpoint: the network's tensor ${taken} has the name of a state; call its module something other than ` +
@@ -77,6 +81,11 @@ export function encodeCheckpoint(checkpoint: SavedState & Partial<CommandState>)
   const tensors = new Map(network)
   for (const [key, values] of state) {
     for (const [name, value] of values) tensors.set(`optimizer.${key}.${name}`, value)
+  }
+  for (const [i, { state }] of others.entries()) {
+    for (const [key, values] of state) {
+      for (const [name, value] of values) tensors.set(`others.${i}.${key}.${name}`, value)
+    }
   }
   for (const [i, one] of (callbacks ?? []).entries()) {
     for (const [name, value] of one?.tensors ?? []) tensors.set(`callback.${i}.${name}`, value)
@@ -123,17 +132,21 @@ function decode(bytes: Uint8Array, name: string, entries: Entries): SavedState {
 
 /** The tensors of a checkpoint by whose they are, beside what its state, which has been checked, says of them. */
 function readTensors(tensors: ReadonlyMap<string, HostTensor>, json: string) {
-  const { optimizer, callbacks } = JSON.parse(json) as Pick<SavedState, 'optimizer' | 'callbacks'>
+  const { optimizer, others, callbacks } = JSON.parse(json) as Pick<SavedState, 'optimizer' | 'others' | 'callbacks'>
   const network = new Map<string, HostTensor>()
   const state = new Map<string, Map<string, HostTensor>>()
   const ofCallbacks = new Map<number, Map<string, HostTensor>>()
+  const ofOthers = (others ?? []).map(() => new Map<string, Map<string, HostTensor>>())
   const put = <K>(into: Map<K, Map<string, HostTensor>>, key: K, name: string, value: HostTensor) => {
     into.set(key, (into.get(key) ?? new Map<string, HostTensor>()).set(name, value))
   }
   for (const [key, value] of tensors) {
     const [, kind, parameter] = OPTIMIZER.exec(key) ?? []
     const [, index, tensor] = CALLBACK.exec(key) ?? []
-    if (kind !== undefined) put(state, kind, parameter!, value)
+    const [, other, itsKind, itsParameter] = OTHER.exec(key) ?? []
+    const its = other === undefined ? undefined : ofOthers[Number(other)]
+    if (its) put(its, itsKind!, itsParameter!, value)
+    else if (kind !== undefined) put(state, kind, parameter!, value)
     else if (index !== undefined) put(ofCallbacks, Number(index), tensor!, value)
     else network.set(key, value)
   }
@@ -142,6 +155,7 @@ function readTensors(tensors: ReadonlyMap<string, HostTensor>, json: string) {
   return {
     network,
     optimizer: { ...optimizer, state },
+    ...(others && { others: others.map((one, i) => ({ ...one, state: ofOthers[i]! })) }),
     ...(callbacks && { callbacks: callbacks.map(withTensors) }),
   }
 }
@@ -208,10 +222,16 @@ const optional = (entries: Entries): Check => {
 }
 const isNames: Check = (value) => Array.isArray(value) && value.every((name) => typeof name === 'string')
 const isFigure: Check = (value) => value === null || isNumber(value)
+const isOrder: Check = (value) => value === undefined || isText(value)
+/** Numbers, or lists of them, however deep. */
+const isMetric: Check = (value) => (Array.isArray(value) ? value.every(isMetric) : isFigure(value))
+const isMetrics = allOf(isMetric)
 const isCallback: Check = (value) => value === null || shaped(value, { values: () => true })
 /** Without an evaluation the figures of the test are NaN. */
 const isRecords: Check = (value) =>
   value === undefined || (Array.isArray(value) && value.every((one) => isObject(one) && isRecord(withNaN(one))))
+
+const isPositions: Check = (value) => value === undefined || (isObject(value) && Object.values(value).every(isCount))
 
 const FIRST: Entries = {
   'position.epoch': isCount,
@@ -219,21 +239,44 @@ const FIRST: Entries = {
   'position.words': isWords,
   'position.trainSeconds': isSeconds,
   'position.epochSeconds': isSeconds,
+  'position.lr': (value) => value === undefined || isSeconds(value),
+}
+
+const OPTIMIZER_ENTRIES: Entries = {
+  name: isText,
+  role: (value) => value === undefined || isText(value),
+  step: isCount,
+  skipped: allOf(isCount),
+  paramGroups: isGroups,
+  groups: (value) => value === undefined || (Array.isArray(value) && value.every(isNames)),
+  others: allOf(isNumber),
 }
 
 const STATE: Entries = {
   ...FIRST,
-  'optimizer.name': isText,
-  'optimizer.step': isCount,
-  'optimizer.skipped': allOf(isCount),
-  'optimizer.paramGroups': isGroups,
-  'optimizer.groups': (value) => value === undefined || (Array.isArray(value) && value.every(isNames)),
-  'optimizer.others': allOf(isNumber),
+  'position.metrics': allOf((value) => Array.isArray(value) && value.every(isWord)),
+  ...Object.fromEntries(Object.entries(OPTIMIZER_ENTRIES).map(([name, check]) => [`optimizer.${name}`, check])),
+  others: (value) =>
+    value === undefined || (Array.isArray(value) && value.every((one) => shaped(one, OPTIMIZER_ENTRIES))),
   frozen: (value) => value === undefined || isNames(value),
   evaluated: (value) => value === undefined || isNames(value),
-  settings: optional({ images: isCount, batchSize: isCount, accumulate: isCount, seed: isCount, lr: isSeconds }),
-  figures: optional({ trainLoss: isFigure, trainAcc: isFigure, testLoss: isFigure, testAcc: isFigure }),
-  random: optional({ seed: isCount, draws: isCount }),
+  settings: optional({
+    images: isCount,
+    batchSize: isCount,
+    accumulate: isCount,
+    seed: isCount,
+    lr: isSeconds,
+    order: isOrder,
+  }),
+  figures: optional({
+    trainLoss: isFigure,
+    trainAcc: isFigure,
+    testLoss: isFigure,
+    testAcc: isFigure,
+    metrics: isMetrics,
+    testMetrics: isMetrics,
+  }),
+  random: optional({ seed: isCount, draws: isCount, streams: isPositions }),
   history: isRecords,
   callbacks: (value) => value === undefined || (Array.isArray(value) && value.every(isCallback)),
 }
@@ -265,7 +308,11 @@ function readState(json: string, name: string, entries: Entries): State {
   const { position, figures, history, ...rest } = state as unknown as State
   return {
     ...rest,
-    position: { ...position, words: meterWords([...position.words])! },
+    position: {
+      ...position,
+      words: meterWords([...position.words])!,
+      ...(position.metrics && { metrics: mapped(position.metrics, (words) => Int32Array.from(words)) }),
+    },
     ...(figures && { figures: withNaN(figures) }),
     ...(history && { history: history.map(withNaN) }),
   }
@@ -273,7 +320,16 @@ function readState(json: string, name: string, entries: Entries): State {
 
 /** JSON has null for NaN. */
 function withNaN<T extends object>(figures: T): T {
-  return Object.fromEntries(Object.entries(figures).map(([key, value]) => [key, (value as unknown) ?? Number.NaN])) as T
+  return mapped(figures as Readonly<Record<string, unknown>>, nanInside) as T
+}
+
+function nanInside(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(nanInside)
+  return isObject(value) ? mapped(value, nanInside) : (value ?? Number.NaN)
+}
+
+function mapped<T, R>(values: Readonly<Record<string, T>>, map: (value: T) => R): Record<string, R> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]))
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -17,6 +17,7 @@ import { forgetGradients, Tensor } from '../tensor/tensor.ts'
 import { checkNotSwapped } from './average.ts'
 import { checkGradients, checkParameters, checkState, defined } from './check.ts'
 import { type FlatParameters, flatten } from './flat_parameters.ts'
+import { watched } from './watched.ts'
 
 /** Parameters that share their options. Every option may be set at any time and applies from the next step. */
 export interface ParamGroup {
@@ -153,6 +154,8 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
    */
   step(watch: Tensor | null = null): void {
     const { name } = this.#rule
+    const noted = watch === null ? watched() : null
+    watch ??= noted?.watch ?? null
     // All is checked before anything is changed.
     this.checkReady()
     checkNotSwapped(name, this.paramGroups)
@@ -164,7 +167,7 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     const recording = currentOn(this.gpu)
     if (recording) checkGradients(`${name}: step() in a captured function`, this.paramGroups)
     this.#adoptNew()
-    const updates = this.#updates()
+    const updates = this.#updates(noted?.parameters ?? this.parameters())
     for (const { held } of recording ? updates.flatMap(({ parts }) => parts) : []) {
       const { parameter } = held
       // A gradient from outside of the recording is read where it lies now.
@@ -279,9 +282,10 @@ export abstract class Optimizer<G extends ParamGroup = ParamGroup> {
     this.#held.get(p)!.flat.clearState(name, p)
   }
 
-  #updates(): Update[] {
+  /** @param numbered the parameters in the order by which a watch numbers them */
+  #updates(numbered: readonly Tensor[]): Update[] {
     const { countsSteps } = this.#rule
-    const places = new Map(this.parameters().map((p, i) => [p, i]))
+    const places = new Map(numbered.map((p, i) => [p, i]))
     let counts = true // the first update counts the optimizer's steps
     return this.paramGroups.flatMap((group, g) => {
       const own = group.params.filter((p) => p.grad).map((p) => this.#partOf(p, places.get(p)!, places.size))

@@ -1,18 +1,22 @@
 // Callbacks of `fit`: the hooks that they may have, and what they receive.
-import type { ImageBatches } from '../data/batches.ts'
+import type { Batches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import type { HistoryRecord } from './history.ts'
 import type { CallbackState, Figures } from './saved_state.ts'
+import type { Metrics } from './task.ts'
 
 /** What every hook receives about the run. */
 export interface FitRun {
+  /** Several networks are one module here, whose children have their names. */
   readonly net: Module
+  /** The first of the optimizers, and all of them. */
   readonly optimizer: Optimizer
+  readonly optimizers: readonly Optimizer[]
   readonly epochs: number
   readonly stepsPerEpoch: number
   /** What every epoch is evaluated on; null without a test set. */
-  readonly test: ImageBatches | null
+  readonly test: Batches | null
 }
 
 /** After an update; `step` counts updates from 1 over the whole run, `epoch` from 0. Means since the epoch's start. */
@@ -23,6 +27,7 @@ export interface FitBatch {
   readonly lr: number
   readonly trainLoss: number
   readonly trainAcc: number
+  readonly metrics?: Metrics
 }
 
 /** An update that is known to have been computed; the means are there if they have been read. */

@@ -1,24 +1,28 @@
 // The checks of networks, batches and optimizers before training.
-import { ImageBatches } from '../data/batches.ts'
+import { Batches } from '../data/batches.ts'
 import { Module } from '../nn/index.ts'
 import { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 /** Throws TypeError for anything except a network with parameters. */
-export function checkNet(operation: string, net: unknown): asserts net is Module {
+export function checkNet(operation: string, net: unknown): asserts net is Module<unknown> {
   if (!(net instanceof Module)) throw new TypeError(`${operation}: the network must be a module, such as nn.Sequential`)
   if (net.parameters().length === 0) throw new TypeError(`${operation}: the network has no parameters`)
 }
 
 /** Throws TypeError for anything but batches, such as fit's pair of them. */
-export function checkBatches(operation: string, name: string, batches: unknown): asserts batches is ImageBatches {
-  if (batches instanceof ImageBatches) return
+export function checkBatches(operation: string, name: string, batches: unknown): asserts batches is Batches {
+  if (batches instanceof Batches) return
   throw new TypeError(`${operation}: ${name} must be one ImageBatches, such as new ImageBatches(set)`)
 }
 
 /** Throws TypeError for anything except an optimizer of parameters of the network, all or some. */
-export function checkOptimizer(operation: string, net: Module, optimizer: unknown): asserts optimizer is Optimizer {
+export function checkOptimizer(
+  operation: string,
+  net: Module<unknown>,
+  optimizer: unknown,
+): asserts optimizer is Optimizer {
   if (!(optimizer instanceof Optimizer))
     throw new TypeError(
       `${operation}: optimizer must be an optimizer, such as optim.SGD(net.parameters(), { lr: 0.1 })`,
@@ -40,8 +44,13 @@ export function checkOptimizer(operation: string, net: Module, optimizer: unknow
 }
 
 /** Throws TypeError for a parameter that the network has and had not `before`, and that the optimizer does not have. */
-export function checkAdded(operation: string, net: Module, optimizer: Optimizer, before: ReadonlySet<Tensor>): void {
-  const given = new Set(optimizer.paramGroups.flatMap(({ params }) => params))
+export function checkAdded(
+  operation: string,
+  net: Module<unknown>,
+  optimizers: readonly Optimizer[],
+  before: ReadonlySet<Tensor>,
+): void {
+  const given = new Set(optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params)))
   const [found] = [...net.namedParameters()].filter(([, p]) => p.requiresGrad && !before.has(p) && !given.has(p))
   if (!found) return
   throw new TypeError(

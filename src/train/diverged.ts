@@ -45,10 +45,10 @@ export function batchOf(
 /** The error for what a meter noted in training: `place` says where in the run the batch with that note is. */
 export function divergedInTraining(
   { code }: NonNullable<Totals['notFinite']>,
-  { net, optimizer }: { readonly net: Module; readonly optimizer: Optimizer },
+  { net, optimizers }: { readonly net: Module<unknown>; readonly optimizers: readonly Optimizer[] },
   place: { readonly epoch: number; readonly step: number; readonly lr: number },
 ): DivergedError {
-  const what = nameOf(code, net, optimizer)
+  const what = nameOf(code, net, optimizers)
   const { epoch, step, lr } = place
   return new DivergedError(
     `the ${what} became NaN or infinite at step ${step} (epoch ${epoch + 1}, learning rate ${lr}): ` +
@@ -74,8 +74,8 @@ export function divergedInEvaluation(
   )
 }
 
-function nameOf(code: number, net: Module, optimizer: Optimizer): string {
-  const parameters = optimizer.paramGroups.flatMap((group) => group.params)
+function nameOf(code: number, net: Module<unknown>, optimizers: readonly Optimizer[]): string {
+  const parameters = optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap((group) => group.params))
   const { kind, index } = meaningOf(code, parameters.length)
   if (kind === 'loss' || kind === 'logits') return kind
   const parameter = parameters[index]!

@@ -1,23 +1,37 @@
 // Trains a network: `fit`, its options and their checks. The loop itself is in loop.ts.
-import { ImageBatches } from '../data/batches.ts'
+import { Batches, type BatchOf } from '../data/batches.ts'
+import type { BatchField, BatchFields } from '../data/check_fields.ts'
 import type { Module } from '../nn/index.ts'
-import type { Optimizer } from '../optim/index.ts'
+import { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
 import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts'
-import { checkMomentum, checkNet, checkOptimizer } from './check.ts'
+import { checkMomentum, checkOptimizer } from './check.ts'
 import { type CheckpointOptions, checkCheckpoint, lastState, refuseOthers } from './checkpoint_store.ts'
 import { Loop, type LoopOptions } from './loop.ts'
+import { checkRates } from './rates.ts'
 import { restoreRandom, restoreValues, type SavedSettings, type SavedState } from './saved_state.ts'
+import { type EvaluationOptions, type OutputOf, type TaskOptions, taskOf } from './task.ts'
 import { checkUpdate, updatesOf } from './training_step.ts'
 import { beginRun, checkFree } from './under_way.ts'
+import { type Network, wholeOf } from './whole.ts'
+
+/** The fields of images with labels. */
+export type ImageFields = Readonly<Record<'images' | 'labels', BatchField>>
 
 /** Options of {@link fit}. */
-export interface FitOptions {
+export interface FitOptions<N = Module, F extends BatchFields = ImageFields, Out = OutputOf<N>>
+  extends EvaluationOptions<N, F, Out> {
   /** The batches to train on, or with those that every epoch is evaluated on. */
-  readonly data: ImageBatches | { readonly train: ImageBatches; readonly test: ImageBatches }
-  /** Of parameters of the network, all or some; the others stay as they are. */
-  readonly optimizer: Optimizer
+  readonly data: Batches<F> | { readonly train: Batches<F>; readonly test: Batches<F> }
+  /** Of parameters of the network, all or some; the others stay as they are. Several by names need a `step`. */
+  readonly optimizer: Optimizer | Readonly<Record<string, Optimizer>>
+  /**
+   * One update in place of the loop's own, for several networks or losses: it computes losses, calls backward and the optimizers'
+   * `step`, and returns its mean loss, or several by their names. It is captured, as the loop's own is. Gradients are forgotten
+   * before it. `loss`, `forward` and `metrics` are then those of the evaluation alone.
+   */
+  readonly step?: ((batch: BatchOf<F>) => unknown) | undefined
   /** Gives every group its rate, and its momentum where it has one. Without it the groups' own are in force. */
   readonly schedule?: Schedule | undefined
   /** What the schedule's t counts: epochs, the default, or updates. */
@@ -25,7 +39,7 @@ export interface FitOptions {
   /** 'before-epoch', the default: epoch (or update) t runs at s(t). 'after-epoch': the first at the optimizer's rate, then s(t − 1). */
   readonly lrTiming?: 'before-epoch' | 'after-epoch' | undefined
   readonly epochs: number
-  /** The order of an epoch is a pure function of this, 0 unless given, and the epoch's number. */
+  /** The order of an epoch of ImageBatches is a pure function of this, 0 unless given, and the epoch's number; Batches have their own seed. */
   readonly seed?: number | undefined
   /** Called in their order, one after the other. */
   readonly callbacks?: readonly FitCallback[] | undefined
@@ -54,6 +68,10 @@ export interface FitOptions {
 
 const KNOWN = [
   'data',
+  'loss',
+  'forward',
+  'metrics',
+  'step',
   'optimizer',
   'schedule',
   'schedulePer',
@@ -71,20 +89,25 @@ const KNOWN = [
 ] as const
 
 /**
- * Trains a classifier on images by minibatches and returns its history and the last epoch's figures: softmax cross-entropy,
- * each epoch in its own order, loss and accuracy of training as running means since the epoch's start. Steps are
- * captured once and replayed. The same seed gives the same bits, and those of the loop written out.
+ * Trains a network by minibatches and returns its history and the last epoch's figures: each epoch in its own order, loss,
+ * accuracy and metrics of training as running means since the epoch's start. The loss is softmax cross-entropy of images and labels
+ * unless another is given. Steps are captured once and replayed. The same seed gives the same bits, and those of the loop written out.
  *
  *     const { history, testAcc } = await fit(net, { data: { train, test }, optimizer, epochs: 10 })
+ *     await fit(net, { data: batches, loss: (output, { y }) => mseLoss(output, y), optimizer, epochs: 10 })
+ *     await fit({ g, d }, { data: batches, step, optimizer: { g: ofG, d: ofD }, epochs: 10 })
  *
  * Rejects with TypeError or RangeError for options that do not fit, before anything is done; with DivergedError, which names
  * the step, when the loss, the logits, a gradient or a parameter is no longer finite; with DataError for a saved state that
  * does not fit; with what a callback or the store throws. The network is in training mode while it is trained, in evaluation mode while it
  * is evaluated, and has its own modes again at the end.
  */
-export async function fit(net: Module, options: FitOptions): Promise<FitResult> {
+export async function fit<N extends Network, F extends BatchFields, Out = OutputOf<N>>(
+  net: N,
+  options: FitOptions<N, F, Out>,
+): Promise<FitResult> {
   if (arguments.length > 2) throw tooMany(arguments, 'fit(net, options)')
-  const { from, ...checked } = check(net, options)
+  const { from, ...checked } = check(net, options as unknown as FitOptions)
   const end = beginRun('fit', checked)
   const errors: unknown[] = []
   let result: FitResult | null = null
@@ -111,11 +134,11 @@ export async function fit(net: Module, options: FitOptions): Promise<FitResult> 
 }
 
 async function fitFrom(state: SavedState | null, options: LoopOptions): Promise<FitResult> {
-  const { net, optimizer } = options
+  const { net, optimizers, names } = options
   let { settings, rates } = options
   if (state) {
     checkState(state, options)
-    restoreValues(net, optimizer, state, 'fit: from')
+    restoreValues(net, optimizers, state, 'fit: from', names)
     if (state.random) restoreRandom(state.random)
     const lr = state.settings?.lr ?? settings.lr
     settings = { ...settings, lr }
@@ -164,19 +187,30 @@ function checkState({ position, settings, callbacks = [] }: SavedState, options:
 }
 
 /** The options, complete. */
-function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions, 'from'> {
-  checkNet('fit', net)
+function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptions, 'from'> {
+  const net = wholeOf('fit', given)
   requireOptions('fit', options, KNOWN)
   requireFlags('fit', options, ['capture'])
   const { data, optimizer, epochs, schedule, callbacks = [], accumulate, clipGradNorm, clipGradValue } = options
   const { checkpoint, from, signal } = options
   const { seed = 0, capture = true, schedulePer = 'epoch', lrTiming = 'before-epoch' } = options
-  const [train, test] = data instanceof ImageBatches ? [data, null] : [data?.train, data?.test]
-  if (!(train instanceof ImageBatches) || !(test === null || test instanceof ImageBatches)) {
+  const [train, test] = data instanceof Batches ? [data, null] : [data?.train, data?.test]
+  if (!(train instanceof Batches) || !(test === null || test instanceof Batches)) {
     throw new TypeError('fit: data must be ImageBatches, or { train, test } of two')
   }
-  checkOptimizer('fit', net, optimizer)
+  if (test !== null) requireOptions('fit: data', data, ['train', 'test'])
+  const isNamed = typeof optimizer === 'object' && optimizer !== null && !(optimizer instanceof Optimizer)
+  const names = isNamed && Object.keys(optimizer).length > 0 ? Object.keys(optimizer) : null
+  const optimizers = names ? Object.values(optimizer as Readonly<Record<string, Optimizer>>) : [optimizer as Optimizer]
+  for (const one of optimizers) checkOptimizer('fit', net, one)
+  checkApart(optimizers)
   if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has its own order')
+  const task = taskOf('fit', given, options as TaskOptions, train)
+  checkStep(options, optimizers, test)
+  const testTask = test ? taskOf('fit: test', given, { ...(options as TaskOptions), step: undefined }, test) : task
+  if (train.ordering && options.seed !== undefined) {
+    throw new TypeError('fit: seed is for ImageBatches; Batches have their own: new Batches(fields, { seed })')
+  }
   for (const [name, value] of Object.entries({ epochs, seed })) {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw new RangeError(`fit: ${name} must be a whole number, 0 or more, not ${shown(value)}`)
@@ -194,13 +228,23 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
       throw new TypeError(`fit: ${name} must be '${known.join("' or '")}', not ${shown(value)}`)
     }
   }
+  if (!schedule) {
+    const given = (['schedulePer', 'lrTiming'] as const).find((name) => options[name] !== undefined)
+    if (given) throw new TypeError(`fit: ${given} counts for nothing without a schedule; give one, or leave it out`)
+  }
+  if (test?.isAugmented) {
+    throw new TypeError(
+      'fit: the test batches have augment, and their figures would be of other images each epoch; leave it out there',
+    )
+  }
   checkCallbacks(callbacks)
-  checkFree('fit', { net, optimizer, train, callbacks })
-  checkMomentum('fit', schedule, optimizer)
-  const lr = optimizer.paramGroups[0]!.lr
+  checkFree('fit', { net, optimizers, train, callbacks })
+  for (const one of optimizers) checkMomentum('fit', schedule, one)
+  const lr = optimizers[0]!.paramGroups[0]!.lr
   const rates = schedule ? { schedule, per: schedulePer, timing: lrTiming, lr } : null
-  const update = { net, optimizer, train, accumulate, clipGradNorm, clipGradValue }
+  const update = { net, optimizers, train, task, accumulate, clipGradNorm, clipGradValue }
   checkUpdate('fit', update)
+  if (rates) checkRates(rates, epochs, updatesOf(update))
   checkCheckpoint(checkpoint)
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError('fit: signal must be an AbortSignal, such as new AbortController().signal')
@@ -211,6 +255,32 @@ function check(net: Module, options: FitOptions): LoopOptions & Pick<FitOptions,
   if (from !== undefined && from !== 'last' && !(typeof from === 'object' && from?.position && from.network)) {
     throw new TypeError("fit: from must be 'last' or a saved state, such as store.load(name) gives")
   }
-  const settings = { images: train.size, batchSize: train.batchSize, accumulate: accumulate ?? 1, seed, lr }
-  return { ...update, test, epochs, settings, capture, rates, callbacks, checkpoint, from, signal }
+  const { ordering, batchSize } = train
+  const order = ordering ? { seed: ordering.seed, order: ordering.rule } : { seed }
+  const settings = { images: train.epochSize, batchSize, accumulate: accumulate ?? 1, ...order, lr }
+  return { ...update, test, testTask, names, epochs, settings, capture, rates, callbacks, checkpoint, from, signal }
+}
+
+/** Throws TypeError where two optimizers have one parameter: each would count it as its own. */
+function checkApart(optimizers: readonly Optimizer[]): void {
+  const seen = new Set<unknown>()
+  for (const p of optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params))) {
+    if (seen.has(p)) throw new TypeError(`fit: two optimizers have ${p.label}; give each parameter to one`)
+    seen.add(p)
+  }
+}
+
+/** Throws TypeError for options that a step of the user's leaves without a meaning, and for several optimizers without one. */
+function checkStep(options: FitOptions, optimizers: readonly Optimizer[], test: Batches | null): void {
+  if (options.step === undefined) {
+    if (optimizers.length === 1) return
+    throw new TypeError('fit: several optimizers need a step, which says what each of them updates')
+  }
+  const own = (['accumulate', 'clipGradNorm', 'clipGradValue'] as const).find((name) => options[name] !== undefined)
+  if (own !== undefined) {
+    throw new TypeError(`fit: ${own} is given beside a step, which makes its updates itself; do it there`)
+  }
+  if (test !== null || (options.loss === undefined && options.metrics === undefined && options.forward === undefined))
+    return
+  throw new TypeError('fit: with a step, loss, forward and metrics are those of data.test, and there is none')
 }

@@ -2,6 +2,7 @@
 /** The records of a training run, and what is read off them: the points of its curves and its closing line. */
 
 import { DataError } from '../errors.ts'
+import type { Metrics } from './task.ts'
 
 /** Batches between two batch records: they follow batches i = 49, 99, 149, 199 … of an epoch. */
 export const batchesPerRecord = 50
@@ -18,6 +19,8 @@ export type BatchRecord = {
   lr: number
   trainLoss: number
   trainAcc: number
+  /** By their names, where there are any. */
+  metrics?: Metrics
 }
 
 /** The state after a whole epoch; `testAcc` is measured with the weights at its end. */
@@ -29,6 +32,8 @@ export type EpochRecord = {
   trainLoss: number
   trainAcc: number
   testAcc: number
+  metrics?: Metrics
+  testMetrics?: Metrics
 }
 
 /** One line of `history.jsonl`. It holds only what is the same in every run of the same seed: no clock figures. */

@@ -1,10 +1,9 @@
 // The loop of `fit`: submits, records, evaluations, checkpoints, and where it continues.
-import type { ImageBatches } from '../data/batches.ts'
+import { type Batches, ImageBatches } from '../data/batches.ts'
 import { BatchNorm } from '../nn/batch_norm.ts'
-import { setMode } from '../nn/module.ts'
+import { type Module, setMode } from '../nn/module.ts'
 import { checkNotSwapped } from '../optim/average.ts'
 import { defaultGenerator, permutation } from '../tensor/random.ts'
-import type { Tensor } from '../tensor/tensor.ts'
 import type { FitCallback, FitEpoch, FitProgress, FitResult, FitRun } from './callbacks.ts'
 import { type CheckpointOptions, saveState } from './checkpoint_store.ts'
 import { batchOf, divergedInTraining } from './diverged.ts'
@@ -24,7 +23,9 @@ import {
   valuesOf,
 } from './saved_state.ts'
 import type { Stepper } from './stepper.ts'
+import { type AnyBatch, figuresOf, lossOf, type Task } from './task.ts'
 import { type UpdateOptions, updateStepper, updatesOf } from './training_step.ts'
+import { checkDraws } from './under_way.ts'
 
 /**
  * How long the steps of one submit should take, in milliseconds, and how many there may be. While one is computed the next
@@ -40,7 +41,11 @@ const NO_FIGURES: Figures = { trainLoss: Number.NaN, trainAcc: Number.NaN, testL
 
 /** The options of `fit`, checked and complete. */
 export interface LoopOptions extends UpdateOptions {
-  readonly test: ImageBatches | null
+  readonly test: Batches | null
+  /** What is evaluated on it. */
+  readonly testTask: Task
+  /** What the user calls the networks, and the optimizers if they have names. */
+  readonly names: readonly string[] | null
   readonly epochs: number
   /** null: the rates and the momentum are those of the optimizer's groups. */
   readonly rates: RateOptions | null
@@ -58,6 +63,8 @@ export class Loop {
   /** Updates in an epoch. */
   readonly #updates: number
   readonly #meter: Meter
+  /** Of its own: a step of the user's and an evaluation have different sums. */
+  readonly #testMeter: Meter | null
   readonly #steps: Stepper
   readonly #evaluation: Stepper | null
   readonly #history: HistoryRecord[]
@@ -68,11 +75,12 @@ export class Loop {
 
   /** @param from where the run continues; network and optimizer have their state already */
   constructor(options: LoopOptions, from: SavedState | null) {
-    const { net, optimizer, epochs, test, capture } = options
+    const { net, optimizers, epochs, test, testTask, capture } = options
     this.#options = options
     this.#from = from
     this.#updates = updatesOf(options)
-    this.#about = { net, optimizer, epochs, stepsPerEpoch: this.#updates, test }
+    const optimizer = optimizers[0]!
+    this.#about = { net: net as Module, optimizer, optimizers, epochs, stepsPerEpoch: this.#updates, test }
     this.#history = [...(from?.history ?? [])]
     this.#figures = from?.figures ?? NO_FIGURES
     this.#epoch = from?.position.epoch ?? 0
@@ -80,22 +88,25 @@ export class Loop {
     this.#trainSeconds = from?.position.trainSeconds ?? 0
     this.#meter = new Meter(net.parameters()[0]!.gpu)
     this.#steps = updateStepper(options, this.#meter, capture)
-    this.#evaluation = test && evaluationStepper(net, test, this.#meter, capture)
+    this.#testMeter = test && new Meter(this.#meter.watch.gpu)
+    this.#evaluation = test && evaluationStepper(net, test, testTask, this.#testMeter!, capture)
   }
 
   async run(): Promise<FitResult> {
-    const { net, epochs } = this.#options
+    const { net, epochs, signal } = this.#options
     const states = this.#from?.callbacks
-    let stopped = await this.#each((callback, i) => callback.onBegin?.(this.#about, states?.[i] ?? null))
     const putBack = setMode(net, true)
+    let stopped = false
     try {
       if (this.#from) restoreModes(net, this.#from)
+      stopped = await this.#each((callback, i) => callback.onBegin?.(this.#about, states?.[i] ?? null))
       if (!stopped && this.#epoch < epochs) this.#checkBatches()
       if (this.#from === null && !stopped) await this.#save(this.#position())
       else if (this.#options.checkpoint && !stopped) await this.#kept() // what can't be saved is refused now
+      stopped ||= signal?.aborted === true && this.#epoch < epochs
       while (!stopped && this.#epoch < epochs) stopped = await this.#runEpoch()
     } finally {
-      this.#options.optimizer.eval()
+      this.#evalMode()
       putBack()
     }
     const result = {
@@ -115,16 +126,20 @@ export class Loop {
    * reason to: it may count its calls.
    */
   #checkBatches(): void {
-    const { net, train, test, capture } = this.#options
-    const rehearsed = { net, loss: (logits: Tensor, labels: Tensor) => this.#meter.loss(logits, labels) }
+    const { net, train, test, task, testTask, capture } = this.#options
+    const rehearsed = (own: Task, meter: Meter) => ({
+      net,
+      loss: (batch: AnyBatch) => lossOf('fit', own, meter, own.forward(batch), batch),
+    })
     const isOneRow = train.sizeOf(train.length - 1) === 1
     const hasNorm = [...net.namedModules().values()].some((module) => module instanceof BatchNorm)
-    if (capture || (isOneRow && hasNorm)) checkLastBatch('fit', train, rehearsed)
-    if (test && (capture || !test.isLike(train))) checkTestSet('fit', test, rehearsed)
+    // A step of the user's can't be called for nothing.
+    if (!task.step && (capture || (isOneRow && hasNorm))) checkLastBatch('fit', train, rehearsed(task, this.#meter))
+    if (test && (capture || !test.isLike(train))) checkTestSet('fit', test, rehearsed(testTask, this.#testMeter!))
   }
 
   dispose(): void {
-    for (const part of [this.#steps, this.#evaluation, this.#meter]) part?.dispose()
+    for (const part of [this.#steps, this.#evaluation, this.#meter, this.#testMeter]) part?.dispose()
   }
 
   /** Calls a hook of every callback, one after the other; tells whether one asked to stop. */
@@ -138,24 +153,33 @@ export class Loop {
 
   /** Trains an epoch, evaluates, records and saves. Tells whether the run ends here. */
   async #runEpoch(): Promise<boolean> {
-    const { test, net, optimizer, train, epochs, signal } = this.#options
+    const { test, net, task, testTask, train, epochs, signal } = this.#options
     const epoch = this.#epoch
     const trained = await this.#trainEpoch()
     this.#trainSeconds += trained.seconds
-    optimizer.eval()
+    this.#evalMode()
     if (trained.totals === null) return true
     const { lr, totals } = trained
     const before = performance.now()
-    const { loss: testLoss, accuracy: testAcc } = this.#evaluation
-      ? await evaluateBy(this.#evaluation, { net, batches: test!, meter: this.#meter, epoch })
-      : { loss: Number.NaN, accuracy: Number.NaN }
+    const evaluated = this.#evaluation
+      ? await evaluateBy(this.#evaluation, { net, batches: test!, meter: this.#testMeter!, epoch })
+      : null
+    const tested = evaluated && figuresOf(testTask, evaluated)
     const testSeconds = (performance.now() - before) / 1000
-    const figures = { trainLoss: totals.loss, trainAcc: totals.accuracy, testLoss, testAcc }
+    const { accuracy: trainAcc, metrics } = figuresOf(task, totals)
+    const figures = {
+      trainLoss: totals.loss,
+      trainAcc,
+      testLoss: evaluated?.loss ?? Number.NaN,
+      testAcc: tested?.accuracy ?? Number.NaN,
+      ...(metrics && { metrics }),
+      ...(tested?.metrics && { testMetrics: tested.metrics }),
+    }
     const step = (epoch + 1) * this.#updates
-    const { trainLoss, trainAcc } = figures
-    await this.#record({ kind: 'epoch', epoch, step, lr, trainLoss, trainAcc, testAcc })
+    const { testLoss: _, ...recorded } = figures
+    await this.#record({ kind: 'epoch', epoch, step, lr, ...recorded })
     const seconds = { trainSeconds: trained.seconds, testSeconds }
-    const report: FitEpoch = { epoch, step, lr, images: train.size, ...figures, ...seconds }
+    const report: FitEpoch = { epoch, step, lr, images: train.epochSize, ...figures, ...seconds }
     const stopped = await this.#each((callback) => callback.onEpoch?.(report, this.#about))
     this.#figures = figures
     this.#epoch = epoch + 1
@@ -166,21 +190,25 @@ export class Loop {
 
   /** Trains what is left of the epoch; `totals` is null if the run was stopped before its end. */
   async #trainEpoch(): Promise<{ totals: Totals | null; lr: number; seconds: number }> {
-    const { train, settings, accumulate = 1, callbacks, signal } = this.#options
+    const { train, settings, task, accumulate = 1, callbacks, signal } = this.#options
     const [epoch, updates] = [this.#epoch, this.#updates]
     const began = performance.now()
     const before = epoch * updates
     const continues = this.#from?.position.epoch === epoch && this.#step > before ? this.#from.position : null
-    train.setOrder(permutation(settings.seed, epoch, train.size))
+    if (train.ordering) train.epoch = epoch
+    else if (train instanceof ImageBatches) {
+      const { seed } = settings
+      train.setOrder(permutation(seed, epoch, train.size), { seed, epoch })
+    }
     train.position = Math.min(train.length, (this.#step - before) * accumulate)
-    if (continues) this.#meter.restore(continues.words)
+    if (continues) this.#meter.restore(continues.words, continues.metrics)
     else this.#meter.reset()
     const seconds = () => (continues?.epochSeconds ?? 0) + (performance.now() - began) / 1000
     // What `onBatch` sees after an update must not be a later one.
     const isWatched = callbacks.some(({ onBatch }) => onBatch !== undefined)
     let totals: Totals | null = null
     let stopped = false
-    let lr = this.#rateAt(Math.max(0, this.#step - 1))
+    let lr = continues?.lr ?? this.#rateAt(Math.max(0, this.#step - 1))
     let most = 1
     let since = performance.now()
     /** Waits for the steps of a submit and tells of them. */
@@ -190,10 +218,11 @@ export class Loop {
       most = Math.min(MAX_STEPS, Math.max(1, Math.round((SUBMIT_MS * lrs.length) / (now - since))))
       since = now
       const last = first + lrs.length - 1
-      const means = { trainLoss: totals.loss, trainAcc: totals.accuracy }
+      const { accuracy, metrics } = figuresOf(task, totals)
+      const means = { trainLoss: totals.loss, trainAcc: accuracy, ...(metrics && { metrics }) }
       const perUpdate = train.batchSize * accumulate
       for (const [i, rate] of lrs.entries()) {
-        const images = Math.min(perUpdate, train.size - (first + i) * perUpdate)
+        const images = Math.min(perUpdate, train.epochSize - (first + i) * perUpdate)
         const step = before + first + i + 1
         const progress: FitProgress = { epoch, step, images, lr: rate, ...(first + i === last && means) }
         const answered = await this.#each(async (callback) => {
@@ -215,8 +244,8 @@ export class Loop {
       const count = this.#stepsUntilPause(first, isWatched ? 1 : most)
       const lrs = Array.from({ length: count }, (_, i) => this.#rateAt(before + first + i))
       this.#setMomentum(before + first)
-      this.#options.optimizer.train()
-      this.#steps.run(count, this.#options.rates ? lrs : undefined)
+      for (const optimizer of this.#options.optimizers) optimizer.train()
+      checkDraws('fit', this.#options.net, () => this.#steps.run(count, this.#options.rates ? lrs : undefined))
       done = first + count
       const reading = this.#readFinite()
       reading.catch(() => undefined) // it is thrown where it is waited for
@@ -228,13 +257,13 @@ export class Loop {
       if (done === updates || !(isWatched || isDue || signal?.aborted)) continue
       await reported
       stopped ||= signal?.aborted === true
-      if (stopped || isDue) await this.#save(this.#position((await this.#readFinite()).words, seconds()))
+      if (stopped || isDue) await this.#save(this.#position(await this.#readFinite(), seconds(), lr))
       if (stopped) return { totals: null, lr, seconds: seconds() }
     }
     await reported
     totals ??= await this.#readFinite()
     if (!stopped) return { totals, lr, seconds: seconds() }
-    await this.#save(this.#position(totals.words, seconds()))
+    await this.#save(this.#position(totals, seconds(), lr))
     return { totals: null, lr, seconds: seconds() }
   }
 
@@ -264,7 +293,9 @@ export class Loop {
   #setMomentum(step: number): void {
     const momentum = this.#momentumAt(step)
     if (momentum === undefined) return
-    for (const group of this.#options.optimizer.paramGroups) Object.assign(group, { momentum })
+    for (const { paramGroups } of this.#options.optimizers) {
+      for (const group of paramGroups) Object.assign(group, { momentum })
+    }
   }
 
   #momentumAt(step: number): number | undefined {
@@ -274,8 +305,8 @@ export class Loop {
 
   /** The rate in force at an update of this epoch: without a schedule that of the first group. A callback may have taken all groups out: the update says so. */
   #rateAt(step: number): number {
-    const { rates, optimizer } = this.#options
-    return rates ? rateAt(rates, this.#epoch, step) : (optimizer.paramGroups[0]?.lr ?? Number.NaN)
+    const { rates, optimizers } = this.#options
+    return rates ? rateAt(rates, this.#epoch, step) : (optimizers[0]!.paramGroups[0]?.lr ?? Number.NaN)
   }
 
   /** The loop runs ahead of the reading: the step is that of the batch in which the device saw it, not the last one. */
@@ -292,19 +323,32 @@ export class Loop {
     await this.#each((callback) => callback.onRecord?.(record, this.#about))
   }
 
-  #position(words = new Int32Array(METER_WORDS), epochSeconds = 0): Position {
-    return { epoch: this.#epoch, step: this.#step, words, trainSeconds: this.#trainSeconds, epochSeconds }
+  #position(totals: Pick<Totals, 'words' | 'sumWords'> | null = null, epochSeconds = 0, lr?: number): Position {
+    const { words = new Int32Array(METER_WORDS), sumWords: metrics = {} } = totals ?? {}
+    const seconds = { trainSeconds: this.#trainSeconds, epochSeconds }
+    return {
+      epoch: this.#epoch,
+      step: this.#step,
+      words,
+      ...(Object.keys(metrics).length > 0 && { metrics }),
+      ...seconds,
+      ...(lr !== undefined && { lr }),
+    }
+  }
+
+  #evalMode(): void {
+    for (const optimizer of this.#options.optimizers) optimizer.eval()
   }
 
   async #save(position: Position): Promise<void> {
-    const { checkpoint, net, optimizer, settings } = this.#options
+    const { checkpoint, net, optimizers, names, settings } = this.#options
     if (!checkpoint) return
-    checkNotSwapped('fit: checkpoint', optimizer.paramGroups)
-    optimizer.eval()
-    const { seed, draws } = defaultGenerator() // before anything else may draw
-    const values = await valuesOf(net, optimizer, position.step)
+    for (const { paramGroups } of optimizers) checkNotSwapped('fit: checkpoint', paramGroups)
+    this.#evalMode()
+    const { seed, draws, positions: streams } = defaultGenerator() // before anything else may draw
+    const values = await valuesOf(net, optimizers, position.step, names)
     const states = await this.#kept()
-    const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws } }
+    const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws, streams } }
     await saveState(checkpoint, { position, ...values, ...about, callbacks: states })
   }
 
@@ -321,7 +365,7 @@ export class Loop {
 }
 
 /** The error for a callback that has used up or set back the batches of the run. */
-function moved({ position }: ImageBatches, expected: number): Error {
+function moved({ position }: Batches, expected: number): Error {
   return new Error(
     `fit: a callback has moved the training batches to position ${position}, from ${expected}; look at them by batch(i), or make a ` +
       'second ImageBatches of the same data set',

@@ -1,6 +1,7 @@
 // lrFind: the range test for learning rates.
 import { capture, type Plan } from '../capture/capture.ts'
-import type { ImageBatches } from '../data/batches.ts'
+import type { Batches, BatchOf } from '../data/batches.ts'
+import type { BatchFields } from '../data/check_fields.ts'
 import { crossEntropy } from '../kernels/class_losses.ts'
 import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
@@ -9,11 +10,13 @@ import { checkNotFrozen } from '../optim/check.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions, shown, tooMany } from '../tensor/options.ts'
-import { defaultGenerator, keepDraws, type StreamName } from '../tensor/random.ts'
+import { drawAside } from '../tensor/random.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
+import type { ImageFields } from './fit.ts'
 import { withoutMissing } from './missing_parameters.ts'
 import { checkLastBatch } from './rehearsal.ts'
+import { type AnyBatch, anyBatch, type OutputOf, requireOne, type Task, taskOf } from './task.ts'
 import { zeroGradients } from './training_step.ts'
 import { beginRun, checkFree } from './under_way.ts'
 
@@ -23,11 +26,18 @@ const HOPELESS = 4
 const UNSETTLED = 0.1
 
 /** Options of {@link lrFind}. */
-export interface LrFindOptions {
-  readonly net: Module
+export interface LrFindOptions<
+  N extends Module<unknown> = Module,
+  F extends BatchFields = ImageFields,
+  Out = OutputOf<N>,
+> {
+  readonly net: N
   readonly optimizer: Optimizer
   /** Taken in the order that they have, from the first on, and again from there where there are fewer than steps. */
-  readonly train: ImageBatches
+  readonly train: Batches<F>
+  /** As in `fit`: the mean loss of a batch, cross-entropy of images and labels unless given; and what the network computes of one. */
+  readonly loss?: (output: Out, batch: BatchOf<F>) => Tensor
+  readonly forward?: (net: N, batch: BatchOf<F>) => Out
   /** The first rate and the last, 0 < minLr < maxLr; 1e-3 and 10. */
   readonly minLr?: number
   readonly maxLr?: number
@@ -74,9 +84,11 @@ export interface LrFindResult extends LrSuggestion, Sweep {}
  * The network is in training mode meanwhile. Afterwards parameters, buffers, modes, the optimizer's state, random streams and
  * the batches' position are as before, bit for bit, also where it throws; gradients are forgotten. Rejects with TypeError or RangeError for options that do not fit, before anything is done.
  */
-export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
+export async function lrFind<N extends Module<unknown>, F extends BatchFields, Out = OutputOf<N>>(
+  options: LrFindOptions<N, F, Out>,
+): Promise<LrFindResult> {
   if (arguments.length > 1) throw tooMany(arguments, 'lrFind(options)')
-  const known = ['net', 'optimizer', 'train', 'minLr', 'maxLr', 'steps', 'smoothing']
+  const known = ['net', 'optimizer', 'train', 'loss', 'forward', 'minLr', 'maxLr', 'steps', 'smoothing']
   requireOptions('lrFind', options, known)
   const { net, optimizer, train } = options
   checkNet('lrFind', net)
@@ -84,19 +96,23 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   checkNotFrozen('lrFind', optimizer.paramGroups)
   checkNotSwapped('lrFind', optimizer.paramGroups)
   checkBatches('lrFind', 'train', train)
+  const task = taskOf('lrFind', net, options, train)
+  const optimizers = [optimizer]
   const { minLr = 1e-3, maxLr = 10, steps = stepsOver(train), smoothing = 0.9 } = options
   for (const [name, value] of Object.entries({ minLr, maxLr, steps, smoothing })) {
     if (typeof value !== 'number') throw new TypeError(`lrFind: ${name} must be a number, not ${typeof value}`)
   }
   const rates = sweepOf(minLr, maxLr, steps)
   checkSmoothing(smoothing)
-  checkFree('lrFind', { net, optimizer, train })
-  const end = beginRun('lrFind', { net, optimizer, train })
+  checkFree('lrFind', { net, optimizers, train })
+  const end = beginRun('lrFind', { net, optimizers, train })
   const restore = snapshot(net, optimizer, train)
   optimizer.train()
   try {
-    if (steps >= train.length) checkLastBatch('lrFind', train, { net, loss: crossEntropy })
-    const sweep = await sweepBy(rates, { net, optimizer, train, smoothing })
+    if (steps >= train.length) {
+      checkLastBatch('lrFind', train, { net, loss: (batch) => lossBy(task, task.forward(batch), batch) })
+    }
+    const sweep = await sweepBy(rates, { net, optimizer, train, task, smoothing })
     return { ...sweep, ...suggest(sweep.points, steps) }
   } finally {
     restore()
@@ -105,7 +121,7 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
 }
 
 /** How many updates a sweep has unless a number is given. */
-export function stepsOver(train: ImageBatches): number {
+export function stepsOver(train: Batches): number {
   return Math.max(2, train.length)
 }
 
@@ -159,19 +175,31 @@ export function suggest(points: readonly LrPoint[], steps: number): LrSuggestion
   return { steepest: steepest?.lr ?? null, lowest: lowest?.lr ?? null, tenth: lowest ? lowest.lr / 10 : null }
 }
 
+interface Sweeping {
+  readonly net: Module<unknown>
+  readonly optimizer: Optimizer
+  readonly train: Batches
+  readonly task: Task
+  readonly smoothing: number
+}
+
+/** The mean loss of a batch. */
+function lossBy(task: Task, output: unknown, batch: AnyBatch): Tensor {
+  const loss = task.loss ? task.loss(output, batch) : crossEntropy(output as Tensor, batch.labels!)
+  requireOne('lrFind', 'what loss returns', loss)
+  return loss
+}
+
 /**
  * One update after the other, up to the first loss that is past all hope, or not finite (which is left out). Each is read
  * while the next is computed, so that one update more is made than is reported.
  */
-async function sweepBy(
-  rates: readonly number[],
-  { net, optimizer, train, smoothing }: Required<Pick<LrFindOptions, 'net' | 'optimizer' | 'train' | 'smoothing'>>,
-): Promise<Sweep> {
+async function sweepBy(rates: readonly number[], { net, optimizer, train, task, smoothing }: Sweeping): Promise<Sweep> {
   const step = () => {
-    const loss = withoutMissing('lrFind', net, (forward) => {
-      const { images, labels } = train.next()
-      const loss = crossEntropy(forward(images), labels)
-      zeroGradients({ net, optimizer })
+    const loss = withoutMissing('lrFind', net, task.forward, (forward) => {
+      const batch = anyBatch(train.next())
+      const loss = lossBy(task, forward(batch), batch)
+      zeroGradients({ net, optimizers: [optimizer] })
       loss.backward()
       return loss
     })
@@ -188,12 +216,16 @@ async function sweepBy(
   }
   const lossAt = (i: number) => {
     if (i % train.length === 0) train.position = 0
-    const plan = planHere()
-    plan.run(1, { lr: [rates[i]!] })
+    const plan = aside(() => {
+      const plan = planHere()
+      plan.run(1, { lr: [rates[i]!] })
+      return plan
+    })
     const reading = plan.result.item()
     reading.catch(() => undefined) // it is thrown where it is waited for
     return reading
   }
+  const aside = drawAside() // a fit may be under way
   const average = averager(smoothing)
   const points: LrPoint[] = []
   let best = Number.POSITIVE_INFINITY
@@ -211,28 +243,21 @@ async function sweepBy(
     }
     return { points, stopped: null }
   } finally {
-    zeroGradients({ net, optimizer })
+    zeroGradients({ net, optimizers: [optimizer] })
     for (const plan of plans.values()) plan.dispose()
   }
 }
 
-const STREAMS: readonly StreamName[] = ['init', 'shuffle', 'noise']
-
 /** Keeps what training changes, and puts the network into training mode; what is returned puts everything back. */
-function snapshot(net: Module, optimizer: Optimizer, train: ImageBatches): () => void {
+function snapshot(net: Module<unknown>, optimizer: Optimizer, train: Batches): () => void {
   const parts = new Map([...net.stateDict()].map(([name, part]) => [name, copyOf(part)]))
   const state = optimizer.stateDict()
   const copies = Object.entries(state.state).map(([name, list]) => [name, list.map((x) => x && copyOf(x))] as const)
   const kept = { ...state, state: Object.fromEntries(copies) }
   const { position } = train
-  const generator = defaultGenerator()
-  const positions = STREAMS.map((name) => generator.stream(name).position)
-  const restoreDraws = keepDraws()
   const restoreModes = setMode(net, true)
   return () => {
     restoreModes()
-    restoreDraws()
-    for (const [i, name] of STREAMS.entries()) generator.stream(name).position = positions[i]!
     train.position = position
     try {
       net.loadStateDict(parts)

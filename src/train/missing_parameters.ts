@@ -10,19 +10,24 @@ const CURE =
   'in a private field (#name) or a variable'
 
 /**
- * Takes a step, which is given the forward of the network. Throws an Error that names the tensor and its layer where a
+ * Takes a step, which is given `call`, the forward of the network. Throws an Error that names the tensor and its layer where a
  * gradient is computed for one that is not a parameter of the network; it has no gradient then.
  */
-export function withoutMissing<T>(operation: string, net: Module, step: (forward: (x: Tensor) => Tensor) => T): T {
+export function withoutMissing<T, In, Out>(
+  operation: string,
+  net: Module<unknown>,
+  call: (input: In) => Out,
+  step: (forward: (input: In) => Out) => T,
+): T {
   const own = new Set(net.parameters())
-  let input: Tensor | null = null
-  const forward = (x: Tensor) => {
-    input = x
-    return net.forward(x)
+  let again: (() => unknown) | null = null
+  const forward = (input: In) => {
+    again = () => call(input)
+    return call(input)
   }
   const leaf = (found: Tensor) => {
     if (own.has(found)) return
-    const what = `${found.label}${input ? placeOf(found, net, input) : ''}`
+    const what = `${found.label}${again ? placeOf(found, net, again) : ''}`
     throw new Error(`${operation}: ${what} is not a parameter of the network, so it would not be trained: ${CURE}`)
   }
   return withoutForeign(operation, net, () => observe({ leaf }, () => step(forward)))
@@ -32,7 +37,7 @@ export function withoutMissing<T>(operation: string, net: Module, step: (forward
  * Takes a step. Throws an Error afterwards that names a module which ran in it, depends on its mode, and is not part of the
  * network: it would stay in the mode that it is in.
  */
-export function withoutForeign<T>(operation: string, net: Module, step: () => T): T {
+export function withoutForeign<T>(operation: string, net: Module<unknown>, step: () => T): T {
   const own = new Set<object>(net.namedModules().values())
   const foreign: object[] = []
   const module = (found: object) => {
@@ -49,7 +54,7 @@ export function withoutForeign<T>(operation: string, net: Module, step: () => T)
 }
 
 /** Where a tensor is used, in words: found by one forward more, in evaluation mode, so that nothing changes. */
-function placeOf(tensor: Tensor, net: Module, input: Tensor): string {
+function placeOf(tensor: Tensor, net: Module<unknown>, call: () => unknown): string {
   const paths = new Map([...net.namedModules()].map(([path, module]) => [module as object, path]))
   const running: object[] = []
   let users: object[] = []
@@ -65,7 +70,7 @@ function placeOf(tensor: Tensor, net: Module, input: Tensor): string {
   }
   const restoreModes = setMode(net, false)
   try {
-    noGrad(() => observe(observer, () => net.forward(input)))
+    noGrad(() => observe(observer, call))
   } catch {
     return '' // a network that varies: what is known is said
   } finally {

@@ -9,6 +9,7 @@ import { formatShape, sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { DivergedError } from './diverged.ts'
 import type { HistoryRecord } from './history.ts'
+import type { Metrics } from './task.ts'
 
 /** Where a run stands between two updates. */
 export interface Position {
@@ -18,9 +19,13 @@ export interface Position {
   readonly step: number
   /** The sums of the running epoch, as `Totals` has them; without meaning before its first update. */
   readonly words: Int32Array<ArrayBuffer>
+  /** Those of its metrics, by their names; absent without any. */
+  readonly metrics?: Readonly<Record<string, Int32Array<ArrayBuffer>>>
   /** Seconds of training in the whole epochs, and in the running one. */
   readonly trainSeconds: number
   readonly epochSeconds: number
+  /** The rate of the last update of the running epoch; a callback may have set another since. */
+  readonly lr?: number
 }
 
 /** The settings that decide which images, and at which rate, an update sees. */
@@ -31,6 +36,8 @@ export interface SavedSettings {
   readonly seed: number
   /** The rate of the optimizer before the first update. */
   readonly lr: number
+  /** How batches that order themselves do so; absent where `fit` sets the order. */
+  readonly order?: string
 }
 
 /** The means of the last whole epoch; NaN before the first. */
@@ -39,12 +46,17 @@ export interface Figures {
   readonly trainAcc: number
   readonly testLoss: number
   readonly testAcc: number
+  /** By their names, where there are any. */
+  readonly metrics?: Metrics
+  readonly testMetrics?: Metrics
 }
 
 /** An optimizer's state by names, independent of the order in which an optimizer was given parameters and groups. */
 export interface SavedOptimizer {
   /** The name of its class, such as 'SGD'. */
   readonly name: string
+  /** What the run calls it, where there are several. */
+  readonly role?: string
   readonly step: number
   /** How many of the steps each parameter was without a gradient; those without a missed step are absent. */
   readonly skipped?: Readonly<Record<string, number>>
@@ -65,10 +77,12 @@ export interface CallbackState {
   readonly tensors?: ReadonlyMap<string, HostTensor>
 }
 
-/** Where what is drawn on the device stands: the seed of the default generator, and how many draws were made. */
+/** Where the default generator stands: its seed, how many draws were made on the device, and the positions of its streams. */
 export interface SavedRandom {
   readonly seed: number
   readonly draws: number
+  /** By their names; absent in checkpoints of earlier versions. */
+  readonly streams?: Readonly<Record<string, number>>
 }
 
 /** All that a run needs to continue with the same bits. */
@@ -77,6 +91,8 @@ export interface SavedState {
   /** Parameters and buffers of the network under PyTorch's names: '0.weight'. */
   readonly network: ReadonlyMap<string, HostTensor>
   readonly optimizer: SavedOptimizer
+  /** Those beside it, in the order of the run. */
+  readonly others?: readonly SavedOptimizer[]
   /** The names of the parameters without a gradient, and of the modules in evaluation mode; they stay as they are if absent. */
   readonly frozen?: readonly string[]
   readonly evaluated?: readonly string[]
@@ -91,18 +107,21 @@ export interface SavedState {
   readonly callbacks?: readonly (CallbackState | null)[]
 }
 
-type Values = Pick<SavedState, 'network' | 'optimizer' | 'frozen' | 'evaluated'>
+type Values = Pick<SavedState, 'network' | 'optimizer' | 'others' | 'frozen' | 'evaluated'>
 
 /**
- * The state of a network after a step, and that of an optimizer of its parameters. Throws DivergedError where a number is
- * not finite, which a checkpoint must not hold; TypeError for an optimizer of other parameters. A sync point.
+ * The state of a network after a step, and that of optimizers of its parameters, which have names if there are several. Throws
+ * DivergedError where a number is not finite, which a checkpoint must not hold; TypeError for an optimizer of other parameters. A
+ * sync point.
  */
-export async function valuesOf(net: Module, optimizer: Optimizer, step: number): Promise<Values> {
-  const { step: steps, skipped, paramGroups, state, ...others } = optimizer.stateDict()
-  const groups = namesOf(net, optimizer)
-  const names = groups.flat()
+export async function valuesOf(
+  net: Module<unknown>,
+  given: Optimizer | readonly Optimizer[],
+  step: number,
+  roles: readonly string[] | null = null,
+): Promise<Values> {
+  const optimizers = [given].flat()
   const isParameter = new Set(net.namedParameters().keys())
-  const network = await toHost(net.stateDict())
   const checkFinite = (what: string, { dtype, data }: HostTensor) => {
     if (dtype !== 'float32' || data.every(Number.isFinite)) return
     throw new DivergedError(
@@ -110,7 +129,35 @@ export async function valuesOf(net: Module, optimizer: Optimizer, step: number):
       { what, epoch: null, step, lr: null },
     )
   }
+  for (const optimizer of optimizers) namesOf(net, optimizer)
+  const network = await toHost(net.stateDict())
   for (const [name, value] of network) checkFinite(`${isParameter.has(name) ? 'parameter' : 'buffer'} ${name}`, value)
+  const saved: SavedOptimizer[] = []
+  for (const [i, optimizer] of optimizers.entries()) {
+    const own = await valuesOfOptimizer(net, optimizer, checkFinite)
+    saved.push(roles ? { ...own, role: roles[i]! } : own)
+  }
+  const namesWhere = <T>(list: ReadonlyMap<string, T>, holds: (value: T) => boolean) =>
+    [...list].flatMap(([name, value]) => (holds(value) ? [name] : []))
+  const [optimizer, ...others] = saved as [SavedOptimizer, ...SavedOptimizer[]]
+  return {
+    network,
+    frozen: namesWhere(net.namedParameters(), (p) => !p.requiresGrad),
+    evaluated: namesWhere(net.namedModules(), (module) => !module.training),
+    optimizer,
+    ...(others.length > 0 && { others }),
+  }
+}
+
+/** The state of an optimizer of a network's parameters. */
+async function valuesOfOptimizer(
+  net: Module<unknown>,
+  optimizer: Optimizer,
+  checkFinite: (what: string, value: HostTensor) => void,
+): Promise<SavedOptimizer> {
+  const { step, skipped, paramGroups, state, ...others } = optimizer.stateDict()
+  const groups = namesOf(net, optimizer)
+  const names = groups.flat()
   const saved = new Map<string, Map<string, HostTensor>>()
   for (const [key, list] of Object.entries(state)) {
     const having = names.flatMap((name, i) => (list[i] ? [[name, list[i]] as const] : []))
@@ -120,29 +167,28 @@ export async function valuesOf(net: Module, optimizer: Optimizer, step: number):
     saved.set(key, values)
   }
   const missed = names.flatMap((name, i) => (skipped?.[i] ? [[name, skipped[i]] as const] : []))
-  const namesWhere = <T>(list: ReadonlyMap<string, T>, holds: (value: T) => boolean) =>
-    [...list].flatMap(([name, value]) => (holds(value) ? [name] : []))
   return {
-    network,
-    frozen: namesWhere(net.namedParameters(), (p) => !p.requiresGrad),
-    evaluated: namesWhere(net.namedModules(), (module) => !module.training),
-    optimizer: {
-      name: optimizer.name,
-      step: steps,
-      groups,
-      ...(missed.length > 0 && { skipped: Object.fromEntries(missed) }),
-      paramGroups: paramGroups as unknown as readonly Readonly<Record<string, unknown>>[],
-      ...(Object.keys(others).length > 0 && { others: others as unknown as Record<string, number> }),
-      state: saved,
-    },
+    name: optimizer.name,
+    step,
+    groups,
+    ...(missed.length > 0 && { skipped: Object.fromEntries(missed) }),
+    paramGroups: paramGroups as unknown as readonly Readonly<Record<string, unknown>>[],
+    ...(Object.keys(others).length > 0 && { others: others as unknown as Record<string, number> }),
+    state: saved,
   }
 }
 
 /** Restores what {@link valuesOf} gave, except the modes. Throws DataError, and changes nothing, if it does not fit. */
-export function restoreValues(net: Module, optimizer: Optimizer, saved: Values, where: string): void {
-  const { network, optimizer: its, frozen } = saved
-  const groups = its.groups ?? namesOf(net, optimizer)
-  const names = groups.flat()
+export function restoreValues(
+  net: Module<unknown>,
+  given: Optimizer | readonly Optimizer[],
+  saved: Values,
+  where: string,
+  roles: readonly string[] | null = null,
+): void {
+  const optimizers = [given].flat()
+  const { network, frozen } = saved
+  const all = [saved.optimizer, ...(saved.others ?? [])]
   const own = net.stateDict()
   const parameters = net.namedParameters()
   const unknown = (what: string, name: string) =>
@@ -159,15 +205,43 @@ export function restoreValues(net: Module, optimizer: Optimizer, saved: Values, 
   for (const [name, tensor] of own) {
     if (!found.has(tensor)) throw new DataError(`${where}: it has no ${kindOf(name)} ${name}`)
   }
-  if (its.name !== optimizer.name) {
-    throw new DataError(`${where}: its optimizer is ${its.name}, not ${optimizer.name}; continue with ${its.name}`)
+  const called = (list: readonly (string | undefined)[]) => list.map((role) => role ?? 'one without a name').join(', ')
+  const [its, wanted] = [all.map(({ role }) => role), optimizers.map((_, i) => roles?.[i])]
+  if (called(its) !== called(wanted)) {
+    throw new DataError(`${where}: its optimizers are ${called(its)}, those of this run ${called(wanted)}`)
   }
-  for (const name of [...names, ...(frozen ?? [])]) if (!parameters.has(name)) throw unknown('parameter', name)
-  for (const [key, values] of its.state) {
-    for (const [name, value] of values) check(key, name, value, parameters.get(name))
+  for (const [i, { name, groups, state }] of all.entries()) {
+    if (name !== optimizers[i]!.name) {
+      throw new DataError(`${where}: its optimizer is ${name}, not ${optimizers[i]!.name}; continue with ${name}`)
+    }
+    const names = groups ?? namesOf(net, optimizers[i]!)
+    for (const name of names.flat()) if (!parameters.has(name)) throw unknown('parameter', name)
+    for (const [key, values] of state) {
+      for (const [name, value] of values) check(key, name, value, parameters.get(name))
+    }
   }
+  for (const name of frozen ?? []) if (!parameters.has(name)) throw unknown('parameter', name)
+  const tensors = toDevice(network, optimizers[0]!.gpu)
+  const undo: (() => void)[] = []
+  try {
+    for (const [i, one] of all.entries()) undo.push(restoreOptimizer(net, optimizers[i]!, one))
+    net.loadStateDict(tensors)
+    for (const optimizer of optimizers) optimizer.settle()
+    if (frozen) for (const [name, p] of parameters) p.requiresGrad = !frozen.includes(name)
+  } catch (error) {
+    for (const back of undo.reverse()) back()
+    throw new DataError(`${where}: ${(error as Error).message}`)
+  } finally {
+    for (const made of tensors.values()) made.dispose()
+  }
+}
+
+/** Restores an optimizer whose state has been checked. What is returned puts its groups back. */
+function restoreOptimizer(net: Module<unknown>, optimizer: Optimizer, its: SavedOptimizer): () => void {
+  const parameters = net.namedParameters()
+  const groups = its.groups ?? namesOf(net, optimizer)
+  const names = groups.flat()
   const lists = [...its.state].map(([key, values]) => [key, toDevice(values, optimizer.gpu)] as const)
-  const tensors = toDevice(network, optimizer.gpu)
   const now = optimizer.stateDict()
   const undo = regroup(
     optimizer,
@@ -184,14 +258,12 @@ export function restoreValues(net: Module, optimizer: Optimizer, saved: Values, 
       state: Object.fromEntries(lists.map(([key, values]) => [key, names.map((name) => values.get(name) ?? null)])),
     }
     optimizer.loadStateDict(given as unknown as OptimizerState)
-    net.loadStateDict(tensors)
-    optimizer.settle()
-    if (frozen) for (const [name, p] of parameters) p.requiresGrad = !frozen.includes(name)
+    return undo
   } catch (error) {
     undo()
-    throw new DataError(`${where}: ${(error as Error).message}`)
+    throw error
   } finally {
-    for (const made of [...tensors.values(), ...lists.flatMap(([, values]) => [...values.values()])]) made.dispose()
+    for (const made of lists.flatMap(([, values]) => [...values.values()])) made.dispose()
   }
 }
 
@@ -210,20 +282,21 @@ function regroup({ paramGroups }: Optimizer, lists: readonly (readonly Tensor[])
 }
 
 /** Puts modules into the modes that they had when {@link valuesOf} was called. */
-export function restoreModes(net: Module, { evaluated }: Pick<Values, 'evaluated'>): void {
+export function restoreModes(net: Module<unknown>, { evaluated }: Pick<Values, 'evaluated'>): void {
   // Those around others come first: a mode is that of all inside.
   if (evaluated) for (const [name, module] of net.namedModules()) module.train(!evaluated.includes(name))
 }
 
 /** Has the default generator draw what would have followed: the one in force, if it has the saved seed, or a new one. */
-export function restoreRandom({ seed, draws }: SavedRandom): void {
+export function restoreRandom({ seed, draws, streams }: SavedRandom): void {
   const now = defaultGenerator()
   const generator = now.seed === seed ? now : manualSeed(seed)
   generator.draws = draws
+  if (streams) generator.moveTo(streams)
 }
 
 /** The names in the network of the parameters in each of an optimizer's groups. */
-function namesOf(net: Module, optimizer: Optimizer): string[][] {
+function namesOf(net: Module<unknown>, optimizer: Optimizer): string[][] {
   const named = new Map([...net.namedParameters()].map(([name, p]) => [p, name]))
   return optimizer.paramGroups.map(({ params }, group) =>
     params.map((p, i) => {

@@ -1,6 +1,6 @@
 // Steps that are taken many times: as a captured plan, or as a function that is called each time.
 import { capture, type Plan } from '../capture/capture.ts'
-import type { ImageBatches } from '../data/batches.ts'
+import type { Batches } from '../data/batches.ts'
 import type { Gpu } from '../gpu/gpu.ts'
 import type { Module } from '../nn/index.ts'
 import { contentsOf } from '../nn/state.ts'
@@ -19,9 +19,9 @@ export interface Stepper {
 interface StepperOptions {
   readonly gpu: Gpu
   /** The network in the step. */
-  readonly net: Module
-  /** The optimizer in the step, if there is one. */
-  readonly optimizer: Optimizer | null
+  readonly net: Module<unknown>
+  /** The optimizers in the step. */
+  readonly optimizers: readonly Optimizer[]
   readonly captured: boolean
 }
 
@@ -29,17 +29,17 @@ interface StepperOptions {
  * `step` as a plan that is captured when it is first run, or as a function called each time anew: the same bits. Anomalies
  * are looked for one operation at a time, so then it is never captured.
  */
-export function stepperOf(step: () => unknown, { gpu, net, optimizer, captured }: StepperOptions): Stepper {
+export function stepperOf(step: () => unknown, { gpu, net, optimizers, captured }: StepperOptions): Stepper {
   if (captured && !observing().some(({ refusesCapture }) => refusesCapture !== undefined)) {
     let plan: Plan | null = null
     let captured: readonly unknown[] = []
     return {
       run: (count, lr) => {
-        const now = given(net, optimizer)
+        const now = given(net, optimizers)
         if (plan === null || now.length !== captured.length || now.some((value, i) => !Object.is(value, captured[i]))) {
           const before = plan
           plan = capture(step, { gpu })
-          captured = given(net, optimizer)
+          captured = given(net, optimizers)
           before?.dispose()
         }
         plan.run(count, lr ? { lr } : {})
@@ -50,7 +50,7 @@ export function stepperOf(step: () => unknown, { gpu, net, optimizer, captured }
   return {
     run: (count, lr) => {
       for (let i = 0; i < count; i++) {
-        setRates(optimizer, lr?.[i])
+        setRates(optimizers, lr?.[i])
         scope(() => void step())
       }
     },
@@ -63,24 +63,27 @@ export function stepperOf(step: () => unknown, { gpu, net, optimizer, captured }
  * which of them are trained, and how the optimizer updates them. A callback may change any of it. Released tensors are all
  * alike: a forward may keep its last result in a property.
  */
-function given(net: Module, optimizer: Optimizer | null): unknown[] {
+function given(net: Module<unknown>, optimizers: readonly Optimizer[]): unknown[] {
   const held = (value: unknown) => {
     if (!(value instanceof Tensor)) return [value]
     return value.released ? [null] : [value, value.requiresGrad, value.storage.buffer, value.storage.offset]
   }
   const modules = [...net.namedModules().values()]
-  return [optimizer?.variants, ...modules.flatMap((m) => [m, m.training, ...contentsOf(m).flatMap(held)])]
+  return [
+    ...optimizers.map(({ variants }) => variants),
+    ...modules.flatMap((m) => [m, m.training, m.forward, ...contentsOf(m).flatMap(held)]),
+  ]
 }
 
-function setRates(optimizer: Optimizer | null, lr: number | undefined): void {
-  if (lr !== undefined) for (const group of optimizer?.paramGroups ?? []) group.lr = lr
+function setRates(optimizers: readonly Optimizer[], lr: number | undefined): void {
+  if (lr !== undefined) for (const group of optimizers.flatMap(({ paramGroups }) => paramGroups)) group.lr = lr
 }
 
 /**
  * Steps through an epoch, each of `perStep` batches. The last one has its own stepper if it has fewer batches, or a
  * batch with fewer rows: `make` is called when the batches stand there, so that what it captures has their shape.
  */
-export function stepperOver(batches: ImageBatches, perStep: number, make: (count: number) => Stepper): Stepper {
+export function stepperOver(batches: Batches, perStep: number, make: (count: number) => Stepper): Stepper {
   const { length, batchSize } = batches
   const left = length % perStep === 0 ? perStep : length % perStep
   const isOdd = left < perStep || batches.sizeOf(length - 1) < batchSize

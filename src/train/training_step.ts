@@ -1,10 +1,11 @@
 // One update of a network: its batches, their gradients, and the optimizer's step.
-import type { ImageBatches } from '../data/batches.ts'
+import type { Batches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import { checkNotSwapped } from '../optim/average.ts'
 import { checkGradients, checkNotFrozen } from '../optim/check.ts'
 import { type Clipping, checkClipping, clipForUpdate } from '../optim/clip.ts'
 import type { Optimizer } from '../optim/index.ts'
+import { watching } from '../optim/watched.ts'
 import { tensor } from '../tensor/create.ts'
 import { shown } from '../tensor/options.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
@@ -12,12 +13,15 @@ import { checkAdded, checkOptimizer } from './check.ts'
 import type { Meter } from './meter.ts'
 import { withoutMissing } from './missing_parameters.ts'
 import { type Stepper, stepperOf, stepperOver } from './stepper.ts'
+import { anyBatch, countLosses, lossOf, type Task } from './task.ts'
 
 /** What an update consists of. */
 export interface UpdateOptions extends Clipping {
-  readonly net: Module
-  readonly optimizer: Optimizer
-  readonly train: ImageBatches
+  readonly net: Module<unknown>
+  /** One, unless the task has a step of its own. */
+  readonly optimizers: readonly Optimizer[]
+  readonly train: Batches
+  readonly task: Task
   /** Batches whose gradients one update adds up, each by its share of the images: 1 unless given. */
   readonly accumulate?: number | undefined
 }
@@ -38,7 +42,7 @@ export function checkUpdate(operation: string, options: UpdateOptions): void {
 
 /** The updates of an epoch, from where its batches stand. */
 export function updateStepper(options: UpdateOptions, meter: Meter, captured: boolean): Stepper {
-  const { net, train, optimizer, accumulate = 1 } = options
+  const { net, train, optimizers, accumulate = 1 } = options
   const { gpu } = meter.watch
   const made: Tensor[] = []
   const before = new Set(net.parameters())
@@ -50,15 +54,17 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
     const bySize = new Map([...new Set(sizes)].map((size) => [size, shareOf(size)]))
     made.push(...[...bySize.values()].filter((share) => share !== null))
     const shares = sizes.map((size) => bySize.get(size)!)
-    return stepperOf(() => update(options, meter, shares), { gpu, net, optimizer, captured })
+    return stepperOf(() => update(options, meter, shares), { gpu, net, optimizers, captured })
   })
   return {
     run: (count, lr) => {
       // A callback may have replaced or added a layer.
-      checkOptimizer('fit', net, optimizer)
-      checkAdded('fit', net, optimizer, before)
-      checkNotFrozen('fit', optimizer.paramGroups)
-      checkNotSwapped('fit', optimizer.paramGroups)
+      for (const optimizer of optimizers) checkOptimizer('fit', net, optimizer)
+      checkAdded('fit', net, optimizers, before)
+      for (const { paramGroups } of optimizers) {
+        checkNotFrozen('fit', paramGroups)
+        checkNotSwapped('fit', paramGroups)
+      }
       stepper.run(count, lr)
     },
     dispose: () => {
@@ -68,8 +74,8 @@ export function updateStepper(options: UpdateOptions, meter: Meter, captured: bo
 }
 
 /** Forgets all gradients: those of parameters without an optimizer would pile up. */
-export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'optimizer'>): void {
-  optimizer.zeroGrad()
+export function zeroGradients({ net, optimizers }: Pick<UpdateOptions, 'net' | 'optimizers'>): void {
+  for (const optimizer of optimizers) optimizer.zeroGrad()
   forgetGradients(net.parameters(), 'another step began')
 }
 
@@ -78,11 +84,16 @@ export function zeroGradients({ net, optimizer }: Pick<UpdateOptions, 'net' | 'o
  * share of the images. null stands for 1, whose gradient the loss has at hand.
  */
 export function update(options: UpdateOptions, meter: Meter, shares: readonly (Tensor | null)[] = [null]): void {
-  const { net, optimizer, train } = options
-  withoutMissing('fit', net, (forward) => {
+  const { net, optimizers, train, task } = options
+  if (task.step) {
+    ownStep(options, meter, task.step)
+    return
+  }
+  const optimizer = optimizers[0]!
+  withoutMissing('fit', net, task.forward, (forward) => {
     for (const [i, share] of shares.entries()) {
-      const { images, labels } = train.next()
-      const loss = meter.loss(forward(images), labels)
+      const batch = anyBatch(train.next())
+      const loss = lossOf('fit', task, meter, forward(batch), batch)
       if (i === 0) zeroGradients(options)
       loss.backward(share)
     }
@@ -93,4 +104,16 @@ export function update(options: UpdateOptions, meter: Meter, shares: readonly (T
     options,
   )
   optimizer.step(meter.watch)
+}
+
+/** A step that the user writes: backward and updates are in it, and what it returns are its losses. */
+function ownStep(options: UpdateOptions, meter: Meter, step: NonNullable<Task['step']>): void {
+  const { net, optimizers, train } = options
+  const parameters = optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params))
+  zeroGradients(options)
+  const batch = anyBatch(train.next())
+  meter.begin(batch.size)
+  const call = () => step(batch)
+  const made = withoutMissing('fit', net, call, () => watching({ watch: meter.watch, parameters }, call))
+  countLosses(meter, made, batch.size)
 }

@@ -1,21 +1,33 @@
 // Compiles the kernels of a run beforehand.
 import { warmUp } from '../capture/capture.ts'
-import type { ImageBatches } from '../data/batches.ts'
+import type { Batches } from '../data/batches.ts'
+import type { Module } from '../nn/index.ts'
+import type { Optimizer } from '../optim/index.ts'
 import { evaluationStep } from './evaluate.ts'
 import { Meter } from './meter.ts'
-import { type UpdateOptions, update } from './training_step.ts'
+import { taskOf } from './task.ts'
+import { update } from './training_step.ts'
+
+/** What a run is made of that classifies images. */
+interface WarmedUp {
+  readonly net: Module
+  readonly optimizer: Optimizer
+  readonly train: Batches
+  readonly test: Batches
+}
 
 /** Compiles what `run` dispatches for such a network, optimizer and batches, and changes none of them; see `warmUp`. */
-export async function warmUpRun(options: UpdateOptions & { readonly test: ImageBatches }): Promise<void> {
-  const { net, test } = options
-  const meter = new Meter(net.parameters()[0]!.gpu)
+export async function warmUpRun({ net, optimizer, train, test }: WarmedUp): Promise<void> {
+  const { gpu } = net.parameters()[0]!
+  const meter = new Meter(gpu)
+  const task = taskOf('fit', net, {}, train)
   try {
     await warmUp(
       () => {
-        update(options, meter)
-        evaluationStep(net, test, meter)
+        update({ net, optimizers: [optimizer], train, task }, meter)
+        evaluationStep(net, test, task, meter)
       },
-      { gpu: net.parameters()[0]!.gpu },
+      { gpu },
     )
   } finally {
     meter.dispose()

@@ -1,18 +1,26 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is provoked
 import {
+  Batches,
+  checkpoint,
   DataError,
+  decodeSafetensors,
   earlyStopping,
+  encodeSafetensors,
   evaluate,
+  type FitCallback,
   type FitOptions,
   fit,
   ImageBatches,
+  metrics,
   nn,
   optim,
   type SavedState,
   sched,
   type Tensor,
+  tensor,
 } from '../../src/index.ts'
 import { METER_WORDS } from '../../src/train/meter.ts'
+import { valuesOf } from '../../src/train/saved_state.ts'
 import { type Area, loose } from './refusal.ts'
 
 function batches(count = 1, side = 28, batchSize = 1): ImageBatches {
@@ -28,6 +36,21 @@ function run(given: Partial<Record<keyof FitOptions, unknown>>, data: unknown = 
   const net = network()
   const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
   return fit(net, { data, optimizer, epochs: 1, ...given } as unknown as FitOptions)
+}
+
+const line = () => new nn.Linear(1, 1)
+const sgd = (net: nn.Module<unknown>) => new optim.SGD(net.parameters(), { lr: 0.1 })
+const mean = (output: Tensor) => output.mean()
+/** Three pairs of numbers, the last in a batch of its own. */
+const pairs = () => {
+  const field = () => ({ data: Float32Array.of(1, 2, 3), shape: [3, 1] })
+  return new Batches({ x: field(), y: field() }, { batchSize: 2, shuffle: false })
+}
+
+/** A fit whose step returns this. */
+const stepping = (step: () => unknown) => {
+  const net = line()
+  return fit(net, { data: pairs(), step, optimizer: sgd(net), epochs: 1 })
 }
 
 const noStore = Object.fromEntries(['save', 'load', 'list', 'remove'].map((name) => [name, () => Promise.resolve([])]))
@@ -46,6 +69,299 @@ export const loop: Area = {
       error: 'TypeError',
       text: 'fit: the network must be a module, such as nn.Sequential',
       run: () => fit(loose({}), loose({})),
+    },
+    {
+      title: 'fit, evaluate, lrFind: batches without a loss',
+      error: 'TypeError',
+      text: 'evaluate: a loss is needed for batches of x, y: only images with labels have one by default, cross-entropy; give loss: (output, batch) => …, such as mseLoss(output, batch.y)',
+      run: () => evaluate(line(), pairs()),
+    },
+    {
+      title: 'fit, evaluate, lrFind: a loss that is not a function',
+      error: 'TypeError',
+      text: "evaluate: loss must be a function of a batch, not 'mse'",
+      run: () => evaluate(line(), pairs(), { loss: loose('mse') }),
+    },
+    {
+      title: 'fit, evaluate, lrFind: a loss of every row',
+      error: 'TypeError',
+      text: 'evaluate: what loss returns must be a float32 tensor of one element, the mean over the batch, not float32 [2, 1]',
+      cure: "Take its mean: reduction 'mean', or .mean().",
+      run: () => evaluate(line(), pairs(), { loss: (output) => output }),
+    },
+    {
+      title: 'fit, evaluate: metrics that are a list',
+      error: 'TypeError',
+      text: 'evaluate: metrics must be an object, such as { accuracy: metrics.accuracy() }, not an array',
+      run: () => evaluate(line(), pairs(), { loss: mean, metrics: loose([metrics.mae()]) }),
+    },
+    {
+      title: 'fit, evaluate: a metric that is not one',
+      error: 'TypeError',
+      text: "evaluate: the metric mae must be one of metrics, such as metrics.accuracy(), or a function (output, batch) => a tensor, not 'mae'",
+      run: () => evaluate(line(), pairs(), { loss: mean, metrics: { mae: loose('mae') } }),
+    },
+    {
+      title: 'fit, evaluate: a metric of every row',
+      error: 'TypeError',
+      text: 'evaluate: what the metric m returns must be a float32 tensor of one element, the mean over the batch, not float32 [2, 1]',
+      run: () => evaluate(line(), pairs(), { loss: mean, metrics: { m: (output) => output } }),
+    },
+    {
+      title: 'fit, evaluate: a metric of other numbers in every batch',
+      error: 'RangeError',
+      text: 'metrics: m has 1 numbers in one batch and 2 in another; it must have as many in each',
+      run: () => {
+        const m = { sums: (output: Tensor) => output, value: (sums: readonly number[]) => sums[0]! }
+        return evaluate(line(), pairs(), { loss: mean, metrics: { m } })
+      },
+    },
+    {
+      title: 'fit, evaluate: several networks without a forward',
+      error: 'TypeError',
+      text: 'evaluate: several networks need forward: (nets, batch) => …, or in fit a step',
+      run: () => evaluate({ a: line(), b: line() }, pairs(), { loss: loose(mean) }),
+    },
+    {
+      title: 'fit: the forward of several networks',
+      error: 'Error',
+      text: 'fit: several networks have no forward of their own',
+      cure: 'A callback finds them in run.net.namedChildren().',
+      run: () => {
+        const a = line()
+        const onBegin: FitCallback['onBegin'] = ({ net }) => void net.forward(tensor([[1]]))
+        return fit({ a }, { data: pairs(), step: () => null, optimizer: sgd(a), epochs: 1, callbacks: [{ onBegin }] })
+      },
+    },
+    {
+      title: 'fit: several optimizers without a step',
+      error: 'TypeError',
+      text: 'fit: several optimizers need a step, which says what each of them updates',
+      run: () => {
+        const net = line()
+        const [a, b] = net.parameters().map((p) => new optim.SGD([p], { lr: 0.1 })) as [optim.SGD, optim.SGD]
+        return fit(net, { data: pairs(), loss: mean, optimizer: { a, b }, epochs: 1 })
+      },
+    },
+    {
+      title: 'fit: a parameter of two optimizers',
+      error: 'TypeError',
+      text: 'fit: two optimizers have weight [1, 1]; give each parameter to one',
+      run: () => {
+        const net = line()
+        return fit(net, { data: pairs(), step: () => null, optimizer: { a: sgd(net), b: sgd(net) }, epochs: 1 })
+      },
+    },
+    {
+      title: 'fit: what a step makes useless',
+      error: 'TypeError',
+      text: 'fit: clipGradNorm is given beside a step, which makes its updates itself; do it there',
+      run: () => {
+        const net = line()
+        return fit(net, { data: pairs(), step: () => null, optimizer: sgd(net), epochs: 1, clipGradNorm: 1 })
+      },
+    },
+    {
+      title: 'fit: a loss beside a step, without a test set',
+      error: 'TypeError',
+      text: 'fit: with a step, loss, forward and metrics are those of data.test, and there is none',
+      run: () => {
+        const net = line()
+        return fit(net, { data: pairs(), step: () => null, loss: mean, optimizer: sgd(net), epochs: 1 })
+      },
+    },
+    {
+      title: 'fit: a step without a loss',
+      error: 'TypeError',
+      text: 'fit: what step returns must be a float32 tensor of one element, the mean over the batch, not undefined',
+      run: () => stepping(() => undefined),
+    },
+    {
+      title: 'fit: a step with no losses in its record',
+      error: 'TypeError',
+      text: 'fit: step returns no loss; it must return one, or several by their names, such as { lossD, lossG }',
+      run: () => stepping(() => ({})),
+    },
+    {
+      title: 'fit: a step with something else among its losses',
+      error: 'TypeError',
+      text: 'fit: lossD, which step returns, must be a float32 tensor of one element, the mean over the batch, not a number',
+      run: () => stepping(() => ({ lossD: 1 })),
+    },
+    {
+      title: 'fit: a seed for batches that have their own',
+      error: 'TypeError',
+      text: 'fit: seed is for ImageBatches; Batches have their own: new Batches(fields, { seed })',
+      run: () => {
+        const net = line()
+        return fit(net, { data: pairs(), loss: mean, optimizer: sgd(net), epochs: 1, seed: 1 })
+      },
+    },
+    {
+      title: 'fit: a state of other metrics',
+      error: 'RangeError',
+      text: 'fit: from: m has 11 words, and 3 were saved; give the metrics of the saved run',
+      run: async () => {
+        const net = line()
+        const optimizer = sgd(net)
+        const { network, optimizer: own } = await valuesOf(net, optimizer, 1)
+        const { position } = saved({})
+        const from = { position: { ...position, step: 1, metrics: { m: new Int32Array(3) } }, network, optimizer: own }
+        return fit(net, { data: pairs(), loss: mean, metrics: { m: mean }, optimizer, epochs: 1, from })
+      },
+    },
+    {
+      title: 'fit: a state of other optimizers',
+      error: 'DataError',
+      text: 'fit: from: its optimizers are one without a name, those of this run a',
+      cure: 'Give the optimizers by the names of the saved run, in their order.',
+      run: async () => {
+        const net = line()
+        const { network, optimizer } = await valuesOf(net, sgd(net), 1)
+        const { position } = saved({})
+        const step = () => null
+        return fit(net, {
+          data: pairs(),
+          step,
+          optimizer: { a: sgd(net) },
+          epochs: 1,
+          from: { position, network, optimizer },
+        })
+      },
+    },
+    {
+      title: 'fit, evaluate: batches of which the last does not fit the network',
+      error: 'Error',
+      text: `fit: the last batch, of 1 of 2 rows, can't be trained on; leave it out by dropLast: true, or take another batchSize: batchNorm: in training every channel needs more than one value; the input has one\n  input [1, 1]  N C\nTake larger batches, or net.eval() to use the running ones.`,
+      run: () => {
+        const net = new nn.Sequential(new nn.Linear(1, 1), new nn.BatchNorm1d(1))
+        return fit(net, { data: pairs(), loss: mean, optimizer: sgd(net), epochs: 1 })
+      },
+    },
+    {
+      title: 'metrics: a field that the batches do not have',
+      error: 'TypeError',
+      text: 'metrics.mae: the batches have no z, only x, y; name the field by { target }',
+      run: () => evaluate(line(), pairs(), { loss: mean, metrics: { mae: metrics.mae({ target: 'z' }) } }),
+    },
+    {
+      title: 'metrics: a target that is not a name',
+      error: 'TypeError',
+      text: "metrics.mae: target must be the name of a field, such as 'y', not 3",
+      run: () => metrics.mae({ target: loose(3) }),
+    },
+    {
+      title: 'metrics: a target of another shape than classes have',
+      error: 'ShapeError',
+      text: 'metrics.accuracy: the output must be [N, C, …] and the target [N, …], one label a row\n  output [3]\n  target [3]',
+      run: () => metrics.accuracy().sums(tensor([1, 2, 3]), { y: tensor(Int32Array.of(0, 1, 2)) }),
+    },
+    {
+      title: 'metrics: an output that is not a tensor',
+      error: 'TypeError',
+      text: 'metrics.accuracy: the output must be a tensor, not an array',
+      run: () => metrics.accuracy().sums(loose([]), { y: tensor(Int32Array.of(0)) }),
+    },
+    {
+      title: 'metrics.topK: a k that is none',
+      error: 'RangeError',
+      text: 'metrics.topK: k must be a whole number, 1 or more, not 0',
+      run: () => metrics.topK(0),
+    },
+    {
+      title: 'metrics: classes that are no count',
+      error: 'RangeError',
+      text: 'metrics.confusionMatrix: classes must be a whole number, 1 or more, not 2.5',
+      run: () => metrics.confusionMatrix(2.5),
+    },
+    {
+      title: 'metrics: another number of classes',
+      error: 'ShapeError',
+      text: 'metrics.f1: the output has 2 classes, not 3\n  output [1, 2]',
+      run: () => metrics.f1(3).sums(tensor([[1, 2]]), { y: tensor(Int32Array.of(0)) }),
+    },
+    {
+      title: 'metrics: an average that there is not',
+      error: 'TypeError',
+      text: "metrics.recall: average must be 'macro', 'micro' or 'none', not 'binary'",
+      cure: "Of two classes take the second of average: 'none'.",
+      run: () => metrics.recall(2, { average: loose('binary') }),
+    },
+    {
+      title: 'checkpoint.save: parts without names',
+      error: 'TypeError',
+      text: 'checkpoint.save: the parts must be an object of parts by names, such as { net, optimizer, data, epoch }, not a Linear',
+      run: () => checkpoint.save(loose(line())),
+    },
+    {
+      title: 'checkpoint.save, restore: a name with a dot',
+      error: 'TypeError',
+      text: 'checkpoint.save: a part can\'t be called "a.b"; a name has letters, digits and _ alone',
+      run: () => checkpoint.save({ 'a.b': 1 }),
+    },
+    {
+      title: 'checkpoint.save: a part that a file can not hold',
+      error: 'TypeError',
+      text: "checkpoint.save: when.0 is a Date, which a file can't hold; give networks, batches, what has stateDict() and loadStateDict(), or null, booleans, numbers, texts, arrays and plain objects",
+      run: () => checkpoint.save({ when: [new Date()] }),
+    },
+    {
+      title: 'checkpoint.restore: the name of a file',
+      error: 'TypeError',
+      text: 'checkpoint.restore: the bytes of a file are needed, a Uint8Array, not a string',
+      cure: 'Read it first: await readFile(path).',
+      run: () => checkpoint.restore(loose('last.safetensors'), {}),
+    },
+    {
+      title: 'checkpoint.restore: another file',
+      error: 'DataError',
+      text: 'checkpoint.restore: the bytes are not a file that checkpoint.save has made',
+      run: () => checkpoint.restore(encodeSafetensors(new Map()), {}),
+    },
+    {
+      title: 'checkpoint.restore: a part that the file does not have',
+      error: 'DataError',
+      text: 'checkpoint.restore: there is no model in the file, only net, n',
+      run: async () => checkpoint.restore(await checkpoint.save({ net: line(), n: 1 }), { model: line() }),
+    },
+    {
+      title: 'checkpoint.restore: a part that is not given',
+      error: 'DataError',
+      text: 'checkpoint.restore: the file has net, a part of the kind network; give it among the parts',
+      run: async () => checkpoint.restore(await checkpoint.save({ net: line(), n: 1 }), {}),
+    },
+    {
+      title: 'checkpoint.restore: a part of another kind',
+      error: 'DataError',
+      text: 'checkpoint.restore: net is a part of the kind network in the file, not state',
+      run: async () => checkpoint.restore(await checkpoint.save({ net: line() }), { net: sgd(line()) }),
+    },
+    {
+      title: 'checkpoint.restore: other batches',
+      error: 'DataError',
+      text: 'checkpoint.restore: the order of data was that of the data, and is shuffled; make batches like the saved ones',
+      run: async () => {
+        const other = new Batches({ x: new Float32Array(3) }, { batchSize: 2 })
+        return checkpoint.restore(await checkpoint.save({ data: pairs() }), { data: other })
+      },
+    },
+    {
+      title: 'checkpoint.restore: another network',
+      error: 'DataError',
+      text: 'checkpoint.restore: net: loadStateDict: the state does not fit this module\n  shape: weight is [2, 1], given [1, 1]\n  shape: bias is [2], given [1]',
+      run: async () => checkpoint.restore(await checkpoint.save({ net: line() }), { net: new nn.Linear(1, 2) }),
+    },
+    {
+      title: 'checkpoint.restore: a state without one of its tensors',
+      error: 'DataError',
+      text: 'checkpoint.restore: average: its tensor average.averages.0 is missing',
+      run: async () => {
+        const average = new optim.EMA(line().parameters(), { decay: 0.5 })
+        average.update()
+        const { tensors, metadata } = decodeSafetensors(await checkpoint.save({ average }), 'saved')
+        tensors.delete('average.averages.0')
+        return checkpoint.restore(encodeSafetensors(tensors, metadata), { average })
+      },
     },
     {
       title: 'fit, evaluate: a network without parameters',
@@ -74,6 +390,31 @@ export const loop: Area = {
       run: () => {
         const same = batches()
         return run({}, { train: same, test: same })
+      },
+    },
+    {
+      title: 'fit: a set that it does not use',
+      error: 'TypeError',
+      text: 'fit: data: unknown option valid; known: train, test',
+      run: () => run({}, { train: batches(), test: batches(), valid: batches() }),
+    },
+    {
+      title: 'fit: what a schedule counts, without one',
+      error: 'TypeError',
+      text: 'fit: schedulePer counts for nothing without a schedule; give one, or leave it out',
+      run: () => run({ schedulePer: 'step' }),
+    },
+    {
+      title: 'fit: two at once whose networks draw random numbers',
+      error: 'Error',
+      text: 'fit: this network draws random numbers, as that of another fit does, which is under way; wait for it: which of the two takes which draw would depend on the clock',
+      run: async () => {
+        const start = () => {
+          const net = new nn.Sequential(new nn.Flatten(), new nn.Dropout(), new nn.Linear(784, 2))
+          return fit(net, { data: batches(3), optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }), epochs: 2 })
+        }
+        const first = start()
+        await start().finally(() => first)
       },
     },
     {
@@ -319,7 +660,7 @@ Take larger batches, or net.eval() to use the running ones.`,
     {
       title: 'fit: an unknown option',
       error: 'TypeError',
-      text: 'fit: unknown option lr; known: data, optimizer, schedule, schedulePer, lrTiming, epochs, seed, callbacks, clipGradNorm, clipGradValue, accumulate, capture, checkpoint, from, signal',
+      text: 'fit: unknown option lr; known: data, loss, forward, metrics, step, optimizer, schedule, schedulePer, lrTiming, epochs, seed, callbacks, clipGradNorm, clipGradValue, accumulate, capture, checkpoint, from, signal',
       run: () => run(loose({ lr: 0.1 })),
     },
     {

@@ -159,7 +159,7 @@ const loop = [
     },
     {
       id: 'resume-sums',
-      find: 'this.#meter.restore(continues.words)',
+      find: 'this.#meter.restore(continues.words, continues.metrics)',
       replace: 'this.#meter.reset()',
       breaks: 'The running means of a resumed epoch start at its middle.',
     },

@@ -329,6 +329,33 @@ const finite = mutantsOf('wgsl/finite.wgsl', tests.finite, [
   },
 ])
 
+const exactSum = mutantsOf('wgsl/exact_sum.wgsl', tests.sumsOfBatches, [
+  {
+    id: 'sum-carry',
+    find: 'let after = added + carry',
+    replace: 'let after = added',
+    breaks: 'A word that runs over is lost.',
+  },
+  {
+    id: 'sum-third-word',
+    find: '(whole.y >> 1u) >> (31u - shift)',
+    replace: '0u',
+    breaks: 'The highest bits of a large product are lost.',
+  },
+  {
+    id: 'sum-product',
+    find: '(cross >> 16u) + (other >> 16u)',
+    replace: '(cross >> 16u)',
+    breaks: 'Weights above 65,535 are taken for smaller ones.',
+  },
+  {
+    id: 'sum-watch-rows',
+    find: 'sums[1] += params.rows',
+    replace: 'sums[1] += params.weight',
+    breaks: 'Rows whose updates come before their loss are counted late.',
+  },
+])
+
 const meaning = mutantsOf('src/kernels/finite.ts', tests.finite, [
   {
     id: 'finite-host-gradient',
@@ -357,5 +384,16 @@ const watched = mutantsOf('wgsl/sgd.wgsl', tests.sgdKernel, [
 
 export const elementwise: Area = {
   title: 'Elementwise kernels, gather and the watch',
-  mutants: [...binary, ...binaryHost, ...unary, ...fill, ...gather, ...gatherHost, ...finite, ...meaning, ...watched],
+  mutants: [
+    ...binary,
+    ...binaryHost,
+    ...unary,
+    ...fill,
+    ...gather,
+    ...gatherHost,
+    ...finite,
+    ...exactSum,
+    ...meaning,
+    ...watched,
+  ],
 }

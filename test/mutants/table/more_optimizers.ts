@@ -147,13 +147,13 @@ const scheduleFree = [
   ...mutantsOf('src/train/loop.ts', tests.fitContinued, [
     {
       id: 'fit-saved-mode',
-      find: "checkNotSwapped('fit: checkpoint', optimizer.paramGroups)\n    optimizer.eval()",
-      replace: "checkNotSwapped('fit: checkpoint', optimizer.paramGroups)",
+      find: "checkNotSwapped('fit: checkpoint', paramGroups)\n    this.#evalMode()",
+      replace: "checkNotSwapped('fit: checkpoint', paramGroups)",
       breaks: 'A checkpoint in the middle of an epoch has the parameters that are trained.',
     },
     {
       id: 'fit-train-mode',
-      find: 'this.#options.optimizer.train()',
+      find: 'for (const optimizer of this.#options.optimizers) optimizer.train()',
       replace: '',
       breaks: 'fit can not go on after the first evaluation.',
     },

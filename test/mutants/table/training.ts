@@ -43,8 +43,8 @@ const run = mutantsOf('src/train/loop.ts', tests.training, [
   },
   {
     id: 'train-evaluation-set',
-    find: 'evaluationStepper(net, test, this.#meter, capture)',
-    replace: 'evaluationStepper(net, options.train, this.#meter, capture)',
+    find: 'evaluationStepper(net, test, testTask, this.#testMeter!, capture)',
+    replace: 'evaluationStepper(net, options.train, testTask, this.#testMeter!, capture)',
     breaks: 'The training set is evaluated instead of the test set.',
   },
   {
@@ -111,7 +111,7 @@ const updates = mutantsOf('src/train/training_step.ts', tests.fit, [
   },
   {
     id: 'update-frozen',
-    find: "checkNotFrozen('fit', optimizer.paramGroups)",
+    find: "checkNotFrozen('fit', paramGroups)",
     replace: '',
     tests: tests.untrained,
     breaks: 'fit computes a step of a network that is frozen.',

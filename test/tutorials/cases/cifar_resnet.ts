@@ -1,0 +1,12 @@
+import type { Case } from '../case.ts'
+import { given, images } from '../given.ts'
+import { datasets, network, train } from '../programs/cifar_resnet.ts'
+
+async function losses() {
+  const net = given(network({ width: 4, blocks: [1, 1], classes: 5 }))
+  const data = datasets(images([8, 3, 8, 8], 5), images([4, 3, 8, 8], 5, 110), {})
+  const { history, testLoss } = await train(net, data, { epochs: 4 })
+  return [...history.map(({ trainLoss }) => trainLoss), testLoss]
+}
+
+export default { losses } satisfies Case
