@@ -4,22 +4,37 @@
 import './kernels/methods.ts'
 
 export { capture, Plan, type PlanRunOptions, warmUp } from './capture/capture.ts'
+export type { AugmentOptions, ImageChanges, Normalization } from './data/augment.ts'
 export {
   type Batch,
   Batches,
   type BatchesOptions,
   type BatchOf,
   ImageBatches,
+  type ImageBatchesOptions,
   type SomeFields,
 } from './data/batches.ts'
 export type { BatchField, BatchFields } from './data/check_fields.ts'
+export { type CsvOptions, parseCsv, readCsv } from './data/csv.ts'
+export { type DecodeImageOptions, decodeImage, type ImageChannels } from './data/decode_image.ts'
 export { type ImageDataset, take } from './data/fashion_mnist.ts'
 export type { HostArray } from './data/host_array.ts'
+export { readIdx } from './data/idx.ts'
 export { encodeNpy, parseNpy, readNpy } from './data/npy.ts'
 export { type NpzOptions, parseNpz, readNpz } from './data/npz.ts'
+export { type ParquetOptions, readParquet } from './data/parquet.ts'
 export { decodeSafetensors, encodeSafetensors, type HostTensor, type SafetensorsFile } from './data/safetensors.ts'
 export { type Sampler, type WeightedSamplerOptions, weightedSampler } from './data/sampler.ts'
 export { type BytesOptions, bytesOf, type Source } from './data/sources.ts'
+export { type Standardized, type Statistics, standardize } from './data/standardize.ts'
+export {
+  type Categories,
+  type CategoryOptions,
+  type Fill,
+  type MatrixOptions,
+  Table,
+  type TableSplitOptions,
+} from './data/table.ts'
 export { AnomalyError, type Direction, detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from './debug/anomaly.ts'
 export { GradcheckError, type GradcheckMismatch, type GradcheckOptions, gradcheck } from './debug/gradcheck.ts'
 export { DataError } from './errors.ts'

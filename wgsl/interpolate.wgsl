@@ -12,8 +12,9 @@
 //
 //   table    words: of rows, then of columns: first [O], l [O] as float32, start [I + 1]
 //
-// forward   One thread computes STRIP neighbours of a row of out, fewer at its end.
-// backward  The same of dx. A sum has its terms row by row, in order; each row, and the sums of the rows, in blocks of BLOCK.
+// forward   One thread computes COLUMNS neighbours of ROWS rows of a plane of out, fewer at its ends: what it looks up of its columns
+//           serves all of its rows.
+// backward  One thread computes STRIP neighbours of a row of dx, fewer at its end. A sum has its terms row by row, in order; each row, and the sums of the rows, in blocks of BLOCK.
 
 struct Params {
   planes: u32, // N*C
@@ -30,7 +31,10 @@ struct Params {
 
 override WG: u32 = 64u;
 const STRIP: u32 = 8u; // tune
+const COLUMNS: u32 = 4u;
+const ROWS: u32 = 16u;
 const BLOCK: u32 = 256u;
+const NO_ROW: u32 = 0xffffffffu;
 // 1 where l may be above 0.
 const BILINEAR: u32 = 0u; // tune
 
@@ -85,13 +89,12 @@ fn weight_of(a: Axis, o: u32, range: vec3u) -> f32 {
   return select(1.0 - l, l, o < range.y);
 }
 
-// A row of x between its cells.
-fn between(row: u32, ix: u32, l: f32) -> f32 {
-  let v = x[row + ix];
-  if (l > 0.0) {
-    return (1.0 - l) * v + l * x[row + ix + 1u];
+// (1 - l) * v + l * next; v alone where l is 0.
+fn mixed(v: f32, next: f32, l: f32) -> f32 {
+  if (BILINEAR == 0u) {
+    return v;
   }
-  return v;
+  return select(v, (1.0 - l) * v + l * next, l > 0.0);
 }
 
 @compute @workgroup_size(WG)
@@ -100,21 +103,57 @@ fn forward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let s = strip_of(group, groups, lane, params.OH, params.OW);
-  if (s.first >= s.end) {
+  let tiles = (params.OW + COLUMNS - 1u) / COLUMNS; // of a row
+  let bands = (params.OH + ROWS - 1u) / ROWS;       // of a plane
+  let i = (group.y * groups.x + group.x) * WG + lane;
+  let band = i / tiles;
+  let plane = band / bands;
+  if (plane >= params.planes) {
     return;
   }
-  let ly = l_of(rows(), s.y);
-  let row = (s.plane * params.H + first_of(rows(), s.y)) * params.W;
-  let base = (s.plane * params.OH + s.y) * params.OW;
-  for (var ox = s.first; ox < s.end; ox++) {
-    let ix = first_of(columns(), ox);
-    let lx = l_of(columns(), ox);
-    var v = between(row, ix, lx);
-    if (ly > 0.0) {
-      v = (1.0 - ly) * v + ly * between(row + params.W, ix, lx);
+  let ox = (i - band * tiles) * COLUMNS;
+  let oy = (band - plane * bands) * ROWS;
+  // The cell of each column, the next one where that counts, and its weight.
+  var at: array<u32, COLUMNS>;
+  var next: array<u32, COLUMNS>;
+  var lx: array<f32, COLUMNS>;
+  for (var j = 0u; j < COLUMNS; j++) {
+    let o = min(ox + j, params.OW - 1u);
+    at[j] = first_of(columns(), o);
+    lx[j] = l_of(columns(), o);
+    next[j] = at[j] + select(0u, 1u, lx[j] > 0.0);
+  }
+  // Between the columns, two rows of x: that of the output's first cells, and the next one where that counts. The next output
+  // often has one of them, or both.
+  var upper: array<f32, COLUMNS>;
+  var lower: array<f32, COLUMNS>;
+  var upper_row = NO_ROW;
+  var lower_row = NO_ROW;
+  for (var y = oy; y < min(oy + ROWS, params.OH); y++) {
+    let ly = l_of(rows(), y);
+    let row = plane * params.H + first_of(rows(), y);
+    if (row != upper_row) {
+      if (row == lower_row) {
+        upper = lower;
+      } else {
+        for (var j = 0u; j < COLUMNS; j++) {
+          upper[j] = mixed(x[row * params.W + at[j]], x[row * params.W + next[j]], lx[j]);
+        }
+      }
+      upper_row = row;
     }
-    out[base + ox] = v;
+    if (ly > 0.0 && row + 1u != lower_row) {
+      lower_row = row + 1u;
+      for (var j = 0u; j < COLUMNS; j++) {
+        lower[j] = mixed(x[lower_row * params.W + at[j]], x[lower_row * params.W + next[j]], lx[j]);
+      }
+    }
+    let base = (plane * params.OH + y) * params.OW + ox;
+    for (var j = 0u; j < COLUMNS; j++) {
+      if (ox + j < params.OW) {
+        out[base + j] = mixed(upper[j], lower[j], ly);
+      }
+    }
   }
 }
 

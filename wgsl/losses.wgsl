@@ -9,10 +9,10 @@
 //
 //   terms      out[i] = loss(x[i], t[i])
 //   sums       partial[k] = Σ loss over TERMS vectors, WG apart; what adds them up is not here
-//   gradients  out[i] = g · derivative, by x or, where OF_TARGET = 1, by t;  g = dy[i], or dy[0] / by where each = 0
+//   gradients  out[i] = g · derivative by x, out_t[i] = g · derivative by t;  g = dy[i], or dy[0] / by where each = 0; OF says which
 //
-//   x, t, dy, out  [size], any shape, flat, as vectors of four; a tensor's memory ends with a whole vector
-//   partial        [threads]
+//   x, t, dy, out, out_t  [size], any shape, flat, as vectors of four; a tensor's memory ends with a whole vector
+//   partial               [threads]
 //
 // terms, gradients: one thread takes PER elements. A change of TERMS changes bits. NaN gives NaN; nothing depends on how an adapter
 // compares it.
@@ -30,11 +30,16 @@ struct Params {
 @group(0) @binding(3) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out_t: array<vec4f>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
 const TERMS: u32 = 16u;
-const OF_TARGET: u32 = 0u; // tune
+
+const OF: u32 = 0u; // tune
+const OF_INPUT: u32 = 0u;
+const OF_TARGET: u32 = 1u;
+const OF_BOTH: u32 = 2u;
 
 const OP: u32 = 0u; // tune
 const MSE: u32 = 0u;
@@ -111,14 +116,19 @@ fn loss_at(i: u32) -> vec4f {
   }
 }
 
-fn gradient_at(i: u32, g: vec4f) -> vec4f {
+fn gradient_of_target(i: u32, g: vec4f) -> vec4f {
+  if (OP > HUBER) {
+    let v = x[i];
+    let l = log_of_one_and(decay(v));
+    return g * or_nan(max(-v, vec4f()) + l, v) - g * or_nan(max(v, vec4f()) + l, v);
+  }
+  return -(g * slope(distance_at(i)));
+}
+
+fn gradient_of_input(i: u32, g: vec4f) -> vec4f {
   if (OP > HUBER) {
     let v = x[i];
     let e = decay(v);
-    if (OF_TARGET == 1) {
-      let l = log_of_one_and(e);
-      return g * or_nan(max(-v, vec4f()) + l, v) - g * or_nan(max(v, vec4f()) + l, v);
-    }
     let large = 1.0 / (1.0 + e);
     let small = e / (1.0 + e);
     let right = v >= vec4f();
@@ -126,8 +136,7 @@ fn gradient_at(i: u32, g: vec4f) -> vec4f {
     let down = or_nan(select(large, small, right), v);
     return g * ((1.0 - t[i]) * up) - g * (t[i] * down);
   }
-  let made = g * slope(distance_at(i));
-  return select(made, -made, OF_TARGET == 1);
+  return g * slope(distance_at(i));
 }
 
 fn vectors() -> u32 { return (params.size + 3u) / 4u; }
@@ -180,7 +189,13 @@ fn gradients(
   let start = thread(group, groups) * (PER / 4) + local;
   for (var i = start; i < min(start + WG * (PER / 4), vectors()); i += WG) {
     if (params.each == 1) { g = dy[i]; }
-    let made = gradient_at(i, g);
-    if (4 * i + 4 <= params.size) { out[i] = made; } else { out[i] = select(out[i], made, inside(i)); }
+    if (OF != OF_TARGET) {
+      let made = gradient_of_input(i, g);
+      if (4 * i + 4 <= params.size) { out[i] = made; } else { out[i] = select(out[i], made, inside(i)); }
+    }
+    if (OF != OF_INPUT) {
+      let made = gradient_of_target(i, g);
+      if (4 * i + 4 <= params.size) { out_t[i] = made; } else { out_t[i] = select(out_t[i], made, inside(i)); }
+    }
   }
 }

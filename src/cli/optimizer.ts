@@ -12,8 +12,9 @@ interface Made {
 }
 
 interface Kind {
-  /** What `--lr` is where it is not given. */
+  /** What `--lr` is where it is not given, and `--momentum`: 0 unless it is here. */
   readonly lr: number
+  readonly momentum?: number
   readonly hasMomentum: boolean
   make(params: Tensor[], options: Made): optim.Optimizer
 }
@@ -35,10 +36,9 @@ const KINDS = {
   lamb: withoutMomentum(0.001, (params, options) => new optim.LAMB(params, options)),
   schedulefreesgd: {
     lr: 1,
+    momentum: 0.9,
     hasMomentum: true,
-    // 0 is what the option is where it is not given.
-    make: (params, { momentum, ...options }) =>
-      new optim.ScheduleFreeSGD(params, momentum === 0 ? options : { ...options, momentum }),
+    make: (params, options) => new optim.ScheduleFreeSGD(params, options),
   },
   schedulefreeadamw: withoutMomentum(0.0025, (params, options) => new optim.ScheduleFreeAdamW(params, options)),
 } satisfies Record<string, Kind>
@@ -48,15 +48,20 @@ export const OPTIMIZERS = Object.keys(KINDS) as readonly OptimizerName[]
 
 type OptimizerOptions = Pick<TrainOptions, 'optimizer' | 'lr' | 'momentum' | 'weightDecay'>
 
-/** The options with the rate of their optimizer, unless a rate was given. */
-export function withRate<T extends OptimizerOptions>(options: T, isGiven: boolean): T {
-  return isGiven ? options : { ...options, lr: KINDS[options.optimizer].lr }
+/** The options with the rate and the momentum of their optimizer, unless they were given. */
+export function withDefaults<T extends OptimizerOptions>(options: T, isGiven: (name: 'lr' | 'momentum') => boolean): T {
+  const { lr, momentum = 0 }: Kind = KINDS[options.optimizer]
+  return {
+    ...options,
+    lr: isGiven('lr') ? options.lr : lr,
+    momentum: isGiven('momentum') ? options.momentum : momentum,
+  }
 }
 
 /** Throws UsageError for options that the optimizer does not have. */
 export function checkOptimizer({ optimizer, momentum }: OptimizerOptions, schedule: Schedule | null = null): void {
-  if (optimizer === 'schedulefreesgd' && momentum >= 1) {
-    throw new UsageError(`option '--momentum': that of ${optimizer} must be below 1, it is ${momentum}`)
+  if (optimizer === 'schedulefreesgd' && (momentum === 0 || momentum >= 1)) {
+    throw new UsageError(`option '--momentum': that of ${optimizer} must be above 0 and below 1, it is ${momentum}`)
   }
   if (KINDS[optimizer].hasMomentum) return
   if (momentum > 0) {

@@ -17,7 +17,7 @@ import { hasEnded, makeSweepFolder, noteDivergence, type PointState, resultOf, s
 import { groupsOf, type Outcome, sweepFigure, tableLines } from '../node/sweep_table.ts'
 import { isNoise } from '../provision/probe.ts'
 import { DivergedError } from '../train/index.ts'
-import { checkOptimizer, withRate } from './optimizer.ts'
+import { checkOptimizer, withDefaults } from './optimizer.ts'
 import { checkOwnRate, pointing, ratesOf, UsageError, wholeNumber } from './options.ts'
 import { exitCodeOf } from './signals.ts'
 import { trainCommand } from './train.ts'
@@ -120,7 +120,7 @@ function sweepOf(command: Command, { grid, out, ...given }: Given): Sweep & { re
   const points = pointsIn(axes).map((point, index): SweepPoint => {
     const varied = [...point].map(([name, value]) => [named.get(name)!.attributeName(), value] as const)
     const isGiven = (name: string) => point.has(name) || command.getOptionValueSource(name) === 'cli'
-    const options: TrainOptions = withRate({ ...given, ...Object.fromEntries(varied) }, isGiven('lr'))
+    const options: TrainOptions = withDefaults({ ...given, ...Object.fromEntries(varied) }, isGiven)
     checkRates(options, point, isGiven)
     return { index, point, options, folder: join(out, nameOf(recorded(options, DECIDING), defaults)) }
   })

@@ -2,7 +2,7 @@
 import { Command, type Command as Commander, Option } from 'commander'
 import type { HeldFolder } from '../node/held_folder.ts'
 import { loadFashionMnist } from '../node/index.ts'
-import { checkOptimizer, withRate } from './optimizer.ts'
+import { checkOptimizer, withDefaults } from './optimizer.ts'
 import { checkOwnRate, ratesOf, UsageError, wholeNumber } from './options.ts'
 import { resume } from './resume.ts'
 import { takeDefault, takeOut } from './run_place.ts'
@@ -39,7 +39,7 @@ export function trainCommand(load = loadFashionMnist, held?: HeldFolder): Comman
         .preset('0'),
     )
     .action(async ({ out, resume: from, allowChanges = false, tuning, ...given }: Given) => {
-      const options = withRate(given, command.getOptionValueSource('lr') === 'cli')
+      const options = withDefaults(given, (name) => command.getOptionValueSource(name) === 'cli')
       if (from !== undefined)
         return await resume(
           from,

@@ -10,6 +10,7 @@ import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.
 import { checkInteger, permutation } from '../tensor/random.ts'
 import { sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { changesOf, type Epoch, type FieldChanges, type ImageChanges } from './augment.ts'
 import { checkDataset } from './check_dataset.ts'
 import { type BatchField, type BatchFields, type CheckedField, checkFields } from './check_fields.ts'
 import type { ImageDataset } from './fashion_mnist.ts'
@@ -23,8 +24,11 @@ export type BatchOf<F extends BatchFields> = { readonly [K in keyof F]: Tensor }
 /** Fields of which nothing is known: batches of any fields are batches of these. */
 export type SomeFields = Readonly<Record<never, BatchField>>
 
-/** Options of {@link Batches}. */
-export interface BatchesOptions {
+/**
+ * Options of {@link Batches}. `augment` and `normalize` change the field of images, float32 [count, channels, height, width]: the
+ * first at random, as a function of `seed`, the epoch's number and the number of the image; the second in the same way always.
+ */
+export interface BatchesOptions extends ImageChanges {
   /** Rows in a batch, 32 unless given; a size above that of an epoch is taken as that. */
   readonly batchSize?: number
   /** Whether an epoch leaves out the rows at its end that do not fill a batch; not unless given. */
@@ -43,6 +47,16 @@ export interface BatchesOptions {
 interface Field {
   readonly parts: readonly Tensor[]
   readonly scale: number | null
+}
+
+/** Where batches stand, for loops that continue. */
+interface PlaceOfBatches {
+  readonly epoch: number
+  readonly position: number
+  /** The order of this epoch if it was set. */
+  readonly order: ArrayLike<number> | null
+  /** The seed by which images are drawn. */
+  readonly drawnBy: number
 }
 
 /** How a captured step uses the batches. */
@@ -96,6 +110,8 @@ export class Batches<F extends BatchFields = SomeFields> {
   readonly #rule: string
   readonly #seed: number
   readonly #batches: PerStep
+  readonly #changes: FieldChanges | null
+  #drawnBy: number
   readonly #plans = new WeakMap<Current, PlanOfBatches>()
   #position = 0
   #epoch = 0
@@ -109,7 +125,16 @@ export class Batches<F extends BatchFields = SomeFields> {
   constructor(fields: F, options: BatchesOptions = {}) {
     const { name } = this.manner
     if (arguments.length > 2) throw tooMany(arguments, `${name}(fields, options)`)
-    requireOptions(name, options, ['batchSize', 'dropLast', 'shuffle', 'seed', 'sampler', 'gpu'])
+    requireOptions(name, options, [
+      'batchSize',
+      'dropLast',
+      'shuffle',
+      'seed',
+      'sampler',
+      'augment',
+      'normalize',
+      'gpu',
+    ])
     requireFlags(name, options, ['dropLast', 'shuffle'])
     const { batchSize = 32, dropLast = false, shuffle = true, seed = 0, sampler, gpu = defaultGpu() } = options
     checkBatchSize(name, batchSize)
@@ -129,6 +154,8 @@ export class Batches<F extends BatchFields = SomeFields> {
       return shuffle ? permutation(seed, epoch, size) : Uint32Array.from({ length: size }, (_, i) => i)
     }
     const order = this.#checkOrder(this.#orderOf(0), count)
+    this.#drawnBy = seed
+    this.#changes = changesOf(name, checked, options, gpu, () => ({ seed: this.#drawnBy, epoch: this.#epoch }))
     this.#fields = new Map([...checked].map(([key, field]) => [key, this.#upload(key, field, gpu)]))
     this.#order = tensor(Int32Array.from(order), [count], { gpu, name: 'order' }).keep()
     this.#batches = new PerStep(gpu, 1, 'batches')
@@ -174,14 +201,18 @@ export class Batches<F extends BatchFields = SomeFields> {
     this.#given = null
   }
 
-  /** Where they stand, and the order if it was set. @internal */
-  get place(): { readonly epoch: number; readonly position: number; readonly order: ArrayLike<number> | null } {
-    return { epoch: this.#epoch, position: this.#position, order: this.#given }
+  /** Where they stand. @internal */
+  get place(): PlaceOfBatches {
+    return { epoch: this.#epoch, position: this.#position, order: this.#given, drawnBy: this.#drawnBy }
   }
 
-  set place({ epoch, position, order }: { epoch: number; position: number; order: ArrayLike<number> | null }) {
+  set place({ epoch, position, order, drawnBy }: PlaceOfBatches) {
     this.epoch = epoch
-    if (order) this.setOrder(order)
+    if (order) {
+      this.#write(this.#checkOrder(order, this.#order.size))
+      this.#given = Uint32Array.from(order)
+    }
+    this.#drawnBy = drawnBy
     this.position = position
   }
 
@@ -235,7 +266,7 @@ export class Batches<F extends BatchFields = SomeFields> {
   /** Batch i of the epoch, 0 ≤ i < length; `position` stays where it is. */
   batch(i: number): BatchOf<F> {
     const size = this.sizeOf(i)
-    return this.#made(this.gather(this.#fields, this.#order, { first: i * this.batchSize, count: size }), size)
+    return this.#made(this.#gathered({ first: i * this.batchSize, count: size }), size)
   }
 
   /**
@@ -283,7 +314,7 @@ export class Batches<F extends BatchFields = SomeFields> {
       return this.batch(i)
     }
     const selection = { first: 0, count: this.batchSize, batches: { storage: this.#batches.storage, use } }
-    const tensors = this.gather(this.#fields, this.#order, selection)
+    const tensors = this.#gathered(selection)
     if (this.manner.fills) for (const { storage } of Object.values(tensors)) recording.rows.set(storage, this.batchSize)
     return this.#made(tensors, this.batchSize)
   }
@@ -360,7 +391,23 @@ export class Batches<F extends BatchFields = SomeFields> {
 
   /** Releases the memory of the data. */
   dispose(): void {
-    for (const part of [...this.#tensors(), this.#batches]) part.dispose()
+    for (const part of [...this.#tensors(), this.#batches, this.#changes]) part?.dispose()
+  }
+
+  #gathered(selection: Selection): Readonly<Record<string, Tensor>> {
+    const tensors = this.gather(this.#fields, this.#order, selection)
+    return this.#changes?.apply(tensors, { ...selection, index: this.#order }) ?? tensors
+  }
+
+  /** Whether its images are changed at random. @internal */
+  get isAugmented(): boolean {
+    return this.#changes?.isRandom ?? false
+  }
+
+  /** The epoch's number and the seed by which images are drawn, where neither follows from the batches' own. @internal */
+  protected drawBy({ seed, epoch }: Epoch): void {
+    this.#drawnBy = seed
+    this.#epoch = epoch
   }
 
   /** The selected rows of all fields. @internal */
@@ -427,11 +474,19 @@ function checkSampler(name: string, sampler: Sampler | undefined, size: number, 
 
 /** Images and labels of one step, on the GPU. */
 export type Batch = {
-  /** float32 [size, channels, height, width], in [0, 1] */
+  /** float32 [size, channels, height, width], in [0, 1] unless normalized */
   readonly images: Tensor
   /** int32 [size] */
   readonly labels: Tensor
 } & { readonly size: number }
+
+/** Options of {@link ImageBatches}: what `Batches` has under these names. */
+export interface ImageBatchesOptions extends ImageChanges {
+  /** Images in a batch, 256 unless given; a size above that of the set is taken as that. */
+  readonly batchSize?: number
+  /** The default device unless given. */
+  readonly gpu?: Gpu
+}
 
 /** Bytes become pixels in [0, 1]. */
 const SCALE = 1 / 255
@@ -447,15 +502,15 @@ export class ImageBatches extends Batches<Readonly<Record<'images' | 'labels', B
    * for a label that is not one of its `classes`, if there are any; TypeError for what is not a data set of bytes, and for an
    * option that it does not have.
    */
-  constructor(dataset: ImageDataset, options: { readonly batchSize?: number; readonly gpu?: Gpu } = {}) {
+  constructor(dataset: ImageDataset, options: ImageBatchesOptions = {}) {
     if (arguments.length > 2) throw tooMany(arguments, 'ImageBatches(dataset, options)')
-    requireOptions('ImageBatches', options, ['batchSize', 'gpu'])
-    const { batchSize = 256, gpu = defaultGpu() } = options
+    requireOptions('ImageBatches', options, ['batchSize', 'augment', 'normalize', 'gpu'])
+    const { batchSize = 256, gpu = defaultGpu(), ...changes } = options
     checkBatchSize('ImageBatches', batchSize)
     checkDataset('ImageBatches', dataset)
     const { images, labels, count, channels, height, width } = dataset
     const shape = [count, channels, height, width]
-    super({ images: { data: images, shape, scale: SCALE }, labels }, { batchSize, shuffle: false, gpu })
+    super({ images: { data: images, shape, scale: SCALE }, labels }, { ...changes, batchSize, shuffle: false, gpu })
   }
 
   /** @internal */
@@ -464,11 +519,24 @@ export class ImageBatches extends Batches<Readonly<Record<'images' | 'labels', B
   }
 
   /**
-   * Sets the order of the images, as many image numbers as the set has images; `next` starts again at the first. Throws
-   * RangeError for a list of another length or an entry that is not the number of an image, TypeError for what is not a list.
+   * Sets the order of the images, as many image numbers as the set has images; `next` starts again at the first. What `augment`
+   * draws is a function of `at`, the epoch's number and a seed, 0 unless given. Throws RangeError for a list of another length or an entry
+   * that is not the number of an image, TypeError for what is not a list, and with `augment` where `at` is left out: every epoch would
+   * have the same pictures.
    */
-  override setOrder(order: ArrayLike<number>): void {
+  override setOrder(order: ArrayLike<number>, at?: { readonly epoch: number; readonly seed?: number }): void {
+    if (arguments.length > 2) throw tooMany(arguments, 'setOrder(order, at)')
+    if (at !== undefined) {
+      requireOptions('ImageBatches: setOrder', at, ['epoch', 'seed'])
+      checkInteger('ImageBatches: epoch', at.epoch, LAST_EPOCH)
+      checkInteger('ImageBatches: seed', at.seed ?? 0, Number.MAX_SAFE_INTEGER)
+    } else if (this.isAugmented) {
+      throw new TypeError(
+        'ImageBatches: with augment every epoch has its own pictures: give its number, setOrder(order, { epoch, seed })',
+      )
+    }
     super.setOrder(order)
+    if (at !== undefined) this.drawBy({ epoch: at.epoch, seed: at.seed ?? 0 })
   }
 
   /** Batch i of the epoch, 0 ≤ i < length: images as float32 in [0, 1], labels as int32. */

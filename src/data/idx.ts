@@ -1,5 +1,8 @@
 // Decodes IDX, the format of the MNIST files.
 import { DataError } from '../errors.ts'
+import type { HostArray } from './host_array.ts'
+import { unzipped } from './inflate.ts'
+import { MOST_BYTES, namedBytes, type Source } from './sources.ts'
 
 /** An array decoded from IDX: `data` has the elements of `shape` in row-major order. */
 export interface IdxArray {
@@ -37,6 +40,16 @@ export function decodeIdx(bytes: Uint8Array, name: string): IdxArray {
   checkLength(bytes.length, headerBytes, shape, name)
   // Not subarray: on a Node Buffer it returns a Buffer, whose slice() does not copy.
   return { shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + headerBytes, bytes.length - headerBytes) }
+}
+
+/**
+ * Reads an IDX file of unsigned bytes, plain or compressed by gzip, such as those of MNIST: `await readIdx('train-images-idx3-ubyte.gz')`.
+ *
+ * @throws DataError if the file can't be read or deviates from the format
+ */
+export async function readIdx(source: Source): Promise<HostArray<Uint8Array>> {
+  const { bytes, name } = await namedBytes('readIdx', source)
+  return decodeIdx(await unzipped(bytes, MOST_BYTES, name), name)
 }
 
 /** Checks the first four bytes and returns the rank. */

@@ -6,7 +6,7 @@ import { defaultGpu } from '../tensor/default.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { type Observer, observe } from '../tensor/observe.ts'
 import { shown } from '../tensor/options.ts'
-import { keepDraws } from '../tensor/random.ts'
+import { keepRandom } from '../tensor/random.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkShape, formatShape, type Shape, ShapeError } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -116,7 +116,7 @@ export function summary(net: Module, inputShape: Shape): Summary {
     },
   }
   const gpu = net.parameters()[0]?.gpu ?? defaultGpu()
-  const restoreDraws = keepDraws()
+  const restoreRandom = keepRandom()
   const restoreModes = setMode(net, false)
   try {
     scope(() => {
@@ -124,7 +124,7 @@ export function summary(net: Module, inputShape: Shape): Summary {
     })
   } finally {
     restoreModes()
-    restoreDraws()
+    restoreRandom()
   }
   // By now also what the forward itself has made is registered.
   const names = new Map([...net.namedModules()].map(([name, module]) => [module, name]))

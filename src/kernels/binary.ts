@@ -19,6 +19,7 @@ import {
 } from '../tensor/shape.ts'
 import { type DType, Tensor } from '../tensor/tensor.ts'
 import { copyOf } from './copy.ts'
+import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { sumTo } from './reduce.ts'
 import { divided, kindOf, requireType } from './support.ts'
@@ -251,15 +252,17 @@ export const ge = comparison('ge', 13)
 const whereOp = operation('where', 7)
 
 /**
- * a where the condition is not 0, else b; all three broadcast, a number may stand for a or b. The condition is uint8, as
- * comparisons make it; a and b are float32.
+ * a where the condition is not 0, else b; all three broadcast, numbers may stand for a and b. The condition is uint8, as
+ * comparisons make it; a and b are float32. So `where(eq(argmax(logits, 1), labels), 1, 0).sum()` counts what is right.
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   if (arguments.length > 3) throw tooMany(arguments, 'where(condition, a, b)')
   if (!(condition instanceof Tensor)) {
     throw new TypeError(`where: the condition must be a tensor, not ${kindOf(condition)}`)
   }
-  return applied(whereOp, a, b, condition)
+  const areNumbers = typeof a === 'number' && typeof b === 'number'
+  if (areNumbers) condition.checkUsable('where')
+  return applied(whereOp, areNumbers ? full(condition.gpu, [], a) : a, b, condition)
 }
 
 provideArithmetic({ add, copy: copyOf })

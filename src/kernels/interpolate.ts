@@ -140,9 +140,12 @@ function paramsOf(input: Shape, output: Shape) {
   return { planes: N * C, H, W, OH: output[2]!, OW: output[3]! }
 }
 
-/** Threads take strips of rows of the tensor that is made. */
-function groupsOf([N, C, H, W]: Shape): number {
-  return groupsFor(N! * C! * H! * Math.ceil(W! / STRIP))
+/** Columns and rows of a plane that a thread of `forward` takes, as the constants of these names say. */
+const [COLUMNS, ROWS] = [4, 16]
+
+/** Workgroups of threads that take so many rows and columns of the planes of the tensor that is made. */
+function groupsOf([N, C, H, W]: Shape, rows: number, columns: number): number {
+  return groupsFor(N! * C! * Math.ceil(H! / rows) * Math.ceil(W! / columns))
 }
 
 const tuneOf = (mode: Interpolation['mode']) => ({ BILINEAR: mode === 'bilinear' ? 1 : 0 })
@@ -157,7 +160,7 @@ const interpolateOp: Op<readonly [Tensor], Attributes & { readonly output: Shape
     if (out.size === 0) return { out, saved: [] }
     const table = tableOf(gpu, attributes, shape)
     const bindings = { params: paramsOf(x.shape, shape), x: x.storage, out: out.storage, table }
-    gpu.emit(file.entry('forward', tuneOf(attributes.mode)), bindings, groupsOf(shape))
+    gpu.emit(file.entry('forward', tuneOf(attributes.mode)), bindings, groupsOf(shape, ROWS, COLUMNS))
     return { out, saved: [] }
   },
 
@@ -167,7 +170,7 @@ const interpolateOp: Op<readonly [Tensor], Attributes & { readonly output: Shape
     const dx = empty(gpu, input, 'float32', NAME)
     const table = tableOf(gpu, attributes, dy.shape)
     const bindings = { params: paramsOf(input, dy.shape), dy: dy.storage, dx: dx.storage, table }
-    gpu.emit(file.entry('backward', tuneOf(mode)), bindings, groupsOf(input))
+    gpu.emit(file.entry('backward', tuneOf(mode)), bindings, groupsOf(input, 1, STRIP))
     return [dx]
   },
 }

@@ -13,7 +13,7 @@ import { full } from './fill.ts'
 import * as wgsl from './generated/wgsl.ts'
 import { fold, lending } from './reduce.ts'
 import { mean, sum } from './reductions.ts'
-import { groupsFor, groupsForElements, requireTensors, requireType, WORKGROUP } from './support.ts'
+import { divided, groupsFor, requireTensors, requireType, WORKGROUP } from './support.ts'
 import { clamp, exp, log, log1p, neg, softplus } from './unary.ts'
 
 /** What becomes of the losses: their mean, their sum, or all of them. */
@@ -204,7 +204,8 @@ function fusedOp(name: keyof typeof OPS): Op<readonly [Tensor, Tensor], Attribut
       const bindings = { params: paramsOf(size, attributes), x: input.storage, t: target.storage }
       if (reduction === 'none') {
         const out = empty(gpu, shape, 'float32', name)
-        gpu.emit(file.entry('terms', { OP }), { ...bindings, out: out.storage }, groupsForElements(size))
+        const { PER, groups } = divided(gpu, size)
+        gpu.emit(file.entry('terms', { OP, PER }), { ...bindings, out: out.storage }, groups)
         return { out, saved }
       }
       if (size === 0) return { out: full(gpu, shape, reduction === 'mean' ? Number.NaN : 0), saved }
@@ -222,12 +223,12 @@ function fusedOp(name: keyof typeof OPS): Op<readonly [Tensor, Tensor], Attribut
     backward(gpu, dy, [input, target], attributes, needs, grad) {
       const { size } = input!
       const bindings = { params: paramsOf(size, attributes), x: input!.storage, t: target!.storage, dy: dy.storage }
-      return [0, 1].map((OF_TARGET) => {
-        if (!needs[OF_TARGET]) return null
-        const out = grad(OF_TARGET)
-        gpu.emit(file.entry('gradients', { OP, OF_TARGET }), { ...bindings, out: out.storage }, groupsForElements(size))
-        return out
-      })
+      const [ofInput, ofTarget] = [0, 1].map((i) => (needs[i] ? grad(i) : null)) as [Tensor | null, Tensor | null]
+      const OF = ofInput && ofTarget ? 2 : ofInput ? 0 : 1
+      const { PER, groups } = divided(gpu, size)
+      const outputs = { out: ofInput?.storage ?? null, out_t: ofTarget?.storage ?? null }
+      gpu.emit(file.entry('gradients', { OP, OF, PER }), { ...bindings, ...outputs }, groups)
+      return [ofInput, ofTarget]
     },
   }
 }

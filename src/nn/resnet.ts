@@ -68,13 +68,16 @@ class BasicBlock extends Module {
   }
 }
 
-class ResNet extends Module {
+/** What {@link resnet} makes. */
+export class ResNet extends Module {
   readonly conv1: Conv2d
   readonly bn1: BatchNorm2d
-  readonly fc: Linear
+  /** From the features of an image, [N, channels of the last stage], to logits: `net.fc = new nn.Identity()` gives the features. */
+  fc: Module
   readonly #stages: readonly Sequential[]
   readonly #pools: boolean
 
+  /** Made by {@link resnet}, which checks the options. @internal */
   constructor({ inChannels = 3, width = 64, blocks = [2, 2, 2, 2], classes = 10, stem = 'small' }: ResNetOptions) {
     super()
     this.#pools = stem === 'imagenet'
@@ -116,7 +119,7 @@ class ResNet extends Module {
  *
  * Throws ShapeError for numbers that are not whole and 1 or more; TypeError for options that do not fit.
  */
-export function resnet(options: ResNetOptions = {}): Module {
+export function resnet(options: ResNetOptions = {}): ResNet {
   const name = 'nn.resnet'
   if (arguments.length > 1) throw tooMany(arguments, 'nn.resnet(options)')
   requireOptions(name, options, ['inChannels', 'width', 'blocks', 'classes', 'stem'])

@@ -77,16 +77,46 @@ export function partsOf(module: object): [name: string, value: object][] {
   return parts
 }
 
-/** Everything that a module holds, and what is in its containers with its key: objects, functions, numbers, texts. */
+/** Everything that a module holds, and what is in its containers and settings with its key: objects, functions, numbers, texts. */
 export function contentsOf(module: object): unknown[] {
-  const contents: unknown[] = Object.values(module)
+  const contents: unknown[] = valuesOf(module)
   const seen = new Set<object>()
   for (const value of contents) {
     if (typeof value !== 'object' || value === null || seen.has(value)) continue
     seen.add(value)
-    for (const element of elementsOf(value) ?? []) contents.push(...element)
+    for (const element of elementsOf(value) ?? [settingsOf(value, [module]) ?? []]) contents.push(...element)
   }
   return contents
+}
+
+/** The values of an object's own fields, those with symbols as names among them; a getter is not called. */
+function valuesOf(object: object): unknown[] {
+  const fields = Object.getOwnPropertyDescriptors(object) as Readonly<Record<PropertyKey, PropertyDescriptor>>
+  return Reflect.ownKeys(fields).flatMap((key) => ('value' in fields[key]! ? [fields[key].value as unknown] : []))
+}
+
+/**
+ * What an object of a class holds if all of it is values: numbers, texts, functions, and containers and objects of these. One that
+ * leads to a tensor, a module or back to itself, such as an optimizer, is not a setting: it counts as the object that it is.
+ */
+function settingsOf(value: object, around: readonly object[]): unknown[] | null {
+  if (value instanceof Date) return [value.getTime()]
+  if (ArrayBuffer.isView(value)) return [checksum(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))]
+  const within = [...around, value]
+  const isValue = (one: unknown): boolean => {
+    if (typeof one !== 'object' || one === null) return true
+    if (one instanceof Tensor || within.includes(one)) return false
+    return settingsOf(one, within) !== null
+  }
+  const values = [...(elementsOf(value) ?? [valuesOf(value)])].flat()
+  return values.every(isValue) ? values : null
+}
+
+/** FNV-1a of bytes, in 32 bits. */
+function checksum(bytes: Uint8Array): number {
+  let sum = 0x811c9dc5
+  for (const byte of bytes) sum = Math.imul(sum ^ byte, 0x01000193)
+  return sum
 }
 
 /** The tensors among the parts that are of one kind, with their names in a state dict. */

@@ -231,12 +231,15 @@ const isCallback: Check = (value) => value === null || shaped(value, { values: (
 const isRecords: Check = (value) =>
   value === undefined || (Array.isArray(value) && value.every((one) => isObject(one) && isRecord(withNaN(one))))
 
+const isPositions: Check = (value) => value === undefined || (isObject(value) && Object.values(value).every(isCount))
+
 const FIRST: Entries = {
   'position.epoch': isCount,
   'position.step': isCount,
   'position.words': isWords,
   'position.trainSeconds': isSeconds,
   'position.epochSeconds': isSeconds,
+  'position.lr': (value) => value === undefined || isSeconds(value),
 }
 
 const OPTIMIZER_ENTRIES: Entries = {
@@ -273,7 +276,7 @@ const STATE: Entries = {
     metrics: isMetrics,
     testMetrics: isMetrics,
   }),
-  random: optional({ seed: isCount, draws: isCount }),
+  random: optional({ seed: isCount, draws: isCount, streams: isPositions }),
   history: isRecords,
   callbacks: (value) => value === undefined || (Array.isArray(value) && value.every(isCallback)),
 }

@@ -1,6 +1,6 @@
 // Checkpoints of `fit` in a folder.
 import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { type CheckpointStore, DataError } from '../index.ts'
 import { decodeSavedState, encodeCheckpoint } from './checkpoint.ts'
 import { makeFolder, naming, readWhole, removeLeftBehind, writeWhole } from './files.ts'
@@ -25,12 +25,13 @@ export function checkpointFolder(path: string): CheckpointStore {
   if (typeof path !== 'string' || path === '') {
     throw new TypeError("checkpointFolder: the name of a folder is needed, such as 'checkpoints'")
   }
-  const pathOf = (name: string) => join(path, `${name}${ENDING}`)
+  const folder = isAbsolute(path) ? path : resolve(path) // the process may change its folder
+  const pathOf = (name: string) => join(folder, `${name}${ENDING}`)
   let held: HeldFolder | null = null
-  const checkWritable = () => (held ? held.check() : refuseHeld(path))
+  const checkWritable = () => (held ? held.check() : refuseHeld(folder))
   return {
     hold: async () => {
-      const own = await holdFolder(path)
+      const own = await holdFolder(folder)
       held = own
       return async () => {
         held = null
@@ -40,9 +41,9 @@ export function checkpointFolder(path: string): CheckpointStore {
     save: async (name, state) => {
       const bytes = encodeCheckpoint(state)
       await checkWritable()
-      await naming(path, async () => makeFolder(path))
+      await naming(path, async () => makeFolder(folder))
       await writeWhole(pathOf(name), bytes)
-      await removeLeftBehind(path, /\.safetensors$/, LEFT_BEHIND_MS)
+      await removeLeftBehind(folder, /\.safetensors$/, LEFT_BEHIND_MS)
     },
     load: async (name) => {
       const bytes = await readWhole(pathOf(name), MOST_BYTES)
@@ -50,7 +51,7 @@ export function checkpointFolder(path: string): CheckpointStore {
       return decodeSavedState(bytes, pathOf(name))
     },
     list: async () => {
-      const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
+      const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return []
         throw error
       })

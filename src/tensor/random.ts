@@ -9,17 +9,17 @@ import { shown, tooMany } from './options.ts'
  *
  * One block of four 32-bit words comes from
  *   counter = (block low, block high, substream, stream number)    key = (seed mod 2³², ⌊seed / 2³²⌋)
- * and the word at position p of a stream is word p mod 4 of block ⌊p / 4⌋. Substream is the epoch for shuffling, the step
+ * and the word at position p of a stream is word p mod 4 of block ⌊p / 4⌋. Substream is the epoch for shuffling and augmentation (whose block is the image's number), the step
  * plus 1 for the noise of optim.SGLD, which wgsl/sgld.wgsl draws, the number of the draw for what wgsl/random.wgsl draws (its
  * high word takes the place of the block's), and 0 otherwise; the stream numbers are those of `STREAMS`. Only 32-bit additions, multiplications, shifts and exclusive or's are used, with the high half of a product
  * put together from 16-bit halves as in `mulHigh`: the same lines in WGSL's u32 give the same bits.
  */
 
 /** The named streams and their counter words. The numbers are part of every seed's meaning: never renumber them. */
-const STREAMS = { init: 1, shuffle: 2, noise: 3, draw: 4 } as const satisfies Record<StreamName, number>
+const STREAMS = { init: 1, shuffle: 2, noise: 3, draw: 4, augment: 5 } as const satisfies Record<StreamName, number>
 
-/** Initialisation, the order of an epoch, the noise of Langevin dynamics, what is drawn on the device: none disturbs another. */
-export type StreamName = 'init' | 'shuffle' | 'noise' | 'draw'
+/** Initialisation, the order of an epoch, the noise of Langevin dynamics, what is drawn on the device, augmentation: none disturbs another. */
+export type StreamName = 'init' | 'shuffle' | 'noise' | 'draw' | 'augment'
 
 const TWO_32 = 2 ** 32
 /** 2^−24: the step of `uniform` on [0, 1), the finest with which every multiple is a float32. */
@@ -182,6 +182,16 @@ export class Generator {
     return stream
   }
 
+  /** Where its streams stand. @internal */
+  get positions(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#streams].map(([name, { position }]) => [name, position]))
+  }
+
+  /** Moves the streams there; those that are not named to their start. @internal */
+  moveTo(positions: Readonly<Record<string, number>>): void {
+    for (const name of Object.keys(STREAMS) as StreamName[]) this.stream(name).position = positions[name] ?? 0
+  }
+
   /**
    * How many draws were made on the device: calls of `rand`, `randn`, `bernoulli` and `dropout`, 0 … 2⁵³ − 1. Setting it, as when
    * a loop of your own resumes, decides what the next one gives (RangeError if not such; Error in a function that is captured).
@@ -216,12 +226,28 @@ export function manualSeed(seed: number): Generator {
   return current
 }
 
-/** What is returned puts the number of draws back to what it is now, for what looks at a network without training it. */
-export function keepDraws(): () => void {
+/** What is returned puts the default generator back to where it is now, for what looks at a network without training it. */
+export function keepRandom(): () => void {
   const generator = current
-  const { draws } = generator
+  const { draws, positions } = generator
   return () => {
     generator.draws = draws
+    generator.moveTo(positions)
+  }
+}
+
+/** What is returned calls functions that draw as if nothing else drew between them, and leaves the default generator where it stood. */
+export function drawAside(): <T>(fn: () => T) => T {
+  let restoreOwn = keepRandom()
+  return (fn) => {
+    const restore = keepRandom()
+    restoreOwn()
+    try {
+      return fn()
+    } finally {
+      restoreOwn = keepRandom()
+      restore()
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { requireOptions, tooMany } from '../tensor/options.ts'
-import { keepDraws } from '../tensor/random.ts'
+import { keepRandom } from '../tensor/random.ts'
 import { checkBatches } from './check.ts'
 import { divergedInEvaluation } from './diverged.ts'
 import { Meter, type Totals } from './meter.ts'
@@ -101,14 +101,14 @@ interface Evaluation {
 export async function evaluateBy(steps: Stepper, { net, batches, meter, epoch }: Evaluation): Promise<Totals> {
   meter.reset()
   const restoreMode = setMode(net, false)
-  const restoreDraws = keepDraws() // of a network that draws in evaluation too
+  const restoreRandom = keepRandom() // of a network that draws in evaluation too
   const { position } = batches
   batches.position = 0
   try {
     steps.run(batches.length)
   } finally {
     batches.position = position // a run may stand in their midst
-    restoreDraws()
+    restoreRandom()
     restoreMode()
   }
   const totals = await meter.read()

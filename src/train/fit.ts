@@ -9,6 +9,7 @@ import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts
 import { checkMomentum, checkOptimizer } from './check.ts'
 import { type CheckpointOptions, checkCheckpoint, lastState, refuseOthers } from './checkpoint_store.ts'
 import { Loop, type LoopOptions } from './loop.ts'
+import { checkRates } from './rates.ts'
 import { restoreRandom, restoreValues, type SavedSettings, type SavedState } from './saved_state.ts'
 import { type EvaluationOptions, type OutputOf, type TaskOptions, taskOf } from './task.ts'
 import { checkUpdate, updatesOf } from './training_step.ts'
@@ -197,6 +198,7 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
   if (!(train instanceof Batches) || !(test === null || test instanceof Batches)) {
     throw new TypeError('fit: data must be ImageBatches, or { train, test } of two')
   }
+  if (test !== null) requireOptions('fit: data', data, ['train', 'test'])
   const isNamed = typeof optimizer === 'object' && optimizer !== null && !(optimizer instanceof Optimizer)
   const names = isNamed && Object.keys(optimizer).length > 0 ? Object.keys(optimizer) : null
   const optimizers = names ? Object.values(optimizer as Readonly<Record<string, Optimizer>>) : [optimizer as Optimizer]
@@ -226,6 +228,15 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
       throw new TypeError(`fit: ${name} must be '${known.join("' or '")}', not ${shown(value)}`)
     }
   }
+  if (!schedule) {
+    const given = (['schedulePer', 'lrTiming'] as const).find((name) => options[name] !== undefined)
+    if (given) throw new TypeError(`fit: ${given} counts for nothing without a schedule; give one, or leave it out`)
+  }
+  if (test?.isAugmented) {
+    throw new TypeError(
+      'fit: the test batches have augment, and their figures would be of other images each epoch; leave it out there',
+    )
+  }
   checkCallbacks(callbacks)
   checkFree('fit', { net, optimizers, train, callbacks })
   for (const one of optimizers) checkMomentum('fit', schedule, one)
@@ -233,6 +244,7 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
   const rates = schedule ? { schedule, per: schedulePer, timing: lrTiming, lr } : null
   const update = { net, optimizers, train, task, accumulate, clipGradNorm, clipGradValue }
   checkUpdate('fit', update)
+  if (rates) checkRates(rates, epochs, updatesOf(update))
   checkCheckpoint(checkpoint)
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError('fit: signal must be an AbortSignal, such as new AbortController().signal')

@@ -1,5 +1,5 @@
 // The loop of `fit`: submits, records, evaluations, checkpoints, and where it continues.
-import type { Batches } from '../data/batches.ts'
+import { type Batches, ImageBatches } from '../data/batches.ts'
 import { BatchNorm } from '../nn/batch_norm.ts'
 import { type Module, setMode } from '../nn/module.ts'
 import { checkNotSwapped } from '../optim/average.ts'
@@ -25,6 +25,7 @@ import {
 import type { Stepper } from './stepper.ts'
 import { type AnyBatch, figuresOf, lossOf, type Task } from './task.ts'
 import { type UpdateOptions, updateStepper, updatesOf } from './training_step.ts'
+import { checkDraws } from './under_way.ts'
 
 /**
  * How long the steps of one submit should take, in milliseconds, and how many there may be. While one is computed the next
@@ -95,15 +96,17 @@ export class Loop {
   }
 
   async run(): Promise<FitResult> {
-    const { net, epochs } = this.#options
+    const { net, epochs, signal } = this.#options
     const states = this.#from?.callbacks
-    let stopped = await this.#each((callback, i) => callback.onBegin?.(this.#about, states?.[i] ?? null))
     const putBack = setMode(net, true)
+    let stopped = false
     try {
       if (this.#from) restoreModes(net, this.#from)
+      stopped = await this.#each((callback, i) => callback.onBegin?.(this.#about, states?.[i] ?? null))
       if (!stopped && this.#epoch < epochs) this.#checkBatches()
       if (this.#from === null && !stopped) await this.#save(this.#position())
       else if (this.#options.checkpoint && !stopped) await this.#kept() // what can't be saved is refused now
+      stopped ||= signal?.aborted === true && this.#epoch < epochs
       while (!stopped && this.#epoch < epochs) stopped = await this.#runEpoch()
     } finally {
       this.#evalMode()
@@ -197,8 +200,9 @@ export class Loop {
     const began = performance.now()
     const before = epoch * updates
     const continues = this.#from?.position.epoch === epoch && this.#step > before ? this.#from.position : null
-    if (train.ordering) train.epoch = epoch
-    else train.setOrder(permutation(settings.seed, epoch, train.size))
+    const { seed } = settings
+    if (train instanceof ImageBatches) train.setOrder(permutation(seed, epoch, train.size), { seed, epoch })
+    else train.epoch = epoch
     train.position = Math.min(train.length, (this.#step - before) * accumulate)
     if (continues) this.#meter.restore(continues.words, continues.metrics)
     else this.#meter.reset()
@@ -207,7 +211,7 @@ export class Loop {
     const isWatched = callbacks.some(({ onBatch }) => onBatch !== undefined)
     let totals: Totals | null = null
     let stopped = false
-    let lr = this.#rateAt(Math.max(0, this.#step - 1))
+    let lr = continues?.lr ?? this.#rateAt(Math.max(0, this.#step - 1))
     let most = 1
     let since = performance.now()
     /** Waits for the steps of a submit and tells of them. */
@@ -244,7 +248,7 @@ export class Loop {
       const lrs = Array.from({ length: count }, (_, i) => this.#rateAt(before + first + i))
       this.#setMomentum(before + first)
       for (const optimizer of this.#options.optimizers) optimizer.train()
-      this.#steps.run(count, this.#options.rates ? lrs : undefined)
+      checkDraws('fit', this.#options.net, () => this.#steps.run(count, this.#options.rates ? lrs : undefined))
       done = first + count
       const reading = this.#readFinite()
       reading.catch(() => undefined) // it is thrown where it is waited for
@@ -256,13 +260,13 @@ export class Loop {
       if (done === updates || !(isWatched || isDue || signal?.aborted)) continue
       await reported
       stopped ||= signal?.aborted === true
-      if (stopped || isDue) await this.#save(this.#position(await this.#readFinite(), seconds()))
+      if (stopped || isDue) await this.#save(this.#position(await this.#readFinite(), seconds(), lr))
       if (stopped) return { totals: null, lr, seconds: seconds() }
     }
     await reported
     totals ??= await this.#readFinite()
     if (!stopped) return { totals, lr, seconds: seconds() }
-    await this.#save(this.#position(totals, seconds()))
+    await this.#save(this.#position(totals, seconds(), lr))
     return { totals: null, lr, seconds: seconds() }
   }
 
@@ -322,7 +326,7 @@ export class Loop {
     await this.#each((callback) => callback.onRecord?.(record, this.#about))
   }
 
-  #position(totals: Pick<Totals, 'words' | 'sumWords'> | null = null, epochSeconds = 0): Position {
+  #position(totals: Pick<Totals, 'words' | 'sumWords'> | null = null, epochSeconds = 0, lr?: number): Position {
     const { words = new Int32Array(METER_WORDS), sumWords: metrics = {} } = totals ?? {}
     const seconds = { trainSeconds: this.#trainSeconds, epochSeconds }
     return {
@@ -331,6 +335,7 @@ export class Loop {
       words,
       ...(Object.keys(metrics).length > 0 && { metrics }),
       ...seconds,
+      ...(lr !== undefined && { lr }),
     }
   }
 
@@ -353,10 +358,10 @@ export class Loop {
     const { net, optimizers, names, settings } = this.#options
     for (const { paramGroups } of optimizers) checkNotSwapped('fit: checkpoint', paramGroups)
     this.#evalMode()
-    const { seed, draws } = defaultGenerator() // before anything else may draw
+    const { seed, draws, positions: streams } = defaultGenerator() // before anything else may draw
     const values = await valuesOf(net, optimizers, position.step, names)
     const states = await this.#kept()
-    const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws } }
+    const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws, streams } }
     return { position, ...values, ...about, callbacks: states }
   }
 

@@ -10,7 +10,7 @@ import { checkNotFrozen } from '../optim/check.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { empty } from '../tensor/create.ts'
 import { requireOptions, shown, tooMany } from '../tensor/options.ts'
-import { defaultGenerator, keepDraws, type StreamName } from '../tensor/random.ts'
+import { drawAside } from '../tensor/random.ts'
 import { bytesPerElement, type Tensor } from '../tensor/tensor.ts'
 import { checkBatches, checkNet, checkOptimizer } from './check.ts'
 import type { ImageFields } from './fit.ts'
@@ -216,12 +216,16 @@ async function sweepBy(rates: readonly number[], { net, optimizer, train, task, 
   }
   const lossAt = (i: number) => {
     if (i % train.length === 0) train.position = 0
-    const plan = planHere()
-    plan.run(1, { lr: [rates[i]!] })
+    const plan = aside(() => {
+      const plan = planHere()
+      plan.run(1, { lr: [rates[i]!] })
+      return plan
+    })
     const reading = plan.result.item()
     reading.catch(() => undefined) // it is thrown where it is waited for
     return reading
   }
+  const aside = drawAside() // a fit may be under way
   const average = averager(smoothing)
   const points: LrPoint[] = []
   let best = Number.POSITIVE_INFINITY
@@ -244,8 +248,6 @@ async function sweepBy(rates: readonly number[], { net, optimizer, train, task, 
   }
 }
 
-const STREAMS: readonly StreamName[] = ['init', 'shuffle', 'noise']
-
 /** Keeps what training changes, and puts the network into training mode; what is returned puts everything back. */
 function snapshot(net: Module<unknown>, optimizer: Optimizer, train: Batches): () => void {
   const parts = new Map([...net.stateDict()].map(([name, part]) => [name, copyOf(part)]))
@@ -253,14 +255,9 @@ function snapshot(net: Module<unknown>, optimizer: Optimizer, train: Batches): (
   const copies = Object.entries(state.state).map(([name, list]) => [name, list.map((x) => x && copyOf(x))] as const)
   const kept = { ...state, state: Object.fromEntries(copies) }
   const { position } = train
-  const generator = defaultGenerator()
-  const positions = STREAMS.map((name) => generator.stream(name).position)
-  const restoreDraws = keepDraws()
   const restoreModes = setMode(net, true)
   return () => {
     restoreModes()
-    restoreDraws()
-    for (const [i, name] of STREAMS.entries()) generator.stream(name).position = positions[i]!
     train.position = position
     try {
       net.loadStateDict(parts)

@@ -37,6 +37,18 @@ export function rateAt(options: RateOptions, epoch: number, step: number): numbe
   return checked(schedule, 'rate', t, schedule(t))
 }
 
+/** More t than a run in sight has; a later one is refused when the run gets there. */
+const MOST_CHECKED = 100_000
+
+/** Throws RangeError for a rate or a momentum of a run that is not a finite number ≥ 0. */
+export function checkRates(options: RateOptions, epochs: number, updates: number): void {
+  const count = options.per === 'epoch' ? epochs : epochs * updates
+  for (let t = 0; t < Math.min(count, MOST_CHECKED); t++) {
+    rateAt(options, t, t)
+    momentumAt(options, t, t)
+  }
+}
+
 /** Before it is given to a group: a group would keep it, and its own error would not say where it comes from. */
 function checked({ spec }: Schedule, what: string, t: number, value: number): number {
   check(spec ?? 'schedule', `the ${what} at t = ${t}`, 'number', value)

@@ -22,6 +22,8 @@ export function checkLastBatch(operation: string, train: Batches, rehearsed: Reh
   if (rows === train.batchSize) return
   const wrong = wrongWith(train, last, rehearsed)
   if (!wrong) return
+  const wrongEverywhere = last > 0 ? wrongWith(train, 0, rehearsed) : null
+  if (wrongEverywhere) throw wrongEverywhere
   throw new Error(
     `${operation}: the last batch, of ${rows} of ${train.batchSize} rows, can't be trained on; leave it out by ` +
       `${train.ordering ? 'dropLast: true' : `take(set, ${train.size - rows})`}, or take another batchSize: ${wrong.message}`,

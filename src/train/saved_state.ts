@@ -24,6 +24,8 @@ export interface Position {
   /** Seconds of training in the whole epochs, and in the running one. */
   readonly trainSeconds: number
   readonly epochSeconds: number
+  /** The rate of the last update of the running epoch; a callback may have set another since. */
+  readonly lr?: number
 }
 
 /** The settings that decide which images, and at which rate, an update sees. */
@@ -75,10 +77,12 @@ export interface CallbackState {
   readonly tensors?: ReadonlyMap<string, HostTensor>
 }
 
-/** Where what is drawn on the device stands: the seed of the default generator, and how many draws were made. */
+/** Where the default generator stands: its seed, how many draws were made on the device, and the positions of its streams. */
 export interface SavedRandom {
   readonly seed: number
   readonly draws: number
+  /** By their names; absent in checkpoints of earlier versions. */
+  readonly streams?: Readonly<Record<string, number>>
 }
 
 /** All that a run needs to continue with the same bits. */
@@ -284,10 +288,11 @@ export function restoreModes(net: Module<unknown>, { evaluated }: Pick<Values, '
 }
 
 /** Has the default generator draw what would have followed: the one in force, if it has the saved seed, or a new one. */
-export function restoreRandom({ seed, draws }: SavedRandom): void {
+export function restoreRandom({ seed, draws, streams }: SavedRandom): void {
   const now = defaultGenerator()
   const generator = now.seed === seed ? now : manualSeed(seed)
   generator.draws = draws
+  if (streams) generator.moveTo(streams)
 }
 
 /** The names in the network of the parameters in each of an optimizer's groups. */

@@ -71,7 +71,7 @@ function given(net: Module<unknown>, optimizers: readonly Optimizer[]): unknown[
   const modules = [...net.namedModules().values()]
   return [
     ...optimizers.map(({ variants }) => variants),
-    ...modules.flatMap((m) => [m, m.training, ...contentsOf(m).flatMap(held)]),
+    ...modules.flatMap((m) => [m, m.training, m.forward, ...contentsOf(m).flatMap(held)]),
   ]
 }
 

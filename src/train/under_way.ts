@@ -2,6 +2,7 @@
 import type { Batches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
+import { defaultGenerator, keepRandom } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { FitCallback } from './callbacks.ts'
 
@@ -40,10 +41,35 @@ export function checkFree(operation: string, run: Run): void {
   }
 }
 
+/** The networks of runs that have drawn random numbers. */
+const drawing = new Set<Module<unknown>>()
+
+/**
+ * Calls `step` of a run. Throws an Error, with the random numbers where they stood, if it draws some while another run does so too:
+ * which of the two takes which draw would depend on the clock.
+ */
+export function checkDraws(operation: string, net: Module<unknown>, step: () => void): void {
+  const restore = keepRandom()
+  const { draws } = defaultGenerator()
+  step()
+  if (defaultGenerator().draws === draws) return
+  const other = [...underWay].find(([run]) => run.net !== net && drawing.has(run.net))
+  drawing.add(net)
+  if (!other) return
+  restore()
+  throw new Error(
+    `${operation}: this network draws random numbers, as that of another ${other[1]} does, which is under way; wait for it: which of ` +
+      'the two takes which draw would depend on the clock',
+  )
+}
+
 /** Notes that a run is under way until the function that is returned is called. */
 export function beginRun(operation: string, run: Run): () => void {
   underWay.set(run, operation)
-  return () => void underWay.delete(run)
+  return () => {
+    underWay.delete(run)
+    drawing.delete(run.net)
+  }
 }
 
 /** A parameter that one run uses and the other trains. A layer that both use and none trains is nobody's. */

@@ -5,7 +5,7 @@ import type { Module } from '../nn/index.ts'
 import { setMode } from '../nn/module.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { tooMany } from '../tensor/options.ts'
-import { keepDraws } from '../tensor/random.ts'
+import { keepRandom } from '../tensor/random.ts'
 import { scope } from '../tensor/scope.ts'
 import { checkBatches, checkNet } from './check.ts'
 import { checkLastBatch } from './rehearsal.ts'
@@ -32,7 +32,7 @@ export function updateBatchNorm(net: Module, data: Batches): void {
   const call = (batch: AnyBatch) => net.forward(batch[input]!)
   const layers = [...net.namedModules().values()].filter((module) => module instanceof BatchNorm)
   const momentums = layers.map(({ momentum }) => momentum)
-  const restoreDraws = keepDraws()
+  const restoreRandom = keepRandom()
   const restoreModes = setMode(net, true)
   try {
     if (layers.length > 0) checkLastBatch('updateBatchNorm', data, { net, loss: call })
@@ -45,6 +45,6 @@ export function updateBatchNorm(net: Module, data: Batches): void {
   } finally {
     for (const [i, layer] of layers.entries()) layer.momentum = momentums[i]!
     restoreModes()
-    restoreDraws()
+    restoreRandom()
   }
 }

@@ -1,6 +1,7 @@
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeIdx } from '../../src/data/idx.ts'
+import { decodeIdx, readIdx } from '../../src/data/idx.ts'
 import { DataError } from '../../src/errors.ts'
 import { idxFile } from '../support/idx_files.ts'
 
@@ -185,5 +186,15 @@ describe('decodeIdx', () => {
       seed: 2,
       numRuns: 2000,
     })
+  })
+})
+
+describe('readIdx', () => {
+  test('reads from a Blob, plain or in gzip', async () => {
+    const bytes = idxFile([2, 3], [1, 2, 3, 4, 5, 6])
+    for (const content of [bytes, gzipSync(bytes)]) {
+      const array = await readIdx(new Blob([Uint8Array.from(content)]))
+      expect(array).toEqual({ shape: [2, 3], data: Uint8Array.of(1, 2, 3, 4, 5, 6) })
+    }
   })
 })

@@ -25,6 +25,14 @@ describe('parseNpy', () => {
     expect(Array.from(parseNpy(doubles).data.subarray(0, 3))).toEqual([Infinity, -Infinity, NaN])
   })
 
+  test('refuses an int64 whose upper half does not only repeat the sign', () => {
+    const largest = bytesOfNpy('<i8 C')
+    for (const upper of [1, -2, 2 ** 31 - 1]) {
+      new DataView(largest.buffer, largest.byteOffset).setInt32(largest.length - 4, upper, true)
+      expect(() => parseNpy(largest)).toThrow('which int32 does not hold')
+    }
+  })
+
   test('copies: the bytes may change afterwards', () => {
     const bytes = Buffer.from(bytesOfNpy('<u1 C'))
     const { data } = parseNpy(bytes)

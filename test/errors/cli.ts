@@ -166,7 +166,7 @@ export const cli: Area = {
     {
       title: "train --momentum: more than schedule-free SGD's may be",
       error: 'exit code 2',
-      text: "error: option '--momentum': that of schedulefreesgd must be below 1, it is 1",
+      text: "error: option '--momentum': that of schedulefreesgd must be above 0 and below 1, it is 1",
       args: ['train', '--optimizer', 'schedulefreesgd', '--momentum', '1'],
     },
     {

@@ -433,7 +433,7 @@ One folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-imag
     {
       title: 'ImageBatches: an option that there is not',
       error: 'TypeError',
-      text: 'ImageBatches: unknown option shuffle; known: batchSize, gpu',
+      text: 'ImageBatches: unknown option shuffle; known: batchSize, augment, normalize, gpu',
       cure: 'setOrder(permutation(seed, epoch, batches.size)) shuffles; fit does so by itself.',
       run: () => new ImageBatches(set(), loose({ batchSize: 2, shuffle: true })),
     },

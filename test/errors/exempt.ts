@@ -93,6 +93,7 @@ export const INVARIANTS: readonly (Place & { readonly why: string })[] = [
 /** Places that hand on what others have made: the texts are found there, or are the driver's own. */
 export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/capture/capture.ts', code: `new Error(\`\${what}: \${refuses.refusesCapture}`, from: 'the observer' },
+  { file: 'src/node/image_folder.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },
   { file: 'src/node/checkpoint_store.ts', code: `new DataError(\`\${pathOf(name)}: \${bytes}`, from: 'readWhole' },
   {
     file: 'src/cli/resume.ts',
@@ -102,8 +103,15 @@ export const PASSED_ON: readonly (Place & { readonly from: string })[] = [
   { file: 'src/node/run_folder.ts', code: `new DataError(\`\${file}: \${bytes}`, from: 'readWhole' },
   { file: 'src/data/safetensors.ts', code: `fail(\`\${tensor}: \${refused}`, from: 'nameProblem' },
   { file: 'src/data/safetensors.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
+  { file: 'src/data/csv.ts', code: `new DataError(\`\${name}\${what}`, from: 'those who call fail' },
+  { file: 'src/data/decode_image.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
   { file: 'src/data/npy.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
   { file: 'src/data/npz.ts', code: `new DataError(\`\${name}: \${what}`, from: 'those who call fail' },
+  {
+    file: 'src/data/table.ts',
+    code: `new DataError(\`\${name}, \${unit}`,
+    from: 'those who call fail',
+  },
   { file: 'src/data/sources.ts', code: `new DataError(\`\${name}: \${bytes}`, from: 'readWhole' },
   { file: 'src/data/sources.ts', code: 'new TooLong()', from: 'bodyOf and inflate, which catch it' },
   { file: 'src/node/checkpoint_folder.ts', code: `new DataError(\`\${path}: \${bytes}`, from: 'readWhole' },

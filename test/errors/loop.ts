@@ -439,7 +439,7 @@ export const loop: Area = {
     {
       title: 'checkpoint.restore: a state without one of its tensors',
       error: 'DataError',
-      text: 'checkpoint.restore: average: its tensor average.averages.0 is missing',
+      text: 'checkpoint.restore: the file has no tensor average.averages.0',
       run: async () => {
         const average = new optim.EMA(line().parameters(), { decay: 0.5 })
         average.update()
@@ -475,6 +475,31 @@ export const loop: Area = {
       run: () => {
         const same = batches()
         return run({}, { train: same, test: same })
+      },
+    },
+    {
+      title: 'fit: a set that it does not use',
+      error: 'TypeError',
+      text: 'fit: data: unknown option valid; known: train, test',
+      run: () => run({}, { train: batches(), test: batches(), valid: batches() }),
+    },
+    {
+      title: 'fit: what a schedule counts, without one',
+      error: 'TypeError',
+      text: 'fit: schedulePer counts for nothing without a schedule; give one, or leave it out',
+      run: () => run({ schedulePer: 'step' }),
+    },
+    {
+      title: 'fit: two at once whose networks draw random numbers',
+      error: 'Error',
+      text: 'fit: this network draws random numbers, as that of another fit does, which is under way; wait for it: which of the two takes which draw would depend on the clock',
+      run: async () => {
+        const start = () => {
+          const net = new nn.Sequential(new nn.Flatten(), new nn.Dropout(), new nn.Linear(784, 2))
+          return fit(net, { data: batches(3), optimizer: new optim.SGD(net.parameters(), { lr: 0.1 }), epochs: 2 })
+        }
+        const first = start()
+        await start().finally(() => first)
       },
     },
     {

@@ -1,13 +1,16 @@
 // Every error that a user can meet. See CONTRIBUTING.md, "A new error".
+import { augmentations } from './augment.ts'
 import { autograd } from './autograd.ts'
 import { averages } from './averages.ts'
 import { captures } from './capture.ts'
 import { checkpoints } from './checkpoints.ts'
 import { cli } from './cli.ts'
 import { data } from './data.ts'
+import { dataTables } from './data_tables.ts'
 import { device } from './device.ts'
 import { exercises } from './exercises.ts'
 import { gradchecks } from './gradcheck.ts'
+import { images } from './images.ts'
 import { initialValues } from './initial_values.ts'
 import { kernels } from './kernels.ts'
 import { layers } from './layers.ts'
@@ -45,7 +48,10 @@ export const AREAS: readonly Area[] = [
   loop,
   schedules,
   data,
+  augmentations,
   sources,
+  dataTables,
+  images,
   safetensors,
   checkpoints,
   device,

@@ -206,7 +206,7 @@ export const tensors: Area = {
     {
       title: 'a stream of random numbers that there is not',
       error: 'TypeError',
-      text: "unknown random stream 'dropout'; there are init, shuffle, noise, draw",
+      text: "unknown random stream 'dropout'; there are init, shuffle, noise, draw, augment",
       run: () => new Generator(0).stream(loose('dropout')),
     },
     {

@@ -1,7 +1,7 @@
 // Kernels that give a thread more elements where there are many: the last elements, and what lies behind them.
 import { beforeAll, expect, it } from 'vitest'
 import { TUNING } from '../../src/kernels/tuning.ts'
-import { add, exp, pad, permute, sum } from '../../src/node/index.ts'
+import { add, exp, mseLoss, pad, permute, sum } from '../../src/node/index.ts'
 import { parameter, tensor, testGpu, values } from '../support/gpu.ts'
 
 beforeAll(testGpu)
@@ -16,6 +16,16 @@ it.each([MANY, MANY + 3, MANY + 8192])('an operation on %i elements reaches each
   sum(y).backward()
   expect((await values(x.grad)).every((v) => v === 2)).toBe(true)
   expect((await values(exp(tensor(new Float32Array(size), [size])))).every((v) => v === 1)).toBe(true)
+})
+
+it('a loss of many elements and both of its gradients reach each of them', async () => {
+  const size = MANY + 3
+  const [x, t] = [parameter(counted(size), [size]), parameter(new Float32Array(size).fill(1), [size])]
+  const y = mseLoss(x, t, { reduction: 'none' })
+  expect((await values(y)).every((v, i) => v === Math.fround((i - 1) ** 2))).toBe(true)
+  sum(y).backward()
+  expect((await values(x.grad)).every((v, i) => v === 2 * (i - 1))).toBe(true)
+  expect((await values(t.grad)).every((v, i) => v === -2 * (i - 1))).toBe(true)
 })
 
 it.each([0, 1])('moved elements, %i more than whole vectors', async (more) => {

@@ -1,6 +1,7 @@
 // All mutants, area by area. A new area is a file in table/ and a line here.
 
 import type { Area } from './mutant.ts'
+import { augmentation } from './table/augmentation.ts'
 import { averaging } from './table/averages.ts'
 import { checkpoints } from './table/checkpoints.ts'
 import { conv2d } from './table/conv2d.ts'
@@ -22,6 +23,7 @@ import { random } from './table/random.ts'
 import { recurrent } from './table/recurrent.ts'
 import { reductions } from './table/reductions.ts'
 import { schedules } from './table/schedules.ts'
+import { sources } from './table/sources.ts'
 import { tensors } from './table/tensors.ts'
 import { training } from './table/training.ts'
 import { transformers } from './table/transformers.ts'
@@ -33,6 +35,7 @@ export const areas: readonly Area[] = [
   matrices,
   poolAndLoss,
   interpolation,
+  augmentation,
   losses,
   norm,
   transformers,
@@ -50,6 +53,7 @@ export const areas: readonly Area[] = [
   schedules,
   exercises,
   data,
+  sources,
   device,
   training,
   checkpoints,

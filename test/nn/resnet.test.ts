@@ -12,6 +12,7 @@ import {
 } from '../../src/node/index.ts'
 import { bitsOf } from '../support/check.ts'
 import { expectClose, UNIT_ROUNDOFF } from '../support/close.ts'
+import { fill } from '../support/fill.ts'
 import { testGpu, values } from '../support/gpu.ts'
 import { float32Of, int32Of, readSafetensors } from '../support/safetensors.ts'
 
@@ -95,6 +96,17 @@ it.each((JSON.parse(file.metadata.cases!) as NetworkCase[]).map((c) => [c.name, 
     evaluation.dispose()
   },
 )
+
+it('gives the features of images where its last layer is the identity', async () => {
+  const net = nn.resnet({ inChannels: 1, width: 2, blocks: [1, 1], classes: 3 })
+  const [last, images] = [net.fc, tensor(fill(2 * 64, 1, 'normal'), [2, 1, 8, 8])]
+  const logits = await net.forward(images).data()
+  net.fc = new nn.Identity()
+  const features = net.forward(images)
+  expect(features.shape).toEqual([2, 4])
+  expect(await last.forward(features).data()).toEqual(logits)
+  expect([...net.namedParameters().keys()]).not.toContain('fc.weight')
+})
 
 it('has the layers of resnet18, and names them in errors', async () => {
   const net = nn.resnet({ width: 2 })

@@ -1,6 +1,7 @@
-"""Writes data_files.json: small files of NumPy, pandas with pyarrow, and Pillow, in base64, with what they hold. See README.md."""
+"""Writes the flowers and pictures of examples/sample, and data_files.json: small files of NumPy, pandas with pyarrow, and Pillow, in base64, with what they hold. See README.md."""
 
 import base64
+import gzip
 import io
 import json
 import os
@@ -89,9 +90,10 @@ def parquet():
             "when": pandas.to_datetime(["2024-01-01"] * 4),
         }
     )
+    frames = {"snappy": frame, "gzip": frame, "zstd": frame, "no rows": frame[:0], "large": pandas.DataFrame({"id": [1, 2**60]})}
     return {
-        name: written(lambda buffer: frame.to_parquet(buffer, compression=name, index=False))
-        for name in ["snappy", "gzip", "zstd"]
+        name: written(lambda buffer: of.to_parquet(buffer, compression=name if name in ["gzip", "zstd"] else "snappy", index=False))
+        for name, of in frames.items()
     }
 
 
@@ -134,8 +136,30 @@ def images():
     return found
 
 
+def samples(folder):
+    """Invented flowers of three kinds in CSV, npz and Parquet; and four pictures of the sample of Fashion-MNIST, by class."""
+    random = numpy.random.default_rng(0)
+    kinds = ["daisy", "lily", "rose"]
+    kind = numpy.arange(90) % 3
+    centre = numpy.array([[2.0, 5.0, 1.0], [6.0, 9.0, 3.0], [4.0, 4.0, 5.0]])
+    sizes = numpy.round(centre[kind] + 0.7 * random.standard_normal((90, 3)), 2)
+    frame = pandas.DataFrame(sizes, columns=["petals", "height", "width"])
+    frame["kind"] = [kinds[k] for k in kind]
+    frame.loc[[7, 40], "width"] = numpy.nan
+    frame.to_csv(os.path.join(folder, "flowers.csv"), index=False)
+    frame.to_parquet(os.path.join(folder, "flowers.parquet"), index=False)
+    numpy.savez_compressed(os.path.join(folder, "flowers.npz"), x=sizes, y=kind)
+    images = numpy.frombuffer(gzip.open(os.path.join(folder, "t10k-images-idx3-ubyte.gz")).read()[16:], "u1").reshape(-1, 28, 28)
+    labels = numpy.frombuffer(gzip.open(os.path.join(folder, "t10k-labels-idx1-ubyte.gz")).read()[8:], "u1")
+    for name, label in [("bag", 8), ("boot", 9)]:
+        for i, which in enumerate(numpy.flatnonzero(labels == label)[:2]):
+            os.makedirs(os.path.join(folder, "pictures", name), exist_ok=True)
+            PIL.Image.fromarray(images[which]).save(os.path.join(folder, "pictures", name, f"{i}.png"))
+
+
 made = {"npy": arrays(), "npz": archives(), "refused": refused(), "parquet": parquet(), "images": images()}
 folder = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(folder, "data_files.json"), "w") as file:
     parts = [f'{json.dumps(part)}: {{\n' + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in of.items()) + "\n}" for part, of in made.items()]
     file.write("{\n" + ",\n".join(parts) + "\n}\n")
+samples(os.path.join(folder, "..", "..", "examples", "sample"))

@@ -321,7 +321,7 @@ describe('refused', () => {
   })
   test('a stream that is none; the default generator is kept when a seed is refused', () => {
     const name = 'dropout' as 'init'
-    const message = "unknown random stream 'dropout'; there are init, shuffle, noise, draw"
+    const message = "unknown random stream 'dropout'; there are init, shuffle, noise, draw, augment"
     expect(() => new Generator(0).stream(name)).toThrow(new TypeError(message))
     const before = defaultGenerator()
     expect(() => manualSeed(-1)).toThrow(RangeError)

@@ -27,12 +27,23 @@ const set: ImageDataset = {
   classes: [],
 }
 
+const SLOPE = Symbol('slope')
+
+/** What a network may keep its numbers in. */
+class Setting {
+  scale = 1
+  readonly of = new Map([['shift', { by: 0 }]])
+}
+
 /** With a normalization, a list of layers, and settings of its own. */
 class Net extends nn.Module {
   readonly first = new nn.Linear(16, 6)
   readonly norm = new nn.BatchNorm1d(6)
   readonly layers: nn.Module[] = [new nn.Linear(6, 6)]
   readonly options = { depth: 1 }
+  readonly setting = new Setting()
+  readonly factors = Float32Array.of(1, 1)
+  readonly [SLOPE] = { value: 1 }
   last = new nn.Linear(6, 3)
   skip = false
   seen: Tensor | null = null
@@ -41,7 +52,10 @@ class Net extends nn.Module {
     let y = this.norm.forward(this.first.forward(x.flatten()))
     for (let i = 0; i < this.options.depth; i++) for (const layer of this.layers) y = relu(layer.forward(y))
     this.seen = y
-    return this.last.forward(this.skip ? relu(y) : y)
+    const { setting, factors, [SLOPE]: slope } = this
+    const scale = setting.scale * factors[1]! * slope.value
+    const z = scale === 1 ? y : y.mul(scale).add(setting.of.get('shift')!.by)
+    return this.last.forward(this.skip ? relu(z) : z)
   }
 }
 
@@ -128,6 +142,10 @@ const ofSgd: readonly Change[] = [
   ['a layer has another eps', ({ net }) => Object.assign(net.norm, { eps: 0.5 })],
   ['running statistics are reset', ({ net }) => net.norm.resetRunningStats()],
   ['a switch of the network is turned', ({ net }) => Object.assign(net, { skip: true })],
+  ['a field of an object of a class changes', ({ net }) => Object.assign(net.setting, { scale: 0.5 })],
+  ['and one within it', ({ net }) => Object.assign(net.setting.of.get('shift')!, { by: 0.25 })],
+  ['an element of a typed array changes', ({ net }) => net.factors.fill(0.5)],
+  ['a field with a symbol as its name changes', ({ net }) => Object.assign(net[SLOPE], { value: 4 })],
   ['a number within an option changes', ({ net }) => Object.assign(net.options, { depth: 2 })],
   [
     'a forward is replaced',

@@ -22,6 +22,7 @@ import {
 } from '../../src/node/index.ts'
 import { checkpointName, METER_WORDS, type SavedState, valuesOf } from '../../src/train/index.ts'
 import { mulberry32 } from '../support/arbitraries.ts'
+import { bitsOf } from '../support/check.ts'
 import { testGpu } from '../support/gpu.ts'
 import { heldByAnother } from '../support/held_by_another.ts'
 import { memoryStore } from '../support/store.ts'
@@ -189,6 +190,35 @@ it('what a callback has frozen, put into evaluation mode or grouped otherwise st
     }
     for (const part of [whole.optimizer, net]) part.dispose()
   }
+})
+
+it('what a callback draws on the host goes on where it stood, and a mode that onBegin sets holds from the first update', async () => {
+  const run = async (epochs: readonly number[]) => {
+    const store = memoryStore()
+    let state: unknown
+    for (const [i, end] of epochs.entries()) {
+      const { net, optimizer } = start({ net: () => new Normed(), make: sgd })
+      const [head] = net.parameters().slice(-2)
+      const onBegin = () => void [...net.namedModules().values()].find((m) => m instanceof nn.BatchNorm1d)?.eval()
+      const onEpoch = ({ epoch }: { epoch: number }) => {
+        nn.init.normal(head!, 0, 0.1)
+        return epoch + 1 === end ? 'stop' : undefined
+      }
+      const callbacks = [{ onBegin, onEpoch }]
+      await fit(net, { data, optimizer, epochs: 3, checkpoint: { store }, callbacks, ...(i > 0 && { from: 'last' }) })
+      state = await Promise.all([...net.stateDict().values()].map((t) => bitsOf(t)))
+    }
+    return state
+  }
+  expect(await run([1, 3])).toEqual(await run([3]))
+})
+
+it('an aborted signal lets no update happen', async () => {
+  const { net, optimizer } = start({ make: sgd })
+  const before = await Promise.all(net.parameters().map((p) => bitsOf(p)))
+  const result = await fit(net, { data, optimizer, epochs: 1, signal: AbortSignal.abort() })
+  expect(result).toMatchObject({ steps: 0, stopped: true })
+  expect(await Promise.all(net.parameters().map((p) => bitsOf(p)))).toEqual(before)
 })
 
 it('a schedule-free optimizer is saved with the means, which are evaluated, and left with them', async () => {

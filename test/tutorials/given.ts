@@ -1,5 +1,5 @@
 // Values that both sides of a comparison with PyTorch make for themselves: test/reference/makers/tutorials/given.py has the same.
-import { type nn, type Tensor, tensor } from '../../src/node/index.ts'
+import { type ImageDataset, type nn, type Tensor, tensor } from '../../src/node/index.ts'
 import { fill, mulberry32 } from '../support/fill.ts'
 
 /** n values around 0 with variance 1. */
@@ -31,4 +31,18 @@ export function given<N extends nn.Module<unknown>>(net: N): N {
   })
   net.loadStateDict({ ...Object.fromEntries(net.stateDict()), ...Object.fromEntries(values) })
   return net
+}
+
+/** Images of given bytes, [count, channels, height, width], with labels. */
+export function images(shape: readonly [number, number, number, number], classes: number, seed = 100): ImageDataset {
+  const [count, channels, height, width] = shape
+  return {
+    images: Uint8Array.from(whole(count * channels * height * width, seed, 256)),
+    labels: Uint8Array.from(whole(count, seed + 1, classes)),
+    count,
+    channels,
+    height,
+    width,
+    classes: Array.from({ length: classes }, (_, i) => String(i)),
+  }
 }

@@ -50,7 +50,7 @@ async function reachedBy(port: string): Promise<string> {
   }
   const losses = await one.losses()
   // Another adapter has other last bits: the page says the decade.
-  const far = Math.max(...distances(port, losses).map(({ far }, i) => far / Math.abs(losses[i]!)))
+  const far = Math.max(...distances(port, losses).map(({ far }, i) => (far === 0 ? 0 : far / Math.abs(losses[i]!))))
   return `${losses.length} losses within ${far === 0 ? 0 : `1e${Math.ceil(Math.log10(far))}`} of PyTorch's`
 }
 

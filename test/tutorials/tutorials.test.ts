@@ -11,9 +11,9 @@ beforeAll(async () => {
   await testGpu()
 })
 
-const ported = programs.filter(({ port }) => port !== undefined).map((program) => [program.port!, program] as const)
+const ports = [...new Set(programs.flatMap(({ port }) => port ?? []))]
 
-it.each(ported)('%s', async (port) => {
+it.each(ports)('%s', async (port) => {
   manualSeed(0)
   const { default: one } = await portOf(port)
   if ('figure' in one) {
@@ -35,7 +35,7 @@ describe('the table', () => {
       readdirSync(new URL(folder, import.meta.url))
         .map((file) => file.replace('.ts', ''))
         .sort()
-    const names = [...new Set(ported.map(([port]) => port))].sort()
+    const names = ports.toSorted()
     expect(names).toEqual(files('cases/'))
     expect(names).toEqual(files('programs/'))
   })

@@ -42,6 +42,7 @@ describe('comparisons', () => {
   it('make the condition of where, which broadcasts too', async () => {
     const x = tensor([-1, 2, -3, 4, 5], [5])
     expect([...(await values(library.where(library.gt(x, 0), x, 0)))]).toEqual([0, 2, 0, 4, 5])
+    expect([...(await values(library.where(library.gt(x, 0), 1, -2)))]).toEqual([-2, 1, -2, 1, 1])
     const rows = library.where(tensor(Uint8Array.of(1, 0), [2, 1]), x, tensor([9], [1]))
     expect(rows.shape).toEqual([2, 5])
     expect([...(await values(rows))]).toEqual([-1, 2, -3, 4, 5, 9, 9, 9, 9, 9])

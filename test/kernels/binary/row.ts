@@ -156,7 +156,7 @@ const select = (a: Operand, b: Operand, given: BinaryCase): Tensor => {
   }
 }
 
-const whereRow = row('where', {
+const whereOfRow = row('where', {
   run: select,
   formulaAt: (given) => {
     const { data } = conditionOf(given)
@@ -164,6 +164,9 @@ const whereRow = row('where', {
   },
   exact: true,
 })
+
+/** Both may be numbers: the condition is a tensor. */
+const whereRow = { ...whereOfRow, refused: whereOfRow.refused.filter(([title]) => title !== 'two numbers') }
 
 export const binaryRows: readonly Row<BinaryCase>[] = [
   plain('add', add, formulas.add, { exact: true }),

@@ -50,6 +50,7 @@ function rowOf(mode: 'nearest' | 'bilinear'): Row<InterpolateCase> {
       'twice the size': of([2, 3, 5, 7], { scale: [2, 2] }),
       'a third of the size, where the middles meet': of([1, 2, 9, 6], { size: [3, 2] }),
       'one and a half times, and smaller': of([2, 2, 5, 9], { scale: [1.5, 0.7] }),
+      'more rows than a thread takes, of which cells are left out': of([2, 1, 37, 6], { size: [20, 9] }),
       'the same size': of([1, 2, 4, 3], { size: [4, 3] }),
       'one pixel to many, in more than one block': of([1, 1, 1, 1], { size: [3, 523] }),
       'many to one': of([2, 1, 7, 11], { size: [1, 1] }),

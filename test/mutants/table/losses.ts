@@ -89,10 +89,16 @@ const kernels = mutantsOf('wgsl/losses.wgsl', tests.losses, [
   },
   {
     id: 'losses-of-target',
-    in: 'gradient_at',
-    find: 'select(made, -made, OF_TARGET == 1)',
-    replace: 'made',
+    in: 'gradient_of_target',
+    find: 'return -(g * slope(distance_at(i)));',
+    replace: 'return g * slope(distance_at(i));',
     breaks: 'The target has the gradient of the input.',
+  },
+  {
+    id: 'losses-both-gradients',
+    find: 'if (OF != OF_INPUT)',
+    replace: 'if (OF == OF_TARGET)',
+    breaks: 'Where both gradients are wanted, that of the target is not written.',
   },
   {
     id: 'losses-mean',

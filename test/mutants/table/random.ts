@@ -151,15 +151,16 @@ const training = [
   ...mutantsOf('src/train/evaluate.ts', tests.draws, [
     {
       id: 'draws-evaluate',
-      find: 'restoreDraws()',
+      find: 'restoreRandom()',
       replace: '',
       breaks: 'An evaluation of a network that draws changes what training draws.',
     },
   ]),
-  ...mutantsOf('src/train/lr_find.ts', tests.draws, [
+  ...mutantsOf('src/tensor/random.ts', tests.draws, [
     {
       id: 'draws-lr-find',
-      find: 'restoreDraws()',
+      in: 'drawAside',
+      find: '      restore()\n',
       replace: '',
       breaks: 'lrFind changes what training draws.',
     },

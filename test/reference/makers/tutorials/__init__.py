@@ -21,6 +21,18 @@ def cast_to(dtype):
     return cast
 
 
+def first_losses(optimizer, steps, loss_of):
+    """The losses of so many steps; loss_of(k) is that of step k."""
+    found = []
+    for k in range(steps):
+        loss = loss_of(k)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    return found
+
+
 def make(_):
     made = {}
     for name in sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "given"):

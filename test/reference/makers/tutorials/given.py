@@ -41,3 +41,8 @@ def given(net):
             values = 1 + 0.1 * values if name.endswith("weight") else 0.1 * values
         p.data.copy_(values.float())
     return net
+
+
+def images(shape, classes, seed=100):
+    """Images of given bytes, [count, channels, height, width], in [0, 1], and their labels."""
+    return whole(seed, 256, *shape).double() / 255, whole(seed + 1, classes, shape[0])
