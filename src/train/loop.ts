@@ -200,8 +200,8 @@ export class Loop {
     const began = performance.now()
     const before = epoch * updates
     const continues = this.#from?.position.epoch === epoch && this.#step > before ? this.#from.position : null
-    const { seed } = settings
-    if (train instanceof ImageBatches) train.setOrder(permutation(seed, epoch, train.size), { seed, epoch })
+    const at = { seed: settings.seed, epoch }
+    if (train instanceof ImageBatches) train.setOrder(permutation(settings.seed, epoch, train.size), at)
     else train.epoch = epoch
     train.position = Math.min(train.length, (this.#step - before) * accumulate)
     if (continues) this.#meter.restore(continues.words, continues.metrics)
