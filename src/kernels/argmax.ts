@@ -1,21 +1,9 @@
 // argmax and argmin: where the largest and the smallest elements are.
 import { looksAcross } from '../capture/current.ts'
-import { empty } from '../tensor/create.ts'
 import { requireFlags, requireOptions, tooMany } from '../tensor/options.ts'
 import { sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import {
-  countOf,
-  DONE,
-  dimOf,
-  dimsOf,
-  firstOf,
-  fold,
-  lending,
-  outputOf,
-  requireElements,
-  threadPass,
-} from './reduce.ts'
+import { countOf, dimOf, dimsOf, outputOf, placesIn, requireElements } from './reduce.ts'
 import type { ReduceOptions } from './reductions.ts'
 import { requireTensors, requireType } from './support.ts'
 
@@ -26,7 +14,7 @@ function placeOf(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, 
   requireFlags(name, options, ['keepDim'])
   x.checkUsable(name)
   requireType(name, 'input', x)
-  const { gpu, shape: input } = x
+  const { shape: input } = x
   const dims = dim === undefined ? dimsOf(name, input, dim) : [dimOf(name, input, dim)]
   const reduced = { input, dims: input.length === 0 ? [] : dims }
   requireElements(name, reduced)
@@ -35,20 +23,7 @@ function placeOf(name: 'argmax' | 'argmin', x: Tensor, dim: number | undefined, 
   const at = dim === undefined ? 0 : dims[0]!
   const inner = dim === undefined ? 1 : sizeOf(input.slice(at + 1))
   const outer = dim === undefined ? 1 : sizeOf(input.slice(0, at))
-  const best = fold(x, reduced.dims, shape, name, { op: name === 'argmax' ? 'largest' : 'smallest' })
-  return lending([best], () => {
-    let from = x
-    for (let R = countOf(reduced); ; ) {
-      const { parts, lanes, groups } = threadPass(outer, R, inner, false)
-      const out = empty(gpu, parts === 1 ? shape : [outer, parts, inner], 'int32', name)
-      const search = { outer, R, inner, lanes, parts, compare: from === x ? 1 : 0 }
-      gpu.emit(firstOf, { search, x: from.storage, best: best.storage, out: out.storage }, groups)
-      if (from !== x) from.release(DONE)
-      if (parts === 1) return out
-      from = out
-      R = parts
-    }
-  })
+  return placesIn(x, [outer, countOf(reduced), inner], shape, name, name === 'argmax' ? 'largest' : 'smallest')
 }
 
 /**

@@ -13,8 +13,8 @@ import type { AdapterClass } from './tuning.ts'
 const file = new KernelFile('reduce', wgsl.reduce)
 const scanSums = file.entry('scan_sums')
 const scan = file.entry('scan')
-/** For argmax and argmin. */
-export const firstOf = file.entry('first_of')
+const firstOf = file.entry('first_of')
+const firstOfLines = file.entry('first_of_lines')
 
 // As the shader's constants of these names.
 const FOLD = 64
@@ -121,7 +121,7 @@ interface Pass {
 }
 
 /** A pass over [outer, R, inner] in which a thread makes a result. */
-export function threadPass(outer: number, R: number, inner: number, vectors: boolean): Pass {
+function threadPass(outer: number, R: number, inner: number, vectors: boolean): Pass {
   const lanes = lanesOf(R, inner)
   const whole = Math.ceil(R / (FOLD * lanes)) - 1
   const parts = whole * lanes + Math.min(lanes, R - whole * FOLD * lanes)
@@ -140,12 +140,17 @@ function blockPass(adapterClass: AdapterClass, outer: number, R: number): Pass {
   return { parts, lanes: threads, entry: 'fold_blocks', groups: Math.ceil((outer * parts * threads) / GROUP) }
 }
 
+/** Whether a pass takes its rows as blocks of neighbours, which begin with a whole vector. */
+function inLines(outer: number, R: number, inner: number): boolean {
+  return inner === 1 && R >= WORTH_A_BLOCK && (outer === 1 || R % 4 === 0)
+}
+
 function passOf({ info }: Gpu, outer: number, R: number, inner: number): Pass {
-  if (inner === 1 && R >= WORTH_A_BLOCK && (outer === 1 || R % 4 === 0)) return blockPass(info.adapterClass, outer, R)
+  if (inLines(outer, R, inner)) return blockPass(info.adapterClass, outer, R)
   return threadPass(outer, R, inner, inner % 4 === 0)
 }
 
-export const DONE = 'it was an intermediate of an operation'
+const DONE = 'it was an intermediate of an operation'
 
 /**
  * Reduces a tensor along `dims`, of which none is empty, to `shape`: the sizes that stay, perhaps with ones among them.
@@ -184,6 +189,32 @@ export function fold(x: Tensor, dims: readonly number[], shape: Shape, name: str
     if (last) return out
     from = out
   }
+}
+
+/** Finds the places of the first of the largest or smallest elements of [outer, R, inner], as int32 of `shape`. */
+export function placesIn(
+  x: Tensor,
+  [outer, R, inner]: readonly [number, number, number],
+  shape: Shape,
+  name: string,
+  op: 'largest' | 'smallest',
+): Tensor {
+  const { gpu } = x
+  const pass = (count: number, keys: Tensor, places: Tensor | null): Tensor => {
+    // On a GPU neighbouring threads read neighbouring elements.
+    const lines = places === null && gpu.info.adapterClass === 'cpu' && inLines(outer, count, inner)
+    const { parts, lanes, groups } = lines ? blockPass('cpu', outer, count) : threadPass(outer, count, inner, false)
+    const out = empty(gpu, parts === 1 ? shape : [outer, parts, inner], 'int32', name)
+    const peaks = empty(gpu, [outer * parts * inner], 'int32', name)
+    const invert = op === 'smallest' ? ALL : 0
+    const search = { outer, R: count, inner, lanes, parts, first: places === null ? 1 : 0, invert }
+    const written = { out: out.storage, peaks: peaks.storage }
+    if (lines) gpu.emit(firstOfLines, { search, x_vectors: keys.storage, ...written }, groups)
+    else gpu.emit(firstOf, { search, x: keys.storage, best: places?.storage ?? null, ...written }, groups)
+    if (parts === 1) return lending([peaks], () => out)
+    return lending([peaks, out], () => pass(parts, peaks, out))
+  }
+  return pass(R, x, null)
 }
 
 /** How four neighbouring elements lie among the results, as the shader's `fours` says. */

@@ -7002,12 +7002,14 @@ fn dropout_backward(
 export const reduce = `// reduce: one value of many, along any dimensions, and the gradients of such values.
 //
 //   fold      out[o, b, i] = finish(sum, product or largest over r of map(x[o, r, i]))      r over the rows of part b
-//   first_of  places[o, b, i] = the least r with x[o, r, i] = best[o, i]
+//   first_of  places[o, b, i] = the least r with the largest x[o, r, i] of part b; peaks has the keys of these x
 //   gradient  dx[j] of x[j] and of what the result of element j has: its gradient dy and, in stat, aux and aux2, more
 //   scan      out[o, r, i] = sum over s <= r, or s >= r, of x[o, s, i]
 //
-//   x, best      [outer, R, inner] and [outer, inner]: the dimensions that are reduced, and what lies around them
-//   out, places  [outer, PARTS, inner]; passes follow until one part is left
+//   x            [outer, R, inner]: the dimensions that are reduced, and what lies around them
+//   out, places, peaks
+//                [outer, PARTS, inner]; passes follow until one part is left. Of first_of these take the peaks as x, and the places
+//                that belong to them as best
 //   x, dx        of gradient: the whole input, [size]
 //   stat, aux, aux2, dy
 //                as the results. The dimensions of the input are, from the last one on, runs that stay and runs that are
@@ -7059,7 +7061,8 @@ struct Search {
   inner: u32,
   lanes: u32,
   parts: u32,
-  compare: u32, // 1 in the first pass; 0 where x has places
+  first: u32,  // 1 in the first pass; 0 where x has keys
+  invert: u32, // as of Params
 }
 
 struct Scan {
@@ -7088,6 +7091,7 @@ struct Scan {
 @group(0) @binding(14) var<storage, read> dy: array<f32>;
 @group(0) @binding(15) var<storage, read> earlier: array<f32>;      // sums
 @group(0) @binding(16) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(17) var<storage, read_write> peaks: array<u32>;
 
 override WG: u32 = 64u;
 const PER: u32 = 16u; // tune
@@ -7166,8 +7170,12 @@ fn size_bits(v: vec4f) -> vec4u {
 
 // Of no number the key is 0 or ALL.
 fn keys(bits: vec4u) -> vec4u {
+  return keys_by(bits, params.invert);
+}
+
+fn keys_by(bits: vec4u, invert: u32) -> vec4u {
   let ordered = select(bits | vec4u(SIGN), ~bits, (bits & vec4u(SIGN)) != vec4u());
-  return select(ordered ^ vec4u(params.invert), vec4u(ALL), (bits & vec4u(~SIGN)) > vec4u(INFINITY_BITS));
+  return select(ordered ^ vec4u(invert), vec4u(ALL), (bits & vec4u(~SIGN)) > vec4u(INFINITY_BITS));
 }
 
 fn bits_of(keys: vec4u) -> vec4u {
@@ -7544,6 +7552,11 @@ fn gradient(
   }
 }
 
+// Keys of numbers, of which -0 and 0 are the same one.
+fn places_keys(bits: vec4u) -> vec4u {
+  return keys_by(select(bits, vec4u(), bits == vec4u(SIGN)), search.invert);
+}
+
 @compute @workgroup_size(WG)
 fn first_of(
   @builtin(workgroup_id) group: vec3u,
@@ -7557,18 +7570,56 @@ fn first_of(
   let W = search.lanes * search.inner;
   let part = part_of(result, B, W, M);
   var r = part.first / search.inner;
-  let result_at = part.o * search.inner + (part.first - r * search.inner);
+  // No key is less than 0.
+  var peak = 0u;
   var least = ALL;
   for (var i = part.first; i < part.end; i += W) {
-    let v = x[part.o * M + i];
-    if (search.compare == 0u) {
-      least = min(least, v);
-    } else if (all(same(bitcast<vec4f>(vec4u(v)), bitcast<vec4f>(vec4u(best[result_at]))))) {
-      least = min(least, r);
+    let at = part.o * M + i;
+    var key = x[at];
+    var own = r;
+    if (search.first == 1u) { key = places_keys(vec4u(key)).x; } else { own = best[at]; }
+    // Parts are apart: an equal one may come before.
+    if (key > peak || (key == peak && own < least)) {
+      peak = key;
+      least = own;
     }
     r += search.lanes;
   }
   out[result] = least;
+  peaks[result] = peak;
+}
+
+// As the first pass of first_of, where inner is 1: of BLOCK neighbours.
+@compute @workgroup_size(WG)
+fn first_of_lines(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let result = thread(group, groups, local);
+  if (result >= search.outer * search.parts) { return; }
+  let o = result / search.parts;
+  let first = (result - o * search.parts) * BLOCK;
+  let end = min(first + BLOCK, search.R);
+  var found_keys = vec4u();
+  var found_at = vec4u(ALL);
+  for (var i = first; i < end; i += 4) {
+    let own = places_keys(x_vectors[(o * search.R + i) / 4]);
+    let rows = i + vec4u(0, 1, 2, 3);
+    let better = ((own > found_keys) | ((own == found_keys) & (found_at == vec4u(ALL)))) & (rows < vec4u(end));
+    found_keys = select(found_keys, own, better);
+    found_at = select(found_at, rows, better);
+  }
+  var peak = 0u;
+  var least = ALL;
+  for (var k = 0u; k < 4; k++) {
+    if (found_keys[k] > peak || (found_keys[k] == peak && found_at[k] < least)) {
+      peak = found_keys[k];
+      least = found_at[k];
+    }
+  }
+  out[result] = least;
+  peaks[result] = peak;
 }
 
 // A block of rows of a scan: where its first row lies, its rows, and the step to the next one. In reverse they are counted from

@@ -113,6 +113,23 @@ describe('argmax and argmin', () => {
     expect(await places(argmin(x, 1))).toEqual([1])
   })
 
+  it('take long rows as short ones: NaN, infinities, both zeros, what lies behind the last element', async () => {
+    const row = (value: number, others: Readonly<Record<number, number>>, size = 64) =>
+      Array.from({ length: size }, (_, i) => others[i] ?? value)
+    const rows = [row(5, { 9: nan, 40: nan }), row(-1, { 13: -0, 22: 0 }), row(-inf, {}), row(inf, { 63: 7 })]
+    const x = tensor(rows.flat(), [4, 64])
+    // In memory of whole vectors.
+    const long = tensor(row(-2, { 450: -1, 300: -3 }, 451))
+    const found = await inBothClasses(async () => [
+      await places(argmax(x, 1)),
+      await places(argmin(x, 1)),
+      await places(argmax(long)),
+      await places(argmin(long)),
+    ])
+    expect(found.cpu).toEqual([[9, 13, 0, 0], [9, 0, 0, 63], [450], [300]])
+    expect(found.gpu).toEqual(found.cpu)
+  })
+
   it.each<[number[], number | undefined]>([
     [[3, 700, 2], 1],
     [[5000], undefined],
@@ -132,8 +149,10 @@ describe('argmax and argmin', () => {
         return found
       })
     const x = tensor(data, shape)
-    expect(await places(argmax(x, dim))).toEqual(best((a, b) => a > b))
-    expect(await places(argmin(x, dim))).toEqual(best((a, b) => a < b))
+    const both = async () => [await places(argmax(x, dim)), await places(argmin(x, dim))]
+    const { cpu, gpu } = await inBothClasses(both)
+    expect(cpu).toEqual([best((a, b) => a > b), best((a, b) => a < b)])
+    expect(gpu).toEqual(cpu)
   })
 
   it('refuse what has no elements, integers and lists of dimensions', () => {

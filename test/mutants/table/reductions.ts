@@ -4,14 +4,14 @@ import * as tests from './tests.ts'
 const reduce = mutantsOf('wgsl/reduce.wgsl', tests.reduce, [
   {
     id: 'reduce-keys-negative',
-    in: 'keys',
+    in: 'keys_by',
     find: 'select(bits | vec4u(SIGN), ~bits,',
     replace: 'select(bits | vec4u(SIGN), bits,',
     breaks: 'Of two negative numbers the smaller one is the largest.',
   },
   {
     id: 'reduce-keys-nan',
-    in: 'keys',
+    in: 'keys_by',
     find: '> vec4u(INFINITY_BITS)',
     replace: '> vec4u(ALL)',
     breaks: 'A negative NaN is the smallest number.',
@@ -127,6 +127,34 @@ const reduce = mutantsOf('wgsl/reduce.wgsl', tests.reduce, [
     find: 'r += search.lanes;',
     replace: 'r += 1u;',
     breaks: 'argmax counts rows that are taken together as one.',
+  },
+  {
+    id: 'reduce-first-of-apart',
+    in: 'first_of',
+    find: 'key > peak || (key == peak && own < least)',
+    replace: 'key > peak',
+    breaks: 'Of equal elements in parts that are apart, argmax gives one that is not the first.',
+  },
+  {
+    id: 'reduce-first-of-zeros',
+    in: 'places_keys',
+    find: 'select(bits, vec4u(), bits == vec4u(SIGN))',
+    replace: 'bits',
+    breaks: 'argmax takes 0 for larger than -0.',
+  },
+  {
+    id: 'reduce-first-of-lines-end',
+    in: 'first_of_lines',
+    find: '& (rows < vec4u(end))',
+    replace: '',
+    breaks: 'argmax takes what lies behind the last element.',
+  },
+  {
+    id: 'reduce-first-of-lines-lanes',
+    in: 'first_of_lines',
+    find: '(found_keys[k] == peak && found_at[k] < least)',
+    replace: 'false',
+    breaks: 'Of equal elements of a row, argmax gives one that is not the first.',
   },
   {
     id: 'reduce-scan-reverse',

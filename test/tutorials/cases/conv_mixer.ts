@@ -1,14 +1,10 @@
-import { ImageBatches } from '../../../src/node/index.ts'
 import type { Case } from '../case.ts'
 import { given, images } from '../given.ts'
-import { network, train } from '../programs/conv_mixer.ts'
+import { datasets, network, train } from '../programs/conv_mixer.ts'
 
 async function losses() {
   const net = given(network({ filters: 6, depth: 2, kernelSize: 3, classes: 5 }))
-  const data = {
-    train: new ImageBatches(images([8, 3, 8, 8], 5)),
-    test: new ImageBatches(images([4, 3, 8, 8], 5, 110)),
-  }
+  const data = datasets(images([8, 3, 8, 8], 5), images([4, 3, 8, 8], 5, 110), {})
   const { history, testLoss } = await train(net, data, { epochs: 4 })
   return [...history.map(({ trainLoss }) => trainLoss), testLoss]
 }

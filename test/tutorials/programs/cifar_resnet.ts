@@ -1,33 +1,39 @@
 // ResNet-18 on CIFAR-10, after kuangliu/pytorch-cifar.
-import { earlyStopping, type FitResult, fit, type ImageBatches, nn, optim, sched, type Tensor, tensor } from 'dawngrad'
+import {
+  type AugmentOptions,
+  earlyStopping,
+  type FitResult,
+  fit,
+  ImageBatches,
+  type ImageDataset,
+  nn,
+  optim,
+  sched,
+} from 'dawngrad'
 
-/** (x − mean) / std, channel by channel. */
-class Normalize extends nn.Module {
-  readonly mean: Tensor
-  readonly std: Tensor
+export interface Data {
+  readonly train: ImageBatches
+  readonly test: ImageBatches
+}
 
-  constructor(mean: readonly number[], std: readonly number[]) {
-    super()
-    this.mean = tensor(mean, [1, mean.length, 1, 1])
-    this.std = tensor(std, [1, std.length, 1, 1])
-  }
-
-  override forward(x: Tensor): Tensor {
-    return x.sub(this.mean).div(this.std)
+/** Images of 32 × 32; those to train on are moved and mirrored at random. */
+export function datasets(
+  train: ImageDataset,
+  test: ImageDataset,
+  augment: AugmentOptions = { crop: { padding: 4 }, flip: true },
+): Data {
+  const normalize = { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] }
+  return {
+    train: new ImageBatches(train, { batchSize: 128, normalize, augment }),
+    test: new ImageBatches(test, { batchSize: 100, normalize }),
   }
 }
 
-/** Images [N, 3, 32, 32] of bytes as numbers from 0 to 1 → logits. */
-export function network(options: nn.ResNetOptions = {}): nn.Sequential {
-  return new nn.Sequential(new Normalize([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.201]), nn.resnet(options))
-}
+/** Images [N, 3, 32, 32] → logits. */
+export const network = (options: nn.ResNetOptions = {}) => nn.resnet(options)
 
 /** Trains at a rate that falls along a cosine, and ends with the parameters of the epoch that was best in the test. */
-export function train(
-  net: nn.Module,
-  data: { train: ImageBatches; test: ImageBatches },
-  { lr = 0.1, epochs = 200 } = {},
-): Promise<FitResult> {
+export function train(net: nn.Module, data: Data, { lr = 0.1, epochs = 200 } = {}): Promise<FitResult> {
   const optimizer = new optim.SGD(net.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 })
   const schedule = sched.cosineAnnealingLR({ lr, tMax: 200 })
   return fit(net, {

@@ -1,5 +1,15 @@
 // ConvMixer on small images, after Keras's "Image classification with ConvMixer".
-import { earlyStopping, type FitResult, fit, type ImageBatches, nn, optim, type Tensor } from 'dawngrad'
+import {
+  type AugmentOptions,
+  earlyStopping,
+  type FitResult,
+  fit,
+  ImageBatches,
+  type ImageDataset,
+  nn,
+  optim,
+  type Tensor,
+} from 'dawngrad'
 
 /** GELU and batch norm, the latter with Keras's numbers. */
 const activation = (filters: number) => [new nn.GELU(), new nn.BatchNorm2d(filters, { momentum: 0.01, eps: 1e-3 })]
@@ -33,12 +43,21 @@ export function network({ filters = 256, depth = 8, kernelSize = 5, patchSize = 
   )
 }
 
+export interface Data {
+  readonly train: ImageBatches
+  readonly test: ImageBatches
+}
+
+/** Those to train on are mirrored at random. */
+export function datasets(train: ImageDataset, test: ImageDataset, augment: AugmentOptions = { flip: true }): Data {
+  return {
+    train: new ImageBatches(train, { batchSize: 128, augment }),
+    test: new ImageBatches(test, { batchSize: 128 }),
+  }
+}
+
 /** Trains, evaluating after every epoch, and ends with the parameters of the best. */
-export function train(
-  net: nn.Module,
-  data: { train: ImageBatches; test: ImageBatches },
-  { epochs = 10 } = {},
-): Promise<FitResult> {
+export function train(net: nn.Module, data: Data, { epochs = 10 } = {}): Promise<FitResult> {
   // Keras's decay is not multiplied by the rate.
   const optimizer = new optim.AdamW(net.parameters(), { lr: 1e-3, weightDecay: 1e-4 / 1e-3, eps: 1e-7 })
   const callbacks = [earlyStopping({ metric: 'testAcc', patience: epochs })]

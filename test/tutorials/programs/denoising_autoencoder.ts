@@ -1,5 +1,5 @@
 // An autoencoder that takes the noise out of digits, after Keras's "Convolutional autoencoder for image denoising".
-import { type Batches, bceLoss, capture, nn, noGrad, optim, scope, type Tensor } from 'dawngrad'
+import { type Batches, bceLoss, type FitResult, fit, nn, optim, type Tensor } from 'dawngrad'
 
 /** Images [N, 1, 28, 28] → the same without noise, in (0, 1). */
 export function autoencoder({ filters = 32 } = {}): nn.Sequential {
@@ -20,34 +20,8 @@ export function addNoise(images: Tensor, noise: Tensor, factor = 0.4): Tensor {
   return images.add(noise.mul(factor)).clamp({ min: 0, max: 1 })
 }
 
-export async function evaluate(net: nn.Module, batches: Pairs): Promise<number> {
-  let sum = 0
-  for (const { noisy, clean, size } of batches) {
-    sum += size * (await scope(() => noGrad(() => bceLoss(net.forward(noisy), clean))).item())
-  }
-  return sum / batches.size
-}
-
-/** Returns the loss of every epoch's last batch, and that of the test after it. */
-export async function train(
-  net: nn.Module,
-  data: { train: Pairs; test: Pairs },
-  { epochs = 100 } = {},
-): Promise<number[]> {
+/** Trains, evaluating after every epoch. */
+export function train(net: nn.Module, data: { train: Pairs; test: Pairs }, { epochs = 100 } = {}): Promise<FitResult> {
   const optimizer = new optim.Adam(net.parameters(), { lr: 1e-3, eps: 1e-7 })
-  const plan = capture(() => {
-    const { noisy, clean } = data.train.next()
-    const loss = bceLoss(net.forward(noisy), clean)
-    optimizer.zeroGrad()
-    loss.backward()
-    optimizer.step()
-    return loss
-  })
-  const losses: number[] = []
-  for (let epoch = 0; epoch < epochs; epoch++) {
-    plan.run(data.train.length)
-    losses.push(await plan.result.item(), await evaluate(net, data.test))
-  }
-  plan.dispose()
-  return losses
+  return fit(net, { data, loss: (output, { clean }) => bceLoss(output, clean), optimizer, epochs })
 }

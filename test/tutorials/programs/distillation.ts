@@ -1,5 +1,18 @@
 // A small network learns from a large one what classes resemble each other, after Keras's "Knowledge Distillation".
-import { type Batches, capture, crossEntropy, klDivLoss, nn, noGrad, optim, pad, scope, type Tensor } from 'dawngrad'
+import {
+  type Batches,
+  crossEntropy,
+  evaluate,
+  type FitResult,
+  fit,
+  klDivLoss,
+  metrics,
+  nn,
+  noGrad,
+  optim,
+  pad,
+  type Tensor,
+} from 'dawngrad'
 
 export type Digits = Batches<{ x: { data: Uint8Array; shape: number[]; scale: number }; y: Int32Array }>
 
@@ -35,23 +48,15 @@ function network(first: number, second: number): nn.Sequential {
 export const teacher = (first = 256, second = 512) => network(first, second)
 export const student = (first = 16, second = 32) => network(first, second)
 
-type LossOf = (x: Tensor, y: Tensor) => Tensor
+type LossOf = (logits: Tensor, batch: { x: Tensor; y: Tensor }) => Tensor
 
 /** Of the labels alone. */
-export const plainLoss =
-  (net: nn.Module): LossOf =>
-  (x, y) =>
-    crossEntropy(net.forward(x), y)
+export const plainLoss: LossOf = (logits, { y }) => crossEntropy(logits, y)
 
 /** Of the labels, and of the teacher's probabilities, which a temperature makes softer. */
-export function distillationLoss(
-  student: nn.Module,
-  teacher: nn.Module,
-  { alpha = 0.1, temperature = 10 } = {},
-): LossOf {
-  return (x, y) => {
+export function distillationLoss(teacher: nn.Module, { alpha = 0.1, temperature = 10 } = {}): LossOf {
+  return (logits, { x, y }) => {
     const wanted = noGrad(() => teacher.forward(x).div(temperature).softmax(1))
-    const logits = student.forward(x)
     const found = logits.div(temperature).logSoftmax(1)
     const distillation = klDivLoss(found, wanted, { reduction: 'batchmean' })
     return crossEntropy(logits, y)
@@ -60,32 +65,12 @@ export function distillationLoss(
   }
 }
 
-/** Trains the network by Adam; returns the loss of every update. */
-export async function train(net: nn.Module, lossOf: LossOf, batches: Digits, { epochs = 3 } = {}): Promise<number[]> {
+/** Trains the network. */
+export function train(net: nn.Module, loss: LossOf, data: Digits, { epochs = 3 } = {}): Promise<FitResult> {
   const optimizer = new optim.Adam(net.parameters(), { lr: 1e-3, eps: 1e-7 })
-  const plan = capture(() => {
-    const { x, y } = batches.next()
-    const loss = lossOf(x, y)
-    optimizer.zeroGrad()
-    loss.backward()
-    optimizer.step()
-    return loss
-  })
-  const losses: number[] = []
-  for (let step = 0; step < epochs * batches.length; step++) {
-    plan.run()
-    losses.push(await plan.result.item())
-  }
-  plan.dispose()
-  return losses
+  return fit(net, { data, loss, metrics: { accuracy: metrics.accuracy() }, optimizer, epochs })
 }
 
-/** The share of the images whose class has the largest logit. */
-export async function accuracy(net: nn.Module, batches: Digits): Promise<number> {
-  let right = 0
-  for (const { x, y } of batches) {
-    const [found, labels] = [await scope(() => noGrad(() => net.forward(x).argmax(1))).data(), await y.data()]
-    right += found.filter((label, i) => label === labels[i]).length
-  }
-  return right / batches.size
-}
+/** Loss, and the share of the images whose class has the largest logit. */
+export const score = (net: nn.Module, data: Digits) =>
+  evaluate(net, data, { loss: plainLoss, metrics: { accuracy: metrics.accuracy() } })

@@ -1,6 +1,8 @@
 // ResNet-18 on ImageNet with top-1 and top-5 accuracy, after PyTorch's example imagenet.
 import {
-  type Batches,
+  type AugmentOptions,
+  Batches,
+  type BatchesOptions,
   capture,
   crossEntropy,
   gather,
@@ -10,32 +12,32 @@ import {
   sched,
   scope,
   type Tensor,
-  tensor,
 } from 'dawngrad'
 
-/** Images as numbers from 0 to 1. */
 export type Images = Batches<{
   images: { data: Uint8Array; shape: number[]; scale: number }
   labels: Int32Array
 }>
 
-const channels = (values: number[]) => tensor(values, [1, 3, 1, 1])
-
-/** Images [N, 3, 224, 224] → logits; the mean and the deviation of ImageNet's pixels are taken out first. */
-export class ResNet18 extends nn.Module {
-  readonly mean = channels([0.485, 0.456, 0.406])
-  readonly std = channels([0.229, 0.224, 0.225])
-  readonly resnet: nn.Module
-
-  constructor(options: nn.ResNetOptions = {}) {
-    super()
-    this.resnet = nn.resnet({ stem: 'imagenet', classes: 1000, ...options })
-  }
-
-  override forward(x: Tensor): Tensor {
-    return this.resnet.forward(x.sub(this.mean).div(this.std))
-  }
+export interface Pictures {
+  /** [N, 3, 224, 224] */
+  readonly images: { readonly data: Uint8Array; readonly shape: number[] }
+  readonly labels: Int32Array
 }
+
+/** In place of torchvision's RandomResizedCrop pictures are moved and enlarged at random; and mirrored. */
+const AUGMENT: AugmentOptions = { flip: true, shift: 0.1, zoom: [1, 1.5] }
+
+/** In batches, less the mean of ImageNet's pixels and divided by their deviation. */
+export function datasets(train: Pictures, val: Pictures, { batchSize = 256, augment = AUGMENT, shuffle = true } = {}) {
+  const normalize = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
+  const batches = ({ images, labels }: Pictures, options: BatchesOptions): Images =>
+    new Batches({ images: { ...images, scale: 1 / 255 }, labels }, { batchSize, normalize, ...options })
+  return { train: batches(train, { augment, shuffle, dropLast: true }), val: batches(val, { shuffle: false }) }
+}
+
+/** Images [N, 3, 224, 224] → logits. */
+export const resnet18 = (options: nn.ResNetOptions = {}) => nn.resnet({ stem: 'imagenet', classes: 1000, ...options })
 
 /** The share of rows of which fewer than k logits are larger than the label's. */
 export function accuracy(logits: Tensor, labels: Tensor, k: number): Tensor {

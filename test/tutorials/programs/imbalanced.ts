@@ -1,5 +1,16 @@
 // Rare frauds in a table, by weights of the classes, after Keras's "Imbalanced classification: credit card fraud detection".
-import { Batches, type BatchesOptions, bceLoss, nn, noGrad, optim, scope, type Tensor } from 'dawngrad'
+import {
+  Batches,
+  type BatchesOptions,
+  bceLoss,
+  type FitResult,
+  fit,
+  nn,
+  noGrad,
+  optim,
+  scope,
+  type Tensor,
+} from 'dawngrad'
 
 export interface Table {
   readonly features: Float32Array
@@ -75,26 +86,16 @@ export async function evaluate(net: nn.Module, batches: Rows) {
   return { ...counts, precision: tp / (tp + fp), recall: tp / (tp + fn) }
 }
 
-/** Each row counts by the reciprocal of its class's number of rows. Returns the loss of every update. */
-export async function train(
+/** Each row counts by the reciprocal of its class's number of rows. */
+export function train(
   net: nn.Module,
-  batches: Rows,
+  data: Rows,
   counts: readonly [number, number],
   { epochs = 30 } = {},
-): Promise<number[]> {
+): Promise<FitResult> {
   const optimizer = new optim.Adam(net.parameters(), { lr: 1e-2, eps: 1e-7 })
   const [weight0, weight1] = counts.map((count) => 1 / count) as [number, number]
-  const step = (x: Tensor, y: Tensor) => {
-    const weight = y.mul(weight1 - weight0).add(weight0)
-    const loss = bceLoss(net.forward(x), y, { weight })
-    optimizer.zeroGrad()
-    loss.backward()
-    optimizer.step()
-    return loss
-  }
-  const losses: number[] = []
-  for (let epoch = 0; epoch < epochs; epoch++) {
-    for (const { x, y } of batches) losses.push(await scope(() => step(x, y)).item())
-  }
-  return losses
+  const loss = (output: Tensor, { y }: { y: Tensor }) =>
+    bceLoss(output, y, { weight: y.mul(weight1 - weight0).add(weight0) })
+  return fit(net, { data, loss, optimizer, epochs })
 }

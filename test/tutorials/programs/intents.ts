@@ -1,5 +1,5 @@
 // What a sentence is meant to do, from its embedding, after tensorflow/tfjs-examples, intent-classifier.
-import { type Batches, type BatchField, crossEntropy, nn, noGrad, optim, scope, tensor, where } from 'dawngrad'
+import { type Batches, type BatchField, crossEntropy, nn, noGrad, optim, scope, where } from 'dawngrad'
 
 /** Embeddings [rows, 512], and the number of the intent. */
 export type Sentences = Batches<{ x: BatchField; y: BatchField }>
@@ -33,7 +33,7 @@ export async function train(net: nn.Linear, sentences: Sentences, held: Sentence
     for (const { x, y, size } of held) {
       const logits = noGrad(() => net.forward(x))
       loss += ((await crossEntropy(logits, y).item()) * size) / held.size
-      accuracy += (await where(logits.argmax(1).eq(y), tensor(1), 0).sum().item()) / held.size
+      accuracy += (await where(logits.argmax(1).eq(y), 1, 0).sum().item()) / held.size
     }
     validation.push({ loss, accuracy })
   }

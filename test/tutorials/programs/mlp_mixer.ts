@@ -1,10 +1,12 @@
 // MLP-Mixer and gMLP on small images, after Keras's "Image classification with modern MLP models".
 import {
+  type AugmentOptions,
   earlyStopping,
   type FitCallback,
   type FitResult,
   fit,
-  type ImageBatches,
+  ImageBatches,
+  type ImageDataset,
   interpolate,
   nn,
   optim,
@@ -22,6 +24,34 @@ export interface MixerConfig {
 }
 
 const CONFIG = { imageSize: 64, patchSize: 8, hiddenUnits: 256, numBlocks: 4, dropout: 0.2, classes: 100 }
+
+export interface Data {
+  readonly train: ImageBatches
+  readonly test: ImageBatches
+}
+
+/** Mean and deviation of the pixels of every channel, from 0 to 1. */
+function statistics({ images, channels, height, width }: ImageDataset) {
+  const pixels = height * width
+  const all = Array.from({ length: channels }, (_, channel) => {
+    const own = images.filter((_, i) => Math.floor(i / pixels) % channels === channel)
+    const mean = own.reduce((sum, v) => sum + v, 0) / own.length
+    return [mean / 255, Math.sqrt(own.reduce((sum, v) => sum + (v - mean) ** 2, 0) / own.length) / 255] as const
+  })
+  return { mean: all.map(([mean]) => mean), std: all.map(([, std]) => std) }
+}
+
+/** Keras's factors of the zoom are those of the window. */
+const AUGMENT: AugmentOptions = { flip: true, zoom: [1 / 1.2, 1 / 0.8], paddingMode: 'reflect' }
+
+/** Brought to mean 0 and deviation 1; those to train on are mirrored and zoomed at random. */
+export function datasets(train: ImageDataset, test: ImageDataset, { augment = AUGMENT, batchSize = 128 } = {}): Data {
+  const normalize = statistics(train)
+  return {
+    train: new ImageBatches(train, { batchSize, normalize, augment }),
+    test: new ImageBatches(test, { batchSize, normalize }),
+  }
+}
 
 /** Images [N, C, H, W] → patches [N, (H / p) (W / p), p p C]. */
 export function patchesOf(images: Tensor, p: number): Tensor {
@@ -116,11 +146,7 @@ export class Classifier extends nn.Module {
 }
 
 /** Trains until the loss of the test stops falling; the rate is halved on the way. */
-export function train(
-  net: nn.Module,
-  data: { train: ImageBatches; test: ImageBatches },
-  { epochs = 50, lr = 0.005 } = {},
-): Promise<FitResult> {
+export function train(net: nn.Module, data: Data, { epochs = 50, lr = 0.005 } = {}): Promise<FitResult> {
   // Keras's decay is not multiplied by the rate.
   const optimizer = new optim.AdamW(net.parameters(), { lr, weightDecay: 1e-4 / lr, eps: 1e-7 })
   const plateau = new sched.ReduceLROnPlateau(optimizer, { factor: 0.5, patience: 5 })

@@ -1,5 +1,5 @@
 // Digits by networks of tensorflow/tfjs-examples: mnist (a convolutional and a dense one) and mnist-node, trained by RMSprop.
-import { type Batches, type BatchField, crossEntropy, nn, noGrad, optim, scope, tensor, where } from 'dawngrad'
+import { type Batches, type BatchField, crossEntropy, nn, noGrad, optim, scope, where } from 'dawngrad'
 
 /** Images as float32 [rows, 1, 28, 28], and the digits on them. */
 export type Digits = Batches<{ images: BatchField; labels: BatchField }>
@@ -82,7 +82,7 @@ export async function evaluate(net: nn.Sequential, digits: Digits): Promise<{ lo
       noGrad(() => {
         const { images, labels } = digits.next()
         const logits = net.forward(images)
-        const hits = where(logits.argmax(1).eq(labels), tensor(1), 0).sum()
+        const hits = where(logits.argmax(1).eq(labels), 1, 0).sum()
         return [crossEntropy(logits, labels, { reduction: 'sum' }), hits] as const
       }),
     )

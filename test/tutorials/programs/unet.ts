@@ -1,5 +1,16 @@
 // Segmentation by a U-Net of separable convolutions, after Keras's "Image segmentation with a U-Net-like architecture".
-import { type Batches, capture, crossEntropy, nn, noGrad, optim, pad, scope, type Tensor } from 'dawngrad'
+import {
+  type Batches,
+  crossEntropy,
+  earlyStopping,
+  evaluate,
+  type FitResult,
+  fit,
+  nn,
+  optim,
+  pad,
+  type Tensor,
+} from 'dawngrad'
 
 /** What Keras's padding 'same' adds for a window of 3 in steps of 2: one at the end, and at the start of an odd size too. */
 function same(x: Tensor, value = 0): Tensor {
@@ -92,36 +103,13 @@ export type Masked = Batches<{
   masks: { data: Uint8Array; shape: number[] }
 }>
 
-export async function evaluate(net: nn.Module, batches: Masked): Promise<number> {
-  net.eval()
-  let sum = 0
-  for (const { images, masks, size } of batches) {
-    sum += size * (await scope(() => noGrad(() => crossEntropy(net.forward(images), masks))).item())
-  }
-  net.train()
-  return sum / batches.size
-}
+const loss = (output: Tensor, { masks }: { masks: Tensor }) => crossEntropy(output, masks)
 
-/** Returns the loss of every epoch's last batch, and that of the validation after it. */
-export async function train(
-  net: nn.Module,
-  data: { train: Masked; val: Masked },
-  { epochs = 15 } = {},
-): Promise<number[]> {
+export const score = (net: nn.Module, batches: Masked) => evaluate(net, batches, { loss })
+
+/** Trains, evaluating after every epoch, and ends with the parameters of the best. */
+export function train(net: nn.Module, data: { train: Masked; test: Masked }, { epochs = 15 } = {}): Promise<FitResult> {
   const optimizer = new optim.RMSprop(net.parameters(), { lr: 1e-3, alpha: 0.9, eps: 1e-7 })
-  const plan = capture(() => {
-    const { images, masks } = data.train.next()
-    const loss = crossEntropy(net.forward(images), masks)
-    optimizer.zeroGrad()
-    loss.backward()
-    optimizer.step()
-    return loss
-  })
-  const losses: number[] = []
-  for (let epoch = 0; epoch < epochs; epoch++) {
-    plan.run(data.train.length)
-    losses.push(await plan.result.item(), await evaluate(net, data.val))
-  }
-  plan.dispose()
-  return losses
+  const callbacks = [earlyStopping({ metric: 'testLoss', patience: epochs })]
+  return fit(net, { data, loss, optimizer, epochs, callbacks })
 }

@@ -1,6 +1,6 @@
 // A vision transformer whose patches are all read at the end, after Keras's "Image classification with Vision Transformer".
-import { earlyStopping, type FitResult, fit, type ImageBatches, interpolate, nn, optim, type Tensor } from 'dawngrad'
-import { patchesOf } from './mlp_mixer.ts'
+import { earlyStopping, type FitResult, fit, type ImageDataset, interpolate, nn, optim, type Tensor } from 'dawngrad'
+import { type Data, datasets, patchesOf } from './mlp_mixer.ts'
 
 export interface ViTConfig {
   readonly imageSize?: number
@@ -88,12 +88,14 @@ export class ViTClassifier extends nn.Module {
   }
 }
 
+/** Brought to mean 0 and deviation 1; those to train on are mirrored, turned and zoomed at random. */
+export function augmented(train: ImageDataset, test: ImageDataset): Data {
+  const augment = { flip: true, rotate: 0.02 * 360, zoom: [1 / 1.2, 1 / 0.8], paddingMode: 'reflect' } as const
+  return datasets(train, test, { augment, batchSize: 256 })
+}
+
 /** Trains, evaluating after every epoch, and ends with the parameters of the best. */
-export function train(
-  net: nn.Module,
-  data: { train: ImageBatches; test: ImageBatches },
-  { epochs = 100 } = {},
-): Promise<FitResult> {
+export function train(net: nn.Module, data: Data, { epochs = 100 } = {}): Promise<FitResult> {
   const optimizer = new optim.AdamW(net.parameters(), { lr: 0.001, weightDecay: 0.0001, eps: 1e-7 })
   return fit(net, { data, optimizer, epochs, callbacks: [earlyStopping({ metric: 'testAcc', patience: epochs })] })
 }

@@ -40,4 +40,5 @@ def losses(cast):
 
     train(teacher, lambda x, y: F.cross_entropy(teacher(x), y))
     train(student, distillation)
-    return [*found, (teacher(x).argmax(1) == y).double().mean().item()]
+    means = [(a + b) / 2 for a, b in zip(found[::2], found[1::2])]
+    return [*means, (teacher(x).argmax(1) == y).double().mean().item()]

@@ -23,10 +23,10 @@ def losses(cast):
     envs = [CartPole(draws) for _ in range(2)]
     for env in envs:
         env.reset()
-    optimizer = torch.optim.Adam(agent.parameters(), lr=2.5e-4, eps=1e-5)
+    optimizer = torch.optim.Adam(agent.parameters(), lr=0.01, eps=1e-5)
     found = []
     for iteration in range(2):
-        optimizer.param_groups[0]["lr"] = (1 - iteration / 2) * 2.5e-4
+        optimizer.param_groups[0]["lr"] = (1 - iteration / 2) * 0.01
         obs, actions, log_probs, values, dones = [], [], [], [], []
         for _ in range(16):
             now = [env.state for env in envs]
@@ -64,8 +64,8 @@ def losses(cast):
                 ratio = torch.exp(log_p[range(16), actions[rows]] - log_probs[rows])
                 adv = advantages[rows]
                 adv = (adv - adv.mean()) / (adv.std() + 1e-8)
-                policy = torch.max(-adv * ratio, -adv * torch.clamp(ratio, 0.8, 1.2)).mean()
-                near = values[rows] + torch.clamp(value - values[rows], -0.2, 0.2)
+                policy = torch.max(-adv * ratio, -adv * torch.clamp(ratio, 0.95, 1.05)).mean()
+                near = values[rows] + torch.clamp(value - values[rows], -0.05, 0.05)
                 errors = torch.max((value - returns[rows]) ** 2, (near - returns[rows]) ** 2)
                 value_loss = 0.5 * errors.mean()
                 entropy = -(torch.exp(log_p) * log_p).sum(1).mean()

@@ -60,7 +60,7 @@ class Game:
 
 
 def losses(cast):
-    game = Game(iter(uniform(100, 4000).tolist()))
+    game = Game(iter(uniform(111, 4000).tolist()))
     online, target = cast(network()), cast(network()).eval()
     optimizer = torch.optim.Adam(online.parameters(), lr=1e-3, eps=1e-7)
     memory, frames, games, found = [None] * 30, 0, [], []
@@ -69,7 +69,7 @@ def losses(cast):
 
     def play():
         nonlocal frames, reward_sum, fruits
-        epsilon = 0.9 - 0.8 * min(1, frames / 50)
+        epsilon = 0.9 - 0.2 * min(1, frames / 50)
         before = game.state()
         if next(game.draws) < epsilon:
             action = game.below(3)
