@@ -175,9 +175,16 @@ export { type EarlyStopping, type EarlyStoppingOptions, earlyStopping } from './
 export { type Evaluated, evaluate } from './train/evaluate.ts'
 export { type FitOptions, fit, type ImageFields } from './train/fit.ts'
 export type { BatchRecord, EpochRecord, HistoryRecord } from './train/history.ts'
+export { csvLogger, type LrMonitor, lrMonitor, type RatesAt } from './train/loggers.ts'
 export { type LrFindOptions, type LrFindResult, type LrPoint, lrFind } from './train/lr_find.ts'
 export type { AverageOptions, Metric, MetricOptions, MetricValue } from './train/metrics.ts'
 export * as metrics from './train/metrics.ts'
+export {
+  type KeptEpoch,
+  type ModelCheckpoint,
+  type ModelCheckpointOptions,
+  modelCheckpoint,
+} from './train/model_checkpoint.ts'
 export * as checkpoint from './train/parts.ts'
 export type {
   CallbackState,

@@ -49,6 +49,16 @@ interface Field {
   readonly scale: number | null
 }
 
+/** Where batches stand, for loops that continue. */
+interface PlaceOfBatches {
+  readonly epoch: number
+  readonly position: number
+  /** The order of this epoch if it was set. */
+  readonly order: ArrayLike<number> | null
+  /** The seed by which images are drawn. */
+  readonly drawnBy: number
+}
+
 /** How a captured step uses the batches. */
 interface PlanOfBatches {
   /** The only position that the plan can run at, if it takes the last batch with fewer rows than the others. */
@@ -191,14 +201,18 @@ export class Batches<F extends BatchFields = SomeFields> {
     this.#given = null
   }
 
-  /** Where they stand, and the order if it was set. @internal */
-  get place(): { readonly epoch: number; readonly position: number; readonly order: ArrayLike<number> | null } {
-    return { epoch: this.#epoch, position: this.#position, order: this.#given }
+  /** Where they stand. @internal */
+  get place(): PlaceOfBatches {
+    return { epoch: this.#epoch, position: this.#position, order: this.#given, drawnBy: this.#drawnBy }
   }
 
-  set place({ epoch, position, order }: { epoch: number; position: number; order: ArrayLike<number> | null }) {
+  set place({ epoch, position, order, drawnBy }: PlaceOfBatches) {
     this.epoch = epoch
-    if (order) this.setOrder(order)
+    if (order) {
+      this.#write(this.#checkOrder(order, this.#order.size))
+      this.#given = Uint32Array.from(order)
+    }
+    this.#drawnBy = drawnBy
     this.position = position
   }
 

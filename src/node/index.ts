@@ -3,6 +3,7 @@ import './paths.ts'
 
 export * from '../index.ts'
 export { checkpointFolder } from './checkpoint_store.ts'
+export { csvLogger } from './csv_logger.ts'
 export { type LoadFashionMnistOptions, loadFashionMnist } from './fashion_mnist.ts'
 export { type ImageFolder, type ImageFolderOptions, imageFolder } from './image_folder.ts'
 export { type NodeOpenOptions, open } from './open.ts'

@@ -3,7 +3,7 @@ import type { Batches } from '../data/batches.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import type { HistoryRecord } from './history.ts'
-import type { CallbackState, Figures } from './saved_state.ts'
+import type { CallbackState, Figures, SavedState } from './saved_state.ts'
 import type { Metrics } from './task.ts'
 
 /** What every hook receives about the run. */
@@ -17,6 +17,8 @@ export interface FitRun {
   readonly stepsPerEpoch: number
   /** What every epoch is evaluated on; null without a test set. */
   readonly test: Batches | null
+  /** All that `from` needs to continue here. In `onEpoch` alone, of the end of that epoch; elsewhere it rejects with an Error. */
+  state(): Promise<SavedState>
 }
 
 /** After an update; `step` counts updates from 1 over the whole run, `epoch` from 0. Means since the epoch's start. */

@@ -72,6 +72,8 @@ export class Loop {
   #epoch: number
   #step: number
   #trainSeconds: number
+  /** Whether an epoch has been recorded and the next has not begun. */
+  #isBetween = false
 
   /** @param from where the run continues; network and optimizer have their state already */
   constructor(options: LoopOptions, from: SavedState | null) {
@@ -80,7 +82,8 @@ export class Loop {
     this.#from = from
     this.#updates = updatesOf(options)
     const optimizer = optimizers[0]!
-    this.#about = { net: net as Module, optimizer, optimizers, epochs, stepsPerEpoch: this.#updates, test }
+    const state = () => this.#stateOfEpoch()
+    this.#about = { net: net as Module, optimizer, optimizers, epochs, stepsPerEpoch: this.#updates, test, state }
     this.#history = [...(from?.history ?? [])]
     this.#figures = from?.figures ?? NO_FIGURES
     this.#epoch = from?.position.epoch ?? 0
@@ -180,9 +183,11 @@ export class Loop {
     await this.#record({ kind: 'epoch', epoch, step, lr, ...recorded })
     const seconds = { trainSeconds: trained.seconds, testSeconds }
     const report: FitEpoch = { epoch, step, lr, images: train.epochSize, ...figures, ...seconds }
-    const stopped = await this.#each((callback) => callback.onEpoch?.(report, this.#about))
     this.#figures = figures
     this.#epoch = epoch + 1
+    this.#isBetween = true
+    const stopped = await this.#each((callback) => callback.onEpoch?.(report, this.#about))
+    this.#isBetween = false
     await this.#save(this.#position())
     // With the last epoch done the run has ended by itself.
     return stopped || (signal?.aborted === true && this.#epoch < epochs)
@@ -195,11 +200,9 @@ export class Loop {
     const began = performance.now()
     const before = epoch * updates
     const continues = this.#from?.position.epoch === epoch && this.#step > before ? this.#from.position : null
-    if (train.ordering) train.epoch = epoch
-    else if (train instanceof ImageBatches) {
-      const { seed } = settings
-      train.setOrder(permutation(seed, epoch, train.size), { seed, epoch })
-    }
+    const at = { seed: settings.seed, epoch }
+    if (train instanceof ImageBatches) train.setOrder(permutation(settings.seed, epoch, train.size), at)
+    else train.epoch = epoch
     train.position = Math.min(train.length, (this.#step - before) * accumulate)
     if (continues) this.#meter.restore(continues.words, continues.metrics)
     else this.#meter.reset()
@@ -341,15 +344,25 @@ export class Loop {
   }
 
   async #save(position: Position): Promise<void> {
-    const { checkpoint, net, optimizers, names, settings } = this.#options
-    if (!checkpoint) return
+    const { checkpoint } = this.#options
+    if (checkpoint) await saveState(checkpoint, await this.#stateAt(position))
+  }
+
+  async #stateOfEpoch(): Promise<SavedState> {
+    if (!this.#isBetween)
+      throw new Error('fit: run.state() is asked for outside of onEpoch; it is there between two epochs alone')
+    return await this.#stateAt(this.#position())
+  }
+
+  async #stateAt(position: Position): Promise<SavedState> {
+    const { net, optimizers, names, settings } = this.#options
     for (const { paramGroups } of optimizers) checkNotSwapped('fit: checkpoint', paramGroups)
     this.#evalMode()
     const { seed, draws, positions: streams } = defaultGenerator() // before anything else may draw
     const values = await valuesOf(net, optimizers, position.step, names)
     const states = await this.#kept()
     const about = { settings, figures: this.#figures, history: [...this.#history], random: { seed, draws, streams } }
-    await saveState(checkpoint, { position, ...values, ...about, callbacks: states })
+    return { position, ...values, ...about, callbacks: states }
   }
 
   /** What every callback keeps in a checkpoint; null for one that keeps nothing. */

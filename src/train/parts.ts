@@ -8,12 +8,11 @@ import { kindOf } from '../kernels/support.ts'
 import { Module } from '../nn/index.ts'
 import { Optimizer } from '../optim/index.ts'
 import { shown, tooMany } from '../tensor/options.ts'
-import { defaultGenerator, manualSeed, type StreamName } from '../tensor/random.ts'
+import { defaultGenerator } from '../tensor/random.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { restoreModes } from './saved_state.ts'
+import { restoreModes, restoreRandom, type SavedRandom } from './saved_state.ts'
 
 const FORMAT = 'dawngrad parts 1'
-const STREAMS: readonly StreamName[] = ['init', 'shuffle', 'noise']
 
 /** What has a state: an optimizer, an average of weights, a scheduler, or an object of your own. */
 interface Stateful {
@@ -31,11 +30,7 @@ interface About {
 }
 
 interface Content {
-  readonly random: {
-    readonly seed: number
-    readonly draws: number
-    readonly streams: Readonly<Record<StreamName, number>>
-  }
+  readonly random: SavedRandom
   readonly parts: Readonly<Record<string, About>>
 }
 
@@ -54,8 +49,7 @@ export async function save(parts: Readonly<Record<string, unknown>>): Promise<Ui
   if (arguments.length > 1) throw tooMany(arguments, 'checkpoint.save(parts)')
   requireParts('checkpoint.save', parts)
   const generator = defaultGenerator()
-  const streams = Object.fromEntries(STREAMS.map((name) => [name, generator.stream(name).position]))
-  const random = { seed: generator.seed, draws: generator.draws, streams }
+  const { seed, draws, positions: streams } = generator
   const tensors = new Map<string, Tensor>()
   const host = new Map<string, HostTensor>()
   const about = Object.entries(parts).map(([name, part]): [string, About] => {
@@ -74,7 +68,7 @@ export async function save(parts: Readonly<Record<string, unknown>>): Promise<Ui
     const value = isStateful(part) ? part.stateDict() : part
     return [name, { kind: isStateful(part) ? 'state' : 'value', value: packed(value, name, tensors, []) }]
   })
-  const json = JSON.stringify({ random, parts: Object.fromEntries(about) })
+  const json = JSON.stringify({ random: { seed, draws, streams }, parts: Object.fromEntries(about) })
   const all = new Map([...(await toHost(tensors)), ...host])
   return encodeSafetensors(all, new Map(Object.entries({ format: FORMAT, parts: json })))
 }
@@ -106,6 +100,7 @@ export function restore(bytes: Uint8Array, parts: Readonly<Record<string, unknow
     try {
       load()
     } catch (error) {
+      if (error instanceof DataError) throw error
       throw new DataError(`checkpoint.restore: ${name}: ${(error as Error).message}`)
     }
   }
@@ -133,10 +128,7 @@ export function restore(bytes: Uint8Array, parts: Readonly<Record<string, unknow
   } finally {
     for (const t of made.values()) t.dispose()
   }
-  const { seed, draws, streams } = content.random
-  const generator = defaultGenerator().seed === seed ? defaultGenerator() : manualSeed(seed)
-  generator.draws = draws
-  for (const name of STREAMS) generator.stream(name).position = streams[name]
+  restoreRandom(content.random)
   const values = entries.filter(([, { kind }]) => kind === 'value')
   return Object.fromEntries(values.map(([name, { value }]) => [name, unpacked(value, new Map())]))
 }
@@ -149,8 +141,17 @@ function isStateful(part: unknown): part is Stateful {
 
 function aboutBatches(batches: Batches) {
   const { size, epochSize, batchSize, ordering, place } = batches
-  const { epoch, position } = place
-  return { epoch, position, size, epochSize, batchSize, seed: ordering?.seed ?? null, rule: ordering?.rule ?? null }
+  const { epoch, position, drawnBy } = place
+  return {
+    epoch,
+    position,
+    drawnBy,
+    size,
+    epochSize,
+    batchSize,
+    seed: ordering?.seed ?? null,
+    rule: ordering?.rule ?? null,
+  }
 }
 
 function requireParts(operation: string, parts: unknown): void {
@@ -249,7 +250,7 @@ function unpacked(value: unknown, tensors: ReadonlyMap<string, Tensor>): unknown
   }
   const found = tensors.get($tensor)
   if (found) return found
-  throw new DataError(`its tensor ${$tensor} is missing`)
+  throw new DataError(`checkpoint.restore: the file has no tensor ${$tensor}`)
 }
 
 function contentOf(metadata: ReadonlyMap<string, string>): Content {

@@ -1,7 +1,9 @@
 // biome-ignore-all lint/suspicious/noFocusedTests: fit is what is provoked
 import {
   Batches,
+  type CheckpointStore,
   checkpoint,
+  csvLogger,
   DataError,
   decodeSafetensors,
   earlyStopping,
@@ -9,9 +11,12 @@ import {
   evaluate,
   type FitCallback,
   type FitOptions,
+  type FitRun,
   fit,
   ImageBatches,
+  lrMonitor,
   metrics,
+  modelCheckpoint,
   nn,
   optim,
   type SavedState,
@@ -54,6 +59,8 @@ const stepping = (step: () => unknown) => {
 }
 
 const noStore = Object.fromEntries(['save', 'load', 'list', 'remove'].map((name) => [name, () => Promise.resolve([])]))
+
+const ownStore = noStore as unknown as CheckpointStore
 
 /** A saved state after two updates, with these entries. */
 function saved(entries: Partial<SavedState>): SavedState {
@@ -288,6 +295,84 @@ export const loop: Area = {
       run: () => metrics.recall(2, { average: loose('binary') }),
     },
     {
+      title: 'modelCheckpoint: a store that is not one',
+      error: 'TypeError',
+      text: "modelCheckpoint: store has no save; it must be a CheckpointStore, such as checkpointFolder('best')",
+      run: () => modelCheckpoint(loose({ store: 'best' })),
+    },
+    {
+      title: 'modelCheckpoint: a figure that there is not',
+      error: 'TypeError',
+      text: "modelCheckpoint: monitor must be one of testLoss, testAcc, trainLoss, trainAcc, or 'metrics.NAME' or 'testMetrics.NAME', not 'val_loss'",
+      run: () => modelCheckpoint({ store: ownStore, monitor: 'val_loss' }),
+    },
+    {
+      title: 'modelCheckpoint: a mode that there is not',
+      error: 'TypeError',
+      text: "modelCheckpoint: mode must be 'min' or 'max', not 'auto'",
+      run: () => modelCheckpoint({ store: ownStore, mode: loose('auto') }),
+    },
+    {
+      title: 'modelCheckpoint: a number of epochs that is none',
+      error: 'RangeError',
+      text: 'modelCheckpoint: saveTopK must be a whole number, 0 or more, not -1',
+      run: () => modelCheckpoint({ store: ownStore, saveTopK: -1 }),
+    },
+    {
+      title: 'modelCheckpoint: a figure of the test without a test set',
+      error: 'Error',
+      text: 'modelCheckpoint: there is no testLoss: fit was given no data.test',
+      run: () => run({ callbacks: [modelCheckpoint({ store: ownStore })] }),
+    },
+    {
+      title: 'modelCheckpoint: a metric that the run does not have',
+      error: 'Error',
+      text: "modelCheckpoint: metrics.mae can't be compared: it is not there; the run has testLoss, testAcc, trainLoss, trainAcc",
+      run: () => run({ callbacks: [modelCheckpoint({ store: ownStore, monitor: 'metrics.mae' })] }),
+    },
+    {
+      title: 'modelCheckpoint: a metric of several numbers',
+      error: 'Error',
+      text: "modelCheckpoint: metrics.m can't be compared: it is not one number; the run has testLoss, testAcc, trainLoss, trainAcc, metrics.m",
+      run: () => {
+        const callbacks = [modelCheckpoint({ store: ownStore, monitor: 'metrics.m' })]
+        return run({ callbacks, metrics: { m: metrics.confusionMatrix(2) } })
+      },
+    },
+    {
+      title: 'modelCheckpoint: the state of another one',
+      error: 'TypeError',
+      text: 'modelCheckpoint: the saved state is of trainAcc, this one monitors trainLoss; give the callbacks in their order, each with the options of the saved run',
+      run: () => {
+        const state = { values: { monitor: 'trainAcc', kept: [] } }
+        return modelCheckpoint({ store: ownStore, monitor: 'trainLoss' }).onBegin!(loose({ test: null }), state)
+      },
+    },
+    {
+      title: 'modelCheckpoint: loadBest before an epoch was kept',
+      error: 'Error',
+      text: 'modelCheckpoint: loadBest(): no epoch is kept',
+      run: () => modelCheckpoint({ store: ownStore }).loadBest(line()),
+    },
+    {
+      title: 'run.state() in another hook than onEpoch',
+      error: 'Error',
+      text: 'fit: run.state() is asked for outside of onEpoch; it is there between two epochs alone',
+      run: () => run({ callbacks: [{ onBegin: (about: FitRun) => about.state() }] }),
+    },
+    {
+      title: 'csvLogger: neither a path nor a function',
+      error: 'TypeError',
+      text: 'csvLogger: a function that is given the text is needed, or under Node the path of a file, not undefined',
+      run: () => csvLogger(loose(undefined)),
+    },
+    {
+      title: 'lrMonitor: a place that there is not',
+      error: 'TypeError',
+      text: "lrMonitor: per must be 'epoch' or 'step', not 'batch'",
+      run: () => lrMonitor({ per: loose('batch') }),
+    },
+    {
       title: 'checkpoint.save: parts without names',
       error: 'TypeError',
       text: 'checkpoint.save: the parts must be an object of parts by names, such as { net, optimizer, data, epoch }, not a Linear',
@@ -354,7 +439,7 @@ export const loop: Area = {
     {
       title: 'checkpoint.restore: a state without one of its tensors',
       error: 'DataError',
-      text: 'checkpoint.restore: average: its tensor average.averages.0 is missing',
+      text: 'checkpoint.restore: the file has no tensor average.averages.0',
       run: async () => {
         const average = new optim.EMA(line().parameters(), { decay: 0.5 })
         average.update()
