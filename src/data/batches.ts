@@ -206,6 +206,7 @@ export class Batches<F extends BatchFields = SomeFields> {
     return { epoch: this.#epoch, position: this.#position, order: this.#given, drawnBy: this.#drawnBy }
   }
 
+  /** @internal */
   set place({ epoch, position, order, drawnBy }: PlaceOfBatches) {
     this.epoch = epoch
     if (order) {

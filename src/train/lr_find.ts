@@ -35,8 +35,9 @@ export interface LrFindOptions<
   readonly optimizer: Optimizer
   /** Taken in the order that they have, from the first on, and again from there where there are fewer than steps. */
   readonly train: Batches<F>
-  /** As in `fit`: the mean loss of a batch, cross-entropy of images and labels unless given; and what the network computes of one. */
+  /** The mean loss of a batch, as in `fit`: cross-entropy of images and labels unless given. */
   readonly loss?: (output: Out, batch: BatchOf<F>) => Tensor
+  /** What the network computes of a batch, as in `fit`. */
   readonly forward?: (net: N, batch: BatchOf<F>) => Out
   /** The first rate and the last, 0 < minLr < maxLr; 1e-3 and 10. */
   readonly minLr?: number
