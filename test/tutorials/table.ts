@@ -70,7 +70,7 @@ export const programs: readonly Program[] = [
     program: 'Language model, LSTM',
     original: ['pytorch/examples', 'word_language_model/main.py, model.py, data.py'],
     lines: 333,
-    missing: 'a port',
+    port: 'word_language_model',
   },
   {
     number: 10,
