@@ -77,7 +77,7 @@ export const programs: readonly Program[] = [
     program: 'Language model, Transformer',
     original: ['pytorch/examples', 'word_language_model/main.py, model.py, data.py'],
     lines: 333,
-    missing: 'a port',
+    port: 'word_language_transformer',
   },
   {
     number: 11,

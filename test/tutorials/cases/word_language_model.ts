@@ -5,13 +5,13 @@ import { batchify, Corpus, type LanguageModel, RNNModel, train } from '../progra
 const LINES = ['the cat sat on the mat', 'a dog sat on the cat', 'the mat is on a dog', 'a cat is the dog']
 export const CORPUS = new Corpus([...LINES, ...LINES].join('\n'), LINES.toReversed().join('\n'), LINES.join('\n'))
 
-export async function lossesOf(net: LanguageModel) {
+export async function lossesOf(net: LanguageModel, options: { lr?: number } = {}) {
   const sources = {
     train: batchify(CORPUS.train, 4, 8),
     valid: batchify(CORPUS.valid, 2, 8),
     test: batchify(CORPUS.test, 2, 8),
   }
-  const { losses, validLosses, testLoss } = await train(net, sources, { epochs: 4 })
+  const { losses, validLosses, testLoss } = await train(net, sources, { epochs: 4, ...options })
   return [...losses, ...validLosses, testLoss]
 }
 
