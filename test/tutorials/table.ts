@@ -154,7 +154,7 @@ export const programs: readonly Program[] = [
     program: 'Translation',
     original: ['pytorch/examples', 'language_translation/main.py, src/'],
     lines: 328,
-    missing: 'a port',
+    port: 'translation',
   },
   { number: 22, program: 'Two moons', original: ['karpathy/micrograd', 'demo.ipynb'], lines: 57, port: 'moons' },
   {
