@@ -157,6 +157,12 @@ async function fitFrom(state: SavedState | null, options: LoopOptions): Promise<
  * run is to have, or one with the state of a callback that nothing would take.
  */
 function checkState({ position, settings, callbacks = [] }: SavedState, options: LoopOptions): void {
+  const [changed, changes] = [settings?.changes ?? 'nothing', options.settings.changes ?? 'nothing']
+  if (settings && changed !== changes) {
+    throw new RangeError(
+      `fit: from: the saved run changed its images by ${changed}, this one by ${changes}; give both the same augment and normalize`,
+    )
+  }
   for (const [name, value] of Object.entries(settings ?? {})) {
     const own = options.settings[name as keyof SavedSettings]
     if (name === 'lr' || own === value) continue
@@ -257,7 +263,8 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
   }
   const { ordering, batchSize } = train
   const order = ordering ? { seed: ordering.seed, order: ordering.rule } : { seed }
-  const settings = { images: train.epochSize, batchSize, accumulate: accumulate ?? 1, ...order, lr }
+  const changes = train.changedBy === '' ? {} : { changes: train.changedBy }
+  const settings = { images: train.epochSize, batchSize, accumulate: accumulate ?? 1, ...order, lr, ...changes }
   return { ...update, test, testTask, names, epochs, settings, capture, rates, callbacks, checkpoint, from, signal }
 }
 

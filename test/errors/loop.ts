@@ -823,6 +823,15 @@ Take larger batches, or net.eval() to use the running ones.`,
       run: () => run({ from: saved({ settings: { images: 1, batchSize: 1, accumulate: 1, seed: 7, lr: 0.1 } }) }),
     },
     {
+      title: 'fit: a saved state of images that were augmented otherwise',
+      error: 'RangeError',
+      text: 'fit: from: the saved run changed its images by {"augment":{"flip":true}}, this one by nothing; give both the same augment and normalize',
+      run: () => {
+        const changes = '{"augment":{"flip":true}}'
+        return run({ from: saved({ settings: { images: 1, batchSize: 1, accumulate: 1, seed: 0, lr: 0.1, changes } }) })
+      },
+    },
+    {
       title: 'fit: a saved state at a step that is not in its epoch',
       error: 'RangeError',
       text: "fit: from: a run of 1 steps an epoch can't be at epoch 0, step 2",
