@@ -202,7 +202,7 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
   const { seed = 0, capture = true, schedulePer = 'epoch', lrTiming = 'before-epoch' } = options
   const [train, test] = data instanceof Batches ? [data, null] : [data?.train, data?.test]
   if (!(train instanceof Batches) || !(test === null || test instanceof Batches)) {
-    throw new TypeError('fit: data must be ImageBatches, or { train, test } of two')
+    throw new TypeError('fit: data must be Batches or ImageBatches, or { train, test } of two')
   }
   if (test !== null) requireOptions('fit: data', data, ['train', 'test'])
   const isNamed = typeof optimizer === 'object' && optimizer !== null && !(optimizer instanceof Optimizer)
@@ -210,7 +210,7 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
   const optimizers = names ? Object.values(optimizer as Readonly<Record<string, Optimizer>>) : [optimizer as Optimizer]
   for (const one of optimizers) checkOptimizer('fit', net, one)
   checkApart(optimizers)
-  if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has its own order')
+  if (train === test) throw new TypeError('fit: train and test must be two sets of batches: each has its own order')
   const task = taskOf('fit', given, options as TaskOptions, train)
   checkStep(options, optimizers, test)
   const testTask = test ? taskOf('fit: test', given, { ...(options as TaskOptions), step: undefined }, test) : task
