@@ -62,8 +62,8 @@ export const programs: readonly Program[] = [
     number: 8,
     program: 'Vision transformer',
     original: ['pytorch/examples', 'vision_transformer/main.py'],
-    lines: null,
-    missing: 'a port',
+    lines: 208,
+    port: 'vit',
   },
   {
     number: 9,
