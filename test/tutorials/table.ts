@@ -70,14 +70,14 @@ export const programs: readonly Program[] = [
     program: 'Language model, LSTM',
     original: ['pytorch/examples', 'word_language_model/main.py, model.py, data.py'],
     lines: 333,
-    missing: 'a port',
+    port: 'word_language_model',
   },
   {
     number: 10,
     program: 'Language model, Transformer',
     original: ['pytorch/examples', 'word_language_model/main.py, model.py, data.py'],
     lines: 333,
-    missing: 'a port',
+    port: 'word_language_transformer',
   },
   {
     number: 11,
@@ -154,7 +154,7 @@ export const programs: readonly Program[] = [
     program: 'Translation',
     original: ['pytorch/examples', 'language_translation/main.py, src/'],
     lines: 328,
-    missing: 'a port',
+    port: 'translation',
   },
   { number: 22, program: 'Two moons', original: ['karpathy/micrograd', 'demo.ipynb'], lines: 57, port: 'moons' },
   {
