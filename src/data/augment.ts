@@ -55,6 +55,14 @@ export interface ImageChanges {
 /** Channels, height and width. */
 type Sizes = readonly [channels: number, height: number, width: number]
 
+/** These options in one text, whatever order they were written in; '' where there are none. */
+export function textOf({ augment, normalize }: ImageChanges): string {
+  const sorted = (value: object | undefined) =>
+    value && Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+  const text = JSON.stringify({ augment: sorted(augment), normalize: sorted(normalize) })
+  return text === '{}' ? '' : text
+}
+
 /** Where a data set stands: what is drawn for an image is a function of these two and of its number. */
 export interface Epoch {
   readonly seed: number

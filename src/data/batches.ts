@@ -10,7 +10,7 @@ import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.
 import { checkInteger, permutation } from '../tensor/random.ts'
 import { sameShape, sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { changesOf, type Epoch, type FieldChanges, type ImageChanges } from './augment.ts'
+import { changesOf, type Epoch, type FieldChanges, type ImageChanges, textOf } from './augment.ts'
 import { checkDataset } from './check_dataset.ts'
 import { type BatchField, type BatchFields, type CheckedField, checkFields } from './check_fields.ts'
 import type { ImageDataset } from './fashion_mnist.ts'
@@ -104,6 +104,8 @@ export class Batches<F extends BatchFields = SomeFields> {
   readonly length: number
   /** Rows that an epoch takes: `size`, unless a sampler takes another number or `dropLast` leaves some out. */
   readonly epochSize: number
+  /** Their `augment` and `normalize` as JSON, for runs that continue; '' without either. @internal */
+  readonly changedBy: string
   readonly #fields: ReadonlyMap<string, Field>
   readonly #order: Tensor
   readonly #orderOf: (epoch: number) => ArrayLike<number>
@@ -154,6 +156,7 @@ export class Batches<F extends BatchFields = SomeFields> {
       return shuffle ? permutation(seed, epoch, size) : Uint32Array.from({ length: size }, (_, i) => i)
     }
     const order = this.#checkOrder(this.#orderOf(0), count)
+    this.changedBy = textOf(options)
     this.#drawnBy = seed
     this.#changes = changesOf(name, checked, options, gpu, () => ({ seed: this.#drawnBy, epoch: this.#epoch }))
     this.#fields = new Map([...checked].map(([key, field]) => [key, this.#upload(key, field, gpu)]))

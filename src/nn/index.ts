@@ -73,7 +73,7 @@ export {
   type RNNCellOptions,
   type RNNOptions,
 } from './recurrent.ts'
-export { ResNet, type ResNetOptions, resnet } from './resnet.ts'
+export { type ResNet, type ResNetOptions, resnet } from './resnet.ts'
 export { Sequential, type SequentialOptions } from './sequential.ts'
 export { buffer } from './state.ts'
 export {

@@ -267,6 +267,7 @@ const STATE: Entries = {
     seed: isCount,
     lr: isSeconds,
     order: isOrder,
+    changes: isOrder,
   }),
   figures: optional({
     trainLoss: isFigure,

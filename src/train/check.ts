@@ -14,7 +14,7 @@ export function checkNet(operation: string, net: unknown): asserts net is Module
 /** Throws TypeError for anything but batches, such as fit's pair of them. */
 export function checkBatches(operation: string, name: string, batches: unknown): asserts batches is Batches {
   if (batches instanceof Batches) return
-  throw new TypeError(`${operation}: ${name} must be one ImageBatches, such as new ImageBatches(set)`)
+  throw new TypeError(`${operation}: ${name} must be Batches or ImageBatches, such as new ImageBatches(set)`)
 }
 
 /** Throws TypeError for anything except an optimizer of parameters of the network, all or some. */

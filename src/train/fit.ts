@@ -157,6 +157,12 @@ async function fitFrom(state: SavedState | null, options: LoopOptions): Promise<
  * run is to have, or one with the state of a callback that nothing would take.
  */
 function checkState({ position, settings, callbacks = [] }: SavedState, options: LoopOptions): void {
+  const [changed, changes] = [settings?.changes ?? 'nothing', options.settings.changes ?? 'nothing']
+  if (settings && changed !== changes) {
+    throw new RangeError(
+      `fit: from: the saved run changed its images by ${changed}, this one by ${changes}; give both the same augment and normalize`,
+    )
+  }
   for (const [name, value] of Object.entries(settings ?? {})) {
     const own = options.settings[name as keyof SavedSettings]
     if (name === 'lr' || own === value) continue
@@ -196,7 +202,7 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
   const { seed = 0, capture = true, schedulePer = 'epoch', lrTiming = 'before-epoch' } = options
   const [train, test] = data instanceof Batches ? [data, null] : [data?.train, data?.test]
   if (!(train instanceof Batches) || !(test === null || test instanceof Batches)) {
-    throw new TypeError('fit: data must be ImageBatches, or { train, test } of two')
+    throw new TypeError('fit: data must be Batches or ImageBatches, or { train, test } of two')
   }
   if (test !== null) requireOptions('fit: data', data, ['train', 'test'])
   const isNamed = typeof optimizer === 'object' && optimizer !== null && !(optimizer instanceof Optimizer)
@@ -204,7 +210,7 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
   const optimizers = names ? Object.values(optimizer as Readonly<Record<string, Optimizer>>) : [optimizer as Optimizer]
   for (const one of optimizers) checkOptimizer('fit', net, one)
   checkApart(optimizers)
-  if (train === test) throw new TypeError('fit: train and test must be two ImageBatches: each has its own order')
+  if (train === test) throw new TypeError('fit: train and test must be two sets of batches: each has its own order')
   const task = taskOf('fit', given, options as TaskOptions, train)
   checkStep(options, optimizers, test)
   const testTask = test ? taskOf('fit: test', given, { ...(options as TaskOptions), step: undefined }, test) : task
@@ -257,7 +263,8 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
   }
   const { ordering, batchSize } = train
   const order = ordering ? { seed: ordering.seed, order: ordering.rule } : { seed }
-  const settings = { images: train.epochSize, batchSize, accumulate: accumulate ?? 1, ...order, lr }
+  const changes = train.changedBy === '' ? {} : { changes: train.changedBy }
+  const settings = { images: train.epochSize, batchSize, accumulate: accumulate ?? 1, ...order, lr, ...changes }
   return { ...update, test, testTask, names, epochs, settings, capture, rates, callbacks, checkpoint, from, signal }
 }
 

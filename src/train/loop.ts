@@ -380,7 +380,7 @@ export class Loop {
 /** The error for a callback that has used up or set back the batches of the run. */
 function moved({ position }: Batches, expected: number): Error {
   return new Error(
-    `fit: a callback has moved the training batches to position ${position}, from ${expected}; look at them by batch(i), or make a ` +
-      'second ImageBatches of the same data set',
+    `fit: a callback has moved the training batches to position ${position}, from ${expected}; look at them by batch(i), or make ` +
+      'second batches of the same data',
   )
 }

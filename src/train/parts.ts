@@ -29,6 +29,8 @@ interface About {
   readonly value?: unknown
 }
 
+const KINDS: ReadonlySet<unknown> = new Set(['network', 'batches', 'state', 'value'])
+
 interface Content {
   readonly random: SavedRandom
   readonly parts: Readonly<Record<string, About>>
@@ -140,7 +142,7 @@ function isStateful(part: unknown): part is Stateful {
 }
 
 function aboutBatches(batches: Batches) {
-  const { size, epochSize, batchSize, ordering, place } = batches
+  const { size, epochSize, batchSize, ordering, changedBy, place } = batches
   const { epoch, position, drawnBy } = place
   return {
     epoch,
@@ -151,6 +153,7 @@ function aboutBatches(batches: Batches) {
     batchSize,
     seed: ordering?.seed ?? null,
     rule: ordering?.rule ?? null,
+    changes: changedBy === '' ? null : changedBy,
   }
 }
 
@@ -191,11 +194,11 @@ function checkKinds({ parts: saved }: Content, parts: Readonly<Record<string, un
     }
     if (!(part instanceof Batches)) continue
     const own = aboutBatches(part)
-    for (const key of ['size', 'epochSize', 'batchSize', 'seed', 'rule'] as const) {
-      if (own[key] === batches?.[key]) continue
-      const what = { size: 'size', epochSize: 'epochSize', batchSize: 'batchSize', seed: 'seed', rule: 'order' }[key]
+    for (const key of ['size', 'epochSize', 'batchSize', 'seed', 'rule', 'changes'] as const) {
+      if (own[key] === (batches?.[key] ?? null)) continue
+      const what = { rule: 'order', changes: 'augment and normalize' }[key as string] ?? key
       throw new DataError(
-        `checkpoint.restore: the ${what} of ${name} was ${String(batches?.[key])}, and is ${String(own[key])}; make batches like the saved ones`,
+        `checkpoint.restore: the ${what} of ${name} was ${String(batches?.[key] ?? 'none')}, and is ${String(own[key] ?? 'none')}; make batches like the saved ones`,
       )
     }
   }
@@ -256,7 +259,12 @@ function unpacked(value: unknown, tensors: ReadonlyMap<string, Tensor>): unknown
 function contentOf(metadata: ReadonlyMap<string, string>): Content {
   if (metadata.get('format') === FORMAT) {
     try {
-      return JSON.parse(metadata.get('parts') ?? '') as Content
+      const content = JSON.parse(metadata.get('parts') ?? '') as Partial<Content> | null
+      const { seed, draws } = content?.random ?? {}
+      const parts = Object.values(content?.parts ?? { none: null })
+      if (Number.isSafeInteger(seed) && Number.isSafeInteger(draws) && parts.every((about) => KINDS.has(about?.kind))) {
+        return content as Content
+      }
     } catch {
       // as any other file
     }

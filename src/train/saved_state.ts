@@ -30,6 +30,8 @@ export interface Position {
 
 /** The settings that decide which images, and at which rate, an update sees. */
 export interface SavedSettings {
+  /** `augment` and `normalize` of the batches as JSON; absent without either. */
+  readonly changes?: string
   readonly images: number
   readonly batchSize: number
   readonly accumulate: number

@@ -22,7 +22,7 @@ export function checkFree(operation: string, run: Run): void {
   for (const [other, its] of underWay) {
     if (other.train === run.train) {
       throw new Error(
-        `${operation}: another ${its} is training on these batches; wait for it, or make a second ImageBatches of the same data set`,
+        `${operation}: another ${its} is training on these batches; wait for it, or make second batches of the same data`,
       )
     }
     const place = run.callbacks?.findIndex((own) => own.stateDict && other.callbacks?.includes(own)) ?? -1

@@ -457,21 +457,21 @@ export const loop: Area = {
     {
       title: 'evaluate: data of another kind',
       error: 'TypeError',
-      text: 'evaluate: data must be one ImageBatches, such as new ImageBatches(set)',
+      text: 'evaluate: data must be Batches or ImageBatches, such as new ImageBatches(set)',
       cure: "Of fit's { train, test } give one: evaluate(net, data.test).",
       run: () => evaluate(network(), loose({ train: batches(), test: batches() })),
     },
     {
       title: 'fit: data of another kind',
       error: 'TypeError',
-      text: 'fit: data must be ImageBatches, or { train, test } of two',
+      text: 'fit: data must be Batches or ImageBatches, or { train, test } of two',
       run: () => run({}, { train: batches() }),
     },
     {
       title: 'fit: one set for both',
       error: 'TypeError',
-      text: 'fit: train and test must be two ImageBatches: each has its own order',
-      cure: 'Make a second ImageBatches of the same data set.',
+      text: 'fit: train and test must be two sets of batches: each has its own order',
+      cure: 'Make second batches of the same data.',
       run: () => {
         const same = batches()
         return run({}, { train: same, test: same })
@@ -514,7 +514,7 @@ export const loop: Area = {
     {
       title: 'fit: batches that another fit is training on',
       error: 'Error',
-      text: 'fit: another fit is training on these batches; wait for it, or make a second ImageBatches of the same data set',
+      text: 'fit: another fit is training on these batches; wait for it, or make second batches of the same data',
       run: async () => {
         const same = batches()
         const first = run({}, same)
@@ -611,7 +611,7 @@ Take larger batches, or net.eval() to use the running ones.`,
     {
       title: 'fit: a callback that takes batches of the run',
       error: 'Error',
-      text: 'fit: a callback has moved the training batches to position 0, from 1; look at them by batch(i), or make a second ImageBatches of the same data set',
+      text: 'fit: a callback has moved the training batches to position 0, from 1; look at them by batch(i), or make second batches of the same data',
       run: () => {
         const set = { count: 2, channels: 1, height: 28, width: 28, classes: [] } as const
         const data = new ImageBatches(
@@ -821,6 +821,15 @@ Take larger batches, or net.eval() to use the running ones.`,
       error: 'RangeError',
       text: 'fit: from: the saved run had seed 7, this one has 0; give both the same',
       run: () => run({ from: saved({ settings: { images: 1, batchSize: 1, accumulate: 1, seed: 7, lr: 0.1 } }) }),
+    },
+    {
+      title: 'fit: a saved state of images that were augmented otherwise',
+      error: 'RangeError',
+      text: 'fit: from: the saved run changed its images by {"augment":{"flip":true}}, this one by nothing; give both the same augment and normalize',
+      run: () => {
+        const changes = '{"augment":{"flip":true}}'
+        return run({ from: saved({ settings: { images: 1, batchSize: 1, accumulate: 1, seed: 0, lr: 0.1, changes } }) })
+      },
     },
     {
       title: 'fit: a saved state at a step that is not in its epoch',

@@ -392,7 +392,7 @@ describe('updateBatchNorm', () => {
     )
     const net = new nn.Linear(1, 1)
     expect(messageOf(() => updateBatchNorm(net, [] as never))).toBe(
-      'updateBatchNorm: data must be one ImageBatches, such as new ImageBatches(set)',
+      'updateBatchNorm: data must be Batches or ImageBatches, such as new ImageBatches(set)',
     )
     net.dispose()
   })

@@ -123,7 +123,7 @@ const FAMILIES: readonly (readonly [title: string, names: string])[] = [
 
 /** Functions that the package exports besides: they make tensors, train, or say how. */
 export const NOT_OPERATIONS =
-  'apply bytesOf capture decodeImage decodeSafetensors detectAnomaly earlyStopping empty encodeNpy encodeSafetensors evaluate fit gradcheck isAnomalyEnabled lrFind manualSeed noGrad open parseCsv parseNpy parseNpz permutation readCsv readIdx readNpy readNpz readParquet scope setDetectAnomaly standardize take tensor updateBatchNorm warmUp weightedSampler'.split(
+  'apply bytesOf capture csvLogger decodeImage decodeSafetensors detectAnomaly earlyStopping empty encodeNpy encodeSafetensors evaluate fit gradcheck isAnomalyEnabled lrFind lrMonitor manualSeed modelCheckpoint noGrad open parseCsv parseNpy parseNpz permutation readCsv readIdx readNpy readNpz readParquet scope setDetectAnomaly standardize take tensor updateBatchNorm warmUp weightedSampler'.split(
     ' ',
   )
 

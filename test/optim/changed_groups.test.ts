@@ -1,6 +1,18 @@
 // What becomes of plans and steps when an optimizer's groups change, or the optimizer is disposed.
 import { beforeAll, describe, expect, it } from 'vitest'
-import { capture, crossEntropy, linear, optim } from '../../src/node/index.ts'
+import type { Tensor } from '../../src/node/index.ts'
+import {
+  capture,
+  crossEntropy,
+  fit,
+  ImageBatches,
+  linear,
+  lrFind,
+  manualSeed,
+  nn,
+  optim,
+} from '../../src/node/index.ts'
+import { bitsOf } from '../support/check.ts'
 import { fill } from '../support/fill.ts'
 import { messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
 
@@ -160,4 +172,54 @@ it('a state made of the own tensors in another order is taken over as it was', a
   expect([await values(exchanged[1]!), await values(exchanged[2]!)]).toEqual(
     [[10], [30]].map((m) => Float32Array.from(m)),
   )
+})
+
+describe('a group that is pushed before training', () => {
+  const batches = () => {
+    const images = Uint8Array.from({ length: 10 * 16 }, (_, i) => (i * 37) % 256)
+    const labels = Uint8Array.from({ length: 10 }, (_, i) => i % 3)
+    return new ImageBatches(
+      { images, labels, count: 10, channels: 1, height: 4, width: 4, classes: [] },
+      { batchSize: 4 },
+    )
+  }
+  /** The last layer's group is that of the optimizer, the first one's is pushed. */
+  const made = (make: (params: Tensor[]) => optim.Optimizer) => {
+    manualSeed(1)
+    const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(16, 8), new nn.ReLU(), new nn.Linear(8, 3))
+    const all = net.parameters()
+    const optimizer = make(all.slice(2))
+    optimizer.paramGroups.push({ ...optimizer.paramGroups[0]!, lr: 0.01, params: all.slice(0, 2) })
+    return { net, optimizer, data: batches() }
+  }
+  const state = (net: nn.Module) => Promise.all(net.parameters().map((p) => bitsOf(p)))
+  const KINDS: [string, (params: Tensor[]) => optim.Optimizer][] = [
+    ['SGD with momentum', (params) => new optim.SGD(params, { lr: 0.1, momentum: 0.9 })],
+    ['AdamW', (params) => new optim.AdamW(params, { lr: 0.1 })],
+    ['RMSprop', (params) => new optim.RMSprop(params, { lr: 0.1 })],
+  ]
+
+  it.each(KINDS)('is trained by fit, captured as not captured: %s', async (_, make) => {
+    const [eager, captured] = [made(make), made(make)]
+    const before = await state(eager.net)
+    // biome-ignore-start lint/suspicious/noFocusedTests: this is the library's fit
+    await fit(eager.net, { data: eager.data, optimizer: eager.optimizer, epochs: 2, capture: false })
+    await fit(captured.net, { data: captured.data, optimizer: captured.optimizer, epochs: 2 })
+    // biome-ignore-end lint/suspicious/noFocusedTests: this is the library's fit
+    const after = await state(captured.net)
+    expect(after).toEqual(await state(eager.net))
+    for (const [i, bits] of after.entries()) expect(bits).not.toEqual(before[i])
+  })
+
+  it.each(KINDS)('is in a range test as in the groups from the start: %s', async (_, make) => {
+    const pushed = made(make)
+    const before = await state(pushed.net)
+    const { net, optimizer: own, data } = pushed
+    const found = await lrFind({ net, optimizer: own, train: data, steps: 4, minLr: 0.01, maxLr: 0.1 })
+    expect(await state(pushed.net)).toEqual(before)
+    const whole = made(make)
+    const optimizer = make(whole.net.parameters())
+    const wanted = await lrFind({ net: whole.net, optimizer, train: whole.data, steps: 4, minLr: 0.01, maxLr: 0.1 })
+    expect(found.points).toEqual(wanted.points)
+  })
 })

@@ -314,8 +314,8 @@ describe('a change after which training would silently be another one is refused
     [
       'a batch is taken',
       ({ train }) => train.next(),
-      'Error: fit: a callback has moved the training batches to position 3, from 2; look at them by batch(i), or make a second ' +
-        'ImageBatches of the same data set',
+      'Error: fit: a callback has moved the training batches to position 3, from 2; look at them by batch(i), or make second ' +
+        'batches of the same data',
     ],
     [
       'a rate is negative',

@@ -257,7 +257,7 @@ describe('evaluate', () => {
     for (const other of [{ ...data }, dataset(2, 1), undefined]) {
       const before = Object.keys(other ?? {})
       expect(await refused(net, other)).toBe(
-        'TypeError: evaluate: data must be one ImageBatches, such as new ImageBatches(set)',
+        'TypeError: evaluate: data must be Batches or ImageBatches, such as new ImageBatches(set)',
       )
       expect(Object.keys(other ?? {})).toEqual(before)
     }

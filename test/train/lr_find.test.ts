@@ -233,7 +233,7 @@ describe('lrFind', () => {
     )
     for (const wrong of [set, { train, test: train }, undefined]) {
       expect(await refused({ ...right, train: wrong })).toBe(
-        'TypeError: lrFind: train must be one ImageBatches, such as new ImageBatches(set)',
+        'TypeError: lrFind: train must be Batches or ImageBatches, such as new ImageBatches(set)',
       )
     }
     for (const name of ['minLr', 'maxLr', 'steps', 'smoothing']) {

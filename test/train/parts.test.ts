@@ -4,6 +4,7 @@ import {
   Batches,
   checkpoint,
   crossEntropy,
+  encodeSafetensors,
   manualSeed,
   nn,
   optim,
@@ -102,6 +103,20 @@ describe('checkpoint.save and restore', () => {
       'checkpoint.restore: the batchSize of data was 2, and is 3; make batches like the saved ones',
     )
     expect([...(await net.weight.data())]).toEqual([7])
+    const images = { data: new Float32Array(3), shape: [3, 1, 1, 1] }
+    const batchesOf = (flip: boolean) =>
+      new Batches({ x: images }, { batchSize: 2, ...(flip && { augment: { flip } }) })
+    const ofFlipped = await checkpoint.save({ net, data: batchesOf(true) })
+    const unchanged = batchesOf(false)
+    expect(messageOf(() => checkpoint.restore(ofFlipped, { net, data: unchanged }))).toBe(
+      'checkpoint.restore: the augment and normalize of data was {"augment":{"flip":true}}, and is none; make batches like the saved ones',
+    )
+    for (const parts of ['5', 'null', '{}', '{"random":{"seed":0,"draws":0},"parts":{"net":null}}']) {
+      const file = encodeSafetensors(new Map(), new Map(Object.entries({ format: 'dawngrad parts 1', parts })))
+      expect(messageOf(() => checkpoint.restore(file, { net }))).toBe(
+        'checkpoint.restore: the bytes are not a file that checkpoint.save has made',
+      )
+    }
     expect(checkpoint.restore(bytes, { net, data })).toEqual({ n: 1 })
     expect([net.training, await bitsOf(net.weight)]).toEqual([false, before])
   })

@@ -71,7 +71,7 @@ describe('while a fit is under way another is refused that has', () => {
         return lrFind({ net, optimizer, train: one })
       },
       new Error(
-        'lrFind: another fit is training on these batches; wait for it, or make a second ImageBatches of the same data set',
+        'lrFind: another fit is training on these batches; wait for it, or make second batches of the same data',
       ),
     ],
   ])('%s', async (_, second, wrong) => {

@@ -199,3 +199,29 @@ it('refuses more than eight dimensions, and a condition that is not bytes', () =
     'where: the condition must be a tensor, not a boolean',
   )
 })
+
+it.each<[shape: number[], of: (v: number[]) => number[]]>([
+  [[1, 1], (v) => [v.reduce((a, b) => a + b)]],
+  [[2, 1], (v) => [v[0]! + v[1]! + v[2]!, v[3]! + v[4]! + v[5]!]],
+  [[1, 3], (v) => [v[0]! + v[3]!, v[1]! + v[4]!, v[2]! + v[5]!]],
+  [[1], (v) => [v.reduce((a, b) => a + b)]],
+])('a bias of shape %j beside [2, 3] is added to every element, and its gradient is the sum', async (shape, of) => {
+  const size = shape.reduce((a, b) => a * b)
+  const bias = parameter(
+    Array.from({ length: size }, (_, i) => 10 * (i + 1)),
+    shape,
+  )
+  const x = parameter([1, 2, 3, 4, 5, 6], [2, 3])
+  const dy = [1, 2, 4, 8, 16, 32]
+  const out = library.add(x, bias)
+  out.backward(tensor([dy.slice(0, 3), dy.slice(3)]))
+  const row = (i: number) => (shape.length < 2 || shape[0] === 1 ? 0 : i)
+  const column = (j: number) => (shape.at(-1) === 1 ? 0 : j)
+  const added = [0, 1, 2, 3, 4, 5].map((n) => {
+    const [i, j] = [Math.floor(n / 3), n % 3]
+    return n + 1 + 10 * (row(i) * (shape.at(-1) ?? 1) + column(j) + 1)
+  })
+  expect([...(await values(out))]).toEqual(added)
+  expect([...(await values(bias.grad))]).toEqual(of(dy))
+  expect([...(await values(x.grad))]).toEqual(dy)
+})
