@@ -11,7 +11,8 @@ from .word_language_model import WORDS, train
 
 def positions(length, dim):
     """Sines and cosines [length, 1, dim]."""
-    angles = torch.arange(length).double()[:, None] * torch.exp(torch.arange(0, dim, 2).double() * (-math.log(10000) / dim))
+    rates = torch.exp(torch.arange(0, dim, 2).double() * (-math.log(10000) / dim))
+    angles = torch.arange(length).double()[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], 2).reshape(length, 1, dim)
 
 
