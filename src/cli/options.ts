@@ -5,6 +5,7 @@ import { InvalidArgumentError } from 'commander'
 import { temporaryOf } from '../node/files.ts'
 import type { Schedule } from '../sched/index.ts'
 import * as sched from '../sched/index.ts'
+import { checkRates } from '../train/index.ts'
 
 /** An invalid option or combination of options: reported in one line, with exit code 2. */
 export class UsageError extends Error {
@@ -134,15 +135,9 @@ export function checkOwnRate(
   }
 }
 
-/** More t than a run in sight has; a later one is refused when the run gets there. */
-const MOST_CHECKED = 100_000
-
 /** Throws UsageError for a schedule that gives something other than a rate, or a momentum, at one of the first `count` t. */
 export function checkSchedule({ schedule }: Rates, count: number): void {
-  for (let t = 0; t < Math.min(count, MOST_CHECKED); t++) {
-    schedule(t)
-    schedule.momentum?.(t)
-  }
+  checkRates({ schedule, per: 'epoch', timing: 'before-epoch', lr: 0 }, count, 1)
 }
 
 /** Parses a schedule; `lr` is the base rate of one that names none. Throws UsageError that shows the mistake. */

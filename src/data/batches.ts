@@ -212,10 +212,7 @@ export class Batches<F extends BatchFields = SomeFields> {
   /** @internal */
   set place({ epoch, position, order, drawnBy }: PlaceOfBatches) {
     this.epoch = epoch
-    if (order) {
-      this.#write(this.#checkOrder(order, this.#order.size))
-      this.#given = Uint32Array.from(order)
-    }
+    if (order) this.#take(order)
     this.#drawnBy = drawnBy
     this.position = position
   }
@@ -226,6 +223,15 @@ export class Batches<F extends BatchFields = SomeFields> {
    * the number of a row, TypeError for what is not a list.
    */
   setOrder(order: ArrayLike<number>): void {
+    this.#take(order)
+  }
+
+  /** Begins an epoch of `fit`, whose seed counts where the batches have none of their own. @internal */
+  beginEpoch(epoch: number, _seed: number): void {
+    this.epoch = epoch
+  }
+
+  #take(order: ArrayLike<number>): void {
     this.#write(this.#checkOrder(order, this.#order.size))
     this.#given = Uint32Array.from(order)
   }
@@ -541,6 +547,11 @@ export class ImageBatches extends Batches<Readonly<Record<'images' | 'labels', B
     }
     super.setOrder(order)
     if (at !== undefined) this.drawBy({ epoch: at.epoch, seed: at.seed ?? 0 })
+  }
+
+  /** @internal */
+  override beginEpoch(epoch: number, seed: number): void {
+    this.setOrder(permutation(seed, epoch, this.size), { epoch, seed })
   }
 
   /** Batch i of the epoch, 0 ≤ i < length: images as float32 in [0, 1], labels as int32. */

@@ -100,13 +100,14 @@ function valuesOf(object: object): unknown[] {
  * leads to a tensor, a module or back to itself, such as an optimizer, is not a setting: it counts as the object that it is.
  */
 function settingsOf(value: object, around: readonly object[]): unknown[] | null {
+  if (value instanceof Tensor) return null // and not all of its device
   if (value instanceof Date) return [value.getTime()]
   if (ArrayBuffer.isView(value)) return [checksum(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))]
   const within = [...around, value]
   const isValue = (one: unknown): boolean => {
     if (typeof one !== 'object' || one === null) return true
-    if (one instanceof Tensor || within.includes(one)) return false
-    return settingsOf(one, within) !== null
+    if (one instanceof Date || ArrayBuffer.isView(one)) return true // summed up where it is reached
+    return !within.includes(one) && settingsOf(one, within) !== null
   }
   const values = [...(elementsOf(value) ?? [valuesOf(value)])].flat()
   return values.every(isValue) ? values : null

@@ -28,8 +28,7 @@ export function checkOptimizer(
       `${operation}: optimizer must be an optimizer, such as optim.SGD(net.parameters(), { lr: 0.1 })`,
     )
   const own = new Set(net.parameters())
-  const { paramGroups }: Optimizer = optimizer
-  const given = paramGroups.flatMap(({ params }) => params)
+  const given = parametersOf([optimizer])
   const others = given.filter((p) => !own.has(p))
   if (others.length === given.length) {
     throw new TypeError(
@@ -43,6 +42,11 @@ export function checkOptimizer(
   )
 }
 
+/** The parameters of all groups of these optimizers, in order. */
+export function parametersOf(optimizers: readonly Optimizer[]): Tensor[] {
+  return optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params))
+}
+
 /** Throws TypeError for a parameter that the network has and had not `before`, and that the optimizer does not have. */
 export function checkAdded(
   operation: string,
@@ -50,7 +54,7 @@ export function checkAdded(
   optimizers: readonly Optimizer[],
   before: ReadonlySet<Tensor>,
 ): void {
-  const given = new Set(optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params)))
+  const given = new Set(parametersOf(optimizers))
   const [found] = [...net.namedParameters()].filter(([, p]) => p.requiresGrad && !before.has(p) && !given.has(p))
   if (!found) return
   throw new TypeError(

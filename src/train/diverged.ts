@@ -2,6 +2,7 @@
 import { meaningOf } from '../kernels/finite.ts'
 import type { Module } from '../nn/index.ts'
 import type { Optimizer } from '../optim/index.ts'
+import { parametersOf } from './check.ts'
 import type { Totals } from './meter.ts'
 
 /** Where in a run numbers ceased to be finite. */
@@ -75,7 +76,7 @@ export function divergedInEvaluation(
 }
 
 function nameOf(code: number, net: Module<unknown>, optimizers: readonly Optimizer[]): string {
-  const parameters = optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap((group) => group.params))
+  const parameters = parametersOf(optimizers)
   const { kind, index } = meaningOf(code, parameters.length)
   if (kind === 'loss' || kind === 'logits') return kind
   const parameter = parameters[index]!

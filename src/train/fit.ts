@@ -6,7 +6,7 @@ import { Optimizer } from '../optim/index.ts'
 import type { Schedule } from '../sched/index.ts'
 import { requireFlags, requireOptions, shown, tooMany } from '../tensor/options.ts'
 import { checkCallbacks, type FitCallback, type FitResult } from './callbacks.ts'
-import { checkMomentum, checkOptimizer } from './check.ts'
+import { checkMomentum, checkOptimizer, parametersOf } from './check.ts'
 import { type CheckpointOptions, checkCheckpoint, lastState, refuseOthers } from './checkpoint_store.ts'
 import { Loop, type LoopOptions } from './loop.ts'
 import { checkRates } from './rates.ts'
@@ -271,7 +271,7 @@ function check(given: Network, options: FitOptions): LoopOptions & Pick<FitOptio
 /** Throws TypeError where two optimizers have one parameter: each would count it as its own. */
 function checkApart(optimizers: readonly Optimizer[]): void {
   const seen = new Set<unknown>()
-  for (const p of optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params))) {
+  for (const p of parametersOf(optimizers)) {
     if (seen.has(p)) throw new TypeError(`fit: two optimizers have ${p.label}; give each parameter to one`)
     seen.add(p)
   }

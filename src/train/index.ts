@@ -8,7 +8,7 @@ export { type FitOptions, fit } from './fit.ts'
 export { parameterHash } from './hash.ts'
 export { curvePoints, type HistoryRecord, parseHistory, summaryLine } from './history.ts'
 export { METER_WORDS, Meter, meterWords, type Totals } from './meter.ts'
-export { momentumAt, type RateOptions, rateAt } from './rates.ts'
+export { checkRates, momentumAt, type RateOptions, rateAt } from './rates.ts'
 export {
   type CallbackState,
   type Figures,

@@ -1,9 +1,9 @@
 // The loop of `fit`: submits, records, evaluations, checkpoints, and where it continues.
-import { type Batches, ImageBatches } from '../data/batches.ts'
+import type { Batches } from '../data/batches.ts'
 import { BatchNorm } from '../nn/batch_norm.ts'
 import { type Module, setMode } from '../nn/module.ts'
 import { checkNotSwapped } from '../optim/average.ts'
-import { defaultGenerator, permutation } from '../tensor/random.ts'
+import { defaultGenerator } from '../tensor/random.ts'
 import type { FitCallback, FitEpoch, FitProgress, FitResult, FitRun } from './callbacks.ts'
 import { type CheckpointOptions, saveState } from './checkpoint_store.ts'
 import { batchOf, divergedInTraining } from './diverged.ts'
@@ -200,9 +200,7 @@ export class Loop {
     const began = performance.now()
     const before = epoch * updates
     const continues = this.#from?.position.epoch === epoch && this.#step > before ? this.#from.position : null
-    const at = { seed: settings.seed, epoch }
-    if (train instanceof ImageBatches) train.setOrder(permutation(settings.seed, epoch, train.size), at)
-    else train.epoch = epoch
+    train.beginEpoch(epoch, settings.seed)
     train.position = Math.min(train.length, (this.#step - before) * accumulate)
     if (continues) this.#meter.restore(continues.words, continues.metrics)
     else this.#meter.reset()

@@ -10,7 +10,7 @@ import { Optimizer } from '../optim/index.ts'
 import { shown, tooMany } from '../tensor/options.ts'
 import { defaultGenerator } from '../tensor/random.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { restoreModes, restoreRandom, type SavedRandom } from './saved_state.ts'
+import { modesOf, restoreModes, restoreRandom, type SavedRandom } from './saved_state.ts'
 
 const FORMAT = 'dawngrad parts 1'
 
@@ -57,10 +57,7 @@ export async function save(parts: Readonly<Record<string, unknown>>): Promise<Ui
   const about = Object.entries(parts).map(([name, part]): [string, About] => {
     if (part instanceof Module) {
       for (const [path, t] of part.stateDict()) tensors.set(`${name}.${path}`, t)
-      const names = <T>(list: ReadonlyMap<string, T>, holds: (value: T) => boolean) =>
-        [...list].flatMap(([path, value]) => (holds(value) ? [path] : []))
-      const frozen = names(part.namedParameters(), (p) => !p.requiresGrad)
-      return [name, { kind: 'network', frozen, evaluated: names(part.namedModules(), (module) => !module.training) }]
+      return [name, { kind: 'network', ...modesOf(part) }]
     }
     if (part instanceof Batches) {
       const { order } = part.place

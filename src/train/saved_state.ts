@@ -139,13 +139,10 @@ export async function valuesOf(
     const own = await valuesOfOptimizer(net, optimizer, checkFinite)
     saved.push(roles ? { ...own, role: roles[i]! } : own)
   }
-  const namesWhere = <T>(list: ReadonlyMap<string, T>, holds: (value: T) => boolean) =>
-    [...list].flatMap(([name, value]) => (holds(value) ? [name] : []))
   const [optimizer, ...others] = saved as [SavedOptimizer, ...SavedOptimizer[]]
   return {
     network,
-    frozen: namesWhere(net.namedParameters(), (p) => !p.requiresGrad),
-    evaluated: namesWhere(net.namedModules(), (module) => !module.training),
+    ...modesOf(net),
     optimizer,
     ...(others.length > 0 && { others }),
   }
@@ -280,6 +277,16 @@ function regroup({ paramGroups }: Optimizer, lists: readonly (readonly Tensor[])
   paramGroups.splice(0, paramGroups.length, ...groups)
   return () => {
     paramGroups.splice(0, paramGroups.length, ...before.map(([group, params]) => Object.assign(group, { params })))
+  }
+}
+
+/** The names of the parameters without a gradient, and of the modules in evaluation mode. */
+export function modesOf(net: Module<unknown>): Required<Pick<Values, 'frozen' | 'evaluated'>> {
+  const namesWhere = <T>(list: ReadonlyMap<string, T>, holds: (value: T) => boolean) =>
+    [...list].flatMap(([name, value]) => (holds(value) ? [name] : []))
+  return {
+    frozen: namesWhere(net.namedParameters(), (p) => !p.requiresGrad),
+    evaluated: namesWhere(net.namedModules(), (module) => !module.training),
   }
 }
 

@@ -9,7 +9,7 @@ import { watching } from '../optim/watched.ts'
 import { tensor } from '../tensor/create.ts'
 import { shown } from '../tensor/options.ts'
 import { forgetGradients, type Tensor } from '../tensor/tensor.ts'
-import { checkAdded, checkOptimizer } from './check.ts'
+import { checkAdded, checkOptimizer, parametersOf } from './check.ts'
 import type { Meter } from './meter.ts'
 import { withoutMissing } from './missing_parameters.ts'
 import { type Stepper, stepperOf, stepperOver } from './stepper.ts'
@@ -99,17 +99,14 @@ export function update(options: UpdateOptions, meter: Meter, shares: readonly (T
     }
   })
   checkGradients('fit', optimizer.paramGroups)
-  clipForUpdate(
-    optimizer.paramGroups.flatMap(({ params }) => params),
-    options,
-  )
+  clipForUpdate(parametersOf(optimizers), options)
   optimizer.step(meter.watch)
 }
 
 /** A step that the user writes: backward and updates are in it, and what it returns are its losses. */
 function ownStep(options: UpdateOptions, meter: Meter, step: NonNullable<Task['step']>): void {
   const { net, optimizers, train } = options
-  const parameters = optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params))
+  const parameters = parametersOf(optimizers)
   zeroGradients(options)
   const batch = anyBatch(train.next())
   meter.begin(batch.size)

@@ -5,6 +5,7 @@ import type { Optimizer } from '../optim/index.ts'
 import { defaultGenerator, keepRandom } from '../tensor/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { FitCallback } from './callbacks.ts'
+import { parametersOf } from './check.ts'
 
 /** A run of `fit` or `lrFind`. */
 interface Run {
@@ -74,6 +75,6 @@ export function beginRun(operation: string, run: Run): () => void {
 
 /** A parameter that one run uses and the other trains. A layer that both use and none trains is nobody's. */
 function sharedBy({ net }: Run, { optimizers }: Run): Tensor | undefined {
-  const trained = new Set(optimizers.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params)))
+  const trained = new Set(parametersOf(optimizers))
   return net.parameters().find((p) => trained.has(p) && p.requiresGrad)
 }

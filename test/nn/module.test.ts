@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { contentsOf } from '../../src/nn/state.ts'
 import { linear, nn, relu, scope, type Tensor } from '../../src/node/index.ts'
 import { fill } from '../support/fill.ts'
 import { type Gpu, messageOf, parameter, tensor, testGpu, values } from '../support/gpu.ts'
@@ -471,4 +472,10 @@ it('refuses options that are no object', () => {
   expect(messageOf(() => new loose.Linear!(1, 2, false))).toBe(
     'nn.Linear: options must be an object with any of bias, not false',
   )
+})
+
+it('what is compared between steps ends at tensors: their device is not part of a module', () => {
+  const net = new nn.Linear(1, 1)
+  expect(contentsOf(net)).toContain(net.weight)
+  expect(contentsOf(net)).not.toContain(gpu)
 })

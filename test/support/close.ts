@@ -19,6 +19,14 @@ export function gamma(k: number, u: number = UNIT_ROUNDOFF): number {
   return (k * u) / (1 - k * u)
 }
 
+/**
+ * What a number may be off by whose float64 value PyTorch gives, and whose float32 value PyTorch has so far away from it. We may be
+ * 16 times as far: our sums have another order, and WGSL's exp, log and quotients are off by several ULP, PyTorch's by one.
+ */
+export function boundBesidePytorch(float32Deviation: number, value: number): number {
+  return 16 * float32Deviation + 4 * UNIT_ROUNDOFF * Math.abs(value)
+}
+
 /** What `expectClose` compares with: bare values, or values with a shape that failure messages then use. */
 export type Expected = Float64Array | { shape: readonly number[]; data: Float64Array }
 

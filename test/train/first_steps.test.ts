@@ -1,7 +1,7 @@
 // The first training steps of an LSTM and of a variational autoencoder, held to PyTorch's float64 losses.
 import { beforeAll, expect, it } from 'vitest'
 import { bceLoss, crossEntropy, nn, optim, scope, type Tensor, tensor } from '../../src/node/index.ts'
-import { UNIT_ROUNDOFF } from '../support/close.ts'
+import { boundBesidePytorch } from '../support/close.ts'
 import { testGpu } from '../support/gpu.ts'
 import { float32Of, int32Of, readSafetensors } from '../support/safetensors.ts'
 
@@ -14,12 +14,6 @@ interface StepsCase {
   /** The largest distance of PyTorch's float32 losses. */
   readonly float32_deviation: number
 }
-
-/**
- * How much further than PyTorch's float32 we may be from float64: our sums have another order, and WGSL's exp, log and quotients
- * are off by several ULP, PyTorch's by one.
- */
-const FURTHER = 16
 
 beforeAll(async () => {
   await testGpu()
@@ -86,7 +80,7 @@ it.each(cases.map((one) => [one.name, one] as const))('%s', async (name, { optio
       optimizer.step()
       return loss
     })
-    const bound = FURTHER * float32_deviation + 4 * UNIT_ROUNDOFF * Math.abs(expected)
+    const bound = boundBesidePytorch(float32_deviation, expected)
     expect(Math.abs((await loss.item()) - expected), `step ${step}`).toBeLessThanOrEqual(bound)
   }
 })

@@ -1,6 +1,6 @@
 // How far the first losses of a port are from PyTorch's, and how far they may be.
 import { readFileSync } from 'node:fs'
-import { UNIT_ROUNDOFF } from '../support/close.ts'
+import { boundBesidePytorch } from '../support/close.ts'
 import type { Case } from './case.ts'
 
 interface Expected {
@@ -11,12 +11,6 @@ interface Expected {
 
 const file = new URL('../reference/tutorials.json', import.meta.url)
 const all = JSON.parse(readFileSync(file, 'utf8')) as Record<string, Expected>
-
-/**
- * How much further than PyTorch's float32 we may be from float64: our sums have another order, and WGSL's exp, log and quotients
- * are off by several ULP, PyTorch's by one.
- */
-const FURTHER = 16
 
 export function expected(port: string): Expected {
   const found = all[port]
@@ -34,6 +28,6 @@ export function distances(port: string, losses: readonly number[]): { far: numbe
   const { losses: wanted, float32Deviation } = expected(port)
   return wanted.map((value, i) => ({
     far: Math.abs(losses[i]! - value),
-    bound: FURTHER * float32Deviation + 4 * UNIT_ROUNDOFF * Math.abs(value),
+    bound: boundBesidePytorch(float32Deviation, value),
   }))
 }

@@ -86,11 +86,11 @@ const host = [
       breaks: 'Masks are not turned with their images.',
     },
   ]),
-  ...mutantsOf('src/train/loop.ts', tests.augment, [
+  ...mutantsOf('src/data/batches.ts', tests.augment, [
     {
       id: 'augment-fit-epoch',
-      find: '{ seed: settings.seed, epoch }',
-      replace: '{ seed: settings.seed, epoch: this.#epoch - epoch }',
+      find: 'this.size), { epoch, seed }',
+      replace: 'this.size), { epoch: epoch - epoch, seed }',
       breaks: 'fit trains on the same pictures in every epoch.',
     },
   ]),

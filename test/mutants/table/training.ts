@@ -11,8 +11,8 @@ const run = mutantsOf('src/train/loop.ts', tests.training, [
   },
   {
     id: 'train-order',
-    find: 'permutation(settings.seed, epoch, train.size)',
-    replace: 'permutation(settings.seed, 0, train.size)',
+    find: 'train.beginEpoch(epoch, settings.seed)',
+    replace: 'train.beginEpoch(0, settings.seed)',
     breaks: 'Every epoch has the order of the first.',
   },
   {
